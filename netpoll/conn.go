@@ -1,0 +1,336 @@
+// What can be done with one connection: read, send, queue, pause, close.
+
+package netpoll
+
+import (
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	easygo "github.com/mailru/easygo/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+// MaxVectors is the most slices that Sendv takes at once.
+const MaxVectors = 16
+
+var queuePool = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+
+// live reports whether bytes may still be sent to the connection.
+func (c *conn) live() bool { return c.state == stateOpen }
+
+// Send offers p to the socket and returns how many bytes it took. Less than
+// len(p) means that the connection is blocked, and Drained will be called, or
+// that it is closing. Nothing is queued.
+func (l *Loop) Send(id ID, p []byte) int {
+	c := l.table.at(id)
+	if !c.live() || c.flags&flagBlocked != 0 || len(p) == 0 {
+		return 0
+	}
+	n := l.send(id, c, p)
+	if n < len(p) && c.live() {
+		l.block(c)
+	}
+	return n
+}
+
+// Sendv is Send for the concatenation of at most MaxVectors slices.
+func (l *Loop) Sendv(id ID, bufs [][]byte) int {
+	c := l.table.at(id)
+	if !c.live() || c.flags&flagBlocked != 0 {
+		return 0
+	}
+	total, k := 0, 0
+	for _, b := range bufs[:min(len(bufs), MaxVectors)] {
+		if len(b) > 0 {
+			l.iovs[k] = unix.Iovec{Base: &b[0]}
+			l.iovs[k].SetLen(len(b))
+			total += len(b)
+			k++
+		}
+	}
+	if k == 0 {
+		return 0
+	}
+	msg := unix.Msghdr{Iov: &l.iovs[0]}
+	msg.SetIovlen(k)
+	n := l.result(id, c, func() (uintptr, unix.Errno) {
+		r, _, e := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		return r, e
+	})
+	clear(l.iovs[:k])
+	if n < total && c.live() {
+		l.block(c)
+	}
+	return n
+}
+
+// Queue sends p whole: what the socket does not take now is copied and goes out
+// before anything else. A peer that owes more than Config.MaxQueue is closed
+// with reason QueueFull.
+func (l *Loop) Queue(id ID, p []byte) {
+	c := l.table.at(id)
+	if !c.live() {
+		return
+	}
+	if c.flags&flagBlocked == 0 {
+		n := l.send(id, c, p)
+		if n == len(p) || !c.live() {
+			return
+		}
+		p = p[n:]
+		l.block(c)
+	}
+	q := l.queues[id]
+	if q == nil {
+		q = queuePool.Get().(*[]byte)
+		l.queues[id] = q
+	}
+	if len(*q)+len(p) > l.cfg.MaxQueue {
+		l.Close(id, QueueFull)
+		return
+	}
+	*q = append(*q, p...)
+}
+
+// Queued returns the number of bytes waiting in the connection's queue.
+func (l *Loop) Queued(id ID) int {
+	if q := l.queues[id]; q != nil {
+		return len(*q)
+	}
+	return 0
+}
+
+// Blocked reports whether the connection takes no bytes at present, because the
+// socket is full or because it is closing.
+func (l *Loop) Blocked(id ID) bool {
+	c := l.table.at(id)
+	return !c.live() || c.flags&flagBlocked != 0
+}
+
+// Pause stops reading from the connection until Resume. The peer's FIN is not
+// noticed meanwhile; a reset is.
+func (l *Loop) Pause(id ID) {
+	c := l.table.at(id)
+	c.flags |= flagPaused
+	l.apply(id, c)
+}
+
+// Resume undoes Pause.
+func (l *Loop) Resume(id ID) {
+	c := l.table.at(id)
+	c.flags &^= flagPaused
+	l.apply(id, c)
+}
+
+// SetDeadline has Expired called once d has passed, up to Config.Tick plus
+// Config.Sweep late and never early. It replaces the deadline set before; 0 clears it.
+func (l *Loop) SetDeadline(id ID, d time.Duration) {
+	c := l.table.at(id)
+	if d <= 0 {
+		c.deadline = 0
+		return
+	}
+	c.deadline = l.clock + uint32((d+l.cfg.Tick)/clockUnit) + 1
+}
+
+// Close closes the connection at the end of the current event. Queued bytes are
+// lost. The first reason given is the one reported.
+func (l *Loop) Close(id ID, reason CloseReason) {
+	c := l.table.at(id)
+	if c.state == stateFree || c.state == stateDoomed {
+		return
+	}
+	if c.reason == 0 {
+		c.reason = reason
+	}
+	c.state = stateDoomed
+	l.doomed = append(l.doomed, id)
+}
+
+// Shutdown ends the connection politely: what is queued goes out, then our FIN,
+// then arriving bytes are thrown away until the peer's FIN (closing with unread
+// bytes would send a RST that can destroy our last bytes on their way). After
+// linger it is closed in any case, for the given reason. No Handler method but Closed is called for
+// it any more.
+func (l *Loop) Shutdown(id ID, reason CloseReason, linger time.Duration) {
+	c := l.table.at(id)
+	if c.state != stateOpen {
+		return
+	}
+	c.reason = reason
+	c.state = stateFlushing
+	c.flags &^= flagPaused
+	l.SetDeadline(id, max(linger, clockUnit))
+	if c.flags&flagBlocked == 0 {
+		l.finish(id, c)
+	}
+	l.apply(id, c)
+}
+
+// Peer returns the peer's address, asked from the kernel: nothing is stored for
+// it. The zero value means that the peer is gone.
+func (l *Loop) Peer(id ID) netip.AddrPort {
+	sa, err := unix.Getpeername(int(l.table.at(id).fd))
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(sa)
+}
+
+// send is one send(2). Raw system calls do not tell Go's scheduler: with
+// MSG_DONTWAIT they return in microseconds, and the bookkeeping costs more.
+func (l *Loop) send(id ID, c *conn, p []byte) int {
+	for {
+		r, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		if errno == 0 {
+			return int(r)
+		}
+		if errno == unix.EINTR {
+			continue
+		}
+		l.sendFailed(id, c, errno)
+		return 0
+	}
+}
+
+// result repeats an interrupted call and closes the connection if it failed.
+func (l *Loop) result(id ID, c *conn, call func() (uintptr, unix.Errno)) int {
+	for {
+		r, errno := call()
+		if errno == 0 {
+			return int(r)
+		}
+		if errno == unix.EINTR {
+			continue
+		}
+		l.sendFailed(id, c, errno)
+		return 0
+	}
+}
+
+func (l *Loop) sendFailed(id ID, c *conn, errno unix.Errno) {
+	if errno != unix.EAGAIN {
+		// The peer's own last words may still be readable, but nobody could
+		// answer them: gone is gone.
+		l.Close(id, reasonOf(errno))
+	}
+}
+
+func (l *Loop) block(c *conn) {
+	c.flags |= flagBlocked
+	l.applyFlags(c)
+}
+
+// apply brings epoll's interest in line with the connection's flags.
+func (l *Loop) apply(id ID, c *conn) {
+	if c.state == stateFree || c.state == stateDoomed {
+		return
+	}
+	if err := l.applyFlags(c); err != nil {
+		l.Close(id, SocketError)
+	}
+}
+
+func (l *Loop) applyFlags(c *conn) error {
+	want := uint8(0)
+	if c.flags&(flagPaused|flagPeerDone) == 0 {
+		want |= flagIn
+	}
+	if c.flags&flagBlocked != 0 {
+		want |= flagOut
+	}
+	if c.flags&(flagIn|flagOut) == want {
+		return nil
+	}
+	c.flags = c.flags&^(flagIn|flagOut) | want
+	var ev easygo.EpollEvent
+	if want&flagIn != 0 {
+		ev |= interestIn
+	}
+	if want&flagOut != 0 {
+		ev |= interestOut
+	}
+	return l.p.mod(int(c.fd), ev)
+}
+
+// readable reads once: level-triggered epoll comes back for the rest after
+// everybody else had a turn.
+func (l *Loop) readable(id ID) {
+	c := l.table.at(id)
+	r, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&l.buf[0])),
+		uintptr(len(l.buf)), unix.MSG_DONTWAIT, 0, 0)
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+	case errno != 0:
+		l.Close(id, reasonOf(errno))
+	case r == 0:
+		l.peerDone(id, c)
+	case c.state == stateOpen:
+		l.stats.bytesRecv.Add(int64(r))
+		l.h.Data(id, l.buf[:r])
+	}
+}
+
+// peerDone handles the peer's FIN. A peer that half-closes after its request
+// still gets what Shutdown has queued for it.
+func (l *Loop) peerDone(id ID, c *conn) {
+	if c.state == stateFlushing && c.flags&flagBlocked != 0 {
+		c.flags |= flagPeerDone
+		l.apply(id, c)
+		return
+	}
+	l.Close(id, PeerClosed)
+}
+
+// writable sends the queue; when it is gone the user may go on sending.
+func (l *Loop) writable(id ID) {
+	c := l.table.at(id)
+	if q := l.queues[id]; q != nil {
+		n := l.send(id, c, *q)
+		if c.state == stateDoomed {
+			return
+		}
+		if n < len(*q) {
+			*q = (*q)[:copy(*q, (*q)[n:])]
+			return
+		}
+		l.dropQueue(id)
+	}
+	c.flags &^= flagBlocked
+	switch c.state {
+	case stateOpen:
+		l.h.Drained(id)
+	case stateFlushing:
+		l.finish(id, c)
+	}
+	l.apply(id, c)
+}
+
+// finish sends our FIN once everything before it is out.
+func (l *Loop) finish(id ID, c *conn) {
+	if c.flags&flagPeerDone != 0 {
+		l.Close(id, c.reason)
+		return
+	}
+	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
+		l.Close(id, c.reason) // the peer is gone already
+		return
+	}
+	c.state = stateLinger
+}
+
+func (l *Loop) dropQueue(id ID) {
+	q := l.queues[id]
+	if q == nil {
+		return
+	}
+	delete(l.queues, id)
+	if cap(*q) <= 64<<10 {
+		*q = (*q)[:0]
+		queuePool.Put(q)
+	}
+}

@@ -1,0 +1,39 @@
+// Package netpoll runs event loops over raw socket descriptors on Linux.
+//
+// A [Loop] is one thread of control: one epoll (mailru/easygo's), one
+// SO_REUSEPORT listener, and a table of connections. A parked connection is a
+// descriptor, sixteen bytes of table and an entry in easygo's callback map; it
+// has no goroutine, no timer, no buffer and no net.Conn. Bytes that arrive are
+// read into the loop's single buffer and handed to the [Handler] during the
+// call; bytes that do not fit the socket wait in a pooled queue that exists only
+// while the peer is slow.
+//
+// # Ownership
+//
+//	state                                     owner                 everyone else
+//	epoll, eventfd, timerfd, listener         the loop goroutine    Wake, Post
+//	connection table, deadlines, queues       the loop goroutine    Post
+//	inbox of posted functions                 its mutex             Post
+//	counters                                  written by the loop   read (atomic)
+//
+// Every method that takes an [ID] must be called on the loop's goroutine: from
+// a Handler method or from a function given to [Loop.Post]. The exceptions say
+// so. Handler methods are called one after another and must not block: a slow
+// one delays every connection of the loop.
+//
+// # Descriptor discipline
+//
+// A descriptor is closed in one place (reap), once, after it has left epoll and
+// the table, at the end of the event that doomed it. Its slot's generation is
+// part of the callback registered with epoll, so an event that was fetched in
+// the same batch as the close of its connection is recognised as stale even
+// when the number has been reused by an accept in between.
+//
+// # What easygo is not asked to do
+//
+// Only EpollCreate, Add, Mod, Del and Close are used. Its Poller and Desc layer
+// duplicates descriptors and turns them blocking. Its traps and the answers
+// here: a failed Add leaves a map entry (Del follows it); its descriptors lack
+// CLOEXEC (set right after creation); a wait error ends its goroutine silently
+// (OnFatal is called, the process should exit).
+package netpoll

@@ -1,0 +1,358 @@
+// The loop: wake-ups, inbox, ticks, dispatch and shutdown.
+
+package netpoll
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	easygo "github.com/mailru/easygo/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+// Handler is called by a Loop, on its goroutine, one call at a time. No method
+// may block.
+type Handler interface {
+	// Opened tells of an accepted connection.
+	Opened(id ID)
+	// Data hands over bytes that arrived. p is the loop's buffer: it may be
+	// changed, and is valid during the call only.
+	Data(id ID, p []byte)
+	// Drained tells that a connection which was blocked takes bytes again and
+	// that everything queued for it has been taken.
+	Drained(id ID)
+	// Expired tells that the deadline set by SetDeadline has passed. The
+	// deadline is cleared before the call.
+	Expired(id ID)
+	// Closed tells that a connection is gone. It is called once for each Opened;
+	// the ID may be reused as soon as it returns.
+	Closed(id ID, reason CloseReason)
+	// Work is called after Wake. It returns true when it has more to do and
+	// wants to be called again after the sockets have been looked at.
+	Work() (more bool)
+	// Tick is called once every Config.Tick.
+	Tick()
+}
+
+// Config holds a loop's settings. The zero value of a field means its default.
+type Config struct {
+	Tick       time.Duration // timer resolution; deadlines are seen at most Sweep late (default 100ms)
+	Sweep      time.Duration // every deadline is looked at once in this time (default 1s)
+	ReadBuffer int           // bytes read at once, and so per event and connection (default 64 KiB)
+	MaxQueue   int           // bytes queued for one slow peer before it is closed (default 1 MiB)
+	AcceptMax  int           // connections accepted per event (default 256)
+
+	// OnFatal is called, on the loop goroutine, when epoll itself fails: the
+	// loop is deaf from then on and the process should exit.
+	OnFatal func(error)
+	// OnPanic is called when a Handler method panicked on a connection's event.
+	OnPanic func(v any, stack []byte)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	if c.Tick == 0 {
+		c.Tick = 100 * time.Millisecond
+	}
+	if c.Sweep == 0 {
+		c.Sweep = time.Second
+	}
+	def(&c.ReadBuffer, 64<<10)
+	def(&c.MaxQueue, 1<<20)
+	def(&c.AcceptMax, 256)
+	if c.OnFatal == nil || c.OnPanic == nil {
+		return c, errors.New("netpoll: Config.OnFatal and Config.OnPanic must be set")
+	}
+	if c.Tick < time.Millisecond || c.Sweep < c.Tick || c.ReadBuffer < 0 || c.MaxQueue < 0 || c.AcceptMax < 0 {
+		return c, fmt.Errorf("netpoll: bad Config: tick %v, sweep %v, read buffer %d, queue %d, accept %d",
+			c.Tick, c.Sweep, c.ReadBuffer, c.MaxQueue, c.AcceptMax)
+	}
+	return c, nil
+}
+
+// Stats are a loop's counters. They only grow, except Conns.
+type Stats struct {
+	Conns         int64 // open connections, handshaking and lingering ones included
+	Accepted      int64
+	AcceptErrors  int64 // other than running out of descriptors
+	AcceptNoFile  int64 // EMFILE or ENFILE: the listener was paused
+	Wakeups       int64 // times Work was called
+	Events        int64 // events on connections
+	StaleEvents   int64 // events for a connection that had been closed in the same batch
+	Panics        int64
+	BytesReceived int64
+}
+
+// Loop is one epoll, its listener and its connections. See the package comment
+// for which goroutine may do what.
+type Loop struct {
+	cfg Config
+	h   Handler
+	p   *poller
+
+	// Loop goroutine only.
+	table    table
+	queues   map[ID]*[]byte // unsent bytes of blocked connections
+	doomed   []ID           // to be closed by reap
+	buf      []byte
+	iovs     []unix.Iovec
+	sweepAt  uint32 // next slot to look at
+	sweepDue float64
+	lis      *listener
+	stopping bool
+	clock    uint32    // deadlines' clock: ticks' time in clockUnits
+	ticked   time.Time // when clock was advanced
+
+	// Any goroutine.
+	signalled atomic.Bool // the eventfd is or will be readable
+	inboxMu   sync.Mutex  // guards what follows; nothing is called under it
+	inbox     []func()
+	spare     []func() // the other buffer of the inbox; loop goroutine only
+	stopped   chan struct{}
+
+	stats struct {
+		conns, accepted, acceptErrors, acceptNoFile     atomic.Int64
+		wakeups, events, staleEvents, panics, bytesRecv atomic.Int64
+	}
+}
+
+// New creates a loop and starts its goroutine, which ends at Stop.
+func New(cfg Config, h Handler) (*Loop, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	l := &Loop{
+		cfg:     cfg,
+		h:       h,
+		clock:   1, // 0 is "no deadline"
+		ticked:  time.Now(),
+		queues:  make(map[ID]*[]byte),
+		buf:     make([]byte, cfg.ReadBuffer),
+		iovs:    make([]unix.Iovec, MaxVectors),
+		stopped: make(chan struct{}),
+	}
+	if l.p, err = newPoller(cfg.Tick, cfg.OnFatal); err != nil {
+		return nil, err
+	}
+	if err = l.p.add(l.p.wakeFD, interestIn, func(easygo.EpollEvent) { l.onWake() }); err == nil {
+		err = l.p.add(l.p.timerFD, interestIn, func(easygo.EpollEvent) { l.onTick() })
+	}
+	if err != nil {
+		l.p.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Wake makes the loop call Handler.Work soon. Any goroutine. Wake-ups collapse:
+// only the first after Work began costs a system call.
+func (l *Loop) Wake() {
+	if l.signalled.CompareAndSwap(false, true) {
+		l.p.wake()
+	}
+}
+
+// Post has f run on the loop goroutine, in the order of the calls. Any
+// goroutine. After Stop f is dropped.
+func (l *Loop) Post(f func()) {
+	l.inboxMu.Lock()
+	l.inbox = append(l.inbox, f)
+	l.inboxMu.Unlock()
+	l.Wake()
+}
+
+// Stats returns the counters. Any goroutine.
+func (l *Loop) Stats() Stats {
+	s := &l.stats
+	return Stats{
+		Conns: s.conns.Load(), Accepted: s.accepted.Load(),
+		AcceptErrors: s.acceptErrors.Load(), AcceptNoFile: s.acceptNoFile.Load(),
+		Wakeups: s.wakeups.Load(), Events: s.events.Load(), StaleEvents: s.staleEvents.Load(),
+		Panics: s.panics.Load(), BytesReceived: s.bytesRecv.Load(),
+	}
+}
+
+// Stop closes the listener and every connection, and returns when the loop
+// goroutine has ended. Any goroutine but the loop's own; once.
+func (l *Loop) Stop() {
+	l.Post(l.stop)
+	<-l.stopped
+	l.p.close()
+}
+
+func (l *Loop) stop() {
+	l.stopping = true
+	l.CloseListener()
+	for id := range ID(l.table.n) {
+		l.Close(id, LoopStopped)
+	}
+	l.reap()
+	// From here on Wake must not write: the eventfd's number may be reused. A
+	// Wake that won the flag before us has its write done or under way.
+	for !l.signalled.CompareAndSwap(false, true) {
+		drain(l.p.wakeFD)
+		l.signalled.Store(false)
+	}
+	l.p.del(l.p.wakeFD)
+	l.p.del(l.p.timerFD)
+	close(l.stopped)
+}
+
+// onWake runs the inbox and one slice of Work. While there is more to do the
+// eventfd is left readable, so that a busy loop spends no system call on it.
+func (l *Loop) onWake() {
+	if l.turn() || l.stopping {
+		return
+	}
+	// Order matters: a Wake after the flag is cleared writes again, and one
+	// before it is answered by the second turn.
+	drain(l.p.wakeFD)
+	l.signalled.Store(false)
+	if l.turn() && !l.stopping {
+		l.Wake()
+	}
+}
+
+func (l *Loop) turn() (more bool) {
+	l.stats.wakeups.Add(1)
+	l.inboxMu.Lock()
+	l.inbox, l.spare = l.spare[:0], l.inbox
+	l.inboxMu.Unlock()
+	for i, f := range l.spare {
+		l.spare[i] = nil
+		f()
+		if l.stopping {
+			return false
+		}
+	}
+	more = l.h.Work()
+	l.reap()
+	return more
+}
+
+// onTick sweeps a part of the table for deadlines, so that the whole of it is
+// seen once in Config.Sweep.
+func (l *Loop) onTick() {
+	drain(l.p.timerFD)
+	if l.stopping {
+		return
+	}
+	if l.lis != nil {
+		l.lis.tick()
+	}
+	l.advanceClock()
+	l.sweepDue += float64(l.table.n) * float64(l.cfg.Tick) / float64(l.cfg.Sweep)
+	for n := min(uint32(l.sweepDue)+1, l.table.n); n > 0; n-- {
+		if l.sweepAt >= l.table.n {
+			l.sweepAt = 0
+		}
+		id := ID(l.sweepAt)
+		l.sweepAt++
+		if c := l.table.at(id); c.deadline != 0 && c.deadline <= l.clock {
+			c.deadline = 0
+			l.guard(id, l.expire)
+		}
+	}
+	l.sweepDue -= float64(uint32(l.sweepDue))
+	l.h.Tick()
+	l.reap()
+}
+
+func (l *Loop) expire(id ID) {
+	switch l.table.at(id).state {
+	case stateOpen:
+		l.h.Expired(id)
+	case stateFlushing, stateLinger:
+		l.Close(id, l.table.at(id).reason)
+	}
+}
+
+// clockUnit is the resolution of deadlines: 32 bits of it last two years.
+const clockUnit = time.Second / 64
+
+// advanceClock lets a tick count for at most maxStep: after the process was
+// stopped, or its machine was, what the peers sent meanwhile is read before
+// their deadlines pass.
+func (l *Loop) advanceClock() {
+	step := min(time.Since(l.ticked), maxStep+l.cfg.Tick) / clockUnit
+	l.ticked = l.ticked.Add(step * clockUnit)
+	if time.Since(l.ticked) > maxStep {
+		l.ticked = time.Now()
+	}
+	l.clock += uint32(step)
+}
+
+const maxStep = time.Second
+
+// guard calls f and turns a panic into the close of that one connection.
+func (l *Loop) guard(id ID, f func(ID)) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.stats.panics.Add(1)
+			l.cfg.OnPanic(v, debug.Stack())
+			l.Close(id, HandlerPanic)
+		}
+	}()
+	f(id)
+}
+
+// onEvent handles an epoll event of a connection. gen is the generation the
+// callback was registered for.
+func (l *Loop) onEvent(id ID, gen uint32, ev easygo.EpollEvent) {
+	c := l.table.at(id)
+	if c.gen != gen || c.state == stateFree {
+		l.stats.staleEvents.Add(1)
+		return
+	}
+	l.stats.events.Add(1)
+	if ev&(interestOut|brokenMask) != 0 && c.flags&flagBlocked != 0 {
+		l.guard(id, l.writable)
+	}
+	if ev&(interestIn|brokenMask) != 0 && c.state != stateDoomed {
+		if c.flags&flagIn != 0 {
+			l.guard(id, l.readable)
+		} else if ev&brokenMask != 0 {
+			// Nobody reads, and HUP and ERR are always reported: without
+			// closing, level-triggered epoll would spin.
+			l.Close(id, l.socketError(int(c.fd)))
+		}
+	}
+	l.reap()
+}
+
+func (l *Loop) socketError(fd int) CloseReason {
+	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil || v == 0 {
+		return PeerClosed
+	}
+	return reasonOf(unix.Errno(v))
+}
+
+// reap closes what was doomed. It is the only place that closes a connection's
+// descriptor. Handler.Closed may doom others.
+func (l *Loop) reap() {
+	for i := 0; i < len(l.doomed); i++ {
+		id := l.doomed[i]
+		c := l.table.at(id)
+		fd := int(c.fd)
+		l.p.del(fd)
+		_ = unix.Close(fd) // EINTR on Linux still closes; there is nothing else to do
+		l.dropQueue(id)
+		l.guard(id, func(id ID) { l.h.Closed(id, c.reason) })
+		l.table.release(id)
+		l.stats.conns.Add(-1)
+	}
+	l.doomed = l.doomed[:0]
+}
+
+func sysErr(call string, err error) error { return os.NewSyscallError(call, err) }
