@@ -1,0 +1,44 @@
+// Package frame is WebSocket (RFC 6455) as bytes in and bytes out: the opening
+// handshake, an incremental parser of frames, and messages encoded once for
+// many receivers. It does no I/O, starts no goroutine and knows no time; an
+// event loop reads bytes from a descriptor, hands them in, and sends what comes
+// out.
+//
+//	bytes ──> ParseRequest ──> CheckUpgrade, CheckOrigin ──> AppendUpgrade ──> bytes
+//	               │ n: where the first frame begins
+//	bytes ──> Assembler.Feed ──> Handler.Message, Handler.Control
+//	               │ *Error
+//	               └──> AppendClose ──> bytes
+//	message ──> Encode ──> *Frame, shared by reference count ──> bytes, many times
+//
+// # Guarantees
+//
+// How the input is split makes no difference: bytes fed one at a time, frames
+// glued together, and frames glued behind the request head give the same
+// messages, control frames and errors as the whole fed at once.
+//
+// Nothing is allocated because a peer announced it. Sizes are refused from the
+// header alone, and a message's buffer grows only as its bytes arrive, to at
+// most twice what has arrived (and no less than 512 bytes).
+//
+// The hot paths allocate nothing once the pools are warm: Encode and Release of
+// frames up to 128 KiB, AppendFrame into a large enough slice, and Feed of
+// frames that arrive whole, whose payload the handler gets in place.
+//
+// An idle connection keeps nothing here: when [Assembler.Idle] says so, the
+// Assembler may serve another connection or be dropped.
+//
+// # Ownership
+//
+// An [Assembler] and the bytes fed to it belong to the one goroutine that calls
+// Feed; the payload a [Handler] gets is valid until it returns. A [Frame] may
+// be shared between goroutines: its bytes never change, each holder has one
+// reference, and the last Release gives the buffer back to a pool. A [Request]
+// has its own copy of the head and outlives the read buffer.
+//
+// # Limits
+//
+// No extension is negotiated, so any reserved bit is an error. The parser
+// speaks for one side of one connection: answering pings, echoing a close frame
+// and closing in time are the caller's work.
+package frame

@@ -1,0 +1,139 @@
+package frame
+
+// This file turns messages into bytes: frames shared by many receivers, and
+// appenders for everything sent to one.
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+	"github.com/valyala/bytebufferpool"
+)
+
+// Recycled memory only, nothing anyone reads back: what is lent out belongs to
+// the Frame that holds it.
+var (
+	frameBuffers classPools
+	framePool    = sync.Pool{New: func() any { return new(Frame) }}
+)
+
+// Frame is the encoded bytes of one unmasked frame, as a server sends it. They
+// never change, so any number of goroutines may read them while they hold a
+// reference.
+type Frame struct {
+	refs atomic.Int32
+	buf  *bytebufferpool.ByteBuffer // freed by the last Release
+}
+
+// Encode encodes a final frame with a copy of payload. The caller owns the one
+// reference and must Release it. Like [AppendFrame] it panics if a control
+// frame's payload is too long.
+func Encode(op Opcode, payload []byte) *Frame {
+	f := framePool.Get().(*Frame)
+	f.buf = frameBuffers.get(frameSize(payload, false))
+	f.buf.B = AppendFrame(f.buf.B, op, payload)
+	f.refs.Store(1)
+	return f
+}
+
+// Bytes returns the encoded frame. It is valid while the caller holds a
+// reference and must not be written to.
+func (f *Frame) Bytes() []byte { return f.buf.B }
+
+// Retain adds a reference. The caller must hold one already.
+func (f *Frame) Retain() {
+	if f.refs.Add(1) <= 1 {
+		panic("frame: Retain of a released Frame")
+	}
+}
+
+// Release gives up a reference; the last one returns the memory to its pool.
+// A Release too many panics, unless the Frame is in use again by then.
+func (f *Frame) Release() {
+	switch n := f.refs.Add(-1); {
+	case n > 0:
+		return
+	case n < 0:
+		panic("frame: Release of a released Frame")
+	}
+	buf := f.buf
+	f.buf = nil
+	frameBuffers.put(buf)
+	framePool.Put(f)
+}
+
+// AppendFrame appends a final, unmasked frame: the server's side. A control
+// frame with more than 125 bytes of payload is a mistake of the caller and
+// panics.
+func AppendFrame(dst []byte, op Opcode, payload []byte) []byte {
+	if op.isControl() && len(payload) > maxControl {
+		panic("frame: payload of a control frame over 125 bytes")
+	}
+	dst = slices.Grow(dst, frameSize(payload, false))
+	dst = appendHeader(dst, op, 0, len(payload))
+	return append(dst, payload...)
+}
+
+// AppendMasked appends a final frame masked with mask: the client's side, for
+// tests and load generators. It checks nothing, so that they can also send what
+// they should not.
+func AppendMasked(dst []byte, op Opcode, mask [4]byte, payload []byte) []byte {
+	const maskBit = 0x80
+	dst = slices.Grow(dst, frameSize(payload, true))
+	dst = appendHeader(dst, op, maskBit, len(payload))
+	dst = append(dst, mask[:]...)
+	start := len(dst)
+	dst = append(dst, payload...)
+	ws.Cipher(dst[start:], mask, 0)
+	return dst
+}
+
+// AppendClose appends an unmasked close frame. The reason is cut at 123 bytes,
+// not inside a rune, and made valid UTF-8, since a peer must fail on anything
+// else. CloseNoStatus gives an empty body, so that ParseClose and AppendClose
+// together echo any valid close frame.
+func AppendClose(dst []byte, code uint16, reason string) []byte {
+	if code == CloseNoStatus {
+		return AppendFrame(dst, Close, nil)
+	}
+	var body [maxControl]byte
+	binary.BigEndian.PutUint16(body[:], code)
+	n := 2 + copy(body[2:], cutReason(strings.ToValidUTF8(reason, "\uFFFD")))
+	return AppendFrame(dst, Close, body[:n])
+}
+
+// cutReason shortens valid UTF-8 to what fits into a close frame.
+func cutReason(reason string) string {
+	end := maxControl - 2
+	if len(reason) <= end {
+		return reason
+	}
+	for !utf8.RuneStart(reason[end]) {
+		end--
+	}
+	return reason[:end]
+}
+
+// frameSize is the length of the whole encoded frame.
+func frameSize(payload []byte, masked bool) int {
+	return ws.HeaderSize(ws.Header{Length: int64(len(payload)), Masked: masked}) + len(payload)
+}
+
+// appendHeader appends a header with FIN set, up to but not including the
+// masking key (RFC 6455 section 5.2).
+func appendHeader(dst []byte, op Opcode, maskBit byte, length int) []byte {
+	dst = append(dst, 0x80|byte(op))
+	switch {
+	case length <= 125:
+		return append(dst, maskBit|byte(length))
+	case length <= 0xFFFF:
+		return binary.BigEndian.AppendUint16(append(dst, maskBit|126), uint16(length))
+	default:
+		return binary.BigEndian.AppendUint64(append(dst, maskBit|127), uint64(length))
+	}
+}

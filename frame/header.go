@@ -1,0 +1,90 @@
+package frame
+
+// This file reads and checks frame headers. Checks are made in the order the
+// bytes arrive, so a header cut anywhere fails exactly as it would whole.
+
+import (
+	"encoding/binary"
+
+	"github.com/gobwas/ws"
+)
+
+// header is a frame header without its reserved bits, which must be zero.
+type header struct {
+	op     Opcode
+	fin    bool
+	masked bool
+	short  byte // the 7-bit length: 126 and 127 announce a longer one
+	mask   [4]byte
+	length int64 // of the payload
+}
+
+// parseStart reads the two bytes that every header begins with and checks what
+// they alone can violate (RFC 6455 sections 5.2 and 5.5).
+func parseStart(b0, b1 byte) (header, error) {
+	const finBit, rsvBits, opBits, maskBit = 0x80, 0x70, 0x0F, 0x80
+	h := header{
+		op:     Opcode(b0 & opBits),
+		fin:    b0&finBit != 0,
+		masked: b1&maskBit != 0,
+		short:  b1 &^ maskBit,
+	}
+	switch {
+	case b0&rsvBits != 0:
+		return h, protocolError("reserved bit set without an extension")
+	case ws.OpCode(h.op).IsReserved():
+		return h, protocolError("reserved opcode")
+	case !h.op.isControl():
+		return h, nil
+	case h.short > maxControl:
+		return h, protocolError("control frame over 125 bytes")
+	case !h.fin:
+		return h, protocolError("fragmented control frame")
+	}
+	return h, nil
+}
+
+// size is the length of the whole header in bytes, known from its start.
+func (h *header) size() int {
+	n := ws.MinHeaderSize
+	switch h.short {
+	case 126:
+		n += 2
+	case 127:
+		n += 8
+	}
+	if h.masked {
+		n += len(h.mask)
+	}
+	return n
+}
+
+// parseRest reads the length and the masking key from b, which holds at least
+// the whole header. "The minimal number of bytes MUST be used to encode the
+// length" and the most significant bit of 64 must be 0 (RFC 6455 section 5.2).
+func (h *header) parseRest(b []byte) error {
+	n := ws.MinHeaderSize
+	switch h.short {
+	case 126:
+		h.length = int64(binary.BigEndian.Uint16(b[n:]))
+		if h.length <= 125 {
+			return protocolError("payload length not minimal")
+		}
+		n += 2
+	case 127:
+		h.length = int64(binary.BigEndian.Uint64(b[n:]))
+		if h.length < 0 {
+			return protocolError("payload length with its top bit set")
+		}
+		if h.length <= 0xFFFF {
+			return protocolError("payload length not minimal")
+		}
+		n += 8
+	default:
+		h.length = int64(h.short)
+	}
+	if h.masked {
+		copy(h.mask[:], b[n:])
+	}
+	return nil
+}

@@ -1,0 +1,292 @@
+package frame
+
+// This file parses the head of an HTTP request, strictly: what two parsers
+// could read differently is refused (RFC 9112).
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+const (
+	// MaxRequest is the largest request head in bytes, its empty line included.
+	MaxRequest = 8 << 10
+
+	maxHeaders = 100
+)
+
+// Request is the head of an HTTP request. It has no body: ParseRequest refuses
+// one that announces a body.
+//
+// Its strings share one copy of the head, made when the head was complete, so
+// they stay valid when the read buffer is reused; but keeping one of the fields
+// keeps the whole head. Header and Query return strings of their own.
+type Request struct {
+	Method   string // GET or HEAD
+	Target   string // as sent
+	Path     string // of the target, not decoded; begins with a slash
+	RawQuery string // of the target, without the question mark
+	Host     string // may be empty with HTTP/1.0
+	Origin   string // empty if there is none
+
+	http10     bool
+	headers    string // the checked header lines, each with its CRLF
+	upgrade    string
+	connection string
+	key        string
+	version    string
+	seen       field // the single-valued headers so far
+}
+
+// field is a set of headers that may be given only once: for these a second
+// line is either ambiguous or an attack.
+type field uint16
+
+const (
+	fieldHost field = 1 << iota
+	fieldOrigin
+	fieldUpgrade
+	fieldConnection
+	fieldKey
+	fieldVersion
+	fieldContentLength
+	fieldAuthorization
+)
+
+// ParseRequest looks for a whole request head at the beginning of b. n is its
+// length: what follows it in b is not touched, and is already WebSocket after
+// an upgrade. n == 0 without an error means that more bytes are needed; the
+// next call starts again with all of them. An error is always an *HTTPError;
+// nothing after it should be parsed, and the connection is to be closed.
+func ParseRequest(b []byte) (req Request, n int, err error) {
+	end := bytes.Index(b[:min(len(b), MaxRequest)], []byte("\r\n\r\n"))
+	if end < 0 {
+		return Request{}, 0, refuseEarly(b)
+	}
+	line, headers, _ := strings.Cut(string(b[:end+2]), "\r\n")
+	req.headers = headers
+	if err := req.parseLine(line); err != nil {
+		return Request{}, 0, err
+	}
+	if err := req.parseHeaders(headers); err != nil {
+		return Request{}, 0, err
+	}
+	return req, end + 4, nil
+}
+
+// refuseEarly decides about a head that has no end yet: nil to wait for more.
+// Where the beginning is wrong already there is no need to wait, and beyond the
+// cap there is no end to come.
+func refuseEarly(b []byte) error {
+	b = b[:min(len(b), MaxRequest)]
+	line, headers, found := bytes.Cut(b, []byte("\r\n"))
+	if !found {
+		if !isPrintable(string(bytes.TrimSuffix(line, []byte("\r")))) {
+			return errRequestLine()
+		}
+		if len(b) == MaxRequest {
+			return &HTTPError{Status: http.StatusRequestURITooLong, Reason: "request line too long"}
+		}
+		return nil
+	}
+	var req Request
+	if err := req.parseLine(string(line)); err != nil {
+		return err
+	}
+	for i, c := range headers {
+		if c == '\n' && (i == 0 || headers[i-1] != '\r') {
+			return badRequest("line not ended by CR LF")
+		}
+	}
+	if len(b) == MaxRequest {
+		return &HTTPError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "request head too large"}
+	}
+	return nil
+}
+
+// parseLine parses "method SP target SP version" (RFC 9112 section 3).
+func (r *Request) parseLine(line string) error {
+	method, rest, _ := strings.Cut(line, " ")
+	target, version, _ := strings.Cut(rest, " ")
+	if !isPrintable(line) || !isToken(method) || !isHTTPVersion(version) {
+		return errRequestLine()
+	}
+	switch version {
+	case "HTTP/1.1":
+	case "HTTP/1.0":
+		r.http10 = true
+	default:
+		return &HTTPError{Status: http.StatusHTTPVersionNotSupported, Reason: "HTTP version not supported"}
+	}
+	if method != http.MethodGet && method != http.MethodHead {
+		return methodNotAllowed("GET, HEAD")
+	}
+	r.Method, r.Target = method, target
+	return r.splitTarget()
+}
+
+// splitTarget takes the origin form, "/path?query", and the absolute form, which
+// also names the host (RFC 9112 section 3.2, RFC 6455 section 4.2.1).
+func (r *Request) splitTarget() error {
+	path := r.Target
+	if strings.Contains(path, "#") { // RFC 6455 section 3
+		return badRequest("fragment in the request target")
+	}
+	if scheme, rest, ok := strings.Cut(path, "://"); ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
+		end := strings.IndexAny(rest, "/?")
+		if end < 0 {
+			end = len(rest)
+		}
+		r.Host, path = rest[:end], rest[end:]
+		if !isHost(r.Host) {
+			return badRequest("invalid host in the request target")
+		}
+		if !strings.HasPrefix(path, "/") {
+			path = "/" + path
+		}
+	}
+	if !strings.HasPrefix(path, "/") {
+		return badRequest("request target is not a path")
+	}
+	r.Path, r.RawQuery, _ = strings.Cut(path, "?")
+	return nil
+}
+
+// parseHeaders checks every line and picks out the headers that matter here.
+func (r *Request) parseHeaders(lines string) error {
+	for count := 0; len(lines) > 0; count++ {
+		if count == maxHeaders {
+			return &HTTPError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "too many headers"}
+		}
+		end := strings.IndexByte(lines, '\n') // the head ends in CR LF
+		if end == 0 || lines[end-1] != '\r' {
+			return badRequest("line not ended by CR LF")
+		}
+		name, value, ok := strings.Cut(lines[:end-1], ":")
+		lines = lines[end+1:]
+		// A folded line begins with a space, which is no token either.
+		if !ok || !isToken(name) {
+			return badRequest("malformed header line")
+		}
+		if !isFieldValue(value) {
+			return badRequest("control character in a header")
+		}
+		if err := r.set(name, trimSpace(value)); err != nil {
+			return err
+		}
+	}
+	if r.seen&fieldHost == 0 && !r.http10 {
+		return badRequest("no Host header")
+	}
+	return nil
+}
+
+// set takes one header. The switch on the length is for speed: few headers
+// reach a comparison.
+func (r *Request) set(name, value string) error {
+	switch len(name) {
+	case len("Host"):
+		if strings.EqualFold(name, "Host") {
+			return r.setHost(value)
+		}
+	case len("Origin"):
+		return r.setOnce(name, "Origin", fieldOrigin, &r.Origin, value)
+	case len("Upgrade"):
+		return r.setOnce(name, "Upgrade", fieldUpgrade, &r.upgrade, value)
+	case len("Connection"):
+		return r.setOnce(name, "Connection", fieldConnection, &r.connection, value)
+	case len("Authorization"):
+		var unused string // see Header
+		return r.setOnce(name, "Authorization", fieldAuthorization, &unused, value)
+	case len("Content-Length"):
+		length := "0"
+		err := r.setOnce(name, "Content-Length", fieldContentLength, &length, value)
+		if err == nil && (length == "" || strings.Trim(length, "0") != "") {
+			return badRequest("request with a body")
+		}
+		return err
+	case len("Sec-WebSocket-Key"): // and of Transfer-Encoding
+		if strings.EqualFold(name, "Transfer-Encoding") {
+			return badRequest("request with a body")
+		}
+		return r.setOnce(name, "Sec-WebSocket-Key", fieldKey, &r.key, value)
+	case len("Sec-WebSocket-Version"):
+		return r.setOnce(name, "Sec-WebSocket-Version", fieldVersion, &r.version, value)
+	}
+	return nil
+}
+
+// setOnce stores value in dst if name is want, and refuses a second one.
+func (r *Request) setOnce(name, want string, f field, dst *string, value string) error {
+	if !strings.EqualFold(name, want) {
+		return nil
+	}
+	if r.seen&f != 0 {
+		return badRequest("more than one " + want + " header")
+	}
+	r.seen |= f
+	*dst = value
+	return nil
+}
+
+// setHost is setOnce for Host, which must be valid and yields to the host in a
+// target in absolute form (RFC 9112 section 3.2.2).
+func (r *Request) setHost(value string) error {
+	var host string
+	if err := r.setOnce("Host", "Host", fieldHost, &host, value); err != nil {
+		return err
+	}
+	if !isHost(host) {
+		return badRequest("invalid Host header")
+	}
+	if r.Host == "" {
+		r.Host = host
+	}
+	return nil
+}
+
+// Header returns the value of any header, by its name in any case; several
+// lines of one name are joined by ", " (RFC 9110 section 5.3). It is empty if
+// there is none. The string is a copy.
+func (r *Request) Header(name string) string {
+	value, more := "", false
+	for lines := r.headers; lines != ""; {
+		var line string
+		line, lines, _ = strings.Cut(lines, "\r\n")
+		n, v, _ := strings.Cut(line, ":")
+		if !strings.EqualFold(n, name) {
+			continue
+		}
+		if more {
+			value += ", "
+		}
+		value += trimSpace(v)
+		more = true
+	}
+	return strings.Clone(value)
+}
+
+// Query returns all values of a key in the query, decoded, in their order. The
+// strings are copies. Bad encoding anywhere in the query is an *HTTPError,
+// because a key that cannot be read may be the one asked for.
+func (r *Request) Query(key string) ([]string, error) {
+	var values []string
+	for rest := r.RawQuery; rest != ""; {
+		var pair string
+		pair, rest, _ = strings.Cut(rest, "&")
+		k, v, _ := strings.Cut(pair, "=")
+		k, err := url.QueryUnescape(k)
+		if err == nil {
+			v, err = url.QueryUnescape(v)
+		}
+		if err != nil {
+			return nil, badRequest("bad encoding in the query")
+		}
+		if pair != "" && k == key {
+			values = append(values, strings.Clone(v))
+		}
+	}
+	return values, nil
+}

@@ -1,0 +1,98 @@
+package frame
+
+// This file knows the characters and lists of HTTP (RFC 9110 section 5.6).
+
+import (
+	"iter"
+	"strings"
+)
+
+// isToken reports whether s is a token: a method or a header's name.
+func isToken(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isAlnum(c), c == '-':
+		case strings.IndexByte("!#$%&'*+.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isFieldValue reports whether s may be a header's value: no control characters
+// but the tab. Bytes above ASCII are allowed (RFC 9110 section 5.5).
+func isFieldValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isPrintable reports whether s is all visible ASCII and spaces.
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// isHost reports whether s has only the characters of a host and port. It does
+// not check their order: hosts are only ever compared.
+func isHost(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlnum(c) && strings.IndexByte("-._:[]", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isAlnum(c byte) bool {
+	lower := c | 0x20
+	return lower >= 'a' && lower <= 'z' || c >= '0' && c <= '9'
+}
+
+// isHTTPVersion reports whether s is "HTTP/", digit, dot, digit.
+func isHTTPVersion(s string) bool {
+	const form = "HTTP/d.d"
+	if len(s) != len(form) {
+		return false
+	}
+	for i := range len(form) {
+		if digit := s[i] >= '0' && s[i] <= '9'; form[i] == 'd' && !digit || form[i] != 'd' && s[i] != form[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// trimSpace trims the optional whitespace around a value.
+func trimSpace(s string) string { return strings.Trim(s, " \t") }
+
+// elements yields the elements of a comma-separated list.
+func elements(list string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for list != "" {
+			var item string
+			item, list, _ = strings.Cut(list, ",")
+			if !yield(trimSpace(item)) {
+				return
+			}
+		}
+	}
+}
+
+// hasToken reports whether a list has token among its elements, in any case.
+func hasToken(list, token string) bool {
+	for item := range elements(list) {
+		if strings.EqualFold(item, token) {
+			return true
+		}
+	}
+	return false
+}
