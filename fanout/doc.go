@@ -1,0 +1,48 @@
+// Package fanout delivers each message of a room to every member of it.
+//
+// A [Hub] has one [Shard] per event loop. A member of a room lives in the shard
+// of its connection; the room exists in each shard that has members. A message
+// is encoded once by the publisher and appended to the room's log in those
+// shards. A member is a cursor: the number of the next message it needs. There
+// is no queue per member, so a slow one costs nothing but its lag.
+//
+// # The flush
+//
+// A shard sends by passes over a room's members. Each member gets, in one send,
+// everything from its cursor to the head of the log: what is published while a
+// pass is under way rides along with the members not yet visited, and reaches
+// the others in the next pass. So the busier a room is, the more messages one
+// send carries. A pass is cut into slices of a few hundred sends, between which
+// the loop serves its sockets and other rooms.
+//
+// A send that the socket takes only in part moves the cursor past the last frame
+// begun; the rest of that frame is handed to the sink's queue, so that cursors
+// are always at a frame boundary. The member is passed over until the sink says
+// that it is writable again ([Shard.Drained]).
+//
+// # Slow members
+//
+// A log is bounded. When its oldest segment must go, the members that still
+// needed it skip forward to the next one; the skip is counted, and the sink is
+// told, which may close the connection instead. When everybody has caught up
+// the log is given back whole: a quiet room holds no buffer.
+//
+// # Guarantees
+//
+// Every member of a room sees its messages in one order, the same in all
+// shards, none twice, and none left out but those counted as skipped:
+//
+//	offered = delivered + skipped by reason + still in the log
+//
+// # Ownership
+//
+//	state                              owner                    everyone else
+//	rooms, members, logs, cursors      the shard's goroutine    no access
+//	inbox of a shard                   its mutex                Hub.Publish
+//	directory of rooms (Hub)           its stripes' mutexes     Hub's methods
+//	bytes of a message                 nobody: immutable        read, until Release
+//
+// Lock order: a stripe of the directory, then a shard's inbox. The stripe is
+// held while a message is put into all inboxes; that is what makes the order of
+// a room the same everywhere. Under neither is anything called or sent.
+package fanout

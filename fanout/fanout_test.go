@@ -1,0 +1,614 @@
+package fanout
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// msg is a Message whose release is checked. Its bytes are a length, the number
+// of the message, and filling, so that a stream of them can be taken apart.
+type msg struct {
+	b    []byte
+	refs atomic.Int32
+}
+
+const msgHeader = 8
+
+func newMsg(num, size int) *msg {
+	m := &msg{b: make([]byte, msgHeader+size)}
+	binary.BigEndian.PutUint32(m.b, uint32(size))
+	binary.BigEndian.PutUint32(m.b[4:], uint32(num))
+	m.refs.Store(1)
+	return m
+}
+
+func (m *msg) Bytes() []byte { return m.b }
+func (m *msg) Retain()       { m.refs.Add(1) }
+func (m *msg) Release() {
+	switch n := m.refs.Add(-1); {
+	case n == 0:
+		clear(m.b) // poison: nobody may look any more
+	case n < 0:
+		panic("released too often")
+	}
+}
+
+// fakeSink is a set of sockets that take as much as they are told to.
+type fakeSink struct {
+	socks []*fakeSock
+}
+
+type fakeSock struct {
+	room    int // bytes it still takes
+	blocked bool
+	stream  []byte
+	skipped map[string]uint64
+}
+
+func newFakeSink(n, room int) *fakeSink {
+	f := new(fakeSink)
+	for range n {
+		f.socks = append(f.socks, &fakeSock{room: room, skipped: make(map[string]uint64)})
+	}
+	return f
+}
+
+func (f *fakeSink) Send(sub uint32, p []byte) int {
+	s := f.socks[sub]
+	if s.blocked {
+		panic("sent to a blocked socket")
+	}
+	n := min(len(p), s.room)
+	s.stream = append(s.stream, p[:n]...)
+	s.room -= n
+	s.blocked = n < len(p)
+	return n
+}
+
+func (f *fakeSink) Sendv(sub uint32, bufs [][]byte) int {
+	if len(bufs) > MaxVectors {
+		panic("too many vectors")
+	}
+	var all []byte
+	for _, b := range bufs {
+		all = append(all, b...)
+	}
+	return f.Send(sub, all)
+}
+
+func (f *fakeSink) Queue(sub uint32, p []byte) {
+	f.socks[sub].stream = append(f.socks[sub].stream, p...)
+}
+func (f *fakeSink) Blocked(sub uint32) bool { return f.socks[sub].blocked }
+func (f *fakeSink) Skipped(sub uint32, room string, n uint64) {
+	f.socks[sub].skipped[room] += n
+}
+
+// take parses and removes what a socket has received.
+func (s *fakeSock) take(t interface{ Fatalf(string, ...any) }) []int {
+	var nums []int
+	for len(s.stream) > 0 {
+		if len(s.stream) < msgHeader {
+			t.Fatalf("stream ends within a header")
+		}
+		size := int(binary.BigEndian.Uint32(s.stream))
+		if len(s.stream) < msgHeader+size {
+			t.Fatalf("stream ends within a message: %d of %d bytes", len(s.stream), msgHeader+size)
+		}
+		nums = append(nums, int(binary.BigEndian.Uint32(s.stream[4:])))
+		s.stream = s.stream[msgHeader+size:]
+	}
+	return nums
+}
+
+func settleAll(shards []*Shard) {
+	for more := true; more; {
+		more = false
+		for _, s := range shards {
+			more = s.Work() || more
+		}
+	}
+}
+
+// TestModel drives the shards with random operations and compares every
+// subscriber's stream with what the oracle says it should have got.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const subs, rooms = 12, 3
+		hub, err := NewHub(Config{Shards: 2, RoomBytes: segmentSize, SliceSends: rapid.IntRange(1, 5).Draw(t, "slice")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shards := []*Shard{hub.Shard(0), hub.Shard(1)}
+		sinks := []*fakeSink{newFakeSink(subs, 1<<30), newFakeSink(subs, 1<<30)}
+		for i, s := range shards {
+			s.Attach(sinks[i], func() {})
+		}
+		o := newOracle(shards, sinks)
+		for sub := range subs {
+			o.join(0, sub, "room0")
+			o.join(1, sub, fmt.Sprint("room", sub%rooms))
+		}
+		var msgs []*msg
+		name := func(l string) string { return fmt.Sprint("room", rapid.IntRange(0, rooms-1).Draw(t, l)) }
+		t.Repeat(map[string]func(*rapid.T){
+			"join": func(t *rapid.T) {
+				o.join(rapid.IntRange(0, 1).Draw(t, "shard"), rapid.IntRange(0, subs-1).Draw(t, "sub"), name("room"))
+			},
+			"leave": func(t *rapid.T) {
+				o.leave(t, rapid.IntRange(0, 1).Draw(t, "shard"), rapid.IntRange(0, subs-1).Draw(t, "sub"), name("room"))
+			},
+			"gone": func(t *rapid.T) {
+				o.gone(t, rapid.IntRange(0, 1).Draw(t, "shard"), rapid.IntRange(0, subs-1).Draw(t, "sub"))
+			},
+			"publish": func(t *rapid.T) {
+				room := name("room")
+				for range rapid.IntRange(1, 20).Draw(t, "count") {
+					m := newMsg(len(msgs), rapid.SampledFrom([]int{0, 1, 50, 3000, sharedFrameSize, 30000}).Draw(t, "size"))
+					msgs = append(msgs, m)
+					if _, _, err := hub.Publish(room, m); err != nil {
+						t.Fatal(err)
+					}
+					m.Release()
+					o.publish(room, len(msgs)-1)
+				}
+			},
+			"work": func(t *rapid.T) { shards[rapid.IntRange(0, 1).Draw(t, "shard")].Work() },
+			"freeze": func(t *rapid.T) {
+				sinks[rapid.IntRange(0, 1).Draw(t, "shard")].socks[rapid.IntRange(0, subs-1).Draw(t, "sub")].room = rapid.IntRange(0, 70000).Draw(t, "bytes")
+			},
+			"thaw": func(t *rapid.T) {
+				sh, sub := rapid.IntRange(0, 1).Draw(t, "shard"), rapid.IntRange(0, subs-1).Draw(t, "sub")
+				o.thaw(sh, sub, rapid.IntRange(1, 1<<20).Draw(t, "bytes"))
+			},
+		})
+		for sh := range shards {
+			for sub := range subs {
+				o.thaw(sh, sub, 1<<30)
+			}
+		}
+		settleAll(shards)
+		o.check(t)
+		for i, m := range msgs {
+			if n := m.refs.Load(); n != 0 {
+				t.Fatalf("message %d still has %d references", i, n)
+			}
+		}
+	})
+}
+
+// oracle is the naive model: a list of expected numbers per membership.
+type oracle struct {
+	shards []*Shard
+	sinks  []*fakeSink
+	// What each subscriber may still get, by room, in order; the shard's inbox
+	// included.
+	want map[place][]int
+}
+
+type place struct {
+	shard, sub int
+	room       string
+}
+
+func newOracle(shards []*Shard, sinks []*fakeSink) *oracle {
+	return &oracle{shards: shards, sinks: sinks, want: make(map[place][]int)}
+}
+
+func (o *oracle) join(sh, sub int, room string) {
+	o.shards[sh].Work() // so that nothing published before is in the inbox
+	joined := o.shards[sh].Join(uint32(sub), room)
+	p := place{sh, sub, room}
+	if _, in := o.want[p]; in == joined {
+		panic("Join's answer is wrong")
+	}
+	if joined {
+		o.want[p] = []int{}
+	}
+}
+
+func (o *oracle) publish(room string, num int) {
+	for p := range o.want {
+		if p.room == room {
+			o.want[p] = append(o.want[p], num)
+		}
+	}
+}
+
+// consume checks what a subscriber received so far: per room, a subsequence in
+// order whose gaps are as large as the skips it was told of.
+func (o *oracle) consume(t *rapid.T, sh, sub int) {
+	sock := o.sinks[sh].socks[sub]
+	for _, num := range sock.take(t) {
+		found := false
+		for p, want := range o.want {
+			if p.shard != sh || p.sub != sub {
+				continue
+			}
+			for i, w := range want {
+				if w == num {
+					if uint64(i) > sock.skipped[p.room] {
+						t.Fatalf("sub %d lost %d messages of %s and was told of %d", sub, i, p.room, sock.skipped[p.room])
+					}
+					sock.skipped[p.room] -= uint64(i)
+					o.want[p] = want[i+1:]
+					found = true
+				}
+			}
+		}
+		if !found {
+			t.Fatalf("sub %d/%d got message %d, which it was not to get or had before", sh, sub, num)
+		}
+	}
+}
+
+func (o *oracle) leave(t *rapid.T, sh, sub int, room string) {
+	o.consume(t, sh, sub)
+	p := place{sh, sub, room}
+	_, in := o.want[p]
+	if o.shards[sh].Leave(uint32(sub), room) != in {
+		t.Fatalf("Leave's answer is wrong")
+	}
+	delete(o.want, p)
+	delete(o.sinks[sh].socks[sub].skipped, room)
+}
+
+func (o *oracle) gone(t *rapid.T, sh, sub int) {
+	o.consume(t, sh, sub)
+	o.shards[sh].LeaveAll(uint32(sub))
+	for p := range o.want {
+		if p.shard == sh && p.sub == sub {
+			delete(o.want, p)
+		}
+	}
+	clear(o.sinks[sh].socks[sub].skipped)
+}
+
+func (o *oracle) thaw(sh, sub, bytes int) {
+	s := o.sinks[sh].socks[sub]
+	s.room = bytes
+	if s.blocked {
+		s.blocked = false
+		o.shards[sh].Drained(uint32(sub))
+	}
+}
+
+func (o *oracle) check(t *rapid.T) {
+	for sh, s := range o.shards {
+		for sub := range o.sinks[sh].socks {
+			o.consume(t, sh, sub)
+		}
+		if n := s.Pending(); n != 0 {
+			t.Fatalf("shard %d: %d messages pending after everybody was drained", sh, n)
+		}
+		st := s.Stats()
+		if st.Offered != st.Delivered+st.Skipped[SkipSlow]+st.Skipped[SkipLeft] {
+			t.Fatalf("shard %d: offered %d, delivered %d, skipped %v", sh, st.Offered, st.Delivered, st.Skipped)
+		}
+		if st.LogBytes != 0 {
+			t.Fatalf("shard %d: logs hold %d bytes after everybody was drained", sh, st.LogBytes)
+		}
+	}
+	for p, want := range o.want {
+		if left := o.sinks[p.shard].socks[p.sub].skipped[p.room]; uint64(len(want)) != left {
+			t.Fatalf("%+v: %d messages never came, told of %d", p, len(want), left)
+		}
+	}
+}
+
+// TestStorm joins, leaves and publishes from many goroutines. Run under -race.
+func TestStorm(t *testing.T) {
+	const shards, subs, publishers, each = 4, 50, 4, 500
+	hub, err := NewHub(Config{Shards: shards})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sinks := make([]*fakeSink, shards)
+	var wg, pubs sync.WaitGroup
+	done := make(chan struct{})
+	for i := range shards {
+		wake := make(chan struct{}, 1)
+		sinks[i] = newFakeSink(subs, 1<<40)
+		s := hub.Shard(i)
+		s.Attach(sinks[i], func() {
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		})
+		for sub := range subs {
+			s.Join(uint32(sub), "steady")
+		}
+		wg.Go(func() { // stopped by done
+			rng := rand.New(rand.NewPCG(uint64(i), 1))
+			for {
+				select {
+				case <-wake:
+					for s.Work() {
+					}
+					sub := uint32(rng.IntN(subs))
+					if !s.Join(sub, "churn") {
+						s.Leave(sub, "churn")
+					}
+				case <-done:
+					for s.Work() {
+					}
+					return
+				}
+			}
+		})
+	}
+	for p := range publishers {
+		pubs.Go(func() {
+			for i := range each {
+				for _, room := range []string{"steady", "churn"} {
+					m := newMsg(p*each+i, 20)
+					if _, _, err := hub.Publish(room, m); err != nil {
+						t.Error(err)
+					}
+					m.Release()
+				}
+			}
+		})
+	}
+	pubs.Wait()
+	close(done)
+	wg.Wait()
+	checkOneOrder(t, hub, sinks, publishers*each)
+}
+
+// checkOneOrder wants every stream to hold the steady room's messages in the
+// same order.
+func checkOneOrder(t *testing.T, hub *Hub, sinks []*fakeSink, total int) {
+	t.Helper()
+	var order []int
+	for i, sink := range sinks {
+		for sub, sock := range sink.socks {
+			seen := make(map[int]int)
+			var steady []int
+			for _, num := range sock.take(t) {
+				if seen[num]++; seen[num] > 2 {
+					t.Fatalf("message %d came %d times", num, seen[num])
+				}
+				steady = append(steady, num)
+			}
+			if len(seen) != total {
+				t.Fatalf("sub %d/%d got %d of %d messages", i, sub, len(seen), total)
+			}
+			if !hub.Shard(i).Leave(uint32(sub), "churn") && len(steady) == total {
+				if order == nil {
+					order = steady
+				}
+				for j := range order {
+					if order[j] != steady[j] {
+						t.Fatalf("sub %d/%d has message %d at %d, another has %d", i, sub, steady[j], j, order[j])
+					}
+				}
+			}
+		}
+		st := hub.Shard(i).Stats()
+		if st.Offered != st.Delivered+st.Skipped[SkipLeft] {
+			t.Fatalf("shard %d: offered %d, delivered %d, skipped %v", i, st.Offered, st.Delivered, st.Skipped)
+		}
+	}
+}
+
+func newTestShard(t testing.TB, cfg Config, subs int) (*Hub, *Shard, *fakeSink) {
+	t.Helper()
+	hub, err := NewHub(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink := newFakeSink(subs, 1<<40)
+	hub.Shard(0).Attach(sink, func() {})
+	return hub, hub.Shard(0), sink
+}
+
+func publish(t testing.TB, hub *Hub, room string, m Message) {
+	t.Helper()
+	if _, _, err := hub.Publish(room, m); err != nil {
+		t.Fatal(err)
+	}
+	m.Release()
+}
+
+func TestFrozenMemberSkipsAndOthersDoNot(t *testing.T) {
+	hub, s, sink := newTestShard(t, Config{RoomBytes: segmentSize}, 2)
+	s.Join(0, "r")
+	s.Join(1, "r")
+	sink.socks[0].room = 100 // takes one message and a part of the next
+	const n = 10000
+	for i := range n {
+		publish(t, hub, "r", newMsg(i, 64))
+		s.Work()
+	}
+	if got := len(sink.socks[1].take(t)); got != n {
+		t.Fatalf("the reading member got %d of %d", got, n)
+	}
+	st := s.Stats()
+	if st.LogBytes > 2*segmentSize {
+		t.Errorf("log holds %d bytes for a frozen member, bound is %d", st.LogBytes, segmentSize)
+	}
+	if st.Skipped[SkipSlow] == 0 {
+		t.Error("nothing was counted as skipped")
+	}
+	if st.Offered != st.Delivered+st.Skipped[SkipSlow]+s.Pending() {
+		t.Errorf("offered %d, delivered %d, skipped %d, pending %d", st.Offered, st.Delivered, st.Skipped[SkipSlow], s.Pending())
+	}
+	sink.socks[0].room, sink.socks[0].blocked = 1<<40, false
+	s.Drained(0)
+	s.Work()
+	got := sink.socks[0].take(t)
+	if want := n - int(st.Skipped[SkipSlow]); len(got) != want {
+		t.Errorf("the frozen member got %d messages, want %d", len(got), want)
+	}
+	if got[len(got)-1] != n-1 {
+		t.Errorf("its last message is %d, want %d", got[len(got)-1], n-1)
+	}
+	if s.Stats().LogBytes != 0 {
+		t.Errorf("log holds %d bytes when all are up to date", s.Stats().LogBytes)
+	}
+}
+
+func TestMessagesOfOnePassShareASend(t *testing.T) {
+	hub, s, _ := newTestShard(t, Config{}, 100)
+	for i := range uint32(100) {
+		s.Join(i, "r")
+	}
+	for i := range 10 {
+		publish(t, hub, "r", newMsg(i, 64))
+	}
+	for s.Work() {
+	}
+	if st := s.Stats(); st.Sends != 100 || st.Delivered != 1000 {
+		t.Errorf("%d sends for %d deliveries, want 100 for 1000", st.Sends, st.Delivered)
+	}
+}
+
+func TestHotRoomDoesNotStarveSmallOnes(t *testing.T) {
+	hub, s, sink := newTestShard(t, Config{SliceSends: 100}, 10001)
+	for i := range uint32(10000) {
+		s.Join(i, "hot")
+	}
+	s.Join(10000, "small")
+	publish(t, hub, "hot", newMsg(0, 64))
+	s.Work()
+	publish(t, hub, "small", newMsg(1, 64))
+	s.Work()
+	s.Work()
+	if len(sink.socks[10000].take(t)) != 1 {
+		t.Error("the small room's message waits for the hot room's whole pass")
+	}
+	if sent := s.Stats().Sends; sent > 301 {
+		t.Errorf("%d sends in three slices of 100", sent)
+	}
+}
+
+func TestOverloadGivesTheMessageToNobody(t *testing.T) {
+	hub, err := NewHub(Config{Shards: 2, InboxBytes: segmentSize})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		hub.Shard(i).Attach(newFakeSink(1, 1<<40), func() {})
+		hub.Shard(i).Join(0, "r")
+	}
+	m := newMsg(0, 2*segmentSize)
+	publish(t, hub, "r", m)
+	hub.Shard(0).Work() // only one of the two catches up
+	refused := newMsg(1, 10)
+	if _, _, err := hub.Publish("r", refused); err != ErrOverloaded {
+		t.Fatalf("error is %v, want ErrOverloaded", err)
+	}
+	if refused.refs.Load() != 1 {
+		t.Error("a refused message was kept")
+	}
+}
+
+func TestRoomChurnGivesMemoryBack(t *testing.T) {
+	hub, s, _ := newTestShard(t, Config{}, 10000)
+	churn := func(n int) {
+		for i := range n {
+			s.Join(uint32(i%10000), fmt.Sprint("room-", i))
+		}
+		if hub.Rooms() != n {
+			t.Fatalf("%d rooms, want %d", hub.Rooms(), n)
+		}
+		for i := range uint32(10000) {
+			s.LeaveAll(i)
+		}
+		if hub.Rooms() != 0 {
+			t.Fatalf("%d rooms after all have left", hub.Rooms())
+		}
+	}
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	churn(1000)
+	before := heap()
+	churn(100000)
+	// What stays are the pages of links and the free list of room numbers: 28
+	// bytes for each of the most memberships there have been at once.
+	if grown := heap() - before; grown > 100000*28+1<<20 {
+		t.Errorf("heap grew by %d bytes over 100,000 rooms that are gone", grown)
+	}
+	runtime.KeepAlive(hub)
+}
+
+func TestMeter(t *testing.T) {
+	var m meter
+	for i := range int64(100) {
+		m.add(1000 + i/10) // ten a second for ten seconds
+	}
+	if r := m.perSecond(1009); r < 9 || r > 11 {
+		t.Errorf("rate is %v, want about 10", r)
+	}
+	if r := m.perSecond(1030); r != 0 {
+		t.Errorf("rate is %v after 20 silent seconds", r)
+	}
+}
+
+// nullSink takes everything.
+type nullSink struct{ n int }
+
+func (f *nullSink) Send(_ uint32, p []byte) int { f.n++; return len(p) }
+func (f *nullSink) Sendv(_ uint32, b [][]byte) int {
+	n := 0
+	for _, p := range b {
+		n += len(p)
+	}
+	return n
+}
+func (f *nullSink) Queue(uint32, []byte)           {}
+func (f *nullSink) Blocked(uint32) bool            { return false }
+func (f *nullSink) Skipped(uint32, string, uint64) {}
+
+// forever is a Message that is never given back, so that publishing allocates
+// nothing but what fanout itself does.
+type forever []byte
+
+func (f forever) Bytes() []byte { return f }
+func (forever) Retain()         {}
+func (forever) Release()        {}
+
+func newNullShard(t testing.TB, members uint32) (*Hub, *Shard) {
+	t.Helper()
+	hub, err := NewHub(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := hub.Shard(0)
+	s.Attach(new(nullSink), func() {})
+	for i := range members {
+		s.Join(i, "r")
+	}
+	return hub, s
+}
+
+func BenchmarkFlush(b *testing.B) {
+	for _, members := range []uint32{100, 10000} {
+		b.Run(fmt.Sprintf("members=%d/msg=64B", members), func(b *testing.B) {
+			hub, s := newNullShard(b, members)
+			m := Message(forever(make([]byte, 64)))
+			b.ReportAllocs()
+			start := time.Now()
+			for b.Loop() {
+				publish(b, hub, "r", m)
+				for s.Work() {
+				}
+			}
+			b.ReportMetric(float64(s.Stats().Delivered)/time.Since(start).Seconds(), "deliveries/s")
+		})
+	}
+}

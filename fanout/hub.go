@@ -1,0 +1,255 @@
+// The hub: the directory of rooms, and the one place where a room's order is
+// made.
+
+package fanout
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math/bits"
+	"sync"
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+)
+
+// MaxShards is the most shards a hub can have.
+const MaxShards = 64
+
+// ErrOverloaded means that a shard has more undelivered input than
+// Config.InboxBytes. The message was given to no one.
+var ErrOverloaded = errors.New("fanout: a shard is too far behind its input")
+
+// Message is one encoded frame, shared by all who send it. Bytes must not change
+// while a reference is held. Retain and Release are called from any goroutine.
+type Message interface {
+	Bytes() []byte
+	Retain()
+	Release()
+}
+
+// Config holds a hub's settings. The zero value of a field means its default.
+type Config struct {
+	Shards     int // 1 to MaxShards (default 1)
+	RoomBytes  int // bound of a room's log in one shard (default 4 MiB)
+	ShardBytes int // bound of all logs of one shard; past it a growing room keeps only 64 KiB (default 256 MiB)
+	InboxBytes int // bound of a shard's input not yet in a log (default 64 MiB)
+	SliceSends int // sends in a row before the loop serves its sockets (default 256)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&c.Shards, 1)
+	def(&c.RoomBytes, 4<<20)
+	def(&c.ShardBytes, 256<<20)
+	def(&c.InboxBytes, 64<<20)
+	def(&c.SliceSends, 256)
+	if c.Shards < 1 || c.Shards > MaxShards {
+		return c, fmt.Errorf("fanout: Shards is %d, want 1 to %d", c.Shards, MaxShards)
+	}
+	if c.RoomBytes < segmentSize || c.ShardBytes < segmentSize || c.InboxBytes < segmentSize {
+		return c, fmt.Errorf("fanout: RoomBytes, ShardBytes and InboxBytes are %d, %d and %d, want at least %d",
+			c.RoomBytes, c.ShardBytes, c.InboxBytes, segmentSize)
+	}
+	if c.SliceSends < 1 {
+		return c, fmt.Errorf("fanout: SliceSends is %d, want at least 1", c.SliceSends)
+	}
+	return c, nil
+}
+
+// Hub is the directory of rooms over its shards. Its methods may be called from
+// any goroutine.
+type Hub struct {
+	cfg     Config
+	shards  []*Shard
+	seed    maphash.Seed
+	stripes [64]stripe
+
+	// Buffers of log segments, one pool per size so that the pools' calibration
+	// sees one size each.
+	small, large bytebufferpool.Pool
+}
+
+// stripe is a part of the directory.
+type stripe struct {
+	mu    sync.Mutex // guards what follows
+	rooms shrinkMap[*entry]
+}
+
+// entry is what the hub knows of a room that has members.
+type entry struct {
+	members int
+	shards  uint64 // bit i: shard i has members
+	offset  uint64 // messages published since the room came to life here
+	rate    meter
+}
+
+// NewHub returns a hub; sinks must be given to its shards before use.
+func NewHub(cfg Config) (*Hub, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{cfg: cfg, seed: maphash.MakeSeed()}
+	for i := range cfg.Shards {
+		h.shards = append(h.shards, newShard(h, i))
+	}
+	return h, nil
+}
+
+// Shard returns the i-th shard.
+func (h *Hub) Shard(i int) *Shard { return h.shards[i] }
+
+func (h *Hub) stripe(room string) *stripe {
+	return &h.stripes[maphash.String(h.seed, room)%uint64(len(h.stripes))]
+}
+
+// Publish gives m to all members of room: it puts it, in the room's order, into
+// the inboxes of their shards and wakes these. It keeps the caller's reference
+// with the caller. It returns the message's number in the room and how many
+// members it was queued for; both are 0 when the room has none.
+func (h *Hub) Publish(room string, m Message) (offset uint64, members int, err error) {
+	st := h.stripe(room)
+	now := time.Now().Unix()
+	st.mu.Lock()
+	e := st.rooms.get(room)
+	if e == nil {
+		st.mu.Unlock()
+		return 0, 0, nil
+	}
+	shards := e.shards
+	for b := shards; b != 0; b &= b - 1 {
+		if h.shards[bits.TrailingZeros64(b)].inboxBytes.Load() > int64(h.cfg.InboxBytes) {
+			st.mu.Unlock()
+			return 0, 0, ErrOverloaded
+		}
+	}
+	e.offset++
+	e.rate.add(now)
+	offset, members = e.offset, e.members
+	for b := shards; b != 0; b &= b - 1 {
+		m.Retain()
+		h.shards[bits.TrailingZeros64(b)].push(room, m)
+	}
+	st.mu.Unlock()
+	for b := shards; b != 0; b &= b - 1 {
+		h.shards[bits.TrailingZeros64(b)].wake()
+	}
+	return offset, members, nil
+}
+
+// Room returns how many members a room has and how many messages a second it
+// had lately (over about ten seconds). ok is false when it has no members.
+func (h *Hub) Room(room string) (members int, rate float64, ok bool) {
+	st := h.stripe(room)
+	now := time.Now().Unix()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	e := st.rooms.get(room)
+	if e == nil {
+		return 0, 0, false
+	}
+	return e.members, e.rate.perSecond(now), true
+}
+
+// EachRoom calls f for every room that has members, in no order, until it
+// returns false. No lock is held during f.
+func (h *Hub) EachRoom(f func(room string, members int, rate float64) bool) {
+	type row struct {
+		name    string
+		members int
+		rate    float64
+	}
+	now := time.Now().Unix()
+	for i := range h.stripes {
+		st := &h.stripes[i]
+		st.mu.Lock()
+		rows := make([]row, 0, len(st.rooms.m))
+		for name, e := range st.rooms.m {
+			rows = append(rows, row{name, e.members, e.rate.perSecond(now)})
+		}
+		st.mu.Unlock()
+		for _, r := range rows {
+			if !f(r.name, r.members, r.rate) {
+				return
+			}
+		}
+	}
+}
+
+// Rooms returns how many rooms have members.
+func (h *Hub) Rooms() int {
+	n := 0
+	for i := range h.stripes {
+		st := &h.stripes[i]
+		st.mu.Lock()
+		n += len(st.rooms.m)
+		st.mu.Unlock()
+	}
+	return n
+}
+
+// join notes one more member in a shard. first: it is the shard's first in this
+// room. A message published after it returns will reach the shard's inbox.
+func (h *Hub) join(room string, shard int, first bool) {
+	st := h.stripe(room)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	e := st.rooms.get(room)
+	if e == nil {
+		e = new(entry)
+		st.rooms.put(room, e)
+	}
+	e.members++
+	if first {
+		e.shards |= 1 << shard
+	}
+}
+
+// leave undoes join. last: the shard has no members in this room any more.
+func (h *Hub) leave(room string, shard int, last bool) {
+	st := h.stripe(room)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	e := st.rooms.get(room)
+	e.members--
+	if last {
+		e.shards &^= 1 << shard
+	}
+	if e.members == 0 {
+		st.rooms.del(room)
+	}
+}
+
+// meterSpan is the length in seconds of a meter's window.
+const meterSpan = 10
+
+// meter counts events in the current and the previous window.
+type meter struct {
+	window    int64 // number of the current window
+	cur, prev uint32
+}
+
+func (m *meter) roll(now int64) {
+	switch w := now / meterSpan; {
+	case w == m.window+1:
+		m.prev, m.cur, m.window = m.cur, 0, w
+	case w > m.window:
+		m.prev, m.cur, m.window = 0, 0, w
+	}
+}
+
+func (m *meter) add(now int64) { m.roll(now); m.cur++ }
+
+// perSecond weighs the previous window by the part of it that lies within the
+// last meterSpan seconds.
+func (m *meter) perSecond(now int64) float64 {
+	m.roll(now)
+	part := float64(now%meterSpan) / meterSpan
+	return (float64(m.prev)*(1-part) + float64(m.cur)) / meterSpan
+}

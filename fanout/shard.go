@@ -1,0 +1,241 @@
+// A shard: the rooms and members of one event loop.
+
+package fanout
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Sink is what a shard sends through: the connections of one event loop. It is
+// called on the shard's goroutine, during Work, Drained and Leave, and must not
+// call back into the shard.
+type Sink interface {
+	// Send offers p to the subscriber's socket and returns how many bytes it
+	// took. Less than len(p) means that it is blocked; Drained must be called
+	// when it is not any more. It keeps no reference to p.
+	Send(sub uint32, p []byte) int
+	// Sendv is Send for the concatenation of at most MaxVectors slices.
+	Sendv(sub uint32, bufs [][]byte) int
+	// Queue hands over the rest of a frame that was sent in part. It must go out
+	// before anything else; p is copied.
+	Queue(sub uint32, p []byte)
+	// Blocked reports whether Send would take nothing.
+	Blocked(sub uint32) bool
+	// Skipped tells that the subscriber was too slow for n messages of the room,
+	// which it will never get.
+	Skipped(sub uint32, room string, n uint64)
+}
+
+// MaxVectors is the most slices that Sink.Sendv is given.
+const MaxVectors = 16
+
+// SkipReason says why a member did not get a message that was meant for it.
+type SkipReason uint8
+
+// The reasons for skipping.
+const (
+	SkipSlow SkipReason = iota // it fell behind the bound of the room's log
+	SkipLeft                   // it left, or was closed, with messages outstanding
+	numSkipReasons
+)
+
+// SkipReasons lists all reasons.
+func SkipReasons() []SkipReason { return []SkipReason{SkipSlow, SkipLeft} }
+
+// String returns the reason in the form used in logs and metric labels.
+func (r SkipReason) String() string {
+	if r == SkipSlow {
+		return "slow"
+	}
+	return "left"
+}
+
+// Stats are a shard's counters. Offered, Delivered, Skipped, Sends and Passes
+// only grow; the rest are gauges.
+type Stats struct {
+	Offered   uint64 // messages times members at the time of appending
+	Delivered uint64 // handed to the sockets whole
+	Skipped   [numSkipReasons]uint64
+	Sends     uint64 // sends that took something
+	Passes    uint64 // passes over a room's members
+	Rooms     int64  // rooms with members in this shard
+	Members   int64
+	LogBytes  int64 // memory of all logs
+	Latency   Histogram
+}
+
+// Shard is one event loop's part of a Hub. All methods but Stats must be called
+// on that loop's goroutine. See the package comment for the ownership of state.
+type Shard struct {
+	hub  *Hub
+	idx  int
+	sink Sink
+	wake func()
+
+	inMu       sync.Mutex // guards in
+	in         []item
+	inboxBytes atomic.Int64
+
+	// The shard's goroutine only.
+	spare     []item // the other buffer of the inbox
+	rooms     shrinkMap[*room]
+	tab       []*room // rooms by number; numbers are in freeRooms when unused
+	freeRooms []uint32
+	links     linkTable
+	hot       hotQueue // rooms with a pass to make, in turn
+	logBytes  int
+	spareSegs []*segment
+	vec       [MaxVectors][]byte
+	now       time.Time // of the current Work
+	local     Stats     // published to the atomics at the end of each Work
+	members   int
+
+	pub published
+}
+
+// item is one message for one room.
+type item struct {
+	room string
+	m    Message
+}
+
+func newShard(h *Hub, idx int) *Shard { return &Shard{hub: h, idx: idx, now: time.Now()} }
+
+// Attach gives the shard what it sends through, and what makes the loop call
+// Work (from any goroutine). Once, before use.
+func (s *Shard) Attach(sink Sink, wake func()) { s.sink, s.wake = sink, wake }
+
+// push puts a message into the inbox; the reference goes with it. Any goroutine.
+func (s *Shard) push(room string, m Message) {
+	s.inboxBytes.Add(int64(len(m.Bytes())))
+	s.inMu.Lock()
+	s.in = append(s.in, item{room, m})
+	s.inMu.Unlock()
+}
+
+// Work takes the inbox into the logs and makes one slice of the passes. It
+// returns true when more is to be done.
+func (s *Shard) Work() (more bool) {
+	s.now = time.Now()
+	s.takeInbox()
+	s.slice()
+	s.publish()
+	return s.hot.n > 0
+}
+
+func (s *Shard) takeInbox() {
+	s.inMu.Lock()
+	s.in, s.spare = s.spare[:0], s.in
+	s.inMu.Unlock()
+	bytes := 0
+	for i, it := range s.spare {
+		s.spare[i] = item{}
+		bytes += len(it.m.Bytes())
+		if r := s.rooms.get(it.room); r != nil {
+			s.append(r, it.m)
+		} else {
+			it.m.Release() // the last member left meanwhile
+		}
+	}
+	if bytes > 0 {
+		s.inboxBytes.Add(-int64(bytes))
+	}
+	if cap(s.spare) > 4096 {
+		s.spare = nil // a burst must not be kept for ever
+	}
+}
+
+func (s *Shard) append(r *room, m Message) {
+	s.local.Offered += uint64(len(r.members))
+	s.logBytes += r.log.append(s, m)
+	r.last = s.now
+	s.bound(r)
+	s.heat(r)
+}
+
+// bound gives back the oldest segments of a log that has grown too large, and
+// moves the members that needed them forward.
+func (s *Shard) bound(r *room) {
+	limit := s.hub.cfg.RoomBytes
+	if s.logBytes > s.hub.cfg.ShardBytes {
+		limit = segmentSize
+	}
+	drop := 0
+	for over := r.log.bytes - limit; over > 0 && drop < len(r.log.segs)-1; drop++ {
+		over -= r.log.segs[drop].size()
+	}
+	if drop == 0 {
+		return
+	}
+	tail := r.log.segs[drop].first
+	for i := range r.members {
+		m := &r.members[i]
+		if m.seq >= tail {
+			continue
+		}
+		n := tail - m.seq
+		m.seq = tail
+		s.local.Skipped[SkipSlow] += n
+		s.sink.Skipped(s.links.at(m.link).sub, r.name, n)
+	}
+	s.logBytes -= r.log.trim(s, tail)
+}
+
+// heat puts the room among those with a pass to make.
+func (s *Shard) heat(r *room) {
+	if !r.hot {
+		r.hot = true
+		r.begin()
+		s.hot.push(r)
+	}
+}
+
+// caughtUp notes that a member needs the log no more, or is gone: if it was the
+// last one, only another pass finds that out and gives the log back.
+func (s *Shard) caughtUp(r *room) {
+	if len(r.log.segs) == 0 {
+		return
+	}
+	if r.hot {
+		r.again = true
+		return
+	}
+	s.heat(r)
+	s.wake()
+}
+
+// Drained continues with a subscriber whose socket takes bytes again.
+func (s *Shard) Drained(sub uint32) {
+	for l := s.links.first(sub); l != 0; l = s.links.at(l).next {
+		link := s.links.at(l)
+		r := s.tab[link.room]
+		m := &r.members[link.pos]
+		if m.seq == r.log.head {
+			continue
+		}
+		for m.seq != r.log.head && !s.sink.Blocked(sub) {
+			s.flush(r, m, sub)
+		}
+		if m.seq == r.log.head {
+			s.caughtUp(r)
+		}
+		if s.sink.Blocked(sub) {
+			break
+		}
+	}
+	s.publish()
+}
+
+// LastMessage returns when a message was last appended to a room the subscriber
+// is in; the zero time if never.
+func (s *Shard) LastMessage(sub uint32) time.Time {
+	var t time.Time
+	for l := s.links.first(sub); l != 0; l = s.links.at(l).next {
+		if r := s.tab[s.links.at(l).room]; r.last.After(t) {
+			t = r.last
+		}
+	}
+	return t
+}
