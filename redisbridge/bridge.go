@@ -1,0 +1,151 @@
+package redisbridge
+
+// The Bridge: construction, start, end, and the counters.
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Bridge is made by New, runs from Start to Close, and is safe for use by any
+// goroutine.
+type Bridge struct {
+	// Fixed at construction.
+	cfg            Config
+	opt            *clientOptions
+	client         *client // nil before Start
+	log            *slog.Logger
+	internalPrefix string
+	probeChannel   string
+	instance       string   // begins our probes; tells them from a namesake's
+	fixed          []string // channels subscribed whatever the rooms
+	born           time.Time
+	ctx            context.Context // ends with Close
+	cancel         context.CancelFunc
+
+	rooms   *interest
+	ledger  *ledger
+	queue   queue
+	health  health
+	count   counters
+	buffers bufferPool
+	number  atomic.Uint64        // of the newest message
+	closeBy atomic.Int64         // when the publisher must be done; 0 before Close
+	link    atomic.Pointer[link] // set by the reader; nil between two links
+
+	delivering sync.Mutex // see deliver
+
+	// Wake-ups, each of capacity one.
+	write    chan struct{} // the subscriber: something to subscribe
+	probeNow chan struct{} // the prober
+	toSend   chan struct{} // the publisher
+
+	goroutines sync.WaitGroup
+	publishers sync.WaitGroup // calls of Publish under way
+
+	mu      sync.Mutex // guards what follows
+	started bool
+	closed  bool
+}
+
+// New checks the whole Config and builds a Bridge. It does not dial. The error
+// joins one error per bad field.
+func New(cfg Config) (*Bridge, error) {
+	opt, err := cfg.prepare()
+	if err != nil {
+		return nil, err
+	}
+	b := &Bridge{
+		cfg:            cfg,
+		opt:            opt,
+		log:            cfg.Logger.With("component", "redisbridge", "node", cfg.Node),
+		internalPrefix: messagePrefix + cfg.Prefix,
+		probeChannel:   probePrefix + cfg.Node,
+		instance:       randomHex(8) + " ",
+		born:           time.Now(),
+		rooms:          newInterest(),
+		ledger:         newLedger(),
+		queue:          queue{maxLen: cfg.QueueLen, maxBytes: cfg.QueueBytes},
+		write:          make(chan struct{}, 1),
+		probeNow:       make(chan struct{}, 1),
+		toSend:         make(chan struct{}, 1),
+	}
+	b.cfg.Channels = make(map[string]string, len(cfg.Channels))
+	for channel, room := range cfg.Channels {
+		b.cfg.Channels[channel] = room
+		b.fixed = append(b.fixed, channel)
+	}
+	slices.Sort(b.fixed)
+	// Numbers start anywhere, so that those of a restarted node with a configured
+	// name do not meet late messages of its predecessor.
+	b.number.Store(rand.Uint64() >> 1)
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	return b, nil
+}
+
+// Start starts the goroutines. Redis being out of reach is not an error: the
+// bridge is down until it answers. Only the first call does anything.
+func (b *Bridge) Start() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.started || b.closed {
+		return
+	}
+	b.started = true
+	b.client = newClient(b.opt)
+	// All end with b.ctx; Close waits.
+	b.goroutines.Go(b.read)
+	b.goroutines.Go(b.subscribe)
+	b.goroutines.Go(b.probe)
+	b.goroutines.Go(b.publish)
+}
+
+// Close publishes what TryPublish has accepted, as far as that takes no longer
+// than Config.Timeout, ends everything and waits for it. No callback runs once
+// it has returned. Closing again is harmless.
+func (b *Bridge) Close() error {
+	b.mu.Lock()
+	first, started := !b.closed, b.started
+	b.closed = true
+	b.mu.Unlock()
+
+	b.queue.close()
+	if first {
+		b.closeBy.Store(int64(b.now() + b.cfg.Timeout))
+	}
+	b.cancel()
+	if l := b.link.Load(); l != nil {
+		l.cut(ErrClosed)
+	}
+	b.goroutines.Wait()
+	b.publishers.Wait()
+	if !first {
+		return nil
+	}
+	b.goDown(true) // keeps the promise of Ready to those who still wait
+	if !started {
+		return nil
+	}
+	return b.client.close()
+}
+
+// enter registers a call of Publish; Close waits for publishers.Done.
+func (b *Bridge) enter() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.started || b.closed {
+		return false
+	}
+	b.publishers.Add(1)
+	return true
+}
+
+// now is the time since New on the monotonic clock, never 0.
+func (b *Bridge) now() time.Duration {
+	return time.Since(b.born) + 1
+}

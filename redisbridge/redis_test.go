@@ -1,0 +1,276 @@
+package redisbridge
+
+// A real redis-server for the tests, a second client to look at it from
+// outside, and a bridge whose deliveries are recorded.
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+)
+
+// patience bounds every wait of a test. It is never the thing measured.
+const patience = 20 * time.Second
+
+func TestMain(m *testing.M) {
+	RouteClientLog(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	os.Exit(m.Run())
+}
+
+// eventually polls until ok or patience runs out.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain: %s", patience, what)
+		}
+	}
+}
+
+// checkLeaks asserts, after everything registered later is cleaned up, that no
+// goroutine is left. go-redis's pool may take a second to end its redial loop.
+func checkLeaks(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		var err error
+		for end := time.Now().Add(patience); time.Now().Before(end); {
+			if err = goleak.Find(before); err == nil {
+				return
+			}
+		}
+		t.Errorf("goroutines left: %v", err)
+	})
+}
+
+type server struct {
+	t    testing.TB
+	port int
+	args []string
+	dir  string
+	cmd  *exec.Cmd
+	*redis.Client
+}
+
+// startRedis runs a redis-server of the test's own and stops it at the end.
+func startRedis(t testing.TB, args ...string) *server {
+	t.Helper()
+	s := &server{t: t, port: freePort(t), args: args, dir: t.TempDir()}
+	s.Client = redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: 20, DialTimeout: time.Second})
+	t.Cleanup(func() { s.Close() })
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func freePort(t testing.TB) int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (s *server) addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
+func (s *server) url() string  { return "redis://" + s.addr() }
+
+func (s *server) start() {
+	s.t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		s.t.Skip("redis-server is not installed (Debian package redis-server): no test of the real thing")
+	}
+	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
+		"--save", "", "--appendonly", "no", "--loglevel", "warning"}, s.args...)
+	s.cmd = exec.Command(path, args...)
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	eventually(s.t, "redis-server answers", func() bool { return s.Ping(context.Background()).Err() == nil })
+}
+
+func (s *server) kill() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+// freeze stops the process and returns when it has stopped.
+func (s *server) freeze() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		s.t.Fatal(err)
+	}
+	stat := fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid)
+	eventually(s.t, "redis-server stops", func() bool {
+		text, err := os.ReadFile(stat)
+		return err == nil && strings.Contains(string(text), ") T ")
+	})
+}
+
+func (s *server) thaw() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// subscribers is what PUBSUB NUMSUB says about one channel.
+func (s *server) subscribers(channel string) int {
+	s.t.Helper()
+	n, err := s.PubSubNumSub(context.Background(), channel).Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return int(n[channel])
+}
+
+// say publishes the way any program does.
+func (s *server) say(channel, payload string) {
+	s.t.Helper()
+	if err := s.Publish(context.Background(), channel, payload).Err(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+type delivery struct {
+	room, payload string
+	binary        bool
+}
+
+// A node is a bridge with what it delivered and who its members are.
+type node struct {
+	*Bridge
+	t testing.TB
+
+	mu      sync.Mutex
+	got     []delivery
+	members map[string]int
+	ready   map[string]int
+	quiet   bool // count, do not record
+}
+
+// calmConfig is for tests in which Redis is well: however slow the machine, the
+// bridge must not see an outage.
+func calmConfig(url string) Config {
+	return Config{URL: url, ProbeInterval: 50 * time.Millisecond, ProbeTimeout: 2 * patience, Timeout: patience}
+}
+
+// hastyConfig is for tests in which an outage must be seen soon. A slow machine
+// may show it one more than there are.
+func hastyConfig(url string) Config {
+	return Config{URL: url, ProbeInterval: 50 * time.Millisecond, ProbeTimeout: 500 * time.Millisecond, Timeout: 300 * time.Millisecond}
+}
+
+func newNode(t testing.TB, cfg Config) *node {
+	t.Helper()
+	n := &node{t: t, members: make(map[string]int), ready: make(map[string]int)}
+	cfg.Deliver, cfg.Members, cfg.Ready = n.deliver, n.count, n.isReady
+	b, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Bridge = b
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	b.Start()
+	return n
+}
+
+// healthyNode is a node that is up and has one member in each of rooms.
+func healthyNode(t testing.TB, cfg Config, rooms ...string) *node {
+	t.Helper()
+	n := newNode(t, cfg)
+	n.waitUp()
+	for _, room := range rooms {
+		n.join(room)
+	}
+	return n
+}
+
+func (n *node) deliver(room string, binary bool, payload []byte) {
+	d := delivery{room, string(payload), binary}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.quiet {
+		n.got = append(n.got, d)
+	}
+}
+
+func (n *node) count(room string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.members[room]
+}
+
+func (n *node) isReady(room string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ready[room]++
+}
+
+func (n *node) readyCalls(room string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.ready[room]
+}
+
+func (n *node) setMembers(room string, count int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.members[room] = count
+}
+
+// join adds a member and waits until the room is subscribed.
+func (n *node) join(room string) {
+	n.t.Helper()
+	n.setMembers(room, 1)
+	eventually(n.t, "room "+room+" is subscribed", func() bool { return n.Want(room) })
+}
+
+func (n *node) waitUp() {
+	n.t.Helper()
+	eventually(n.t, "bridge is up", func() bool { return n.Err() == nil && n.health.usable.Load() })
+}
+
+func (n *node) waitDown() {
+	n.t.Helper()
+	eventually(n.t, "bridge is down", func() bool { return n.Err() != nil })
+}
+
+func (n *node) deliveries() []delivery {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]delivery(nil), n.got...)
+}
+
+// times is how often payload was delivered.
+func (n *node) times(payload string) int {
+	c := 0
+	for _, d := range n.deliveries() {
+		if d.payload == payload {
+			c++
+		}
+	}
+	return c
+}
+
+func (n *node) waitFor(payload string) {
+	n.t.Helper()
+	eventually(n.t, fmt.Sprintf("%.40q is delivered", payload), func() bool { return n.times(payload) > 0 })
+}

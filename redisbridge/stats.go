@@ -1,0 +1,82 @@
+package redisbridge
+
+// Counters, and the pool of message buffers.
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Stats is a snapshot; counters only grow.
+type Stats struct {
+	Published     uint64 // acknowledged by Redis
+	PublishErrors uint64 // failed while Redis was thought to work
+	LocalOnly     uint64 // delivered to local members instead of through Redis
+	Refused       uint64 // not published in an outage (OutageRefuse)
+	QueueFull     uint64 // refused by TryPublish
+	Received      uint64 // messages handed to Deliver from Redis
+	ReceivedBytes uint64 // their payloads
+	Foreign       uint64 // dropped: not an envelope, or not our probe
+	Suppressed    uint64 // own messages that came back after a local delivery
+	Reconnects    uint64 // subscription connections after the first
+
+	Probe         bool          // healthy, as Err sees it
+	ProbeRTT      time.Duration // of the newest returned probe
+	Subscriptions int           // rooms confirmed on the present connection
+	Queued        int           // messages in TryPublish's queue
+}
+
+type counters struct {
+	published, publishErrors, localOnly, refused, queueFull atomic.Uint64
+	received, receivedBytes, foreign, suppressed            atomic.Uint64
+
+	links atomic.Uint64 // subscription connections that answered
+	heard atomic.Uint64 // replies of any kind on them; the prober's sign of life
+}
+
+// Stats may be called by any goroutine.
+func (b *Bridge) Stats() Stats {
+	c := &b.count
+	s := Stats{
+		Published:     c.published.Load(),
+		PublishErrors: c.publishErrors.Load(),
+		LocalOnly:     c.localOnly.Load(),
+		Refused:       c.refused.Load(),
+		QueueFull:     c.queueFull.Load(),
+		Received:      c.received.Load(),
+		ReceivedBytes: c.receivedBytes.Load(),
+		Foreign:       c.foreign.Load(),
+		Suppressed:    c.suppressed.Load(),
+		Probe:         b.Err() == nil,
+		Subscriptions: b.rooms.subscriptions(),
+		Queued:        b.queue.size(),
+	}
+	if links := c.links.Load(); links > 0 {
+		s.Reconnects = links - 1
+	}
+	b.health.mu.Lock()
+	s.ProbeRTT = b.health.rtt
+	b.health.mu.Unlock()
+	return s
+}
+
+// A bufferPool holds message buffers between publishes.
+type bufferPool struct{ pool sync.Pool }
+
+func (p *bufferPool) get(size int) *[]byte {
+	if buf, ok := p.pool.Get().(*[]byte); ok {
+		if cap(*buf) >= size {
+			return buf
+		}
+		p.pool.Put(buf)
+	}
+	buf := make([]byte, 0, max(size, 256))
+	return &buf
+}
+
+func (p *bufferPool) put(buf *[]byte) {
+	if cap(*buf) <= keepBuffer {
+		p.pool.Put(buf)
+	}
+}
