@@ -1,0 +1,155 @@
+// The world a browser test runs in: a real redis-server, the real server, and
+// Chromium, all on free ports of the loopback interface. BARRAGE_BIN names the
+// server's binary, by default the one that the build leaves in bin/.
+
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { chromium } from 'playwright-core';
+
+const PATIENCE_MS = 30_000;
+const binary = process.env.BARRAGE_BIN ?? fileURLToPath(new URL('../../bin/barrage', import.meta.url));
+
+export class World {
+  #directory;
+  #ports;
+  #server = null;
+  #children = new Set();
+  #killAll = () => {
+    for (const child of this.#children) child.kill('SIGKILL');
+  };
+
+  static async start() {
+    await access(binary).catch(() => {
+      throw new Error(`no server at ${binary}: build it, or name another in BARRAGE_BIN`);
+    });
+    const world = new World();
+    process.once('exit', world.#killAll);
+    try {
+      await world.#start();
+    } catch (error) {
+      await world.stop();
+      throw error;
+    }
+    return world;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.#ports.listen}`;
+  }
+
+  async startServer() {
+    const { listen, admin, redis } = this.#ports;
+    this.#server = this.#spawn(binary, [
+      'serve',
+      ...['--listen', `127.0.0.1:${listen}`],
+      ...['--admin', `127.0.0.1:${admin}`],
+      ...['--redis', `redis://127.0.0.1:${redis}`],
+    ]);
+    await poll('the server is ready', async () => {
+      if (this.#server.exitCode !== null) throw new Error(`the server ended: ${this.#server.output}`);
+      const response = await fetch(`http://127.0.0.1:${admin}/readyz`).catch(() => null);
+      return response?.status === 200;
+    });
+  }
+
+  async killServer() {
+    await this.#end(this.#server, 'SIGKILL');
+  }
+
+  // publish sends by Redis alone, as any program could. Such messages are not
+  // kept for anyone, so it repeats until somebody has subscribed.
+  async publish(room, text) {
+    await poll('somebody subscribed in Redis', async () => Number(await this.#redis('PUBLISH', `room:${room}`, text)) > 0);
+  }
+
+  // burst publishes all texts, one every so many milliseconds.
+  async burst(room, texts, everyMs) {
+    const client = this.#spawn('redis-cli', ['-p', String(this.#ports.redis)], 'pipe');
+    for (const text of texts) {
+      client.stdin.write(`PUBLISH room:${room} "${text}"\n`);
+      await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
+    client.stdin.end();
+    if (client.exitCode === null) await once(client, 'exit');
+  }
+
+  async post(room, body) {
+    const url = `http://127.0.0.1:${this.#ports.admin}/v1/rooms/${encodeURIComponent(room)}/messages`;
+    const response = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'text/plain' }, body });
+    if (response.status !== 200) throw new Error(`POST answered ${response.status}: ${await response.text()}`);
+  }
+
+  async stop() {
+    await Promise.all([...this.#children].map((child) => this.#end(child, 'SIGKILL')));
+    process.off('exit', this.#killAll);
+    if (this.#directory) await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  async #start() {
+    this.#directory = await mkdtemp(join(tmpdir(), 'barrage-web-'));
+    const [listen, admin, redis] = await freePorts(3);
+    this.#ports = { listen, admin, redis };
+    const quiet = ['--save', '', '--appendonly', 'no', '--dir', this.#directory];
+    this.#spawn('redis-server', ['--port', String(redis), '--bind', '127.0.0.1', ...quiet]);
+    await poll('redis answers', async () => (await this.#redis('PING').catch(() => '')) === 'PONG');
+    await this.startServer();
+  }
+
+  async #redis(...args) {
+    const { stdout } = await promisify(execFile)('redis-cli', ['-p', String(this.#ports.redis), ...args]);
+    return stdout.trim();
+  }
+
+  #spawn(command, args, stdin = 'ignore') {
+    const child = spawn(command, args, { stdio: [stdin, 'pipe', 'pipe'] });
+    child.output = '';
+    const keep = (chunk) => {
+      child.output = (child.output + chunk).slice(-4000);
+    };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    this.#children.add(child);
+    const gone = () => this.#children.delete(child);
+    child.once('exit', gone).once('error', gone);
+    return child;
+  }
+
+  async #end(child, signal) {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    await exit;
+  }
+}
+
+export function launchBrowser() {
+  return chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+  });
+}
+
+async function poll(what, done) {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!(await done())) {
+    if (Date.now() > deadline) throw new Error(`waited too long until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+// freePorts asks the kernel for ports and gives them back; all at once, so that
+// they differ.
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => promisify(server.close.bind(server))()));
+  return ports;
+}

@@ -1,0 +1,87 @@
+// Lane allocation, against the positions that the comments really have.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Lanes } from '../page/lanes.js';
+
+const STAGE = 1000;
+
+function lanesOf(count) {
+  const lanes = new Lanes(() => 0);
+  lanes.resize(count, STAGE);
+  return lanes;
+}
+
+test('comments at the same moment take different lanes, until none is left', () => {
+  const lanes = lanesOf(3);
+  const taken = [1, 2, 3].map(() => lanes.place(0, 100, 0.1));
+  assert.deepEqual(taken.sort(), [0, 1, 2]);
+  assert.equal(lanes.place(0, 100, 0.1), -1);
+});
+
+test('a lane is free again when the tail has entered', () => {
+  const lanes = lanesOf(1);
+  lanes.place(0, 100, 0.1); // its tail and the gap behind it are in at 1360
+  assert.equal(lanes.place(1350, 100, 0.1), -1);
+  assert.equal(lanes.place(1370, 100, 0.1), 0);
+});
+
+test('a faster comment waits until it cannot catch up', () => {
+  const lanes = lanesOf(1);
+  lanes.place(0, 100, 0.1); // gone, with the gap, at 11360
+  assert.equal(lanes.place(1400, 100, 0.2), -1);
+  assert.equal(lanes.place(6400, 100, 0.2), 0); // at the left edge at 11400
+});
+
+test('squeeze chooses the lane that frees first', () => {
+  const lanes = lanesOf(3);
+  const taken = [300, 100, 200].map((width) => lanes.place(0, width, 0.1));
+  assert.equal(lanes.squeeze(10, 400, 0.1), taken[1]);
+  assert.equal(lanes.squeeze(20, 100, 0.1), taken[2], 'the first is longer taken now');
+});
+
+test('a stage without height still has a lane', () => {
+  assert.equal(lanesOf(-3).place(0, 100, 0.1), 0);
+});
+
+test('clear frees all lanes, and a smaller stage uses no lane it lost', () => {
+  const lanes = lanesOf(4);
+  for (let i = 0; i < 4; i++) lanes.place(0, 100, 0.1);
+  lanes.clear();
+  lanes.resize(1, STAGE);
+  assert.equal(lanes.place(0, 100, 0.1), 0);
+  assert.equal(lanes.place(0, 100, 0.1), -1);
+  assert.equal(lanes.squeeze(0, 100, 0.1), 0);
+});
+
+test('no two comments of a lane ever touch', () => {
+  const random = seeded(42);
+  const lanes = new Lanes(random);
+  lanes.resize(5, STAGE);
+  const latest = new Map();
+  let [now, placed] = [0, 0];
+  for (let i = 0; i < 3000; i++) {
+    now += random() * 900;
+    const comment = { start: now, width: 40 + random() * 600, speed: 0.08 + random() * 0.15 };
+    const lane = lanes.place(now, comment.width, comment.speed);
+    if (lane < 0) continue;
+    if (latest.has(lane)) assertApart(latest.get(lane), comment);
+    latest.set(lane, comment);
+    placed++;
+  }
+  assert.ok(placed > 500, `only ${placed} found a lane`);
+});
+
+function assertApart(before, after) {
+  const gone = before.start + (STAGE + before.width) / before.speed;
+  for (let at = after.start; at <= gone; at += 50) {
+    const tail = STAGE - (at - before.start) * before.speed + before.width;
+    const head = STAGE - (at - after.start) * after.speed;
+    assert.ok(head >= tail, `at ${at} the head at ${head} is in the tail at ${tail}`);
+  }
+}
+
+function seeded(seed) {
+  return () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+}

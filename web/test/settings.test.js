@@ -1,0 +1,55 @@
+// Room names, and settings that a browser may have lost or somebody edited.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { load, roomProblem, save } from '../page/settings.js';
+
+test('roomProblem', async (t) => {
+  const good = ['lobby', 'A', '7', 'a_b.c:d@e-f', 'user:ID', `r${'x'.repeat(127)}`];
+  for (const room of good) await t.test(`accepts ${room.slice(0, 20)}`, () => assert.equal(roomProblem(room), ''));
+  const bad = [
+    ['', /needs a name/],
+    [`r${'x'.repeat(128)}`, /at most 128/],
+    ['-a', /begins with/],
+    [':a', /begins with/],
+    ['é', /begins with/],
+    ['a b', /blanks/],
+    ['a/b', /“\/”/],
+    ['a\u{1f600}', /“\u{1f600}”/u],
+    ['a\n', /blanks/],
+    ['a\u202e', /that character/],
+  ];
+  for (const [room, want] of bad) {
+    await t.test(`refuses ${JSON.stringify(room).slice(0, 20)}`, () => assert.match(roomProblem(room), want));
+  }
+});
+
+test('load', async (t) => {
+  const kept = { room: 'den', nick: 'ann', color: '#86efac', panel: true };
+  const stored = (value) => ({ getItem: () => value });
+  const cases = [
+    ['kept settings', stored(JSON.stringify(kept)), '', kept],
+    ["the address's room comes first", stored(JSON.stringify(kept)), '?room=hall', { ...kept, room: 'hall' }],
+    ['nothing kept', stored(null), '', { room: 'lobby' }],
+    ['not JSON', stored('{'), '', { room: 'lobby' }],
+    ['null', stored('null'), '', { room: 'lobby' }],
+    ['wrong types', stored('{"room":5,"nick":{},"color":[],"panel":"yes"}'), '', { room: 'lobby', panel: false }],
+    ['a nickname too long', stored(`{"nick":"${'n'.repeat(99)}"}`), '', { nick: `${'n'.repeat(23)}…` }],
+    ['forbidden storage', { getItem() { throw new Error('denied'); } }, '', { room: 'lobby' }],
+  ];
+  for (const [name, storage, search, want] of cases) {
+    await t.test(name, () => {
+      globalThis.localStorage = storage;
+      const settings = load(search);
+      assert.deepEqual({ ...settings, ...want }, settings);
+      assert.equal(typeof settings.color, 'string');
+      if (!want.nick) assert.match(settings.nick, /^guest-\d{4}$/);
+    });
+  }
+});
+
+test('save survives storage that is full', () => {
+  globalThis.localStorage = { setItem() { throw new Error('full'); } };
+  assert.doesNotThrow(() => save({ room: 'lobby' }));
+});

@@ -1,0 +1,308 @@
+// The viewer page end to end: real browser, real server, real Redis. No outcome
+// depends on how long something takes: what is expected is waited for.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { launchBrowser, World } from './harness.js';
+
+const PATIENCE = { timeout: 60_000 };
+const MAX_ON_STAGE = 150; // flying and waiting to
+const MAX_LOGGED = 100;
+
+let world, browser;
+
+before(async () => {
+  world = await World.start();
+  browser = await launchBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  await world?.stop();
+});
+
+// open shows the page to a new visitor. What went wrong in it is kept in
+// page.troubles: errors, and everything its security policy refused.
+async function open(t, room, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, ...options });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE.timeout);
+  page.troubles = [];
+  page.on('pageerror', (error) => page.troubles.push(error.message));
+  page.on('console', (message) => {
+    if (/content security policy/i.test(message.text())) page.troubles.push(message.text());
+  });
+  await page.goto(`${world.url}/?room=${encodeURIComponent(room)}`);
+  return page;
+}
+
+async function openConnected(t, room, options) {
+  const page = await open(t, room, options);
+  await connected(page);
+  return page;
+}
+
+async function connected(page) {
+  await page.waitForSelector('#state[data-state="open"]');
+}
+
+async function say(page, text) {
+  await page.fill('#text', text);
+  await page.press('#text', 'Enter');
+}
+
+// logged waits for a comment in the list, flown for one on the stage: both hold
+// the nickname and the text as they are.
+async function logged(page, nick, text) {
+  await waitForEntry(page, '#log li', nick, text);
+}
+
+async function flown(page, nick, text) {
+  await waitForEntry(page, '#stage .fly', nick, text);
+}
+
+async function waitForEntry(page, selector, nick, text) {
+  const there = ([selector, nick, text]) =>
+    Array.from(document.querySelectorAll(selector)).some(
+      ({ children: [n, t] }) => n.textContent === nick && t.textContent === text,
+    );
+  await page.waitForFunction(there, [selector, nick, text], PATIENCE);
+}
+
+test('the page is served with its headers, to be read and nothing else', async () => {
+  for (const [path, type] of [['/', /^text\/html/], ['/?room=x', /^text\/html/], ['/app.js', /^text\/javascript/], ['/style.css', /^text\/css/]]) {
+    const [got, head] = [await fetch(world.url + path), await fetch(world.url + path, { method: 'HEAD' })];
+    const body = await got.arrayBuffer();
+    assert.equal(got.status, 200, path);
+    assert.match(got.headers.get('content-type'), type);
+    assert.match(got.headers.get('content-security-policy'), /^default-src 'none'; script-src 'self';.* connect-src 'self';/);
+    assert.equal(got.headers.get('x-content-type-options'), 'nosniff');
+    assert.equal(got.headers.get('referrer-policy'), 'no-referrer');
+    assert.equal(head.status, 200);
+    const length = head.headers.get('content-length'); // may be left out
+    assert.ok(length === null || Number(length) === body.byteLength, `HEAD says ${length}`);
+    assert.equal((await head.arrayBuffer()).byteLength, 0);
+  }
+  const posted = await fetch(world.url, { method: 'POST', body: 'x' });
+  assert.ok(posted.status >= 400, `POST answered ${posted.status}`);
+  assert.equal((await fetch(`${world.url}/web.go`)).status, 404);
+});
+
+test('two pages in a room see each other', async (t) => {
+  const [ann, bob] = [await openConnected(t, 'two'), await openConnected(t, 'two')];
+  await ann.fill('#nick', 'ann');
+  await bob.fill('#nick', 'bob');
+  const inFlight = [flown(ann, 'ann', 'hello bob'), flown(bob, 'ann', 'hello bob')];
+  await say(ann, 'hello bob');
+  await Promise.all(inFlight);
+  await say(bob, 'hello ann');
+  for (const page of [ann, bob]) {
+    await logged(page, 'ann', 'hello bob');
+    await logged(page, 'bob', 'hello ann');
+    assert.deepEqual(page.troubles, []);
+  }
+  const own = (page) => page.locator('#log li.own').allTextContents();
+  assert.deepEqual(await own(ann), ['annhello bob']);
+  assert.deepEqual(await own(bob), ['bobhello ann']);
+});
+
+test('what redis-cli publishes shows on both', async (t) => {
+  const pages = [await openConnected(t, 'redis'), await openConnected(t, 'redis')];
+  const inFlight = pages.map((page) => flown(page, '', 'from redis-cli'));
+  await world.publish('redis', 'from redis-cli');
+  await Promise.all(inFlight);
+  for (const page of pages) await logged(page, 'anonymous', 'from redis-cli');
+});
+
+test('what is posted over HTTP shows', async (t) => {
+  const page = await openConnected(t, 'http');
+  await world.post('http', 'from a backend');
+  await logged(page, 'anonymous', 'from a backend');
+  await world.post('http', JSON.stringify({ nick: 'host', text: 'welcome all', color: '#86efac' }));
+  await logged(page, 'host', 'welcome all');
+});
+
+test('markup is shown as text and nothing of it runs', async (t) => {
+  const page = await openConnected(t, 'markup');
+  const markup = '<img src=x onerror="window.ran=1"><b>hi</b><script>window.ran=1</script>';
+  const nick = '<i onclick=a()>x</i>';
+  const inFlight = [flown(page, '', markup), flown(page, nick, markup)];
+  await world.publish('markup', markup);
+  await world.post('markup', JSON.stringify({ nick, text: markup, color: '#000000;background:url(//x)', id: '<b>' }));
+  await Promise.all(inFlight);
+  await logged(page, 'anonymous', markup);
+  await logged(page, nick, markup);
+  assert.equal(await page.locator('#stage :not(div, span), #log :not(li, span)').count(), 0);
+  assert.equal(await page.evaluate(() => window.ran), undefined);
+  assert.deepEqual(page.troubles, []);
+});
+
+test('another room does not see it', async (t) => {
+  const [here, there] = [await openConnected(t, 'here'), await openConnected(t, 'there')];
+  await say(here, 'only here');
+  await here.waitForFunction(() => document.querySelector('#log').textContent.includes('only here'), null, PATIENCE);
+  // Rooms have no order between them; what comes last to each shows that both work.
+  await world.publish('there', 'only there');
+  await logged(there, 'anonymous', 'only there');
+  assert.equal(await there.locator('#log li').count(), 1);
+  assert.equal(await here.locator('#log li').count(), 1);
+});
+
+test('changing the room leaves the old one', async (t) => {
+  const page = await openConnected(t, 'old');
+  await world.publish('old', 'in the old room');
+  await logged(page, 'anonymous', 'in the old room');
+  await page.fill('#room', 'new');
+  await page.click('#join');
+  await page.waitForURL(/room=new$/);
+  await connected(page);
+  assert.equal(await page.locator('#log li').count(), 0);
+  await world.publish('new', 'in the new room');
+  await logged(page, 'anonymous', 'in the new room');
+});
+
+test('a room name that cannot be is explained', async (t) => {
+  const page = await open(t, '-nope');
+  assert.match(await page.textContent('#room-problem'), /begins with/);
+  assert.equal(await page.getAttribute('#state', 'data-state'), 'idle');
+  await page.fill('#room', 'fine');
+  await page.press('#room', 'Enter');
+  await connected(page);
+  assert.equal(await page.textContent('#room-problem'), '');
+});
+
+test('the count shows who is here', async (t) => {
+  const first = await openConnected(t, 'count');
+  const shows = (count) => first.waitForFunction((n) => document.querySelector('#count').textContent === n, count, PATIENCE);
+  await shows('1');
+  const second = await openConnected(t, 'count');
+  await shows('2');
+  await second.context().close();
+  await shows('1');
+});
+
+test('name, colour and room are kept', async (t) => {
+  const page = await openConnected(t, 'kept');
+  await page.fill('#nick', 'dora');
+  await page.getByRole('radio', { name: 'Violet' }).check({ force: true });
+  await page.goto(`${world.url}/`);
+  await connected(page);
+  assert.equal(await page.inputValue('#nick'), 'dora');
+  assert.equal(await page.inputValue('#room'), 'kept');
+  assert.ok(await page.getByRole('radio', { name: 'Violet' }).isChecked());
+});
+
+test('a visitor who sends too fast is told so, and loses nothing', async (t) => {
+  const page = await openConnected(t, 'fast');
+  // In one task of the page, in which hardly any time passes.
+  const sent = await page.evaluate(() => {
+    const { text } = document.querySelector('#composer');
+    let sent = 0;
+    for (; sent < 200; sent++) {
+      text.value = `fast ${sent}`;
+      text.form.requestSubmit();
+      if (text.value !== '') break;
+    }
+    return sent;
+  });
+  assert.ok(sent >= 10 && sent < 200, `${sent} were sent`);
+  assert.match(await page.textContent('#hint'), /slow down/i);
+  assert.equal(await page.inputValue('#text'), `fast ${sent}`);
+  await page.waitForFunction((n) => document.querySelectorAll('#log li.own').length === n, sent, PATIENCE);
+});
+
+test('fifty comments a second: all arrive, the page stays small', async (t) => {
+  const page = await openConnected(t, 'burst');
+  await world.publish('burst', 'first');
+  await logged(page, 'anonymous', 'first');
+  const texts = Array.from({ length: 150 }, (_, i) => `comment ${i}`);
+  await world.burst('burst', texts, 20);
+  // The list's own count of all, "first" included.
+  await page.waitForFunction((n) => document.querySelector('#total').textContent === n, '151', PATIENCE);
+  const shown = await page.locator('#log li :nth-child(2)').allTextContents();
+  assert.deepEqual(shown, texts.slice(-MAX_LOGGED), 'the latest, in order');
+  assert.ok((await page.locator('#stage .fly').count()) <= MAX_ON_STAGE);
+  assert.ok((await page.locator('*').count()) < 3 * (MAX_ON_STAGE + MAX_LOGGED) + 120);
+  assert.deepEqual(page.troubles, []);
+});
+
+test('a thousand at once stay within the cap', async (t) => {
+  const page = await openConnected(t, 'flood');
+  await world.publish('flood', 'first');
+  await world.burst('flood', Array.from({ length: 1000 }, (_, i) => `flood ${i}`), 0);
+  await logged(page, 'anonymous', 'flood 999');
+  assert.ok((await page.locator('#stage .fly').count()) <= MAX_ON_STAGE);
+  assert.equal(await page.locator('#log li').count(), MAX_LOGGED);
+});
+
+test('a server that says stay away is obeyed until the visitor acts', async (t) => {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  let connections = 0;
+  await page.routeWebSocket(/\/ws\?/, (socket) => {
+    connections++;
+    socket.close({ code: 4003, reason: 'you were banned\u202e' });
+  });
+  await page.goto(`${world.url}/?room=banned`);
+  await page.waitForSelector('#state[data-state="stopped"]');
+  assert.equal(await page.textContent('#state-text'), 'disconnected: you were banned');
+  assert.equal(connections, 1);
+  await page.click('#reconnect');
+  await page.waitForFunction(() => document.querySelector('#state').dataset.state === 'stopped', null, PATIENCE);
+  assert.equal(connections, 2);
+});
+
+test('less motion: a plain list and nothing that flies', async (t) => {
+  const page = await openConnected(t, 'calm', { reducedMotion: 'reduce' });
+  await world.publish('calm', 'easy now');
+  await logged(page, 'anonymous', 'easy now');
+  assert.ok(await page.locator('#log li').first().isVisible());
+  assert.equal(await page.locator('#stage .fly').count(), 0);
+});
+
+test('the list opens, is announced, and stays open', async (t) => {
+  const page = await openConnected(t, 'list');
+  const list = page.getByRole('log', { name: 'Comments' });
+  assert.equal(await list.count(), 0, 'a list that is not shown');
+  await page.getByRole('button', { name: 'Comments' }).click();
+  await list.waitFor();
+  assert.equal(await page.getAttribute('#log', 'aria-live'), 'polite');
+  await page.reload();
+  await list.waitFor();
+});
+
+test('a phone: everything within reach, nothing cut off', async (t) => {
+  const page = await openConnected(t, 'phone', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
+  await page.click('#panel-toggle');
+  await world.publish('phone', 'w'.repeat(200));
+  await logged(page, 'anonymous', 'w'.repeat(200));
+  await page.click('#panel-toggle');
+  const outside = await page.evaluate(() =>
+    Array.from(document.querySelectorAll('input, button, h1, .here, .state, #panel, #log li'))
+      .filter((element) => element.checkVisibility())
+      .map((element) => ({ what: element.id || element.className, ...element.getBoundingClientRect().toJSON() }))
+      .filter(({ left, right, top, bottom }) => left < 0 || right > innerWidth || top < 0 || bottom > innerHeight),
+  );
+  assert.deepEqual(outside, []);
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
+});
+
+// The last test: it takes the server away from under all pages.
+test('a page reconnects by itself when the server comes back', async (t) => {
+  const page = await openConnected(t, 'again');
+  await say(page, 'before');
+  await page.waitForFunction(() => document.querySelector('#total').textContent === '1', null, PATIENCE);
+  await world.killServer();
+  await page.waitForSelector('#state:not([data-state="open"])');
+  await say(page, 'meanwhile');
+  assert.equal(await page.inputValue('#text'), 'meanwhile', 'an unsent comment stays');
+  await world.startServer();
+  await connected(page);
+  await page.press('#text', 'Enter');
+  await page.waitForFunction(() => document.querySelector('#log li:last-child .nick + span').textContent === 'meanwhile', null, PATIENCE);
+  await page.waitForFunction(() => document.querySelector('#count').textContent === '1', null, PATIENCE);
+  assert.deepEqual(page.troubles, []);
+});
