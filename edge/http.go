@@ -1,0 +1,298 @@
+// Before the upgrade: requests, refusals, pages.
+
+package edge
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"barrage/frame"
+	"barrage/netpoll"
+)
+
+// readHead collects a request head and answers it.
+func (s *shard) readHead(id netpoll.ID, p []byte) {
+	head := s.heads[id]
+	if head != nil {
+		head = append(head, p...)
+		p = head
+	}
+	req, n, err := frame.ParseRequest(p)
+	if err == nil && n == 0 {
+		if head == nil {
+			head = append(make([]byte, 0, 2*len(p)), p...)
+		}
+		s.heads[id] = head
+		return
+	}
+	delete(s.heads, id)
+	if err == nil {
+		err = s.route(id, &req, p[n:])
+	}
+	if err != nil {
+		s.refuse(id, closeRefused, err)
+	}
+}
+
+// route answers a request. rest is what came behind its head.
+func (s *shard) route(id netpoll.ID, req *frame.Request, rest []byte) error {
+	switch req.Path {
+	case "/ws":
+		return s.upgrade(id, req, rest)
+	case "/echo":
+		if s.srv.cfg.Echo {
+			return s.upgrade(id, req, rest)
+		}
+	case "/healthz":
+		s.respond(id, req, http.StatusOK, "text/plain; charset=utf-8", "", []byte("ok\n"))
+		return nil
+	case "/count":
+		return s.count(id, req)
+	}
+	if a := s.srv.assets[req.Path]; a != nil {
+		s.respond(id, req, http.StatusOK, a.ContentType, s.srv.cfg.AssetHeaders, a.Body)
+		return nil
+	}
+	return &frame.HTTPError{Status: http.StatusNotFound, Reason: "nothing is here"}
+}
+
+// count tells how many are in a room, for the viewer page.
+func (s *shard) count(id netpoll.ID, req *frame.Request) error {
+	rooms, err := req.Query("room")
+	if err != nil {
+		return err
+	}
+	if len(rooms) != 1 {
+		return refuse(http.StatusBadRequest, "bad_room", "count wants exactly one room")
+	}
+	if err := checkJoin(rooms[0]); err != nil {
+		return err
+	}
+	members, _, _ := s.srv.hub.Room(rooms[0])
+	body := append([]byte(`{"room":"`), rooms[0]...) // its charset needs no escaping
+	body = strconv.AppendInt(append(body, `","members":`...), int64(members), 10)
+	s.respond(id, req, http.StatusOK, "application/json", "Cache-Control: no-store\r\n", append(body, "}\n"...))
+	return nil
+}
+
+func (s *shard) respond(id netpoll.ID, req *frame.Request, status int, contentType, headers string, body []byte) {
+	s.out = frame.AppendResponse(s.out[:0], status, contentType, headers, body)
+	if req.Method == http.MethodHead {
+		s.out = s.out[:len(s.out)-len(body)]
+	}
+	s.loop.Queue(id, s.out)
+	s.trimOut()
+	s.srv.countHandshake(status)
+	s.end(id, closeServed)
+}
+
+func (s *shard) refuse(id netpoll.ID, reason netpoll.CloseReason, err error) {
+	var he *frame.HTTPError
+	var re *Error
+	switch {
+	case errors.As(err, &he):
+	case errors.As(err, &re):
+		he = &frame.HTTPError{Status: re.status, Reason: re.message}
+	default:
+		s.srv.cfg.Logger.Error("request failed", "err", err)
+		he = &frame.HTTPError{Status: http.StatusInternalServerError, Reason: "internal error"}
+	}
+	s.out = frame.AppendError(s.out[:0], he)
+	s.loop.Queue(id, s.out)
+	s.srv.countHandshake(he.Status)
+	s.end(id, reason)
+}
+
+// unavailable is the refusal of a full or stopping server. The wait is spread so
+// that those refused together do not come back together.
+func (s *shard) unavailable(reason string) error {
+	after := 1 + int(s.srv.conns.Load()+time.Now().UnixNano()/1000)%10
+	return &frame.HTTPError{
+		Status: http.StatusServiceUnavailable, Reason: reason,
+		Header: "Retry-After: " + strconv.Itoa(after) + "\r\n",
+	}
+}
+
+// waiter is an upgrade whose 101 waits for the broker.
+type waiter struct {
+	rooms    []string
+	response []byte // the 101
+	rest     []byte // what came behind the request
+	echo     bool
+}
+
+// brokerWait bounds how long an upgrade waits for the broker.
+const brokerWait = 2 * time.Second
+
+// upgrade checks a WebSocket handshake and admits the connection.
+func (s *shard) upgrade(id netpoll.ID, req *frame.Request, rest []byte) error {
+	if err := req.CheckUpgrade(); err != nil {
+		return err
+	}
+	cfg := &s.srv.cfg
+	if err := frame.CheckOrigin(req.Origin, req.Host, cfg.AllowedOrigins, cfg.RequireOrigin); err != nil {
+		return err
+	}
+	w := waiter{echo: req.Path == "/echo", rest: rest}
+	if !w.echo {
+		var err error
+		if w.rooms, err = s.wantedRooms(req); err != nil {
+			return err
+		}
+	}
+	if s.srv.draining.Load() {
+		return s.unavailable("the server is stopping")
+	}
+	if err := s.takePlace(id); err != nil {
+		return err
+	}
+	ready := true
+	for _, r := range w.rooms {
+		ready = s.srv.want(r) && ready
+	}
+	s.out = frame.AppendUpgrade(s.out[:0], req, "")
+	if ready {
+		w.response = s.out
+		s.open(id, &w)
+		return nil
+	}
+	s.wait(id, w)
+	return nil
+}
+
+func (s *shard) wantedRooms(req *frame.Request) ([]string, error) {
+	rooms, err := req.Query("room")
+	if err != nil {
+		return nil, err
+	}
+	if len(rooms) == 0 {
+		if s.srv.cfg.DefaultRoom == "" {
+			return nil, refuse(http.StatusBadRequest, "no_room", "parameter room is missing")
+		}
+		return []string{s.srv.cfg.DefaultRoom}, nil
+	}
+	if len(rooms) > s.srv.cfg.MaxRooms {
+		return nil, refuse(http.StatusBadRequest, "too_many_rooms",
+			"parameter room is given "+strconv.Itoa(len(rooms))+" times, at most "+strconv.Itoa(s.srv.cfg.MaxRooms)+" are allowed")
+	}
+	for _, r := range rooms {
+		if err := checkJoin(r); err != nil {
+			return nil, err
+		}
+	}
+	return rooms, nil
+}
+
+// takePlace counts the connection against the limits.
+func (s *shard) takePlace(id netpoll.ID) error {
+	srv := s.srv
+	if srv.conns.Add(1) > int64(srv.cfg.MaxConnections) {
+		srv.conns.Add(-1)
+		return s.unavailable("the server is full")
+	}
+	if srv.perIP.max > 0 {
+		a := network(s.loop.Peer(id).Addr())
+		if !srv.perIP.take(a) {
+			srv.conns.Add(-1)
+			return &frame.HTTPError{Status: http.StatusTooManyRequests, Reason: "too many connections from this address", Header: "Retry-After: 10\r\n"}
+		}
+		s.addrs[id] = a
+	}
+	s.sessions.at(id).flags |= flagCounted
+	return nil
+}
+
+// open joins the rooms, sends the 101 and reads on.
+func (s *shard) open(id netpoll.ID, w *waiter) {
+	ses := s.sessions.at(id)
+	ses.state = stateOpen
+	if w.echo {
+		ses.flags |= flagEcho
+	}
+	// Joined before the 101 is out, so that who has read it misses nothing; what
+	// the rooms say is sent by a later Work. The room named first is joined last:
+	// it is the one published to.
+	for i := len(w.rooms) - 1; i >= 0; i-- {
+		s.fan.Join(uint32(id), w.rooms[i])
+	}
+	s.loop.Queue(id, w.response)
+	s.srv.countHandshake(http.StatusSwitchingProtocols)
+	s.loop.SetDeadline(id, s.nextPing())
+	if len(w.rest) > 0 {
+		s.readFrames(id, w.rest)
+	}
+}
+
+// wait keeps an upgrade until all its rooms are ready. Nothing is read from it
+// meanwhile.
+func (s *shard) wait(id netpoll.ID, w waiter) {
+	w.response = append([]byte(nil), s.out...)
+	w.rest = append([]byte(nil), w.rest...)
+	for i, r := range w.rooms {
+		w.rooms[i] = strings.Clone(r)
+		s.waits[w.rooms[i]] = append(s.waits[w.rooms[i]], id)
+	}
+	s.waiting[id] = &w
+	s.sessions.at(id).state = stateWaiting
+	s.loop.Pause(id)
+	s.loop.SetDeadline(id, brokerWait)
+	s.srv.waiters.Add(1)
+	// The broker may have got ready before the waiter was written down.
+	for _, r := range w.rooms {
+		if !s.srv.want(r) {
+			return
+		}
+	}
+	s.admit(id)
+}
+
+// roomReady admits those who waited for this room last.
+func (s *shard) roomReady(room string) {
+	for _, id := range append([]netpoll.ID(nil), s.waits[room]...) {
+		w, ready := s.waiting[id], true
+		for _, r := range w.rooms {
+			ready = s.srv.want(r) && ready
+		}
+		if ready {
+			s.admit(id)
+		}
+	}
+}
+
+func (s *shard) admit(id netpoll.ID) {
+	w := s.waiting[id]
+	s.forgetWaiter(id)
+	s.loop.Resume(id)
+	s.open(id, w)
+}
+
+func (s *shard) forgetWaiter(id netpoll.ID) {
+	w := s.waiting[id]
+	delete(s.waiting, id)
+	s.srv.waiters.Add(-1)
+	for _, r := range w.rooms {
+		ids := s.waits[r]
+		for i := range ids {
+			if ids[i] == id {
+				ids[i] = ids[len(ids)-1]
+				ids = ids[:len(ids)-1]
+				break
+			}
+		}
+		if len(ids) == 0 {
+			delete(s.waits, r)
+		} else {
+			s.waits[r] = ids
+		}
+	}
+}
+
+// trimOut gives the scratch buffer back after a large response.
+func (s *shard) trimOut() {
+	if cap(s.out) > 64<<10 {
+		s.out = nil
+	}
+}

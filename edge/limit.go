@@ -1,0 +1,74 @@
+// Limits: of rates per connection, of connections per address.
+
+package edge
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// rate is a token bucket in the form of GCRA (the generic cell rate algorithm):
+// its state is one word, the theoretical arrival time.
+type rate struct {
+	interval time.Duration // between messages at the allowed rate; 0 allows nothing
+	slack    time.Duration // how far ahead of now the arrival time may be
+}
+
+func newRate(perSecond float64, burst int) rate {
+	if perSecond <= 0 {
+		return rate{}
+	}
+	iv := time.Duration(float64(time.Second) / perSecond)
+	return rate{interval: iv, slack: iv * time.Duration(burst-1)}
+}
+
+// allow takes one from the bucket whose state is tat, at time now.
+func (r rate) allow(tat *time.Duration, now time.Duration) bool {
+	if r.interval == 0 {
+		return false
+	}
+	t := max(*tat, now)
+	if t-now > r.slack {
+		return false
+	}
+	*tat = t + r.interval
+	return true
+}
+
+// addressLimit counts connections per address. Any goroutine.
+type addressLimit struct {
+	max int
+	mu  sync.Mutex // guards n
+	n   map[netip.Addr]int
+}
+
+// network is what counts as one address: an IPv6 host has a /64 of its own.
+func network(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		p, _ := a.Prefix(64) // cannot fail for 64 bits
+		return p.Addr()
+	}
+	return a
+}
+
+func (l *addressLimit) take(a netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n[a] >= l.max {
+		return false
+	}
+	if l.n == nil {
+		l.n = make(map[netip.Addr]int)
+	}
+	l.n[a]++
+	return true
+}
+
+func (l *addressLimit) release(a netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n[a]--; l.n[a] == 0 {
+		delete(l.n, a)
+	}
+}

@@ -1,0 +1,53 @@
+// Why connections end, and what the peer is told.
+
+package edge
+
+import (
+	"barrage/frame"
+	"barrage/netpoll"
+)
+
+// The server's own close reasons, after netpoll's. The names String gives them
+// are used in logs, metric labels and tests alike.
+const (
+	closeNormal       = netpoll.FirstUserReason + iota // the peer sent a close frame
+	closeServed                                        // an HTTP response was sent
+	closeRefused                                       // a handshake was refused
+	closeHandshake                                     // no complete request within the handshake timeout
+	closeProtocol                                      // the peer broke RFC 6455
+	closeTooBig                                        // a message over the limit
+	closePolicy                                        // too many fragments
+	closeFlood                                         // far over the publish or control-frame rate
+	closeUnfinished                                    // half a message for longer than the frame timeout
+	closeUnresponsive                                  // a ping was not answered
+	closeSlow                                          // took no byte for too long, or fell behind with SlowClose
+	closeDrain                                         // the server is stopping
+	numCloseReasons
+)
+
+var closeNames = [...]string{
+	"normal", "served", "refused", "handshake_timeout", "protocol_error", "too_big", "policy", "flood",
+	"unfinished_message", "ping_timeout", "slow", "drain",
+}
+
+func closeName(r netpoll.CloseReason) string {
+	if r < netpoll.FirstUserReason {
+		return r.String()
+	}
+	return closeNames[r-netpoll.FirstUserReason]
+}
+
+// CloseSlow is the close code sent to a viewer that is too slow. It may
+// reconnect.
+const CloseSlow = 4108
+
+// reasonOfCode maps the close code of a protocol violation to a close reason.
+func reasonOfCode(code uint16) netpoll.CloseReason {
+	switch code {
+	case frame.CloseTooBig:
+		return closeTooBig
+	case frame.ClosePolicy:
+		return closePolicy
+	}
+	return closeProtocol
+}

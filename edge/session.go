@@ -1,0 +1,57 @@
+// The session table: what the server knows of each connection beyond its
+// descriptor and its memberships.
+
+package edge
+
+import (
+	"time"
+
+	"barrage/netpoll"
+)
+
+type sessionState uint8
+
+const (
+	stateNone      sessionState = iota
+	stateHandshake              // no complete request yet
+	stateWaiting                // accepted; 101 waits for the broker
+	stateOpen                   // WebSocket
+	stateClosing                // our last frame or response is out
+)
+
+const (
+	flagEcho     uint8 = 1 << iota // on /echo: in no room, unlimited
+	flagPinged                     // a ping is unanswered
+	flagPartial                    // a message has begun and not ended
+	flagBlocked                    // the socket is full since blockedAt
+	flagThrottle                   // reading is paused until the queue is gone
+	flagCounted                    // counts as a WebSocket connection
+)
+
+// session is one connection's record, kept free of pointers so that the garbage
+// collector does not look at the table. Owner: the shard's goroutine.
+type session struct {
+	tat       time.Duration // publish rate: see rate
+	blockedAt uint32        // seconds since the server started
+	control   uint32        // controlRate: second<<8 | control frames in it
+	refused   uint16        // recent publishes over the rate, decaying
+	state     sessionState
+	flags     uint8
+}
+
+const sessionPage = 512
+
+// sessionTable is indexed by netpoll.ID.
+type sessionTable struct{ pages []*[sessionPage]session }
+
+func (t *sessionTable) at(id netpoll.ID) *session { return &t.pages[id/sessionPage][id%sessionPage] }
+
+// reset makes the record of a new connection.
+func (t *sessionTable) reset(id netpoll.ID) *session {
+	for int(id/sessionPage) >= len(t.pages) {
+		t.pages = append(t.pages, new([sessionPage]session))
+	}
+	s := t.at(id)
+	*s = session{state: stateHandshake}
+	return s
+}

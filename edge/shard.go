@@ -1,0 +1,249 @@
+// A shard: one event loop's connections, as the handler of its loop and the sink
+// of its rooms.
+
+package edge
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"barrage/fanout"
+	"barrage/frame"
+	"barrage/netpoll"
+)
+
+// shard implements netpoll.Handler. Everything in it belongs to the loop's
+// goroutine.
+type shard struct {
+	srv  *Server
+	loop *netpoll.Loop
+	fan  *fanout.Shard
+
+	sessions sessionTable
+	heads    map[netpoll.ID][]byte           // incomplete request heads
+	partial  map[netpoll.ID]*frame.Assembler // incomplete messages
+	waiting  map[netpoll.ID]*waiter          // upgrades that wait for the broker
+	waits    map[string][]netpoll.ID         // by room
+	addrs    map[netpoll.ID]netip.Addr       // counted by Server.perIP
+
+	scratch  *frame.Assembler // of the connection whose bytes are being read
+	cur      netpoll.ID       // that connection
+	messages int              // messages completed by the current read
+	out      []byte           // scratch for frames and responses
+	now      time.Duration    // since the server started, as of the current event
+	drain    drainState
+	drained  atomic.Bool // every session has been told; read by Server.Drain
+}
+
+func newShard(srv *Server, i int) *shard {
+	return &shard{
+		srv:     srv,
+		fan:     srv.hub.Shard(i),
+		heads:   make(map[netpoll.ID][]byte),
+		partial: make(map[netpoll.ID]*frame.Assembler),
+		waiting: make(map[netpoll.ID]*waiter),
+		waits:   make(map[string][]netpoll.ID),
+		addrs:   make(map[netpoll.ID]netip.Addr),
+		scratch: new(frame.Assembler),
+	}
+}
+
+// Opened starts the handshake's clock.
+func (s *shard) Opened(id netpoll.ID) {
+	s.sessions.reset(id)
+	s.loop.SetDeadline(id, s.srv.cfg.HandshakeTimeout)
+}
+
+// Data goes to the state's own reader.
+func (s *shard) Data(id netpoll.ID, p []byte) {
+	switch s.sessions.at(id).state {
+	case stateHandshake:
+		s.readHead(id, p)
+	case stateOpen:
+		s.readFrames(id, p)
+	}
+}
+
+// Drained goes on where a full socket had stopped.
+func (s *shard) Drained(id netpoll.ID) {
+	ses := s.sessions.at(id)
+	ses.flags &^= flagBlocked
+	if ses.flags&flagThrottle != 0 {
+		ses.flags &^= flagThrottle
+		s.loop.Resume(id)
+	}
+	if ses.state == stateOpen {
+		s.fan.Drained(uint32(id))
+	}
+}
+
+// Expired acts on a deadline: of the handshake, of the broker's answer, or of a
+// live connection.
+func (s *shard) Expired(id netpoll.ID) {
+	switch s.sessions.at(id).state {
+	case stateHandshake:
+		s.refuse(id, closeHandshake, &frame.HTTPError{Status: 408, Reason: "no complete request in time"})
+	case stateWaiting:
+		s.admit(id) // better without the other nodes than not at all
+	case stateOpen:
+		s.heartbeat(id)
+	}
+}
+
+// Closed forgets the connection.
+func (s *shard) Closed(id netpoll.ID, reason netpoll.CloseReason) {
+	ses := s.sessions.at(id)
+	if ses.flags&flagCounted != 0 {
+		s.fan.LeaveAll(uint32(id))
+		s.srv.conns.Add(-1)
+		s.srv.closed[reason].Add(1)
+		if a, ok := s.addrs[id]; ok {
+			delete(s.addrs, id)
+			s.srv.perIP.release(a)
+		}
+	} else {
+		s.srv.closedEarly[reason].Add(1)
+	}
+	delete(s.heads, id)
+	if a := s.partial[id]; a != nil {
+		delete(s.partial, id)
+		a.Reset()
+	}
+	if s.waiting[id] != nil {
+		s.forgetWaiter(id)
+	}
+	ses.state = stateNone
+}
+
+// Work is one slice of the shard's fan-out.
+func (s *shard) Work() (more bool) { return s.fan.Work() }
+
+// Tick goes on with a drain.
+func (s *shard) Tick() { s.drainSome() }
+
+// heartbeat looks after a live connection whose deadline has passed.
+func (s *shard) heartbeat(id netpoll.ID) {
+	ses, cfg := s.sessions.at(id), &s.srv.cfg
+	switch {
+	case ses.flags&flagPartial != 0:
+		s.fail(id, frame.ClosePolicy, "message not finished in time", closeUnfinished)
+		return
+	case ses.flags&flagBlocked != 0:
+		s.checkSlow(id, ses)
+		return
+	case ses.flags&flagPinged != 0:
+		s.loop.Close(id, closeUnresponsive)
+		return
+	}
+	wait := s.aliveFor(id)
+	if wait <= 0 {
+		s.out = frame.AppendFrame(s.out[:0], frame.Ping, nil)
+		s.loop.Queue(id, s.out)
+		ses.flags |= flagPinged
+		s.srv.pings.Add(1)
+		wait = cfg.PingTimeout
+	}
+	s.setDeadline(id, wait)
+}
+
+// checkSlow closes a viewer that has taken nothing for the slow timeout. Its
+// socket is full: no close frame would get through.
+func (s *shard) checkSlow(id netpoll.ID, ses *session) {
+	limit := s.srv.cfg.SlowTimeout
+	stuck := s.srv.now() - time.Duration(ses.blockedAt)*time.Second
+	switch {
+	case limit == 0:
+		s.loop.SetDeadline(id, s.srv.cfg.PingInterval)
+	case stuck < limit:
+		s.loop.SetDeadline(id, limit-stuck)
+	default:
+		s.loop.Close(id, closeSlow)
+	}
+}
+
+// aliveFor returns for how long the connection needs no ping, because its rooms
+// have spoken: then TCP_USER_TIMEOUT notices if it has died.
+func (s *shard) aliveFor(id netpoll.ID) time.Duration {
+	last := s.fan.LastMessage(uint32(id))
+	if last.IsZero() {
+		return 0
+	}
+	return s.srv.cfg.PingInterval - time.Since(last)
+}
+
+// setDeadline makes sure that a full socket is looked at in time, too.
+func (s *shard) setDeadline(id netpoll.ID, d time.Duration) {
+	if t := s.srv.cfg.SlowTimeout; t > 0 && s.sessions.at(id).flags&flagBlocked != 0 {
+		d = min(d, t)
+	}
+	s.loop.SetDeadline(id, d)
+}
+
+// nextPing spreads the heartbeats of connections that came together.
+func (s *shard) nextPing() time.Duration {
+	iv := s.srv.cfg.PingInterval
+	return iv - time.Duration(rand.Int64N(int64(iv/4)+1))
+}
+
+// fail sends a close frame and ends the connection.
+func (s *shard) fail(id netpoll.ID, code uint16, text string, reason netpoll.CloseReason) {
+	s.out = frame.AppendClose(s.out[:0], code, text)
+	s.loop.Queue(id, s.out)
+	s.end(id, reason)
+}
+
+// end lets what is queued go out and closes.
+func (s *shard) end(id netpoll.ID, reason netpoll.CloseReason) {
+	s.sessions.at(id).state = stateClosing
+	s.loop.Shutdown(id, reason, s.srv.cfg.CloseTimeout)
+}
+
+// sink is the shard as fanout.Sink.
+type sink shard
+
+// Send offers p to the socket.
+func (s *sink) Send(sub uint32, p []byte) int {
+	n := s.loop.Send(netpoll.ID(sub), p)
+	if n < len(p) {
+		(*shard)(s).blocked(netpoll.ID(sub))
+	}
+	return n
+}
+
+// Sendv offers the concatenation of bufs to the socket.
+func (s *sink) Sendv(sub uint32, bufs [][]byte) int {
+	n := s.loop.Sendv(netpoll.ID(sub), bufs)
+	if s.loop.Blocked(netpoll.ID(sub)) {
+		(*shard)(s).blocked(netpoll.ID(sub))
+	}
+	return n
+}
+
+// Queue sends the rest of a frame.
+func (s *sink) Queue(sub uint32, p []byte) { s.loop.Queue(netpoll.ID(sub), p) }
+
+// Blocked reports whether the socket is full or closing.
+func (s *sink) Blocked(sub uint32) bool { return s.loop.Blocked(netpoll.ID(sub)) }
+
+// Skipped applies the slow-viewer policy.
+func (s *sink) Skipped(sub uint32, _ string, _ uint64) {
+	id := netpoll.ID(sub)
+	if s.srv.cfg.SlowPolicy == SlowClose && s.sessions.at(id).state == stateOpen {
+		(*shard)(s).fail(id, CloseSlow, "too slow", closeSlow)
+	}
+}
+
+// blocked notes since when the socket has been full.
+func (s *shard) blocked(id netpoll.ID) {
+	ses := s.sessions.at(id)
+	if ses.flags&flagBlocked != 0 || ses.state != stateOpen {
+		return
+	}
+	ses.flags |= flagBlocked
+	ses.blockedAt = s.srv.seconds()
+	if t := s.srv.cfg.SlowTimeout; t > 0 && t < s.srv.cfg.PingInterval && ses.flags&(flagPinged|flagPartial) == 0 {
+		s.loop.SetDeadline(id, t)
+	}
+}

@@ -1,0 +1,64 @@
+// Counters for metrics.
+
+package edge
+
+import (
+	"strconv"
+
+	"barrage/fanout"
+	"barrage/netpoll"
+)
+
+// Stats is what the server has counted since its start, except the gauges
+// Connections and Rooms. Maps are keyed by reason or status.
+type Stats struct {
+	Connections    int64 // WebSocket connections
+	MaxConnections int64
+	Rooms          int // with local members
+	Received       uint64
+	Published      uint64 // accepted from sockets and the API
+	Refused        map[string]uint64
+	Pings          uint64
+	Handshakes     map[string]uint64 // by HTTP status
+	Closed         map[string]uint64 // WebSocket connections, by reason
+	ClosedEarly    map[string]uint64 // connections that were never WebSocket, by reason
+	Loops          []netpoll.Stats   // by shard
+	Fanout         []fanout.Stats    // by shard
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	st := Stats{
+		Connections:    s.conns.Load(),
+		MaxConnections: int64(s.cfg.MaxConnections),
+		Rooms:          s.hub.Rooms(),
+		Received:       s.received.Load(),
+		Published:      s.published.Load(),
+		Refused: map[string]uint64{
+			"rate": s.refused[refusedRate].Load(), "overload": s.refused[refusedOverload].Load(),
+		},
+		Pings:       s.pings.Load(),
+		Handshakes:  make(map[string]uint64),
+		Closed:      make(map[string]uint64),
+		ClosedEarly: make(map[string]uint64),
+	}
+	for status := range s.handshakes {
+		if n := s.handshakes[status].Load(); n > 0 {
+			st.Handshakes[strconv.Itoa(status)] = n
+		}
+	}
+	for r := range s.closed {
+		name := closeName(netpoll.CloseReason(r))
+		if n := s.closed[r].Load(); n > 0 {
+			st.Closed[name] += n
+		}
+		if n := s.closedEarly[r].Load(); n > 0 {
+			st.ClosedEarly[name] += n
+		}
+	}
+	for _, sh := range s.shards {
+		st.Loops = append(st.Loops, sh.loop.Stats())
+		st.Fanout = append(st.Fanout, sh.fan.Stats())
+	}
+	return st
+}

@@ -1,0 +1,160 @@
+// After the upgrade: frames from the socket.
+
+package edge
+
+import (
+	"errors"
+
+	"barrage/frame"
+	"barrage/netpoll"
+)
+
+// errEnded stops the assembler after the connection was ended by a handler.
+var errEnded = errors.New("edge: connection ended")
+
+const (
+	controlRate  = 50       // control frames a second before the connection is closed
+	echoQueue    = 64 << 10 // bytes queued for an echo client before reading from it stops
+	floodFactor  = 5        // how far over the publish rate, in bursts, closes
+	refusedDecay = 4        // an accepted publish forgives a quarter of the refused ones
+)
+
+// readFrames parses what arrived. The shard's own assembler is lent to the
+// connection if a message does not end with it.
+func (s *shard) readFrames(id netpoll.ID, p []byte) {
+	ses := s.sessions.at(id)
+	s.cur, s.messages, s.now = id, 0, s.srv.now()
+	asm := s.partial[id]
+	if asm == nil {
+		asm = s.scratch
+		if !asm.Idle() {
+			asm.Reset() // a handler had panicked
+		}
+	}
+	if err := asm.Feed(p, &s.srv.limits, (*reader)(s)); err != nil {
+		asm.Reset()
+		var fe *frame.Error
+		if errors.As(err, &fe) {
+			s.fail(id, fe.Code, fe.Reason, reasonOfCode(fe.Code))
+		}
+		return
+	}
+	if ses.state == stateOpen {
+		s.keep(id, ses, asm)
+	}
+}
+
+// keep stores or takes back the assembler and sets the deadline that goes with
+// it.
+func (s *shard) keep(id netpoll.ID, ses *session, asm *frame.Assembler) {
+	idle, kept := asm.Idle(), asm != s.scratch
+	switch {
+	case idle && kept:
+		delete(s.partial, id)
+	case !idle && !kept:
+		s.partial[id] = asm
+		s.scratch = new(frame.Assembler)
+	}
+	switch {
+	case !idle && (!kept || s.messages > 0):
+		ses.flags |= flagPartial
+		s.loop.SetDeadline(id, s.srv.cfg.FrameTimeout)
+	case idle && ses.flags&(flagPartial|flagPinged) != 0:
+		// Any whole frame shows that the peer lives, not only a pong.
+		ses.flags &^= flagPartial | flagPinged
+		s.setDeadline(id, s.nextPing())
+	}
+}
+
+// reader is the shard as frame.Handler, for the connection s.cur.
+type reader shard
+
+// Message publishes, or echoes.
+func (s *reader) Message(op frame.Opcode, payload []byte) error {
+	s.messages++
+	ses := s.sessions.at(s.cur)
+	if s.srv.onMessage != nil {
+		s.srv.onMessage(payload)
+	}
+	if ses.flags&flagEcho != 0 {
+		s.echo(op, payload)
+		return nil
+	}
+	s.srv.received.Add(1)
+	if !s.srv.publishRate.allow(&ses.tat, s.now) {
+		return s.overRate(ses)
+	}
+	ses.refused -= (ses.refused + refusedDecay - 1) / refusedDecay
+	room := s.fan.LastJoined(uint32(s.cur))
+	if !s.srv.tryPublish(room, op == frame.Binary, payload) {
+		s.srv.refused[refusedOverload].Add(1)
+	}
+	return nil
+}
+
+// overRate drops a message. Raw clients have no way to be told, but one that
+// keeps flooding is closed.
+func (s *reader) overRate(ses *session) error {
+	s.srv.refused[refusedRate].Add(1)
+	if s.srv.cfg.PublishRate == 0 {
+		return nil // not a flood: it may not know that it is a viewer only
+	}
+	ses.refused++
+	if int(ses.refused) > floodFactor*s.srv.cfg.PublishBurst {
+		(*shard)(s).fail(s.cur, frame.ClosePolicy, "publish rate exceeded", closeFlood)
+		return errEnded
+	}
+	return nil
+}
+
+func (s *reader) echo(op frame.Opcode, payload []byte) {
+	s.out = frame.AppendFrame(s.out[:0], op, payload)
+	s.loop.Queue(s.cur, s.out)
+	(*shard)(s).trimOut()
+	s.throttle()
+}
+
+// throttle stops reading from a peer that does not read our answers.
+func (s *reader) throttle() {
+	ses := s.sessions.at(s.cur)
+	if ses.flags&flagThrottle == 0 && s.loop.Queued(s.cur) > echoQueue {
+		ses.flags |= flagThrottle
+		s.loop.Pause(s.cur)
+	}
+}
+
+// Control answers pings and the close handshake.
+func (s *reader) Control(op frame.Opcode, payload []byte) error {
+	sh, ses := (*shard)(s), s.sessions.at(s.cur)
+	if op == frame.Close {
+		code, _ := frame.ParseClose(payload)
+		if len(payload) == 0 {
+			s.out = frame.AppendFrame(s.out[:0], frame.Close, nil)
+		} else {
+			s.out = frame.AppendClose(s.out[:0], code, "") // RFC 6455, 5.5.1: echo the code
+		}
+		s.loop.Queue(s.cur, s.out)
+		sh.end(s.cur, closeNormal)
+		return errEnded
+	}
+	if !s.allowControl(ses) {
+		sh.fail(s.cur, frame.ClosePolicy, "too many control frames", closeFlood)
+		return errEnded
+	}
+	if op == frame.Ping {
+		s.out = frame.AppendFrame(s.out[:0], frame.Pong, payload)
+		s.loop.Queue(s.cur, s.out)
+		s.throttle()
+	}
+	return nil
+}
+
+// allowControl counts control frames in the current second.
+func (s *reader) allowControl(ses *session) bool {
+	sec := s.srv.seconds() << 8
+	if ses.control&^0xff != sec {
+		ses.control = sec
+	}
+	ses.control++
+	return ses.control&0xff <= controlRate
+}
