@@ -1,0 +1,230 @@
+package api
+
+// This file holds the API's settings and its life: build, listen, serve, stop.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/bytebufferpool"
+)
+
+const (
+	defaultMaxBody         = 64 << 10
+	defaultIdempotencyKeys = 16 << 10
+	defaultIdempotencyTTL  = 10 * time.Minute
+
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second // header and body; profiles are exempt
+	writeTimeout      = 60 * time.Second // net/http/pprof adds a profile's own length
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10
+)
+
+// Server is what the API needs of the server behind it. All methods may be
+// called from any goroutine. An error may say how it is to be answered by
+// implementing HTTPStatus() int and Code() string; any other error of Publish
+// is a 500 whose text goes to the log only.
+type Server interface {
+	// CheckRoom says what is wrong with a room's name; nil if it may be used.
+	CheckRoom(name string) error
+	// Publish sends payload to the room. The payload is the caller's again when
+	// Publish returns. deliveredTo counts the members here it was queued for;
+	// localOnly says that no other node was reached though there should be one.
+	Publish(ctx context.Context, room string, binary bool, payload []byte) (id string, offset uint64, deliveredTo int, localOnly bool, err error)
+	// Room describes a room; ok is false if nobody is there and nothing is known
+	// of it. The rate is in messages per second, lately.
+	Room(name string) (members int, rate float64, ok bool)
+	// EachRoom calls f for each room in any order until f returns false.
+	EachRoom(f func(name string, members int, rate float64) bool)
+	// Ready gives the reasons why the server should get no traffic; none if it
+	// should.
+	Ready() []string
+}
+
+// Config is copied and checked by New and never changed after.
+type Config struct {
+	Listen string // host:port; port 0 takes a free one
+	Token  string // bearer token; empty: none, and Listen must be loopback
+
+	MaxBody int // bytes of a published payload; 0: 65536
+
+	IdempotencyKeys int           // answers remembered; 0: 16384
+	IdempotencyTTL  time.Duration // for how long; 0: 10 minutes
+
+	Gatherer   prometheus.Gatherer   // what /metrics shows; nil: /metrics is 404
+	Registerer prometheus.Registerer // gets the API's own metrics; nil: nobody sees them
+	Pprof      bool                  // serve /debug/pprof/
+	Logger     *slog.Logger          // nil: discard
+}
+
+// Validate says all that is wrong with c in one joined error. Its texts name
+// the settings an operator would change: admin, admin_token.
+func (c Config) Validate() error {
+	var errs []error
+	host, port, err := net.SplitHostPort(c.Listen)
+	switch {
+	case err != nil:
+		errs = append(errs, fmt.Errorf("admin: %q is not host:port", c.Listen))
+	case !validPort(port):
+		errs = append(errs, fmt.Errorf("admin: port %q is not a number from 0 to 65535", port))
+	case c.Token == "" && !loopbackHost(host):
+		errs = append(errs, fmt.Errorf("admin_token: must be set, as admin is %q, which is not a loopback address", c.Listen))
+	}
+	if c.MaxBody < 0 {
+		errs = append(errs, fmt.Errorf("max_message_bytes: %d is negative", c.MaxBody))
+	}
+	if c.IdempotencyKeys < 0 {
+		errs = append(errs, fmt.Errorf("idempotency keys: %d is negative", c.IdempotencyKeys))
+	}
+	if c.IdempotencyTTL < 0 {
+		errs = append(errs, fmt.Errorf("idempotency ttl: %v is negative", c.IdempotencyTTL))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) fillDefaults() {
+	if c.MaxBody == 0 {
+		c.MaxBody = defaultMaxBody
+	}
+	if c.IdempotencyKeys == 0 {
+		c.IdempotencyKeys = defaultIdempotencyKeys
+	}
+	if c.IdempotencyTTL == 0 {
+		c.IdempotencyTTL = defaultIdempotencyTTL
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// validPort tells whether port is a number that net.Listen takes.
+func validPort(port string) bool {
+	n, err := net.LookupPort("tcp", port)
+	return err == nil && n >= 0 && port != "" && port[0] >= '0' && port[0] <= '9'
+}
+
+// loopbackHost tells whether host can only mean this machine. "localhost" is
+// believed here and checked again once it is bound, as /etc/hosts may differ.
+func loopbackHost(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// API is the admin listener. It is an http.Handler too, so that it can be
+// tested or mounted without its listener.
+type API struct {
+	// Fixed by New.
+	cfg         Config
+	server      Server
+	auth        bearer
+	crossOrigin *http.CrossOriginProtection
+	metrics     *metrics
+	metricsPage http.Handler // nil: none
+	http        *http.Server
+
+	listener net.Listener // set once by Listen, before Serve
+
+	// For any goroutine.
+	dedup     *dedup
+	bodies    bytebufferpool.Pool
+	exchanges sync.Pool // of *exchange
+}
+
+var _ http.Handler = (*API)(nil)
+
+// New builds an API for s. It opens nothing yet.
+func New(cfg Config, s Server) (*API, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	cfg.fillDefaults()
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("api: metrics: %w", err)
+	}
+	d, err := newDedup(cfg.IdempotencyKeys, cfg.IdempotencyTTL, time.Now)
+	if err != nil {
+		return nil, fmt.Errorf("api: idempotency keys: %w", err)
+	}
+	a := &API{
+		cfg:         cfg,
+		server:      s,
+		auth:        newBearer(cfg.Token),
+		crossOrigin: http.NewCrossOriginProtection(),
+		metrics:     m,
+		metricsPage: metricsPage(cfg.Gatherer, cfg.Logger),
+		dedup:       d,
+		exchanges:   sync.Pool{New: func() any { return new(exchange) }},
+	}
+	a.http = &http.Server{
+		Handler:           a,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
+	}
+	return a, nil
+}
+
+// Listen binds the address. It is called once, before Serve.
+func (a *API) Listen() error {
+	l, err := net.Listen("tcp", a.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("api: admin: %w", err)
+	}
+	bound, ok := l.Addr().(*net.TCPAddr)
+	if a.cfg.Token == "" && (!ok || !bound.IP.IsLoopback()) {
+		err := fmt.Errorf("api: admin_token: must be set, as admin %q is bound to %v, which is not a loopback address", a.cfg.Listen, l.Addr())
+		return errors.Join(err, l.Close())
+	}
+	a.listener = l
+	return nil
+}
+
+// Addr is the bound address, with the port that was taken; nil before Listen.
+func (a *API) Addr() net.Addr {
+	if a.listener == nil {
+		return nil
+	}
+	return a.listener.Addr()
+}
+
+// Serve answers requests until Shutdown, then returns nil; any other end is an
+// error.
+func (a *API) Serve() error {
+	if a.listener == nil {
+		return errors.New("api: Serve before Listen")
+	}
+	if err := a.http.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("api: %w", err)
+	}
+	return nil
+}
+
+// Shutdown closes the listener, lets requests under way finish until ctx ends,
+// and closes what is then left.
+func (a *API) Shutdown(ctx context.Context) error {
+	err := a.http.Shutdown(ctx)
+	if a.listener != nil {
+		// Shutdown knows the listener only once Serve has begun; closing it a
+		// second time fails, and that is all the error could say.
+		_ = a.listener.Close()
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("api: shutdown: %w", err), a.http.Close())
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package api
+
+// This file counts and times requests. Labels come from fixed lists: routes and
+// HTTP statuses, never a room or an address.
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	// Looked up once, as publishing is hot.
+	ok       [numRoutes]prometheus.Counter
+	duration [numRoutes]prometheus.Observer
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "barrage_http_requests_total",
+		Help: "Requests to the admin listener by route and status; 499 is a client that left.",
+	}, []string{"route", "code"})}
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "barrage_http_request_duration_seconds",
+		Help:    "Time to answer a request to the admin listener, its body's arrival included.",
+		Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8), // 0.1 ms to 1.6 s
+	}, []string{"route"})
+	if reg != nil {
+		if err := reg.Register(m.requests); err != nil {
+			return nil, err
+		}
+		if err := reg.Register(duration); err != nil {
+			return nil, err
+		}
+	}
+	for r := range numRoutes {
+		m.ok[r] = m.requests.WithLabelValues(routes[r].label, strconv.Itoa(http.StatusOK))
+		m.duration[r] = duration.WithLabelValues(routes[r].label)
+	}
+	return m, nil
+}
+
+// observe counts one request; status 0 is a handler that wrote nothing, which
+// net/http answers with 200.
+func (m *metrics) observe(r route, status int, took time.Duration) {
+	if status == 0 || status == http.StatusOK {
+		m.ok[r].Inc()
+	} else {
+		m.requests.WithLabelValues(routes[r].label, strconv.Itoa(status)).Inc()
+	}
+	m.duration[r].Observe(took.Seconds())
+}
