@@ -209,7 +209,10 @@ func balanced(t testing.TB, s *Server) {
 	t.Helper()
 	waitFor(t, "offered = delivered + skipped", func() bool {
 		for _, f := range s.Stats().Fanout {
-			if f.Offered != f.Delivered+f.Skipped[0]+f.Skipped[1] {
+			if f.Offered != f.Delivered+f.Skipped[0]+f.Skipped[1]+f.Pending {
+				t.Fatalf("offered %d, delivered %d, skipped %v, pending %d", f.Offered, f.Delivered, f.Skipped, f.Pending)
+			}
+			if f.Pending != 0 {
 				return false
 			}
 		}

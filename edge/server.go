@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,9 @@ type Server struct {
 	onMessage   func([]byte) // tests only
 
 	perIP addressLimit
+
+	lastMu sync.Mutex     // guards last; held while the loops are asked
+	last   []fanout.Stats // by shard
 
 	// Counters.
 	conns       atomic.Int64 // WebSocket connections
@@ -71,6 +75,7 @@ func New(cfg Config) (*Server, error) {
 		node:        strconv.FormatUint(rand.Uint64(), 36),
 	}
 	s.perIP.max = cfg.MaxPerIP
+	s.last = make([]fanout.Stats, cfg.Shards)
 	for i := range cfg.Assets {
 		s.assets[cfg.Assets[i].Path] = &cfg.Assets[i]
 	}

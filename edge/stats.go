@@ -3,7 +3,10 @@
 package edge
 
 import (
+	"context"
+	"slices"
 	"strconv"
+	"time"
 
 	"barrage/fanout"
 	"barrage/netpoll"
@@ -26,7 +29,12 @@ type Stats struct {
 	Fanout         []fanout.Stats    // by shard
 }
 
-// Stats returns the counters.
+// statsWait bounds how long Stats waits for a loop that is busy.
+const statsWait = time.Second
+
+// Stats returns the counters. Those of the fan-out are read by the loops
+// themselves, each shard's at one moment; of a loop that does not get to it
+// within a second they are those of the last time.
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections:    s.conns.Load(),
@@ -56,9 +64,28 @@ func (s *Server) Stats() Stats {
 			st.ClosedEarly[name] += n
 		}
 	}
+	st.Fanout = s.fanoutStats()
 	for _, sh := range s.shards {
 		st.Loops = append(st.Loops, sh.loop.Stats())
-		st.Fanout = append(st.Fanout, sh.fan.Stats())
 	}
 	return st
+}
+
+func (s *Server) fanoutStats() []fanout.Stats {
+	answers := make([]chan fanout.Stats, len(s.shards))
+	for i, sh := range s.shards {
+		answers[i] = make(chan fanout.Stats, 1)
+		sh.loop.Post(func() { answers[i] <- sh.fan.Stats() })
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), statsWait)
+	defer cancel()
+	s.lastMu.Lock()
+	defer s.lastMu.Unlock()
+	for i, answer := range answers {
+		select {
+		case s.last[i] = <-answer:
+		case <-ctx.Done():
+		}
+	}
+	return slices.Clone(s.last)
 }

@@ -49,8 +49,8 @@ func (s *Shard) pass(r *room, sends, visits *int) (done bool) {
 			}
 			r.passMin = min(r.passMin, m.seq)
 		}
-		s.local.Passes++
-		s.local.Latency.observe(time.Since(r.passFrom))
+		s.stats.Passes++
+		s.stats.Latency.observe(time.Since(r.passFrom))
 		s.logBytes -= r.log.trim(s, r.passMin)
 		if r.passHead == r.log.head && !r.again {
 			return true
@@ -81,14 +81,14 @@ func (s *Shard) flush(r *room, m *member, sub uint32) {
 	if sent == 0 {
 		return
 	}
-	s.local.Sends++
+	s.stats.Sends++
 	before := m.seq
 	if sent == n {
 		m.seq = r.log.segs[min(g+MaxVectors, len(r.log.segs))-1].next()
 	} else {
 		s.settle(r, m, sub, g, sent)
 	}
-	s.local.Delivered += m.seq - before
+	s.stats.Delivered += m.seq - before
 }
 
 // settle moves the cursor past the frames that a partial send touched and

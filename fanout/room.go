@@ -210,7 +210,7 @@ func (s *Shard) newRoom(name string) *room {
 // before pos stay before it.
 func (s *Shard) remove(l uint32) {
 	r, i := s.tab[s.links.at(l).room], int(s.links.at(l).pos)
-	s.local.Skipped[SkipLeft] += r.log.head - r.members[i].seq
+	s.stats.Skipped[SkipLeft] += r.log.head - r.members[i].seq
 	if r.hot && i < r.pos {
 		r.pos--
 		s.move(r, r.pos, i)

@@ -31,43 +31,8 @@ type Sink interface {
 // MaxVectors is the most slices that Sink.Sendv is given.
 const MaxVectors = 16
 
-// SkipReason says why a member did not get a message that was meant for it.
-type SkipReason uint8
-
-// The reasons for skipping.
-const (
-	SkipSlow SkipReason = iota // it fell behind the bound of the room's log
-	SkipLeft                   // it left, or was closed, with messages outstanding
-	numSkipReasons
-)
-
-// SkipReasons lists all reasons.
-func SkipReasons() []SkipReason { return []SkipReason{SkipSlow, SkipLeft} }
-
-// String returns the reason in the form used in logs and metric labels.
-func (r SkipReason) String() string {
-	if r == SkipSlow {
-		return "slow"
-	}
-	return "left"
-}
-
-// Stats are a shard's counters. Offered, Delivered, Skipped, Sends and Passes
-// only grow; the rest are gauges.
-type Stats struct {
-	Offered   uint64 // messages times members at the time of appending
-	Delivered uint64 // handed to the sockets whole
-	Skipped   [numSkipReasons]uint64
-	Sends     uint64 // sends that took something
-	Passes    uint64 // passes over a room's members
-	Rooms     int64  // rooms with members in this shard
-	Members   int64
-	LogBytes  int64 // memory of all logs
-	Latency   Histogram
-}
-
-// Shard is one event loop's part of a Hub. All methods but Stats must be called
-// on that loop's goroutine. See the package comment for the ownership of state.
+// Shard is one event loop's part of a Hub. Its methods must be called on that
+// loop's goroutine. See the package comment for the ownership of state.
 type Shard struct {
 	hub  *Hub
 	idx  int
@@ -89,10 +54,8 @@ type Shard struct {
 	spareSegs []*segment
 	vec       [MaxVectors][]byte
 	now       time.Time // of the current Work
-	local     Stats     // published to the atomics at the end of each Work
 	members   int
-
-	pub published
+	stats     Stats // its counters; Stats fills in the gauges
 }
 
 // item is one message for one room.
@@ -121,7 +84,6 @@ func (s *Shard) Work() (more bool) {
 	s.now = time.Now()
 	s.takeInbox()
 	s.slice()
-	s.publish()
 	return s.hot.n > 0
 }
 
@@ -148,7 +110,7 @@ func (s *Shard) takeInbox() {
 }
 
 func (s *Shard) append(r *room, m Message) {
-	s.local.Offered += uint64(len(r.members))
+	s.stats.Offered += uint64(len(r.members))
 	s.logBytes += r.log.append(s, m)
 	r.last = s.now
 	s.bound(r)
@@ -177,7 +139,7 @@ func (s *Shard) bound(r *room) {
 		}
 		n := tail - m.seq
 		m.seq = tail
-		s.local.Skipped[SkipSlow] += n
+		s.stats.Skipped[SkipSlow] += n
 		s.sink.Skipped(s.links.at(m.link).sub, r.name, n)
 	}
 	s.logBytes -= r.log.trim(s, tail)
@@ -225,7 +187,6 @@ func (s *Shard) Drained(sub uint32) {
 			break
 		}
 	}
-	s.publish()
 }
 
 // LastMessage returns when a message was last appended to a room the subscriber

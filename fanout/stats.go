@@ -1,11 +1,44 @@
-// Counters that other goroutines read.
+// Counters.
 
 package fanout
 
-import (
-	"sync/atomic"
-	"time"
+import "time"
+
+// SkipReason says why a member did not get a message that was meant for it.
+type SkipReason uint8
+
+// The reasons for skipping.
+const (
+	SkipSlow SkipReason = iota // it fell behind the bound of the room's log
+	SkipLeft                   // it left, or was closed, with messages outstanding
+	numSkipReasons
 )
+
+// SkipReasons lists all reasons.
+func SkipReasons() []SkipReason { return []SkipReason{SkipSlow, SkipLeft} }
+
+// String returns the reason in the form used in logs and metric labels.
+func (r SkipReason) String() string {
+	if r == SkipSlow {
+		return "slow"
+	}
+	return "left"
+}
+
+// Stats are a shard's counters. Those of the first group only grow.
+type Stats struct {
+	Offered   uint64 // messages times members at the time of appending
+	Delivered uint64 // handed to the sockets whole
+	Skipped   [numSkipReasons]uint64
+	Sends     uint64 // sends that took something
+	Passes    uint64 // passes over a room's members
+	Latency   Histogram
+
+	Pending  uint64 // in the logs, for members that have still to get them
+	Rooms    int    // rooms with members in this shard
+	Members  int
+	LogBytes int // memory of all logs
+}
 
 // latencyBounds are the upper bounds of Histogram's buckets.
 var latencyBounds = [...]time.Duration{
@@ -34,65 +67,19 @@ func (h *Histogram) observe(d time.Duration) {
 	h.Sum += d
 }
 
-// published is a copy of a shard's Stats for readers on other goroutines.
-type published struct {
-	offered, delivered, sends, passes atomic.Uint64
-	skipped                           [numSkipReasons]atomic.Uint64
-	rooms, members, logBytes          atomic.Int64
-	latency                           [len(latencyBounds) + 1]atomic.Uint64
-	latencySum                        atomic.Int64
-}
-
-// publish stores the counters once per slice rather than once per send.
-func (s *Shard) publish() {
-	p, l := &s.pub, &s.local
-	p.offered.Store(l.Offered)
-	p.delivered.Store(l.Delivered)
-	p.sends.Store(l.Sends)
-	for i := range l.Skipped {
-		p.skipped[i].Store(l.Skipped[i])
-	}
-	p.rooms.Store(int64(len(s.rooms.m)))
-	p.members.Store(int64(s.members))
-	p.logBytes.Store(int64(s.logBytes))
-	if p.passes.Load() == l.Passes {
-		return
-	}
-	p.passes.Store(l.Passes)
-	for i := range l.Latency.Counts {
-		p.latency[i].Store(l.Latency.Counts[i])
-	}
-	p.latencySum.Store(int64(l.Latency.Sum))
-}
-
-// Stats returns the counters as of the end of the last slice. Any goroutine.
+// Stats returns the counters. Pending is counted by walking the members of the
+// rooms whose logs are not empty, so that the invariant in the package comment
+// can be checked rather than assumed. On the shard's goroutine.
 func (s *Shard) Stats() Stats {
-	p := &s.pub
-	st := Stats{
-		Offered: p.offered.Load(), Delivered: p.delivered.Load(), Sends: p.sends.Load(), Passes: p.passes.Load(),
-		Rooms: p.rooms.Load(), Members: p.members.Load(), LogBytes: p.logBytes.Load(),
-	}
-	for i := range st.Skipped {
-		st.Skipped[i] = p.skipped[i].Load()
-	}
-	for i := range st.Latency.Counts {
-		st.Latency.Counts[i] = p.latency[i].Load()
-	}
-	st.Latency.Sum = time.Duration(p.latencySum.Load())
-	return st
-}
-
-// Pending counts the messages that members have still to get, by walking the
-// rooms whose logs are not empty. On the shard's goroutine.
-func (s *Shard) Pending() uint64 {
-	n := uint64(0)
+	st := s.stats
+	st.Rooms, st.Members, st.LogBytes = len(s.rooms.m), s.members, s.logBytes
 	for _, r := range s.tab {
 		if r == nil || len(r.log.segs) == 0 {
 			continue
 		}
 		for i := range r.members {
-			n += r.log.head - r.members[i].seq
+			st.Pending += r.log.head - r.members[i].seq
 		}
 	}
-	return n
+	return st
 }

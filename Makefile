@@ -1,0 +1,51 @@
+# Barrage. `make run` and `make test` need nothing else on a fresh Debian machine
+# with Go, Node and npm.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME    ?= 5s
+SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test deps lint race fuzz browser bench bench-yardstick clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/barrage
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/barrage ./cmd/barrage
+
+run: build ## serve on 127.0.0.1:8080: open the page, type, see comments fly
+	bin/barrage serve
+
+test: deps lint race fuzz browser ## everything CI runs; installs what the tests need
+
+deps: ## install redis-server and chromium from Debian's packages if absent
+	@command -v redis-server >/dev/null && command -v chromium >/dev/null || { \
+		$(SUDO) apt-get update -qq && \
+		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium >/dev/null; }
+
+lint: ## gofmt, vet, staticcheck
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+race: ## all Go tests under the race detector
+	go test -race ./...
+
+# A line "package target" for each fuzz target of the tree.
+fuzz: ## fuzz every parser for FUZZTIME each
+	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -d' ' -f2); do \
+			go test $$dir -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
+		done; \
+	done
+
+browser: build ## drive the viewer page in chromium
+	cd web/test && npm ci --no-audit --no-fund --silent && BARRAGE_BIN=$(CURDIR)/bin/barrage npm test
+
+bench: ## Go micro-benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what was built
+	rm -rf bin web/test/node_modules

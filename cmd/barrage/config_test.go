@@ -1,0 +1,308 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Flags beat the environment, which beats the file, which beats the defaults.
+func TestPrecedence(t *testing.T) {
+	tests := []struct {
+		key                           string
+		file, env, flag               string // as written there
+		inDefault, inFile, inEnv, inF any
+	}{
+		{"listen", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:8080", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
+		{"shards", "1", "2", "3", 0, 1, 2, 3},
+		{"publish_rate", "1.5", "2", "3e2", 10.0, 1.5, 2.0, 300.0},
+		{"echo", "true", "false", "true", false, true, false, true},
+		{"pprof", "false", "true", "0", true, false, true, false},
+		{"ping_interval", "1s", "2m", "1h", 30 * time.Second, time.Second, 2 * time.Minute, time.Hour},
+		{"max_message_bytes", "70000", "64kib", "1MB", 64 * kib, Bytes(70000), 64 * kib, Bytes(1000000)},
+		{"slow_policy", "close", "skip", "close", "skip", "close", "skip", "close"},
+		{"allowed_origins", "[a.example, b.example]", "c.example,d.example", "e.example", []string(nil),
+			[]string{"a.example", "b.example"}, []string{"c.example", "d.example"}, []string{"e.example"}},
+		{"redis_channels", "{a.b/c: r1, x: r2}", "x=r3", "y=z=r4", map[string]string(nil),
+			map[string]string{"a.b/c": "r1", "x": "r2"}, map[string]string{"x": "r3"}, map[string]string{"y=z": "r4"}},
+	}
+	for _, tt := range tests {
+		s := findSetting(tt.key)
+		file, env, flag := tt.key+": "+tt.file, s.env()+"="+tt.env, "--"+s.flag()+"="+tt.flag
+		for _, layer := range []struct {
+			name, file, env string
+			flags           []string
+			want            any
+		}{
+			{"default", "", "", nil, tt.inDefault},
+			{"file", file, "", nil, tt.inFile},
+			{"env", "", env, nil, tt.inEnv},
+			{"env over file", file, env, nil, tt.inEnv},
+			{"flag", "", "", []string{flag}, tt.inF},
+			{"flag over file", file, "", []string{flag}, tt.inF},
+			{"flag over env over file", file, env, []string{flag}, tt.inF},
+		} {
+			t.Run(tt.key+"/"+layer.name, func(t *testing.T) {
+				cfg, err := load(t, layer.file, layer.env, layer.flags...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := s.field(&cfg).Interface(); !reflect.DeepEqual(got, layer.want) {
+					t.Errorf("%#v, want %#v", got, layer.want)
+				}
+			})
+		}
+	}
+}
+
+func TestFlagForms(t *testing.T) {
+	cfg, err := load(t, "", "", "--echo", "--allowed-origins", "a.example", "--allowed-origins", "b.example, c.example", "--drain-window", "0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a.example", "b.example", "c.example"}; !reflect.DeepEqual(cfg.AllowedOrigins, want) || !cfg.Echo || cfg.DrainWindow != 0 {
+		t.Errorf("%+v", cfg)
+	}
+}
+
+func TestSecretsFromFiles(t *testing.T) {
+	token := writeFile(t, "token", "s3cret\n")
+	cfg, err := load(t, "", "BARRAGE_ADMIN_TOKEN_FILE="+token)
+	if err != nil || cfg.AdminToken != "s3cret" {
+		t.Errorf("token %q, %v", cfg.AdminToken, err)
+	}
+	cfg, err = load(t, "admin_token: other", "BARRAGE_ADMIN_TOKEN_FILE="+token, "--admin-token", "flag")
+	if err != nil || cfg.AdminToken != "flag" {
+		t.Errorf("token %q, %v", cfg.AdminToken, err)
+	}
+	for name, environ := range map[string]string{
+		"missing": "BARRAGE_ADMIN_TOKEN_FILE=" + token + ".no",
+		"empty":   "BARRAGE_ADMIN_TOKEN_FILE=" + writeFile(t, "empty", "\n"),
+		"twice":   "BARRAGE_ADMIN_TOKEN=s3cret BARRAGE_ADMIN_TOKEN_FILE=" + token,
+	} {
+		if _, err := load(t, "", environ); err == nil || !strings.HasPrefix(err.Error(), "admin_token") {
+			t.Errorf("%s: error %v, want one naming admin_token", name, err)
+		}
+	}
+	if _, err := load(t, "", "BARRAGE_LISTEN_FILE="+token); err == nil {
+		t.Error("a setting that is no secret came from a file")
+	}
+}
+
+// Every value out of bounds or of the wrong form gives a usage error that names
+// its setting and nothing secret.
+func TestBadValuesNameTheirSetting(t *testing.T) {
+	tests := []struct{ key, value, holds string }{
+		{"listen", "nope", "host:port"},
+		{"listen", "127.0.0.1:99999", "65535"},
+		{"listen", "example.com:80", "IP address"},
+		{"admin", "8081", "host:port"},
+		{"admin", "127.0.0.1:8080", "address of listen"},
+		{"admin_token", "two words", "spaces"},
+		{"pprof", "maybe", "true or false"},
+		{"redis", "http://user:hunter2@host", "not shown"},
+		{"redis", "redis://user:hunter2@host:port", "not shown"},
+		{"redis_prefix", "", "empty"},
+		{"redis_prefix", "barrage:msg:", "clash"},
+		{"redis_prefix", "b", "clash"},
+		{"redis_prefix", strings.Repeat("x", 5000), "4096"},
+		{"redis_channels", "alerts", "no ="},
+		{"redis_channels", "a=r,a=s", "twice"},
+		{"redis_channels", "a=b*d", "room"},
+		{"redis_channels", "room:x=lobby", "redis_prefix"},
+		{"redis_outage", "panic", "local or refuse"},
+		{"default_room", "a*b", "room"},
+		{"allowed_origins", "https://a.example/path", "without a path"},
+		{"allowed_origins", "https://a.*.example", "without a path"},
+		{"slow_policy", "drop", "skip or close"},
+		{"log_level", "loud", "debug or info"},
+		{"log_format", "xml", "auto or text"},
+		{"log_bytes", "2MiB", "room_log_bytes"},
+		{"room_log_bytes", "64KiB", "max_message_bytes"},
+		{"publish_rate", "NaN", "not a number"},
+		{"publish_rate", "Inf", "not a number"},
+		{"max_connections", "1e3", "whole number"},
+		{"max_connections", "99999999999999999999", "whole number"},
+		{"max_message_bytes", "4MX", "not a size"},
+		{"max_message_bytes", "9223372036854775807KiB", "not a size"},
+		{"ping_interval", "10", "not a duration"},
+	}
+	for i := range settings { // both sides of every bound
+		if s := &settings[i]; s.min != nil {
+			for _, value := range outside(s) {
+				tests = append(tests, struct{ key, value, holds string }{s.key, value, s.bounds()})
+			}
+		}
+	}
+	for _, tt := range tests {
+		t.Run(tt.key+"="+tt.value[:min(len(tt.value), 30)], func(t *testing.T) {
+			_, err := load(t, "", "", "--"+findSetting(tt.key).flag()+"="+tt.value)
+			var e *exitError
+			if !errors.As(err, &e) || e.code != exitUsage {
+				t.Fatalf("error %v, want a usage error", err)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Fatalf("a secret in %v", err)
+			}
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				if strings.HasPrefix(line, tt.key) && strings.Contains(line, tt.holds) {
+					return
+				}
+			}
+			t.Errorf("error %v, want a line of %s holding %q", err, tt.key, tt.holds)
+		})
+	}
+}
+
+// outside gives values just outside the bounds of s.
+func outside(s *setting) []string {
+	switch lo := s.min.(type) {
+	case int:
+		return []string{fmt.Sprint(lo - 1 - len(s.zero)), fmt.Sprint(s.max.(int) + 1)}
+	case float64:
+		return []string{format(lo / 2), format(s.max.(float64) * 2), "-1"}
+	case time.Duration:
+		return []string{(lo - 1).String(), (s.max.(time.Duration) + 1).String(), "-10s"}
+	case Bytes:
+		return []string{fmt.Sprint(int64(lo) - 1 - int64(len(s.zero))), fmt.Sprint(int64(s.max.(Bytes)) + 1)}
+	}
+	return nil
+}
+
+func TestZeroWhereItMeansSomething(t *testing.T) {
+	for i := range settings {
+		s := &settings[i]
+		if s.min == nil {
+			continue
+		}
+		_, err := load(t, "", "", "--"+s.flag()+"=0")
+		if (err == nil) != (s.zero != "") {
+			t.Errorf("%s: 0 means %q, and gives %v", s.key, s.zero, err)
+		}
+	}
+}
+
+func TestUnknownKeys(t *testing.T) {
+	tests := []struct {
+		name, file, env, naming string
+	}{
+		{"file", "lisen: 127.0.0.1:1", "", "lisen"},
+		{"file, dashes", "ping-interval: 1s", "", "ping-interval"},
+		{"file, capitals", "Listen: 127.0.0.1:1", "", "Listen"},
+		{"file, nested", "server:\n  listen: x", "", "server"},
+		{"env", "", "BARRAGE_LISEN=x", "BARRAGE_LISEN"},
+		{"env, lower case", "", "BARRAGE_listen=x", "BARRAGE_listen"},
+		{"env, empty name", "", "BARRAGE_=x", "BARRAGE_"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, tt.file, tt.env)
+			if err == nil || !strings.Contains(err.Error(), tt.naming+": there is no such setting") {
+				t.Errorf("error %v, want one naming %s", err, tt.naming)
+			}
+		})
+	}
+	if _, err := load(t, "", "BARRAGEX=1 OTHER=2"); err != nil {
+		t.Errorf("variables of others: %v", err)
+	}
+}
+
+func TestBadFiles(t *testing.T) {
+	tests := []struct{ name, file, holds string }{
+		{"not YAML", "a: [", "yaml"},
+		{"not a map", "- a", "yaml"},
+		{"key twice", "echo: true\necho: false", "already defined"},
+		{"no value", "listen:", "listen"},
+		{"number for a text", "listen: 8080", "listen"},
+		{"text for a list", "allowed_origins: {a: b}", "allowed_origins"},
+		{"numbers in a list", "allowed_origins: [1]", "allowed_origins"},
+		{"numbers in a map", "redis_channels: {a: 1}", "redis_channels"},
+		{"list for a map", "redis_channels: [a]", "redis_channels"},
+		{"fraction for a whole number", "shards: 1.5", "shards"},
+		{"number for a bool", "echo: 1", "echo"},
+		{"map for a number", "shards: {a: 1}", "shards"},
+		{"number for a duration", "ping_interval: 10", "ping_interval"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, tt.file, "")
+			if err == nil || !strings.Contains(err.Error(), tt.holds) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want one line holding %q", err, tt.holds)
+			}
+		})
+	}
+	if _, err := load(t, "", "BARRAGE_CONFIG=/no/such/file"); err == nil || !strings.HasPrefix(err.Error(), "config: /no/such/file: ") {
+		t.Errorf("missing file: %v", err)
+	}
+	path := writeFile(t, "other.yaml", "shards: 7")
+	if cfg, err := load(t, "", "BARRAGE_CONFIG="+path); err != nil || cfg.Shards != 7 {
+		t.Errorf("BARRAGE_CONFIG: %d shards, %v", cfg.Shards, err)
+	}
+	if cfg, err := load(t, "# nothing\n", ""); err != nil || !reflect.DeepEqual(cfg, defaultConfig()) {
+		t.Errorf("empty file: %+v, %v", cfg, err)
+	}
+}
+
+// The lines for the log tell what was changed, and no secret.
+func TestChangedIsRedacted(t *testing.T) {
+	cfg, err := load(t, "", "", "--redis", "redis://u:hunter2@127.0.0.1:1", "--admin-token", "hunter2", "--shards", "3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(cfg.changed()...)
+	if strings.Contains(got, "hunter2") || !strings.Contains(got, "admin_token=set") || !strings.Contains(got, "shards=3") || strings.Contains(got, "listen") {
+		t.Errorf("changed: %s", got)
+	}
+}
+
+func TestBytesText(t *testing.T) {
+	for text, want := range map[string]Bytes{
+		"0": 0, "1": 1, "17 B": 17, "64KiB": 65536, "64kib": 65536, "4MB": 4000000, "2 GiB": 2 * gib, "1TB": 1e12, "-1KiB": -1024,
+		"8388607TiB": 8388607 << 40,
+	} {
+		if got, err := parseBytes(text); err != nil || got != want {
+			t.Errorf("%q is %d, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "KiB", "B", "1.5MiB", "1K", "0x10", "8388608TiB", "1 2KB"} {
+		if got, err := parseBytes(text); err == nil {
+			t.Errorf("%q is %d", text, got)
+		}
+	}
+}
+
+// What is read and written again is the same value, whatever the text.
+func FuzzConvert(f *testing.F) {
+	for _, seed := range []string{"", "0", "1", "-1", "64KiB", "4MB", "10s", "1m0s", "100h", "1e9", "true", "a=b,c=d", "a,b", "=", ",", "9223372036854775807", "1\xff"} {
+		f.Add(seed)
+	}
+	types := []reflect.Type{
+		reflect.TypeFor[string](), reflect.TypeFor[bool](), reflect.TypeFor[int](), reflect.TypeFor[float64](),
+		reflect.TypeFor[time.Duration](), reflect.TypeFor[Bytes](), reflect.TypeFor[[]string](), reflect.TypeFor[map[string]string](),
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, typ := range types {
+			v, err := convert(typ, text)
+			if err != nil {
+				continue
+			}
+			if reflect.TypeOf(v) != typ {
+				t.Fatalf("%q as %v is a %T", text, typ, v)
+			}
+			if v == any(Bytes(math.MinInt64)) || v == any(time.Duration(math.MinInt64)) {
+				continue
+			}
+			again, err := convert(typ, format(v))
+			if err != nil {
+				t.Fatalf("%q as %v is written %q: %v", text, typ, format(v), err)
+			}
+			if !reflect.DeepEqual(again, v) && format(again) != format(v) {
+				t.Fatalf("%q as %v is %v, and then %v", text, typ, v, again)
+			}
+		}
+	})
+}

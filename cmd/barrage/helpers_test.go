@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// outcome is what a run of the program left.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// runWith runs the program with the environment given, a line each.
+func runWith(t *testing.T, environ, stdin string, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := run(context.Background(), &process{
+		args: args, environ: strings.Fields(environ), root: "/",
+		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr,
+	})
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// load is loadConfig of a YAML text, an environment, a line each, and flags.
+func load(t *testing.T, file, environ string, args ...string) (Config, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	addConfigFlag(flags)
+	addFlags(flags)
+	if file != "" {
+		args = append(args, "--config", writeFile(t, "config.yaml", file))
+	}
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return loadConfig(flags, strings.Fields(environ))
+}
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

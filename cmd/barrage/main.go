@@ -1,0 +1,134 @@
+// Barrage is a WebSocket edge server for rooms of bullet comments. This is its
+// one binary:
+//
+//	barrage serve      run the server
+//	barrage check      say what limits the number of connections here
+//	barrage publish    send a message to a room, through a running server
+//	barrage version    say what this is
+//
+// The package wires the others together and owns what belongs to a process:
+// settings (flags beat environment beats file beats defaults, see settings.go),
+// signals, limits, the log and exit codes. 0 is success, 1 a failure at run
+// time, 2 wrong usage or settings, 70 a fault of the program itself, 130 or 143
+// an end forced by a second signal.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitOK       = 0
+	exitFailure  = 1
+	exitUsage    = 2
+	exitInternal = 70
+)
+
+// process is what a run of the program takes from its surroundings.
+type process struct {
+	args    []string // without the program's name
+	environ []string
+	root    string // where check finds proc and sys; "/"
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+func main() {
+	os.Exit(run(context.Background(), &process{
+		args: os.Args[1:], environ: os.Environ(), root: "/",
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+	}))
+}
+
+// run is the program: it returns the exit code, and has told stderr why if that
+// is not 0.
+func run(ctx context.Context, p *process) (code int) {
+	defer func() {
+		if v := recover(); v != nil {
+			fmt.Fprintf(p.stderr, "barrage: internal error: %v\n%s", v, debug.Stack())
+			code = exitInternal
+		}
+	}()
+	err := newRoot(p).ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	complain(p.stderr, err)
+	var e *exitError
+	if errors.As(err, &e) {
+		return e.code
+	}
+	// All commands' own errors are exitErrors: what is left is the command
+	// line's.
+	return exitUsage
+}
+
+func newRoot(p *process) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "barrage",
+		Short:         "A WebSocket edge server for rooms of bullet comments",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetArgs(p.args)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), versionCommand(p))
+	return root
+}
+
+// exitError is an error with the exit code it asks for. An err of nil says that
+// all has been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// exit gives err an exit code; an error that has one keeps it.
+func exit(code int, err error) error {
+	var e *exitError
+	if errors.As(err, &e) {
+		return err
+	}
+	return &exitError{code, err}
+}
+
+// command makes a function a cobra command's: its errors are failures at run
+// time unless they say otherwise.
+func command(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := f(cmd, args); err != nil {
+			return exit(exitFailure, err)
+		}
+		return nil
+	}
+}
+
+// complain writes each line of an error with the program's name before it.
+func complain(w io.Writer, err error) {
+	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
+		if line != "" {
+			fmt.Fprintf(w, "barrage: %s\n", line)
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package main
+
+// This file turns the server's and the bridge's counters into Prometheus
+// metrics. Labels are reasons and statuses from fixed lists: never a room, a
+// user or an address.
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"barrage/edge"
+	"barrage/fanout"
+	"barrage/netpoll"
+	"barrage/redisbridge"
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("barrage_"+name, help, labels, nil)
+}
+
+var (
+	descConnections    = desc("connections", "WebSocket connections.")
+	descMaxConnections = desc("connections_max", "WebSocket connections that are let in.")
+	descSockets        = desc("sockets", "Open sockets of the public listener, before, during and after their time as WebSocket connections.")
+	descAccepted       = desc("sockets_accepted_total", "Sockets accepted.")
+	descAcceptErrors   = desc("accept_errors_total", "Failed accepts; emfile pauses the listener until descriptors are free.", "reason")
+	descHandshakes     = desc("handshakes_total", "Requests answered on the public listener, by status; 101 is an upgrade.", "status")
+	descClosed         = desc("connections_closed_total", "WebSocket connections that ended.", "reason")
+	descClosedEarly    = desc("sockets_closed_total", "Sockets that ended without having been WebSocket connections.", "reason")
+	descRooms          = desc("rooms", "Rooms with members here.")
+	descMemberships    = desc("memberships", "Memberships of rooms: connections times their rooms.")
+	descReceived       = desc("messages_received_total", "Messages from sockets.")
+	descRefused        = desc("messages_refused_total", "Messages that were not published: over the connection's rate, or the server too far behind.", "reason")
+	descPublished      = desc("messages_published_total", "Messages accepted from sockets and the API.")
+	descOffered        = desc("messages_offered_total", "Messages times members to send them to: delivered + skipped + pending.")
+	descDelivered      = desc("messages_delivered_total", "Messages handed to members' sockets.")
+	descSkipped        = desc("messages_skipped_total", "Messages that members did not get.", "reason")
+	descPending        = desc("messages_pending", "Messages in room logs, times the members that have still to get them.")
+	descSends          = desc("sends_total", "System calls that delivered messages.")
+	descLogBytes       = desc("log_bytes", "Memory of all room logs.")
+	descBroadcast      = desc("broadcast_duration_seconds", "Time of a pass over all members of a room in a shard, from its first message to its last send.")
+	descPings          = desc("pings_sent_total", "Pings sent into silent rooms.")
+	descWakeups        = desc("loop_turns_total", "Turns of the event loops.")
+	descEvents         = desc("epoll_events_total", "Events on connections.")
+	descStale          = desc("epoll_stale_events_total", "Events fetched for a connection that was closed before they were looked at.")
+	descPanics         = desc("panics_total", "Events that panicked; each cost one connection.")
+	descReceivedBytes  = desc("received_bytes_total", "Bytes read from sockets.")
+
+	descRedisUp         = desc("redis_probe_success", "1 while messages published to Redis come back, else 0.")
+	descRedisRTT        = desc("redis_probe_seconds", "Time a probe last took through Redis and back.")
+	descRedisReceived   = desc("redis_messages_received_total", "Messages that came from Redis.")
+	descRedisPublished  = desc("redis_messages_published_total", "Messages published to Redis.")
+	descRedisErrors     = desc("redis_publish_errors_total", "Failed publishes to Redis.")
+	descRedisLocal      = desc("redis_local_only_total", "Messages delivered to local members only, because of an outage.")
+	descRedisDropped    = desc("redis_messages_dropped_total", "Messages that were not passed on.", "reason")
+	descRedisReconnects = desc("redis_reconnects_total", "New subscription connections after the first.")
+	descRedisChannels   = desc("redis_subscriptions", "Rooms subscribed.")
+)
+
+// collector reads the counters when it is scraped.
+type collector struct {
+	server *edge.Server
+	bridge *redisbridge.Bridge // nil on a single node
+}
+
+// Describe makes this an unchecked collector: reasons appear as they occur.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads all counters at about one moment.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.server.Stats()
+	gauge(ch, descConnections, float64(s.Connections))
+	gauge(ch, descMaxConnections, float64(s.MaxConnections))
+	gauge(ch, descRooms, float64(s.Rooms))
+	counter(ch, descReceived, s.Received)
+	counter(ch, descPublished, s.Published)
+	counter(ch, descPings, s.Pings)
+	byLabel(ch, descRefused, s.Refused)
+	byLabel(ch, descHandshakes, s.Handshakes)
+	byLabel(ch, descClosed, s.Closed)
+	byLabel(ch, descClosedEarly, s.ClosedEarly)
+	collectLoops(ch, s.Loops)
+	collectFanout(ch, s.Fanout)
+	if c.bridge != nil {
+		collectRedis(ch, c.bridge.Stats())
+	}
+}
+
+func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+}
+
+func counter[T int64 | uint64](ch chan<- prometheus.Metric, d *prometheus.Desc, v T, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func byLabel(ch chan<- prometheus.Metric, d *prometheus.Desc, m map[string]uint64) {
+	for label, v := range m {
+		counter(ch, d, v, label)
+	}
+}
+
+func collectLoops(ch chan<- prometheus.Metric, loops []netpoll.Stats) {
+	var t netpoll.Stats
+	for _, l := range loops {
+		t.Conns += l.Conns
+		t.Accepted += l.Accepted
+		t.AcceptErrors += l.AcceptErrors
+		t.AcceptNoFile += l.AcceptNoFile
+		t.Wakeups += l.Wakeups
+		t.Events += l.Events
+		t.StaleEvents += l.StaleEvents
+		t.Panics += l.Panics
+		t.BytesReceived += l.BytesReceived
+	}
+	gauge(ch, descSockets, float64(t.Conns))
+	counter(ch, descAccepted, t.Accepted)
+	counter(ch, descAcceptErrors, t.AcceptNoFile, "emfile")
+	counter(ch, descAcceptErrors, t.AcceptErrors, "other")
+	counter(ch, descWakeups, t.Wakeups)
+	counter(ch, descEvents, t.Events)
+	counter(ch, descStale, t.StaleEvents)
+	counter(ch, descPanics, t.Panics)
+	counter(ch, descReceivedBytes, t.BytesReceived)
+}
+
+func collectFanout(ch chan<- prometheus.Metric, shards []fanout.Stats) {
+	var t fanout.Stats
+	for _, s := range shards {
+		t.Offered += s.Offered
+		t.Delivered += s.Delivered
+		t.Sends += s.Sends
+		t.Pending += s.Pending
+		t.Members += s.Members
+		t.LogBytes += s.LogBytes
+		for i := range t.Skipped {
+			t.Skipped[i] += s.Skipped[i]
+		}
+		for i := range t.Latency.Counts {
+			t.Latency.Counts[i] += s.Latency.Counts[i]
+		}
+		t.Latency.Sum += s.Latency.Sum
+	}
+	gauge(ch, descMemberships, float64(t.Members))
+	gauge(ch, descPending, float64(t.Pending))
+	gauge(ch, descLogBytes, float64(t.LogBytes))
+	counter(ch, descOffered, t.Offered)
+	counter(ch, descDelivered, t.Delivered)
+	counter(ch, descSends, t.Sends)
+	for _, r := range fanout.SkipReasons() {
+		counter(ch, descSkipped, t.Skipped[r], r.String())
+	}
+	ch <- histogram(descBroadcast, &t.Latency)
+}
+
+func histogram(d *prometheus.Desc, h *fanout.Histogram) prometheus.Metric {
+	buckets, n := make(map[float64]uint64), uint64(0)
+	for i, bound := range fanout.LatencyBounds() {
+		n += h.Counts[i]
+		buckets[bound.Seconds()] = n
+	}
+	n += h.Counts[len(h.Counts)-1]
+	return prometheus.MustNewConstHistogram(d, n, h.Sum.Seconds(), buckets)
+}
+
+func collectRedis(ch chan<- prometheus.Metric, s redisbridge.Stats) {
+	up := 0.0
+	if s.Probe {
+		up = 1
+	}
+	gauge(ch, descRedisUp, up)
+	gauge(ch, descRedisRTT, s.ProbeRTT.Round(time.Microsecond).Seconds())
+	gauge(ch, descRedisChannels, float64(s.Subscriptions))
+	counter(ch, descRedisReceived, s.Received)
+	counter(ch, descRedisPublished, s.Published)
+	counter(ch, descRedisErrors, s.PublishErrors)
+	counter(ch, descRedisLocal, s.LocalOnly)
+	counter(ch, descRedisReconnects, s.Reconnects)
+	counter(ch, descRedisDropped, s.Foreign, "foreign")
+	counter(ch, descRedisDropped, s.Suppressed, "duplicate")
+	counter(ch, descRedisDropped, s.QueueFull, "queue_full")
+	counter(ch, descRedisDropped, s.Refused, "refused")
+}

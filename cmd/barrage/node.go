@@ -1,0 +1,193 @@
+package main
+
+// This file is the life of a server process: listen, say so, wait, drain, stop.
+// What the server is made of is serve.go's.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"barrage/api"
+	"barrage/fanout"
+)
+
+const (
+	drainGrace    = 5 * time.Second // past window and close timeout
+	adminShutdown = 2 * time.Second // for requests under way
+)
+
+// node is the server behind the admin listener.
+type node interface {
+	api.Server
+	Start() error // listens and serves; on an error nothing is left open
+	Addr() netip.AddrPort
+	Drain(ctx context.Context, window time.Duration) error
+	Close() // after Start, when the API no longer calls
+}
+
+// parts is what a node is built with.
+type parts struct {
+	cfg         *Config
+	log         *slog.Logger
+	registry    *prometheus.Registry
+	connections int          // how many it may hold
+	fatal       chan<- error // takes one error that the process cannot survive
+}
+
+func serveCommand(p *process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: "Run the server until SIGTERM or SIGINT, which drain it; a second one ends it at once.\n" +
+			"Every setting is a flag, a variable BARRAGE_... and a key of the YAML file;\n" +
+			"flags beat environment beats file beats defaults.",
+		Args: cobra.NoArgs,
+		RunE: command(func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd.Flags(), p.environ)
+			if err != nil {
+				return err
+			}
+			signals, release := stopSignals()
+			defer release()
+			return untilSignal(cmd.Context(), signals, func(ctx context.Context) error {
+				return runServer(ctx, &cfg, p.stdout, newLogger(&cfg, p.stderr), newNode)
+			})
+		}),
+	}
+	addConfigFlag(cmd.Flags())
+	addFlags(cmd.Flags())
+	return cmd
+}
+
+// runServer serves with the node that build makes, until ctx ends.
+func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Logger, build func(parts) (node, error)) error {
+	log.Info("settings", cfg.changed()...)
+	connections, err := allowedConnections(processFiles(), cfg, log)
+	if err != nil {
+		return err
+	}
+	registry, err := newRegistry()
+	if err != nil {
+		return err
+	}
+	fatal := make(chan error, 1)
+	n, err := build(parts{cfg: cfg, log: log, registry: registry, connections: connections, fatal: fatal})
+	if err != nil {
+		return err
+	}
+	a, err := api.New(api.Config{
+		Listen: cfg.Admin, Token: cfg.AdminToken, MaxBody: int(cfg.MaxMessageBytes),
+		Gatherer: registry, Registerer: registry, Pprof: cfg.Pprof, Logger: log,
+	}, n)
+	if err != nil {
+		return err
+	}
+	if err := a.Listen(); err != nil {
+		return err
+	}
+	if err := n.Start(); err != nil {
+		return errors.Join(err, a.Shutdown(ctx))
+	}
+	s := &service{cfg: cfg, log: log, node: n, api: a, fatal: fatal}
+	return s.run(ctx, func() {
+		// Ignored: nobody may be reading, and the server works all the same.
+		_, _ = fmt.Fprintf(stdout, "barrage ready: ws on %v, admin on %v, %d shards, up to %d connections\n",
+			n.Addr(), a.Addr(), shardCount(cfg), connections)
+	})
+}
+
+func shardCount(cfg *Config) int {
+	if cfg.Shards > 0 {
+		return cfg.Shards
+	}
+	return min(runtime.GOMAXPROCS(0), fanout.MaxShards)
+}
+
+// newRegistry holds the process's own metrics; the other packages add theirs.
+func newRegistry() (*prometheus.Registry, error) {
+	r := prometheus.NewRegistry()
+	for _, c := range []prometheus.Collector{
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		buildInfo(buildVersion()),
+	} {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("metrics: %w", err)
+		}
+	}
+	return r, nil
+}
+
+func buildInfo(v versionInfo) prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "barrage_build_info",
+		Help:        "Always 1; what is running is in the labels.",
+		ConstLabels: prometheus.Labels{"version": v.Version, "commit": v.Commit, "goversion": v.Go},
+	})
+	g.Set(1)
+	return g
+}
+
+// service is a node and its API, both started.
+type service struct {
+	cfg   *Config
+	log   *slog.Logger
+	node  node
+	api   *api.API
+	fatal <-chan error
+}
+
+// run serves until ctx ends or a part fails, and then stops both.
+func (s *service) run(ctx context.Context, ready func()) error {
+	served := make(chan error, 1)
+	// Ends with the API's Shutdown; waited for in stop.
+	go func() { served <- s.api.Serve() }()
+	ready()
+	var failure error
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping", "drain_window", s.cfg.DrainWindow.String())
+		s.drain()
+	case err := <-s.fatal:
+		failure = exit(exitInternal, err)
+	case err := <-served:
+		served <- nil
+		failure = fmt.Errorf("the admin listener ended: %w", err)
+	}
+	s.stop(served)
+	return failure
+}
+
+// drain lets the viewers go over the drain window. The API goes on meanwhile,
+// not ready, so that whoever balances the load can see it.
+func (s *service) drain() {
+	limit := s.cfg.DrainWindow + s.cfg.CloseTimeout + drainGrace
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := s.node.Drain(ctx, s.cfg.DrainWindow); err != nil {
+		s.log.Warn("connections were left after the drain window", "error", err)
+	}
+}
+
+func (s *service) stop(served <-chan error) {
+	ctx, cancel := context.WithTimeout(context.Background(), adminShutdown)
+	defer cancel()
+	if err := s.api.Shutdown(ctx); err != nil {
+		s.log.Warn("requests were cut off", "error", err)
+	}
+	if err := <-served; err != nil {
+		s.log.Warn("the admin listener ended badly", "error", err)
+	}
+	s.node.Close()
+	s.log.Info("stopped")
+}

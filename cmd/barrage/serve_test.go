@@ -1,0 +1,324 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// lockedBuffer can be read while the program writes.
+type lockedBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+var readyLine = regexp.MustCompile(`^barrage ready: ws on (127\.0\.0\.1:\d+), admin on (127\.0\.0\.1:\d+), 2 shards, up to \d+ connections\n$`)
+
+// The whole program: ready line, page, publish, drain by a real SIGTERM.
+func TestServe(t *testing.T) {
+	var stdout, stderr lockedBuffer
+	code := make(chan int, 1)
+	go func() { // ends by the SIGTERM below
+		code <- run(context.Background(), &process{
+			args: []string{"serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=2", "--drain-window=100ms"},
+			root: "/", stdout: &stdout, stderr: &stderr,
+		})
+	}()
+	eventually(t, "the ready line", func() bool { return strings.Contains(stdout.String(), "\n") })
+	m := readyLine.FindStringSubmatch(stdout.String())
+	if m == nil {
+		t.Fatalf("ready line %q", stdout.String())
+	}
+	for _, url := range []string{"http://" + m[1] + "/", "http://" + m[2] + "/readyz", "http://" + m[2] + "/metrics"} {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		w, err := client.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, w.Body); err != nil || w.StatusCode != 200 {
+			t.Errorf("%s: %d %v", url, w.StatusCode, err)
+		}
+		w.Body.Close()
+	}
+	if got := runWith(t, "", "", "publish", "lobby", "hi", "--admin", m[2]); got.code != exitOK || !strings.Contains(got.stdout, `"delivered_to":0`) {
+		t.Errorf("publish: %+v", got)
+	}
+	if got := runWith(t, "", "", "publish", "no*room", "hi", "--admin", m[2]); got.code != exitFailure || !strings.Contains(got.stderr, "400") {
+		t.Errorf("publish to a bad room: %+v", got)
+	}
+	if got := runWith(t, "", "", "serve", "--listen=127.0.0.1:0", "--admin="+m[2]); got.code != exitFailure || !strings.Contains(got.stderr, "address already in use") {
+		t.Errorf("a second server on the same port: %+v", got)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-code:
+		if got != exitOK {
+			t.Errorf("exit code %d: %s", got, stderr.String())
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("not stopped")
+	}
+	if !readyLine.MatchString(stdout.String()) {
+		t.Errorf("more than one line on stdout: %q", stdout.String())
+	}
+}
+
+// stubNode is a node whose life is the test's.
+type stubNode struct {
+	startErr error
+	fatal    chan<- error
+
+	mu    sync.Mutex // guards steps
+	steps []string
+}
+
+func (n *stubNode) step(s string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.steps = append(n.steps, s)
+}
+
+func (n *stubNode) CheckRoom(string) error { return nil }
+func (n *stubNode) Publish(context.Context, string, bool, []byte) (string, uint64, int, bool, error) {
+	return "", 0, 0, false, nil
+}
+func (n *stubNode) Room(string) (int, float64, bool)           { return 0, 0, false }
+func (n *stubNode) EachRoom(func(string, int, float64) bool)   {}
+func (n *stubNode) Ready() []string                            { return nil }
+func (n *stubNode) Start() error                               { n.step("start"); return n.startErr }
+func (n *stubNode) Addr() netip.AddrPort                       { return netip.MustParseAddrPort("127.0.0.1:1") }
+func (n *stubNode) Drain(context.Context, time.Duration) error { n.step("drain"); return nil }
+func (n *stubNode) Close()                                     { n.step("close") }
+func (n *stubNode) build(p parts) (node, error)                { n.fatal = p.fatal; return n, nil }
+func (n *stubNode) String() string                             { return strings.Join(n.steps, " ") }
+
+func TestServerLife(t *testing.T) {
+	tests := []struct {
+		name     string
+		startErr error
+		fatal    error
+		code     int
+		steps    string
+	}{
+		{"stopped", nil, nil, exitOK, "start drain close"},
+		{"does not start", errors.New("no port"), nil, exitFailure, "start"},
+		{"a loop dies", nil, errors.New("epoll failed"), exitInternal, "start close"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := defaultConfig()
+			cfg.Admin = "127.0.0.1:0"
+			n := &stubNode{startErr: tt.startErr}
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			ready := writerFunc(func() {
+				if tt.fatal != nil {
+					n.fatal <- tt.fatal
+					return
+				}
+				cancel()
+			})
+			err := command(func(_ *cobra.Command, _ []string) error {
+				return runServer(ctx, &cfg, ready, slog.New(slog.DiscardHandler), n.build)
+			})(nil, nil)
+			if got := codeOf(err); got != tt.code || n.String() != tt.steps {
+				t.Errorf("code %d (%v) after %q, want %d after %q", got, err, n, tt.code, tt.steps)
+			}
+		})
+	}
+}
+
+// writerFunc is called by each write.
+type writerFunc func()
+
+func (f writerFunc) Write(p []byte) (int, error) { f(); return len(p), nil }
+
+func codeOf(err error) int {
+	var e *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &e):
+		return e.code
+	}
+	return -1
+}
+
+func TestSignals(t *testing.T) {
+	t.Run("one drains", func(t *testing.T) {
+		signals := make(chan os.Signal, 2)
+		signals <- syscall.SIGTERM
+		err := untilSignal(context.Background(), signals, func(ctx context.Context) error {
+			<-ctx.Done()
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	for sig, code := range map[os.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
+		t.Run("a second forces "+sig.String(), func(t *testing.T) {
+			signals := make(chan os.Signal, 2)
+			signals <- syscall.SIGTERM
+			signals <- sig
+			release := make(chan struct{})
+			defer close(release)
+			err := untilSignal(context.Background(), signals, func(ctx context.Context) error {
+				<-release // deaf to its context
+				return nil
+			})
+			if got := codeOf(err); got != code {
+				t.Errorf("code %d, want %d", got, code)
+			}
+		})
+	}
+	t.Run("a panic is internal", func(t *testing.T) {
+		err := untilSignal(context.Background(), nil, func(context.Context) error { panic("boom") })
+		if got := codeOf(err); got != exitInternal || !strings.Contains(err.Error(), "boom") {
+			t.Errorf("code %d: %v", got, err)
+		}
+	})
+}
+
+func TestExitCodes(t *testing.T) {
+	tests := []struct {
+		name, environ string
+		args          []string
+		code          int
+		stderr        string // of which each line begins with "barrage: "
+	}{
+		{"help", "", []string{"--help"}, exitOK, ""},
+		{"version", "", []string{"version"}, exitOK, ""},
+		{"unknown command", "", []string{"frobnicate"}, exitUsage, "unknown command"},
+		{"unknown flag", "", []string{"serve", "--frob"}, exitUsage, "unknown flag: --frob"},
+		{"flag without value", "", []string{"serve", "--listen"}, exitUsage, "--listen"},
+		{"argument too many", "", []string{"serve", "x"}, exitUsage, "x"},
+		{"argument missing", "", []string{"publish", "lobby"}, exitUsage, "2 arg"},
+		{"bad setting", "", []string{"serve", "--shards=x"}, exitUsage, "shards"},
+		{"several bad settings", "BARRAGE_SHARDS=x BARRAGE_FOO=1", []string{"serve", "--slow-policy=x"}, exitUsage, "slow_policy"},
+		{"no token", "", []string{"serve", "--admin=0.0.0.0:1"}, exitUsage, "admin_token"},
+		{"bad file", "", []string{"serve", "--config=/no/such"}, exitUsage, "config: /no/such"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := runWith(t, tt.environ, "", tt.args...)
+			if got.code != tt.code || !strings.Contains(got.stderr, tt.stderr) || tt.code == exitOK && got.stdout == "" {
+				t.Errorf("%+v, want %d and %q", got, tt.code, tt.stderr)
+			}
+			for line := range strings.Lines(got.stderr) {
+				if !strings.HasPrefix(line, "barrage: ") {
+					t.Errorf("line %q", line)
+				}
+			}
+		})
+	}
+	if got := runWith(t, "BARRAGE_SHARDS=x BARRAGE_FOO=1", "", "serve", "--slow-policy=x"); strings.Count(got.stderr, "\n") != 3 {
+		t.Errorf("three problems in %q", got.stderr)
+	}
+}
+
+// A panic in a command is an internal error.
+func TestPanicIsInternal(t *testing.T) {
+	var stderr bytes.Buffer
+	code := run(context.Background(), &process{args: []string{"version"}, stdout: panicWriter{}, stderr: &stderr})
+	if code != exitInternal || !strings.HasPrefix(stderr.String(), "barrage: internal error: boom\n") {
+		t.Errorf("code %d: %s", code, &stderr)
+	}
+}
+
+type panicWriter struct{}
+
+func (panicWriter) Write([]byte) (int, error) { panic("boom") }
+
+func TestVersionJSON(t *testing.T) {
+	got := runWith(t, "", "", "version", "--json")
+	if got.code != exitOK || !strings.HasPrefix(got.stdout, `{"version":"`) || !strings.Contains(got.stdout, `"go":"go1.`) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestRaiseFileLimit(t *testing.T) {
+	limit := unix.Rlimit{Cur: 1024, Max: 20000}
+	works := rlimiter{
+		get: func(r *unix.Rlimit) error { *r = limit; return nil },
+		set: func(r *unix.Rlimit) error { limit = *r; return nil },
+	}
+	refuses := rlimiter{
+		get: func(r *unix.Rlimit) error { *r = unix.Rlimit{Cur: 1024, Max: 20000}; return nil },
+		set: func(*unix.Rlimit) error { return unix.EPERM },
+	}
+	broken := rlimiter{get: func(*unix.Rlimit) error { return unix.ENOSYS }}
+	tests := []struct {
+		name  string
+		r     rlimiter
+		cfg   Config
+		want  int
+		fails bool
+		warns string
+	}{
+		{"raised", works, Config{}, 19488, false, ""},
+		{"raised before", works, Config{MaxConnections: 100}, 100, false, ""},
+		{"refused", refuses, Config{}, 768, false, "from 1024 to 20000: operation not permitted"},
+		{"too many wanted", works, Config{MaxConnections: 50000}, 19488, false, "asked=50000"},
+		{"target too high", works, Config{TargetConnections: 20000}, 19488, false, "asked=20000"},
+		{"not to be read", broken, Config{}, 0, true, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var log bytes.Buffer
+			got, err := allowedConnections(tt.r, &tt.cfg, slog.New(slog.NewTextHandler(&log, nil)))
+			if got != tt.want || (err != nil) != tt.fails {
+				t.Errorf("%d, %v", got, err)
+			}
+			if warned := strings.Contains(log.String(), "WARN"); warned != (tt.warns != "") || !strings.Contains(log.String(), tt.warns) {
+				t.Errorf("log %s", &log)
+			}
+		})
+	}
+	for files, want := range map[uint64]int{0: 0, 4: 3, 1024: 768, 2048: 1536, 20000: 19488, 1<<64 - 1: 1<<31 - 1} {
+		if got := connectionsFor(files); got != want {
+			t.Errorf("%d files are %d connections, want %d", files, got, want)
+		}
+	}
+}
+
+func TestLogger(t *testing.T) {
+	for format, want := range map[string]string{"json": `{"time"`, "auto": `{"time"`, "text": "time="} {
+		var b bytes.Buffer
+		cfg := Config{LogFormat: format, LogLevel: "warn"}
+		log := newLogger(&cfg, &b)
+		log.Info("hidden")
+		log.Warn("shown")
+		if !strings.HasPrefix(b.String(), want) || strings.Contains(b.String(), "hidden") {
+			t.Errorf("%s: %s", format, &b)
+		}
+	}
+}

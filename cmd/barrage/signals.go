@@ -1,0 +1,68 @@
+package main
+
+// This file is what signals do to serve: the first SIGTERM or SIGINT drains, the
+// second forces the end.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+// untilSignal runs body until it returns; the first signal ends its context. On
+// a second signal it returns at once and leaves body behind: the process is to
+// exit with the code of the error.
+func untilSignal(ctx context.Context, signals <-chan os.Signal, body func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	// Stopped by its context and waited for below, unless a second signal says
+	// that waiting is over.
+	go func() { done <- guarded(ctx, body) }()
+	stopping := false
+	for {
+		select {
+		case err := <-done:
+			return err
+		case sig := <-signals:
+			if stopping {
+				return forced(sig)
+			}
+			stopping = true
+			cancel()
+		}
+	}
+}
+
+// guarded turns a panic of body, which runs outside of run's own guard, into an
+// internal error.
+func guarded(ctx context.Context, body func(context.Context) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = exit(exitInternal, fmt.Errorf("internal error: %v\n%s", v, debug.Stack()))
+		}
+	}()
+	return body(ctx)
+}
+
+// forced is the shell's exit code for a program that a signal ended.
+func forced(sig os.Signal) error {
+	code := exitFailure
+	if n, ok := sig.(syscall.Signal); ok {
+		code = 128 + int(n)
+	}
+	return exit(code, errors.New("forced to stop by a second signal ("+sig.String()+")"))
+}
+
+// stopSignals delivers the signals that stop the server until release is called.
+func stopSignals() (signals <-chan os.Signal, release func()) {
+	// A log or ready line that nobody reads any more must not end the server.
+	signal.Ignore(syscall.SIGPIPE)
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT)
+	return c, func() { signal.Stop(c) }
+}
