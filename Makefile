@@ -3,6 +3,7 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT      := $(shell git rev-parse --short HEAD 2>/dev/null)
 FUZZTIME    ?= 5s
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -13,7 +14,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/barrage
-	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/barrage ./cmd/barrage
+	go build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/barrage ./cmd/barrage
 
 run: build ## serve on 127.0.0.1:8080: open the page, type, see comments fly
 	bin/barrage serve
@@ -42,7 +43,7 @@ fuzz: ## fuzz every parser for FUZZTIME each
 	done
 
 browser: build ## drive the viewer page in chromium
-	cd web/test && npm ci --no-audit --no-fund --silent && BARRAGE_BIN=$(CURDIR)/bin/barrage npm test
+	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage npm test
 
 bench: ## Go micro-benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

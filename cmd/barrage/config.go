@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -145,9 +146,15 @@ func (l *loader) fromEnv(name, value string) (string, any) {
 			return s.key, secret
 		}
 	}
-	l.problem("%s: there is no such setting", name)
+	if !serviceLink.MatchString(name + "=" + value) {
+		l.problem("%s: there is no such setting", name)
+	}
 	return "", nil
 }
+
+// serviceLink matches the variables that Kubernetes gives all pods near a
+// Service called barrage. They are none of ours and nobody mistyped them.
+var serviceLink = regexp.MustCompile(`^BARRAGE_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|^BARRAGE_PORT=[a-z]+://`)
 
 // setBy notes which variable set s; a secret may not come in both its ways.
 func (l *loader) setBy(s *setting, name string) {

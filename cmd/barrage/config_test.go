@@ -186,6 +186,17 @@ func TestZeroWhereItMeansSomething(t *testing.T) {
 	}
 }
 
+func TestKubernetesServiceLinks(t *testing.T) {
+	for _, v := range []string{
+		"BARRAGE_SERVICE_HOST=10.0.0.1", "BARRAGE_SERVICE_PORT=80", "BARRAGE_SERVICE_PORT_WS=80",
+		"BARRAGE_PORT=tcp://10.0.0.1:80", "BARRAGE_PORT_80_TCP=tcp://10.0.0.1:80", "BARRAGE_PORT_80_TCP_ADDR=10.0.0.1",
+	} {
+		if _, err := load(t, "", v); err != nil {
+			t.Errorf("%s: %v", v, err)
+		}
+	}
+}
+
 func TestUnknownKeys(t *testing.T) {
 	tests := []struct {
 		name, file, env, naming string
@@ -197,6 +208,7 @@ func TestUnknownKeys(t *testing.T) {
 		{"env", "", "BARRAGE_LISEN=x", "BARRAGE_LISEN"},
 		{"env, lower case", "", "BARRAGE_listen=x", "BARRAGE_listen"},
 		{"env, empty name", "", "BARRAGE_=x", "BARRAGE_"},
+		{"env, not Kubernetes' port", "", "BARRAGE_PORT=9000", "BARRAGE_PORT"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

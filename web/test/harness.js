@@ -1,5 +1,5 @@
 // The world a browser test runs in: a real redis-server, the real server, and
-// Chromium, all on free ports of the loopback interface. BARRAGE_BIN names the
+// Chromium, all on free ports of the loopback interface. SERVER_BIN names the
 // server's binary, by default the one that the build leaves in bin/.
 
 import { execFile, spawn } from 'node:child_process';
@@ -14,7 +14,7 @@ import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const PATIENCE_MS = 30_000;
-const binary = process.env.BARRAGE_BIN ?? fileURLToPath(new URL('../../bin/barrage', import.meta.url));
+const binary = process.env.SERVER_BIN ?? fileURLToPath(new URL('../../bin/barrage', import.meta.url));
 
 export class World {
   #directory;
@@ -27,7 +27,7 @@ export class World {
 
   static async start() {
     await access(binary).catch(() => {
-      throw new Error(`no server at ${binary}: build it, or name another in BARRAGE_BIN`);
+      throw new Error(`no server at ${binary}: build it, or name another in SERVER_BIN`);
     });
     const world = new World();
     process.once('exit', world.#killAll);
