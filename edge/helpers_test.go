@@ -70,11 +70,19 @@ func (c *client) Control(op frame.Opcode, p []byte) error { return c.Message(op,
 
 func dialTCP(t testing.TB, s *Server) *net.TCPConn {
 	t.Helper()
+	c := dialLoose(t, s)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// dialLoose dials a connection that the test closes itself and does not hold on
+// to.
+func dialLoose(t testing.TB, s *Server) *net.TCPConn {
+	t.Helper()
 	c, err := net.DialTimeout("tcp", s.Addr().String(), patience)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
 	return c.(*net.TCPConn)
 }
@@ -87,7 +95,12 @@ func upgradeRequest(target string, headers ...string) string {
 // handshake sends a request and returns the response.
 func handshake(t testing.TB, s *Server, request string) (*client, *http.Response) {
 	t.Helper()
-	c := &client{t: t, c: dialTCP(t, s), asm: frame.Assembler{Client: true}, mask: [4]byte{1, 2, 3, 4}}
+	return handshakeOn(t, dialTCP(t, s), request)
+}
+
+func handshakeOn(t testing.TB, conn *net.TCPConn, request string) (*client, *http.Response) {
+	t.Helper()
+	c := &client{t: t, c: conn, asm: frame.Assembler{Client: true}, mask: [4]byte{1, 2, 3, 4}}
 	c.r = bufio.NewReaderSize(c.c, 64<<10)
 	if _, err := io.WriteString(c.c, request); err != nil {
 		t.Fatal(err)

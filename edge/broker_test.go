@@ -1,0 +1,161 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"barrage/frame"
+)
+
+// lateBroker lets a test say when a room is ready. What is published comes back
+// at once, as through a broker without delay.
+type lateBroker struct {
+	srv *Server
+
+	mu    sync.Mutex // guards what follows
+	ready map[string]bool
+	asked int
+	err   error
+	full  bool
+}
+
+func (b *lateBroker) Want(room string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked++
+	return b.ready[room]
+}
+
+func (b *lateBroker) Publish(_ context.Context, room string, binary bool, p []byte) (string, uint64, bool, error) {
+	if err := b.Err(); err != nil {
+		return "", 0, false, err
+	}
+	b.srv.Deliver(room, binary, p)
+	return "id", 7, true, nil
+}
+
+func (b *lateBroker) TryPublish(room string, binary bool, p []byte) bool {
+	b.mu.Lock()
+	full := b.full
+	b.mu.Unlock()
+	if !full {
+		b.srv.Deliver(room, binary, p)
+	}
+	return !full
+}
+
+func (b *lateBroker) Err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+func (b *lateBroker) setReady(room string) {
+	b.mu.Lock()
+	b.ready[room] = true
+	b.mu.Unlock()
+	b.srv.RoomReady(room)
+}
+
+func startWithBroker(t *testing.T) (*Server, *lateBroker) {
+	b := &lateBroker{ready: make(map[string]bool)}
+	s := startServer(t, nil, func(s *Server) { b.srv = s; s.SetBroker(b) })
+	return s, b
+}
+
+// TestUpgradeWaitsForTheBroker: no 101 before all rooms are ready, and what the
+// client sent meanwhile is not lost.
+func TestUpgradeWaitsForTheBroker(t *testing.T) {
+	s, b := startWithBroker(t)
+	early := frame.AppendMasked(nil, frame.Text, [4]byte{1, 2, 3, 4}, []byte("early"))
+	conn := dialTCP(t, s)
+	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a&room=b")+string(early[:5]))
+	waitFor(t, "the upgrade to wait", func() bool { return s.waiters.Load() == 1 })
+	_, _ = conn.Write(early[5:])
+	b.setReady("a")
+	b.setReady("other")
+	if s.Members("a") != 0 {
+		t.Error("joined before all rooms were ready")
+	}
+	b.setReady("b")
+	c, resp := handshakeOn(t, conn, "")
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("status %d", resp.StatusCode)
+	}
+	c.want(frame.Text, "early")
+	if s.waiters.Load() != 0 {
+		t.Errorf("%d still wait", s.waiters.Load())
+	}
+}
+
+// TestUpgradeGivesUpWaiting: a broker that does not answer keeps nobody out for
+// ever.
+func TestUpgradeGivesUpWaiting(t *testing.T) {
+	s, _ := startWithBroker(t)
+	start := time.Now()
+	c := join(t, s, "/ws?room=a")
+	if d := time.Since(start); d < brokerWait {
+		t.Errorf("let in after %v without the broker", d)
+	}
+	c.send(frame.Text, "alone")
+	c.want(frame.Text, "alone")
+}
+
+func TestLeavingWhileWaiting(t *testing.T) {
+	s, b := startWithBroker(t)
+	conn := dialTCP(t, s)
+	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a"))
+	waitFor(t, "the upgrade to wait", func() bool { return s.waiters.Load() == 1 })
+	_ = conn.SetLinger(0)
+	_ = conn.Close()
+	waitFor(t, "the waiter to go", func() bool { return s.waiters.Load() == 0 })
+	b.setReady("a")
+	waitFor(t, "the connection to go", func() bool { return s.openSocketsNow() == 0 && s.Stats().Connections == 0 })
+}
+
+func TestDrainWhileWaiting(t *testing.T) {
+	s, _ := startWithBroker(t)
+	conn := dialTCP(t, s)
+	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a"))
+	waitFor(t, "the upgrade to wait", func() bool { return s.waiters.Load() == 1 })
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.Drain(ctx, time.Millisecond) }() // ends with ctx at the latest
+	_, resp := handshakeOn(t, conn, "")
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("status %d, want 503 with Retry-After", resp.StatusCode)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBrokerTrouble(t *testing.T) {
+	s, b := startWithBroker(t)
+	b.setReady("a")
+	c := join(t, s, "/ws?room=a")
+	id, offset, n, local, err := s.Publish(context.Background(), "a", false, []byte("x"))
+	if id != "id" || offset != 7 || n != 1 || !local || err != nil {
+		t.Errorf("published as %q, %d to %d, local %v, %v", id, offset, n, local, err)
+	}
+	c.want(frame.Text, "x")
+	b.mu.Lock()
+	b.err, b.full = errors.New("redis: no probe came back"), true
+	b.mu.Unlock()
+	_, _, _, _, err = s.Publish(context.Background(), "a", false, []byte("x"))
+	var e *Error
+	if !errors.As(err, &e) || e.HTTPStatus() != 503 || e.Code() != "unavailable" {
+		t.Errorf("error is %v, want 503 unavailable", err)
+	}
+	if why := s.Ready(); len(why) != 1 || why[0] != "redis: no probe came back" {
+		t.Errorf("ready says %v", why)
+	}
+	c.send(frame.Text, "refused")
+	waitFor(t, "the refusal", func() bool { return s.Stats().Refused["overload"] == 1 })
+}

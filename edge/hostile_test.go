@@ -1,0 +1,281 @@
+package edge
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"barrage/frame"
+)
+
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC() // the second one empties the pools' victims
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// TestStuckClients: thousands stuck in half a request and in half a frame cost
+// little, delay nobody, and are gone at their deadlines.
+func TestStuckClients(t *testing.T) {
+	const stuck = 2000
+	s := startServer(t, func(c *Config) {
+		c.HandshakeTimeout, c.FrameTimeout = 5*time.Second, 5*time.Second
+	})
+	a, b := join(t, s, "/ws?room=a"), join(t, s, "/ws?room=a")
+	goroutines, before := runtime.NumGoroutine(), heapInUse()
+	dialAll := func(n int, f func(i int) *net.TCPConn) []*net.TCPConn {
+		cs := make([]*net.TCPConn, n)
+		for i := range cs {
+			cs[i] = f(i)
+		}
+		return cs
+	}
+	silent := dialAll(stuck/2, func(int) *net.TCPConn { return dialTCP(t, s) })
+	halfRequest := dialAll(stuck/2, func(i int) *net.TCPConn {
+		c := dialTCP(t, s)
+		_, _ = io.WriteString(c, upgradeRequest("/ws?room=b")[:20+i%100])
+		return c
+	})
+	whole := frame.AppendMasked(nil, frame.Text, [4]byte{1, 2, 3, 4}, bytes.Repeat([]byte("x"), 1000))
+	halfFrame := dialAll(stuck, func(i int) *net.TCPConn {
+		c := join(t, s, "/ws?room=b").c
+		_, _ = c.Write(whole[:1+i%900])
+		return c
+	})
+	waitFor(t, "all half frames to arrive", func() bool { return s.Members("b") == stuck && s.bytesReceived() > stuck*450 })
+	if n := runtime.NumGoroutine() - goroutines; n > 0 {
+		t.Errorf("%d goroutines more with %d stuck clients", n, 2*stuck)
+	}
+	// Both ends of each connection live in this process: a net.TCPConn with its
+	// net.FD and poll descriptor is about 1.5 KiB of it.
+	if grown := heapInUse() - before; grown > 2*stuck*(6<<10) {
+		t.Errorf("heap grew by %d bytes for %d stuck clients", grown, 2*stuck)
+	}
+	a.send(frame.Text, "unmoved")
+	b.want(frame.Text, "unmoved")
+	for _, group := range [][]*net.TCPConn{silent, halfRequest, halfFrame} {
+		for _, c := range group {
+			_ = c.SetReadDeadline(time.Now().Add(patience))
+			rest, err := io.ReadAll(c)
+			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+				t.Fatalf("a stuck client is still connected; read %q", rest)
+			}
+			_ = c.Close()
+		}
+	}
+	waitFor(t, "the reasons", func() bool {
+		st := s.Stats()
+		return st.ClosedEarly["handshake_timeout"] == stuck && st.Closed["unfinished_message"] == stuck
+	})
+	a.want(frame.Text, "unmoved")
+	a.send(frame.Text, "still unmoved")
+	a.want(frame.Text, "still unmoved")
+}
+
+func (s *Server) bytesReceived() (n int64) {
+	for _, sh := range s.shards {
+		n += sh.loop.Stats().BytesReceived
+	}
+	return n
+}
+
+// TestFrozenMembers: a tenth of a room never reads. The others get every
+// message in order; the logs stay within their bound; the frozen ones are told
+// apart as slow and go at the slow timeout.
+func TestFrozenMembers(t *testing.T) {
+	const members, frozen, messages, size = 50, 5, 1500, 4000
+	s := startServer(t, func(c *Config) {
+		c.RoomLogBytes, c.SendBuffer, c.SlowTimeout = 256<<10, 32<<10, 2*time.Second
+	})
+	for range frozen {
+		c := join(t, s, "/ws?room=a")
+		_ = c.c.SetReadBuffer(4 << 10)
+	}
+	var wg sync.WaitGroup
+	var failed atomic.Int64
+	progress := make([]atomic.Int64, members-frozen)
+	for i := range members - frozen {
+		c := join(t, s, "/ws?room=a")
+		wg.Go(func() {
+			for n := range messages {
+				m, err := c.next()
+				if err != nil || !strings.HasPrefix(m.payload, fmt.Sprintf("%d ", n)) {
+					failed.Add(1)
+					t.Errorf("reader %d at message %d: %.20q, %v", i, n, m.payload, err)
+					return
+				}
+				progress[i].Add(1)
+			}
+		})
+	}
+	filling := strings.Repeat("x", size)
+	for n := range messages {
+		publish(t, s, "a", fmt.Sprint(n, " ", filling))
+		// Stay within what the log holds, so that only the frozen are slow.
+		waitFor(t, "the readers", func() bool {
+			least := int64(messages)
+			for i := range progress {
+				least = min(least, progress[i].Load())
+			}
+			return failed.Load() > 0 || int64(n)-least < 30
+		})
+	}
+	wg.Wait()
+	st := s.Stats()
+	skipped, logBytes := uint64(0), 0
+	for _, f := range st.Fanout {
+		skipped += f.Skipped[0]
+		logBytes += f.LogBytes
+	}
+	if skipped == 0 {
+		t.Error("nothing was skipped for the frozen members")
+	}
+	if logBytes > 2*(256<<10+64<<10) {
+		t.Errorf("logs hold %d bytes", logBytes)
+	}
+	waitFor(t, "the frozen to be closed", func() bool { return s.Stats().Closed["slow"] == frozen })
+	waitMembers(t, s, "a", members-frozen)
+	balanced(t, s)
+}
+
+// TestSlowClose: with the policy "close" a viewer that falls behind is closed,
+// and one that catches up is not.
+func TestSlowClose(t *testing.T) {
+	s := startServer(t, func(c *Config) {
+		c.SlowPolicy, c.RoomLogBytes, c.SendBuffer = SlowClose, 128<<10, 32<<10
+	})
+	slow, good := join(t, s, "/ws?room=a"), join(t, s, "/ws?room=a")
+	_ = slow.c.SetReadBuffer(4 << 10)
+	filling := strings.Repeat("x", 3000)
+	for n := 0; s.Stats().Closed["slow"] == 0; n++ {
+		if n > 10000 {
+			t.Fatal("the slow viewer was never closed")
+		}
+		publish(t, s, "a", filling)
+		good.want(frame.Text, filling)
+	}
+	waitMembers(t, s, "a", 1)
+}
+
+// TestReuseTorture closes and opens connections in the middle of a storm of
+// messages. No connection may get a byte of another's room.
+func TestReuseTorture(t *testing.T) {
+	const rooms, rounds = 8, 150
+	s := startServer(t, nil)
+	stop := make(chan struct{})
+	var publishers, viewers sync.WaitGroup
+	for r := range rooms {
+		publishers.Go(func() { // stopped by stop
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+					s.Deliver(fmt.Sprint("room", r), false, fmt.Appendf(nil, "room%d %d", r, n))
+					if n%50 == 0 {
+						time.Sleep(time.Millisecond)
+					}
+				}
+			}
+		})
+		viewers.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(r), 7))
+			for range rounds {
+				c := join(t, s, fmt.Sprint("/ws?room=room", r))
+				for range rng.IntN(20) {
+					m, err := c.next()
+					if err != nil || !strings.HasPrefix(m.payload, fmt.Sprintf("room%d ", r)) {
+						t.Errorf("a member of room%d got %q, %v", r, m.payload, err)
+						return
+					}
+				}
+				if rng.IntN(2) == 0 {
+					_ = c.c.SetLinger(0) // RST
+				}
+				_ = c.c.Close()
+			}
+		})
+	}
+	viewers.Wait()
+	close(stop)
+	publishers.Wait()
+	waitFor(t, "all to leave", func() bool { return s.Stats().Connections == 0 && s.openSocketsNow() == 0 })
+	balanced(t, s)
+	if st := s.Stats(); st.Loops[0].Panics+st.Loops[1].Panics != 0 {
+		t.Error("a handler panicked")
+	}
+}
+
+// TestRoomChurn: a hundred thousand rooms joined and left through sockets leave
+// no memory behind.
+func TestRoomChurn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens thousands of connections")
+	}
+	const conns, perConn = 200, 16
+	s := startServer(t, nil)
+	round := func(n int) {
+		cs := make([]*client, conns)
+		for i := range cs {
+			target := fmt.Sprintf("/ws?room=r-%d-%d-0", n, i)
+			for j := 1; j < perConn; j++ {
+				target += fmt.Sprintf("&room=r-%d-%d-%d", n, i, j)
+			}
+			cs[i], _ = handshakeOn(t, dialLoose(t, s), upgradeRequest(target))
+		}
+		if got := s.Stats().Rooms; got != conns*perConn {
+			t.Fatalf("%d rooms, want %d", got, conns*perConn)
+		}
+		publish(t, s, fmt.Sprintf("r-%d-0-0", n), "x")
+		cs[0].want(frame.Text, "x")
+		for _, c := range cs {
+			_ = c.c.SetLinger(0)
+			_ = c.c.Close()
+		}
+		waitFor(t, "all rooms to go", func() bool { return s.Stats().Rooms == 0 && s.openSocketsNow() == 0 })
+	}
+	round(0)
+	before := heapInUse()
+	for n := 1; n <= 100000/(conns*perConn); n++ {
+		round(n)
+	}
+	if grown := heapInUse() - before; grown > 1<<20 {
+		t.Errorf("heap grew by %d bytes over 100,000 rooms that are gone", grown)
+	}
+}
+
+// TestConnectStorm: many more come than there is room for. Everyone gets an
+// answer, and exactly as many as fit are let in.
+func TestConnectStorm(t *testing.T) {
+	const limit, storm = 500, 1500
+	s := startServer(t, func(c *Config) { c.MaxConnections = limit })
+	var in, refused atomic.Int64
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			for range storm / 10 {
+				_, resp := handshake(t, s, upgradeRequest("/ws?room=a"))
+				switch {
+				case resp.StatusCode == 101:
+					in.Add(1)
+				case resp.StatusCode == 503 && resp.Header.Get("Retry-After") != "":
+					refused.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if in.Load() != limit || refused.Load() != storm-limit {
+		t.Errorf("%d let in and %d refused, want %d and %d", in.Load(), refused.Load(), limit, storm-limit)
+	}
+}
