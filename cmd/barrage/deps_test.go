@@ -1,0 +1,53 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowedImports is the star: what each package may import beside the standard
+// library.
+var allowedImports = map[string][]string{
+	"barrage/frame":       {"github.com/gobwas/ws", "github.com/valyala/bytebufferpool"},
+	"barrage/netpoll":     {"github.com/mailru/easygo", "golang.org/x/sys/unix"},
+	"barrage/fanout":      {"github.com/valyala/bytebufferpool"},
+	"barrage/redisbridge": {"github.com/redis/go-redis"},
+	"barrage/web":         {},
+	"barrage/edge":        {"barrage/netpoll", "barrage/frame", "barrage/fanout"},
+	"barrage/api": {
+		"github.com/prometheus/client_golang", "github.com/hashicorp/golang-lru", "github.com/valyala/bytebufferpool",
+	},
+}
+
+// TestStar: the libraries know nothing of each other, and only edge and this
+// command bring them together.
+func TestStar(t *testing.T) {
+	for pkg, allowed := range allowedImports {
+		for _, imp := range goList(t, "{{join .Imports \"\\n\"}}", pkg) {
+			first, _, _ := strings.Cut(imp, "/")
+			external := strings.Contains(first, ".") || first == "barrage"
+			if imp == "testing" || external && !slices.ContainsFunc(allowed, func(a string) bool { return strings.HasPrefix(imp+"/", a+"/") }) {
+				t.Errorf("%s imports %s", pkg, imp)
+			}
+		}
+	}
+}
+
+func TestPackageComments(t *testing.T) {
+	for _, line := range goList(t, "{{.ImportPath}}\t{{.Doc}}", "barrage/...") {
+		if pkg, doc, _ := strings.Cut(line, "\t"); doc == "" {
+			t.Errorf("%s has no package comment", pkg)
+		}
+	}
+}
+
+func goList(t *testing.T, format string, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-f", format, pkg).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}

@@ -1,0 +1,103 @@
+package main
+
+// The end-to-end tests: the real binary in child processes, a real redis-server
+// and redis-cli, real sockets. The other e2e_ files hold their scenarios and
+// helpers.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait; it decides nothing but that a thing never happens.
+const patience = 30 * time.Second
+
+// One test, so that the binary is built once and is gone when all are done.
+func TestEndToEnd(t *testing.T) {
+	bin := buildBinary(t)
+	for _, scenario := range []struct {
+		name string
+		run  func(*testing.T, binary)
+	}{
+		{"one node", oneNode},
+		{"accounting", accounting},
+		{"commands", commands},
+		{"bad settings", badSettings},
+		{"ports in use", portsInUse},
+		{"three nodes", threeNodes},
+		{"subscription killed, Redis killed", redisKilled},
+		{"Redis frozen", redisFrozen},
+		{"Redis comes later", redisComesLater},
+		{"drain under load", drainUnderLoad},
+		{"second signal", secondSignal},
+		{"stop while Redis is frozen", stopWithoutRedis},
+		{"descriptors exhausted", descriptorsExhausted},
+		{"storm", storm},
+	} {
+		t.Run(scenario.name, func(t *testing.T) {
+			t.Parallel()
+			scenario.run(t, bin)
+		})
+	}
+}
+
+// binary is the path of the program.
+type binary string
+
+// buildBinary builds the program, with the race detector if this test has it.
+func buildBinary(t *testing.T) binary {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "barrage")
+	args := []string{"build", "-o", path}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return binary(path)
+}
+
+// command prepares a run of the program with settings from env only.
+func (b binary) command(ctx context.Context, env []string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, string(b), args...)
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, envPrefix) }), env...)
+	// The child goes even if this process is killed, which runs no cleanup.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// run runs the program to its end.
+func (b binary) run(t *testing.T, env []string, stdin string, args ...string) outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := b.command(ctx, env, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// await polls until ok.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain for %s", patience, what)
+		}
+	}
+}

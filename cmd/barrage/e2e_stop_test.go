@@ -1,0 +1,138 @@
+package main
+
+// Signals: the first drains, the second forces.
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"barrage/frame"
+)
+
+const (
+	sigterm = syscall.SIGTERM
+	sigint  = syscall.SIGINT
+)
+
+// farewell is how a connection ended.
+type farewell struct {
+	at   time.Time
+	code uint16
+	err  error // what was wrong before
+}
+
+// watch reads numbers that must come without a gap from 0, up to the close.
+func (v *viewer) watch() (f farewell) {
+	for i := 0; ; i++ {
+		m, err := v.next()
+		switch {
+		case err != nil:
+			return farewell{err: err}
+		case m.op == frame.Close:
+			f = farewell{at: time.Now()}
+			f.code, _ = frame.ParseClose([]byte(m.text))
+			_ = v.conn.Close()
+			return f
+		case m.text != strconv.Itoa(i):
+			return farewell{err: fmt.Errorf("got %q where %d was next", m.text, i)}
+		}
+	}
+}
+
+func drainUnderLoad(t *testing.T, bin binary) {
+	const viewers, window = 200, 3 * time.Second
+	n := bin.serve(t, "--drain-window="+window.String())
+	ends := make(chan farewell, viewers)
+	for range viewers {
+		v := n.join("salon")
+		go func() { ends <- v.watch() }() // ends with its connection
+	}
+	stop := make(chan struct{})
+	count := stream(n, "salon", stop)
+	await(t, "traffic", func() bool { return n.metrics()["barrage_messages_published_total"] > 20 })
+	asked := time.Now()
+	n.signal(sigterm)
+	await(t, "draining", func() bool {
+		ok, reasons := n.ready()
+		return !ok && slices.Contains(reasons, "draining")
+	})
+	await(t, "new connections to be refused", func() bool {
+		conn, err := net.DialTimeout("tcp", n.ws, patience)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
+	refusing := time.Since(asked)
+	var first, last time.Time
+	for i := range viewers {
+		if i == viewers/2 {
+			close(stop) // publishing goes on into the drain, and ends before the API does
+			t.Logf("%d messages", <-count)
+		}
+		f := <-ends
+		if f.err != nil || f.code != frame.CloseGoingAway {
+			t.Fatalf("a connection ended with code %d: %v", f.code, f.err)
+		}
+		if first.IsZero() || f.at.Before(first) {
+			first = f.at
+		}
+		if f.at.After(last) {
+			last = f.at
+		}
+	}
+	n.wantExit(exitOK)
+	t.Logf("refusing after %v, closed from %v to %v, gone after %v", refusing, first.Sub(asked), last.Sub(asked), time.Since(asked))
+	if refusing > window {
+		t.Errorf("connections were refused only after %v", refusing)
+	}
+	if last.Sub(first) < window/2 {
+		t.Errorf("all were closed within %v, want them spread over %v", last.Sub(first), window)
+	}
+}
+
+func secondSignal(t *testing.T, bin binary) {
+	for _, tt := range []struct {
+		name          string
+		first, second syscall.Signal
+		code          int
+	}{
+		{"TERM TERM", sigterm, sigterm, 143},
+		{"INT INT", sigint, sigint, 130},
+		{"TERM INT", sigterm, sigint, 130},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := bin.serve(t, "--drain-window=10m")
+			n.join("salon")
+			n.join("salon")
+			n.signal(tt.first)
+			await(t, "draining", func() bool { ok, _ := n.ready(); return !ok })
+			n.signal(tt.second)
+			n.wantExit(tt.code)
+		})
+	}
+}
+
+// stopWithoutRedis: a Redis that does not answer holds up no stop.
+func stopWithoutRedis(t *testing.T, bin binary) {
+	c := startCluster(t, bin, 1, "--drain-window=0")
+	n := c.nodes[0]
+	v := n.join("salon")
+	c.redis.freeze()
+	v.mustSend(frame.Text, "0") // is being published when the stop comes
+	await(t, "the message to be taken", func() bool { return n.metrics()["barrage_messages_published_total"] == 1 })
+	asked := time.Now()
+	n.signal(sigterm)
+	f := v.watch()
+	n.wantExit(exitOK)
+	t.Logf("gone after %v", time.Since(asked))
+	if f.err != nil || f.code != frame.CloseGoingAway {
+		t.Errorf("ended with code %d: %v", f.code, f.err)
+	}
+}
