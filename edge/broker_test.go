@@ -159,3 +159,59 @@ func TestBrokerTrouble(t *testing.T) {
 	c.send(frame.Text, "refused")
 	waitFor(t, "the refusal", func() bool { return s.Stats().Refused["overload"] == 1 })
 }
+
+// TestRoomNamedTwiceWhileWaiting: the room becomes ready once for a connection
+// that asked for it twice.
+func TestRoomNamedTwiceWhileWaiting(t *testing.T) {
+	s, b := startWithBroker(t)
+	conn := dialTCP(t, s)
+	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a&room=a"))
+	waitFor(t, "the upgrade to wait", func() bool { return s.waiters.Load() == 1 })
+	b.setReady("a")
+	c, resp := handshakeOn(t, conn, "")
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("status %d", resp.StatusCode)
+	}
+	c.send(frame.Text, "once")
+	c.want(frame.Text, "once")
+}
+
+// TestPanicWhileAdmitted: what a waiting connection had sent is handled outside
+// of its own event, and a panic still costs only that connection.
+func TestPanicWhileAdmitted(t *testing.T) {
+	b := &lateBroker{ready: make(map[string]bool)}
+	s := startServer(t, nil, func(s *Server) {
+		b.srv = s
+		s.SetBroker(b)
+		s.onMessage = func([]byte) { panic("on purpose") }
+	})
+	boom := frame.AppendMasked(nil, frame.Text, [4]byte{1, 2, 3, 4}, []byte("boom"))
+	conn := dialTCP(t, s)
+	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a")+string(boom))
+	waitFor(t, "the upgrade to wait", func() bool { return s.waiters.Load() == 1 })
+	b.setReady("a")
+	waitFor(t, "the panic", func() bool { return s.Stats().Closed["panic"] == 1 })
+	join(t, s, "/ws?room=a")
+}
+
+// TestTooBigThroughTheBroker: what no socket may send is not sent to sockets, and
+// costs nobody the connection.
+func TestTooBigThroughTheBroker(t *testing.T) {
+	s, b := startWithBroker(t)
+	b.setReady("a")
+	c := join(t, s, "/ws?room=a")
+	s.Deliver("a", true, make([]byte, 16<<20))
+	s.Deliver("a", false, []byte("next"))
+	c.want(frame.Text, "next")
+	if n := s.Stats().Refused["too_big"]; n != 1 {
+		t.Errorf("%d refused as too big, want 1", n)
+	}
+}
+
+func TestTooMuchBehindAWaitingUpgrade(t *testing.T) {
+	s, _ := startWithBroker(t)
+	early := frame.AppendMasked(nil, frame.Binary, [4]byte{1, 2, 3, 4}, make([]byte, 2*maxEarly))
+	if _, resp := handshake(t, s, upgradeRequest("/ws?room=a")+string(early)); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("status %d, want 400", resp.StatusCode)
+	}
+}

@@ -37,6 +37,7 @@ type Config struct {
 	Shards int    // event loops (default GOMAXPROCS, at most fanout.MaxShards)
 
 	MaxConnections int      // WebSocket connections at a time (required)
+	MaxSockets     int      // sockets at a time, those before and after their time as WebSocket connections included (default MaxConnections + 1024)
 	MaxPerIP       int      // of them from one IPv4 address or IPv6 /64; 0 is no limit
 	MaxRooms       int      // rooms one connection may join (default 16)
 	DefaultRoom    string   // for /ws without room; "" refuses
@@ -74,6 +75,7 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Listen, "127.0.0.1:8080")
 	setDefault(&c.Shards, min(runtime.GOMAXPROCS(0), fanout.MaxShards))
+	setDefault(&c.MaxSockets, c.MaxConnections+1024)
 	setDefault(&c.MaxRooms, 16)
 	setDefault(&c.MaxMessage, 64<<10)
 	setDefault(&c.HandshakeTimeout, 10*time.Second)
@@ -112,6 +114,9 @@ func (c *Config) check() error {
 	}
 	if c.MaxConnections < 1 {
 		bad("MaxConnections", c.MaxConnections, "at least 1")
+	}
+	if c.MaxSockets < c.MaxConnections {
+		bad("MaxSockets", c.MaxSockets, "at least MaxConnections")
 	}
 	if c.MaxPerIP < 0 {
 		bad("MaxPerIP", c.MaxPerIP, "0 or more")

@@ -16,6 +16,7 @@ type drainState struct {
 	on    bool
 	next  netpoll.ID // sessions before it have been told
 	until time.Time
+	due   float64 // connections, and the part of one, that are to be told now
 }
 
 // Drain stops taking connections and closes those there are with code 1001,
@@ -63,10 +64,9 @@ func (s *shard) drainSome() {
 		return
 	}
 	s.fan.Work() // what was published before goes out before the close frames
-	n := int(s.loop.Stats().Conns)
-	if rest := time.Until(d.until); rest > s.srv.cfg.Tick {
-		n = max(1, n*int(s.srv.cfg.Tick)/int(rest))
-	}
+	d.due += float64(s.loop.Stats().Conns) * min(1, float64(s.srv.cfg.Tick)/float64(max(1, time.Until(d.until))))
+	n := int(d.due)
+	d.due -= float64(n)
 	for ; int(d.next) < len(s.sessions.pages)*sessionPage; d.next++ {
 		if st := s.sessions.at(d.next).state; st == stateNone || st == stateClosing {
 			continue
@@ -74,7 +74,7 @@ func (s *shard) drainSome() {
 		if n == 0 {
 			return
 		}
-		s.dismiss(d.next)
+		s.loop.Guard(d.next, s.dismiss)
 		n--
 	}
 	s.drained.Store(true)

@@ -254,6 +254,22 @@ func TestRoomChurn(t *testing.T) {
 	}
 }
 
+// TestIdleSocketsAreBounded: sockets that never ask for anything cannot take all
+// descriptors of the process.
+func TestIdleSocketsAreBounded(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.MaxConnections, c.MaxSockets = 10, 20 })
+	a := join(t, s, "/ws?room=a")
+	for range 100 {
+		dialTCP(t, s)
+	}
+	waitFor(t, "the rest to be closed", func() bool { return s.Stats().ClosedEarly["crowded"] >= 81 })
+	if n := s.openSocketsNow(); n > 20 {
+		t.Errorf("%d sockets, limit is 20", n)
+	}
+	a.send(frame.Text, "unmoved")
+	a.want(frame.Text, "unmoved")
+}
+
 // TestConnectStorm: many more come than there is room for. Everyone gets an
 // answer, and exactly as many as fit are let in.
 func TestConnectStorm(t *testing.T) {

@@ -5,8 +5,8 @@ package edge
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"barrage/frame"
@@ -23,7 +23,7 @@ func (s *shard) readHead(id netpoll.ID, p []byte) {
 	req, n, err := frame.ParseRequest(p)
 	if err == nil && n == 0 {
 		if head == nil {
-			head = append(make([]byte, 0, 2*len(p)), p...)
+			head = append(make([]byte, 0, min(2*len(p), frame.MaxRequest)), p...)
 		}
 		s.heads[id] = head
 		return
@@ -86,7 +86,8 @@ func (s *shard) respond(id netpoll.ID, req *frame.Request, status int, contentTy
 	s.loop.Queue(id, s.out)
 	s.trimOut()
 	s.srv.countHandshake(status)
-	s.end(id, closeServed)
+	s.sessions.at(id).state = stateClosing
+	s.loop.Shutdown(id, closeServed, s.srv.cfg.HandshakeTimeout) // a large page takes its time
 }
 
 func (s *shard) refuse(id netpoll.ID, reason netpoll.CloseReason, err error) {
@@ -124,8 +125,20 @@ type waiter struct {
 	echo     bool
 }
 
-// brokerWait bounds how long an upgrade waits for the broker.
-const brokerWait = 2 * time.Second
+const (
+	brokerWait = 2 * time.Second // how long an upgrade waits for the broker
+	maxEarly   = 4 << 10         // bytes kept of what comes behind a request that waits
+)
+
+// wantAll asks the broker for the messages of all rooms, and reports whether
+// they are coming already.
+func (s *shard) wantAll(rooms []string) (ready bool) {
+	ready = true
+	for _, r := range rooms {
+		ready = s.srv.want(r) && ready
+	}
+	return ready
+}
 
 // upgrade checks a WebSocket handshake and admits the connection.
 func (s *shard) upgrade(id netpoll.ID, req *frame.Request, rest []byte) error {
@@ -149,9 +162,9 @@ func (s *shard) upgrade(id netpoll.ID, req *frame.Request, rest []byte) error {
 	if err := s.takePlace(id); err != nil {
 		return err
 	}
-	ready := true
-	for _, r := range w.rooms {
-		ready = s.srv.want(r) && ready
+	ready := s.wantAll(w.rooms)
+	if !ready && len(rest) > maxEarly {
+		return refuse(http.StatusBadRequest, "too_early", "more than "+strconv.Itoa(maxEarly)+" bytes came before the upgrade was answered")
 	}
 	s.out = frame.AppendUpgrade(s.out[:0], req, "")
 	if ready {
@@ -178,12 +191,16 @@ func (s *shard) wantedRooms(req *frame.Request) ([]string, error) {
 		return nil, refuse(http.StatusBadRequest, "too_many_rooms",
 			"parameter room is given "+strconv.Itoa(len(rooms))+" times, at most "+strconv.Itoa(s.srv.cfg.MaxRooms)+" are allowed")
 	}
+	once := rooms[:0] // a room named twice counts once
 	for _, r := range rooms {
 		if err := checkJoin(r); err != nil {
 			return nil, err
 		}
+		if !slices.Contains(once, r) {
+			once = append(once, r)
+		}
 	}
-	return rooms, nil
+	return once, nil
 }
 
 // takePlace counts the connection against the limits.
@@ -218,7 +235,7 @@ func (s *shard) open(id netpoll.ID, w *waiter) {
 	for i := len(w.rooms) - 1; i >= 0; i-- {
 		s.fan.Join(uint32(id), w.rooms[i])
 	}
-	s.loop.Queue(id, w.response)
+	s.queue(id, w.response)
 	s.srv.countHandshake(http.StatusSwitchingProtocols)
 	s.loop.SetDeadline(id, s.nextPing())
 	if len(w.rest) > 0 {
@@ -229,11 +246,10 @@ func (s *shard) open(id netpoll.ID, w *waiter) {
 // wait keeps an upgrade until all its rooms are ready. Nothing is read from it
 // meanwhile.
 func (s *shard) wait(id netpoll.ID, w waiter) {
-	w.response = append([]byte(nil), s.out...)
-	w.rest = append([]byte(nil), w.rest...)
-	for i, r := range w.rooms {
-		w.rooms[i] = strings.Clone(r)
-		s.waits[w.rooms[i]] = append(s.waits[w.rooms[i]], id)
+	w.response = slices.Clone(s.out)
+	w.rest = slices.Clone(w.rest)
+	for _, r := range w.rooms {
+		s.waits[r] = append(s.waits[r], id)
 	}
 	s.waiting[id] = &w
 	s.sessions.at(id).state = stateWaiting
@@ -241,32 +257,27 @@ func (s *shard) wait(id netpoll.ID, w waiter) {
 	s.loop.SetDeadline(id, brokerWait)
 	s.srv.waiters.Add(1)
 	// The broker may have got ready before the waiter was written down.
-	for _, r := range w.rooms {
-		if !s.srv.want(r) {
-			return
-		}
+	if s.wantAll(w.rooms) {
+		s.admit(id)
 	}
-	s.admit(id)
 }
 
 // roomReady admits those who waited for this room last.
 func (s *shard) roomReady(room string) {
-	for _, id := range append([]netpoll.ID(nil), s.waits[room]...) {
-		w, ready := s.waiting[id], true
-		for _, r := range w.rooms {
-			ready = s.srv.want(r) && ready
-		}
-		if ready {
-			s.admit(id)
+	for _, id := range slices.Clone(s.waits[room]) {
+		if s.wantAll(s.waiting[id].rooms) {
+			s.loop.Guard(id, s.admit)
 		}
 	}
 }
 
+// admit lets a waiting connection in, with the broker's messages or without.
 func (s *shard) admit(id netpoll.ID) {
 	w := s.waiting[id]
 	s.forgetWaiter(id)
 	s.loop.Resume(id)
 	s.open(id, w)
+	s.wantAll(w.rooms) // a long wait may have outlasted the broker's interest
 }
 
 func (s *shard) forgetWaiter(id netpoll.ID) {

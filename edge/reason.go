@@ -13,6 +13,7 @@ const (
 	closeNormal       = netpoll.FirstUserReason + iota // the peer sent a close frame
 	closeServed                                        // an HTTP response was sent
 	closeRefused                                       // a handshake was refused
+	closeCrowded                                       // more sockets than MaxSockets
 	closeHandshake                                     // no complete request within the handshake timeout
 	closeProtocol                                      // the peer broke RFC 6455
 	closeTooBig                                        // a message over the limit
@@ -26,7 +27,7 @@ const (
 )
 
 var closeNames = [...]string{
-	"normal", "served", "refused", "handshake_timeout", "protocol_error", "too_big", "policy", "flood",
+	"normal", "served", "refused", "crowded", "handshake_timeout", "protocol_error", "too_big", "policy", "flood",
 	"unfinished_message", "ping_timeout", "slow", "drain",
 }
 

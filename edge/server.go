@@ -40,6 +40,7 @@ type Server struct {
 
 	// Counters.
 	conns       atomic.Int64 // WebSocket connections
+	sockets     atomic.Int64 // all of the public listener's
 	waiters     atomic.Int64
 	serial      atomic.Uint64
 	received    atomic.Uint64
@@ -52,10 +53,11 @@ type Server struct {
 	draining    atomic.Bool
 }
 
-// Reasons for not publishing a message from a socket.
+// Reasons for not giving a message to its room.
 const (
-	refusedRate = iota
-	refusedOverload
+	refusedRate     = iota // from a socket, over its rate
+	refusedOverload        // the shards are too far behind
+	refusedTooBig          // came through the broker
 	numRefused
 )
 
@@ -145,7 +147,6 @@ func (s *Server) Close() {
 	for _, sh := range s.shards {
 		sh.loop.Stop()
 	}
-	s.shards = nil
 }
 
 // Addr returns the public address.
@@ -201,6 +202,10 @@ func (s *Server) tryPublish(room string, binary bool, payload []byte) bool {
 // Deliver gives a message that came through the broker to the local members of
 // its room. It never blocks and does not keep payload.
 func (s *Server) Deliver(room string, binary bool, payload []byte) {
+	if len(payload) > s.cfg.MaxMessage {
+		s.refused[refusedTooBig].Add(1)
+		return
+	}
 	if _, _, err := s.toHub(room, binary, payload); err != nil {
 		s.refused[refusedOverload].Add(1)
 	}

@@ -31,6 +31,7 @@ type shard struct {
 	scratch  *frame.Assembler // of the connection whose bytes are being read
 	cur      netpoll.ID       // that connection
 	messages int              // messages completed by the current read
+	replies  []byte           // what the frames of the current read are answered with
 	out      []byte           // scratch for frames and responses
 	now      time.Duration    // since the server started, as of the current event
 	drain    drainState
@@ -50,10 +51,15 @@ func newShard(srv *Server, i int) *shard {
 	}
 }
 
-// Opened starts the handshake's clock.
+// Opened starts the handshake's clock. Sockets that are not WebSocket connections
+// yet have a bound of their own, so that they cannot take the descriptors that
+// the rest of the process needs.
 func (s *shard) Opened(id netpoll.ID) {
 	s.sessions.reset(id)
 	s.loop.SetDeadline(id, s.srv.cfg.HandshakeTimeout)
+	if s.srv.sockets.Add(1) > int64(s.srv.cfg.MaxSockets) {
+		s.loop.Close(id, closeCrowded)
+	}
 }
 
 // Data goes to the state's own reader.
@@ -95,6 +101,7 @@ func (s *shard) Expired(id netpoll.ID) {
 // Closed forgets the connection.
 func (s *shard) Closed(id netpoll.ID, reason netpoll.CloseReason) {
 	ses := s.sessions.at(id)
+	s.srv.sockets.Add(-1)
 	if ses.flags&flagCounted != 0 {
 		s.fan.LeaveAll(uint32(id))
 		s.srv.conns.Add(-1)
@@ -140,7 +147,7 @@ func (s *shard) heartbeat(id netpoll.ID) {
 	wait := s.aliveFor(id)
 	if wait <= 0 {
 		s.out = frame.AppendFrame(s.out[:0], frame.Ping, nil)
-		s.loop.Queue(id, s.out)
+		s.queue(id, s.out)
 		ses.flags |= flagPinged
 		s.srv.pings.Add(1)
 		wait = cfg.PingTimeout
@@ -187,8 +194,11 @@ func (s *shard) nextPing() time.Duration {
 	return iv - time.Duration(rand.Int64N(int64(iv/4)+1))
 }
 
-// fail sends a close frame and ends the connection.
+// fail sends a close frame behind everything else and ends the connection.
 func (s *shard) fail(id netpoll.ID, code uint16, text string, reason netpoll.CloseReason) {
+	if id == s.cur {
+		s.sendReplies(id)
+	}
 	s.out = frame.AppendClose(s.out[:0], code, text)
 	s.loop.Queue(id, s.out)
 	s.end(id, reason)
@@ -198,6 +208,14 @@ func (s *shard) fail(id netpoll.ID, code uint16, text string, reason netpoll.Clo
 func (s *shard) end(id netpoll.ID, reason netpoll.CloseReason) {
 	s.sessions.at(id).state = stateClosing
 	s.loop.Shutdown(id, reason, s.srv.cfg.CloseTimeout)
+}
+
+// queue sends p whole, and notes it if that filled the socket.
+func (s *shard) queue(id netpoll.ID, p []byte) {
+	s.loop.Queue(id, p)
+	if s.loop.Blocked(id) {
+		s.blocked(id)
+	}
 }
 
 // sink is the shard as fanout.Sink.

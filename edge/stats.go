@@ -44,6 +44,7 @@ func (s *Server) Stats() Stats {
 		Published:      s.published.Load(),
 		Refused: map[string]uint64{
 			"rate": s.refused[refusedRate].Load(), "overload": s.refused[refusedOverload].Load(),
+			"too_big": s.refused[refusedTooBig].Load(),
 		},
 		Pings:       s.pings.Load(),
 		Handshakes:  make(map[string]uint64),

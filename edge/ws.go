@@ -14,7 +14,7 @@ var errEnded = errors.New("edge: connection ended")
 
 const (
 	controlRate  = 50       // control frames a second before the connection is closed
-	echoQueue    = 64 << 10 // bytes queued for an echo client before reading from it stops
+	replyQueue   = 64 << 10 // bytes of answers queued for a client before reading from it stops
 	floodFactor  = 5        // how far over the publish rate, in bursts, closes
 	refusedDecay = 4        // an accepted publish forgives a quarter of the refused ones
 )
@@ -24,6 +24,7 @@ const (
 func (s *shard) readFrames(id netpoll.ID, p []byte) {
 	ses := s.sessions.at(id)
 	s.cur, s.messages, s.now = id, 0, s.srv.now()
+	s.replies = s.replies[:0] // a handler may have panicked with some in it
 	asm := s.partial[id]
 	if asm == nil {
 		asm = s.scratch
@@ -31,7 +32,9 @@ func (s *shard) readFrames(id netpoll.ID, p []byte) {
 			asm.Reset() // a handler had panicked
 		}
 	}
-	if err := asm.Feed(p, &s.srv.limits, (*reader)(s)); err != nil {
+	err := asm.Feed(p, &s.srv.limits, (*reader)(s))
+	s.sendReplies(id)
+	if err != nil {
 		asm.Reset()
 		var fe *frame.Error
 		if errors.As(err, &fe) {
@@ -41,6 +44,24 @@ func (s *shard) readFrames(id netpoll.ID, p []byte) {
 	}
 	if ses.state == stateOpen {
 		s.keep(id, ses, asm)
+	}
+}
+
+// sendReplies sends, in one piece, what the frames just read have been answered
+// with: a read may hold thousands of them.
+func (s *shard) sendReplies(id netpoll.ID) {
+	if len(s.replies) == 0 {
+		return
+	}
+	s.queue(id, s.replies)
+	s.replies = s.replies[:0]
+	if cap(s.replies) > 64<<10 {
+		s.replies = nil
+	}
+	ses := s.sessions.at(id)
+	if ses.flags&flagThrottle == 0 && s.loop.Queued(id) > replyQueue {
+		ses.flags |= flagThrottle // read no more from a peer that does not read our answers
+		s.loop.Pause(id)
 	}
 }
 
@@ -77,7 +98,7 @@ func (s *reader) Message(op frame.Opcode, payload []byte) error {
 		s.srv.onMessage(payload)
 	}
 	if ses.flags&flagEcho != 0 {
-		s.echo(op, payload)
+		s.replies = frame.AppendFrame(s.replies, op, payload)
 		return nil
 	}
 	s.srv.received.Add(1)
@@ -107,44 +128,20 @@ func (s *reader) overRate(ses *session) error {
 	return nil
 }
 
-func (s *reader) echo(op frame.Opcode, payload []byte) {
-	s.out = frame.AppendFrame(s.out[:0], op, payload)
-	s.loop.Queue(s.cur, s.out)
-	(*shard)(s).trimOut()
-	s.throttle()
-}
-
-// throttle stops reading from a peer that does not read our answers.
-func (s *reader) throttle() {
-	ses := s.sessions.at(s.cur)
-	if ses.flags&flagThrottle == 0 && s.loop.Queued(s.cur) > echoQueue {
-		ses.flags |= flagThrottle
-		s.loop.Pause(s.cur)
-	}
-}
-
 // Control answers pings and the close handshake.
 func (s *reader) Control(op frame.Opcode, payload []byte) error {
-	sh, ses := (*shard)(s), s.sessions.at(s.cur)
+	sh := (*shard)(s)
 	if op == frame.Close {
 		code, _ := frame.ParseClose(payload)
-		if len(payload) == 0 {
-			s.out = frame.AppendFrame(s.out[:0], frame.Close, nil)
-		} else {
-			s.out = frame.AppendClose(s.out[:0], code, "") // RFC 6455, 5.5.1: echo the code
-		}
-		s.loop.Queue(s.cur, s.out)
-		sh.end(s.cur, closeNormal)
+		sh.fail(s.cur, code, "", closeNormal) // RFC 6455, 5.5.1: echo the code
 		return errEnded
 	}
-	if !s.allowControl(ses) {
+	if !s.allowControl(s.sessions.at(s.cur)) {
 		sh.fail(s.cur, frame.ClosePolicy, "too many control frames", closeFlood)
 		return errEnded
 	}
 	if op == frame.Ping {
-		s.out = frame.AppendFrame(s.out[:0], frame.Pong, payload)
-		s.loop.Queue(s.cur, s.out)
-		s.throttle()
+		s.replies = frame.AppendFrame(s.replies, frame.Pong, payload)
 	}
 	return nil
 }

@@ -35,15 +35,16 @@ func TestPublishReachesAllMembersSenderIncluded(t *testing.T) {
 
 func TestSeveralRooms(t *testing.T) {
 	s := startServer(t, nil)
-	c := join(t, s, "/ws?room=first&room=second&room=first")
-	waitMembers(t, s, "first", 1)
+	c, first := join(t, s, "/ws?room=first&room=second&room=first"), join(t, s, "/ws?room=first")
+	waitMembers(t, s, "first", 2)
 	waitMembers(t, s, "second", 1)
 	c.send(frame.Text, "to the first")
 	c.want(frame.Text, "to the first")
+	first.want(frame.Text, "to the first")
 	publish(t, s, "second", "to the second")
 	c.want(frame.Text, "to the second")
 	_ = c.c.Close()
-	waitMembers(t, s, "first", 0)
+	waitMembers(t, s, "first", 1)
 	waitMembers(t, s, "second", 0)
 }
 

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -121,9 +122,15 @@ func settleAll(shards []*Shard) {
 // TestModel drives the shards with random operations and compares every
 // subscriber's stream with what the oracle says it should have got.
 func TestModel(t *testing.T) {
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("1000") // the defects it has found needed that many
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		const subs, rooms = 12, 3
-		hub, err := NewHub(Config{Shards: 2, RoomBytes: segmentSize, SliceSends: rapid.IntRange(1, 5).Draw(t, "slice")})
+		hub, err := NewHub(Config{
+			Shards: 2, RoomBytes: segmentSize, SliceSends: rapid.IntRange(1, 5).Draw(t, "slice"),
+			ShardBytes: rapid.SampledFrom([]int{segmentSize, 1 << 30}).Draw(t, "all logs"),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -455,6 +462,55 @@ func TestFrozenMemberSkipsAndOthersDoNot(t *testing.T) {
 	}
 	if s.Stats().LogBytes != 0 {
 		t.Errorf("log holds %d bytes when all are up to date", s.Stats().LogBytes)
+	}
+}
+
+// TestAllLogsTogetherAreBounded: many rooms, each with a member that never reads.
+func TestAllLogsTogetherAreBounded(t *testing.T) {
+	const rooms, bound = 300, 1 << 20
+	hub, s, sink := newTestShard(t, Config{ShardBytes: bound}, 2*rooms)
+	name := func(i int) string { return fmt.Sprint("room", i) }
+	for i := range uint32(rooms) {
+		s.Join(2*i, name(int(i)))
+		s.Join(2*i+1, name(int(i)))
+		sink.socks[2*i].room = 0
+	}
+	for n := range 60 {
+		for i := range rooms {
+			publish(t, hub, name(i), newMsg(n, 1000))
+		}
+		for s.Work() {
+		}
+		if got := s.Stats().LogBytes; got > bound {
+			t.Fatalf("logs hold %d bytes after %d messages in each room, bound is %d", got, n+1, bound)
+		}
+	}
+	for i := range rooms {
+		if got := len(sink.socks[2*i+1].take(t)); got != 60 {
+			t.Fatalf("the reading member of room %d got %d of 60", i, got)
+		}
+	}
+}
+
+// TestLeavingCostsNoPass: leaves of members that are up to date do not look at
+// the whole room because somebody else is frozen.
+func TestLeavingCostsNoPass(t *testing.T) {
+	hub, s, sink := newTestShard(t, Config{}, 1000)
+	for i := range uint32(1000) {
+		s.Join(i, "r")
+	}
+	sink.socks[0].room = 0
+	publish(t, hub, "r", newMsg(0, 64))
+	for s.Work() {
+	}
+	before := s.Stats().Passes
+	for i := range uint32(200) {
+		s.LeaveAll(500 + i)
+		for s.Work() {
+		}
+	}
+	if n := s.Stats().Passes - before; n != 0 {
+		t.Errorf("%d passes for 200 leaves", n)
 	}
 }
 

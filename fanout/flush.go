@@ -21,6 +21,9 @@ func (s *Shard) slice() {
 		if r == nil {
 			return
 		}
+		if len(r.members) == 0 {
+			continue // the last one left while it was hot
+		}
 		if s.pass(r, &sends, &visits) {
 			r.hot = false
 		} else {
@@ -44,14 +47,17 @@ func (s *Shard) pass(r *room, sends, visits *int) (done bool) {
 				if sub := s.links.at(m.link).sub; !s.sink.Blocked(sub) {
 					s.flush(r, m, sub)
 					*sends--
+					r.passSent = true
 					r.again = r.again || m.seq != r.log.head && !s.sink.Blocked(sub) // one send did not carry it all
 				}
 			}
 			r.passMin = min(r.passMin, m.seq)
 		}
 		s.stats.Passes++
-		s.stats.Latency.observe(time.Since(r.passFrom))
-		s.logBytes -= r.log.trim(s, r.passMin)
+		if r.passSent {
+			s.stats.Latency.observe(time.Since(r.passFrom))
+		}
+		s.trim(r, r.passMin)
 		if r.passHead == r.log.head && !r.again {
 			return true
 		}

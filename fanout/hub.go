@@ -33,7 +33,7 @@ type Message interface {
 type Config struct {
 	Shards     int // 1 to MaxShards (default 1)
 	RoomBytes  int // bound of a room's log in one shard (default 4 MiB)
-	ShardBytes int // bound of all logs of one shard; past it a growing room keeps only 64 KiB (default 256 MiB)
+	ShardBytes int // bound of all logs of one shard; past it members that are too slow lose what they have not read (default 256 MiB)
 	InboxBytes int // bound of a shard's input not yet in a log (default 64 MiB)
 	SliceSends int // sends in a row before the loop serves its sockets (default 256)
 }
@@ -68,6 +68,7 @@ type Hub struct {
 	cfg     Config
 	shards  []*Shard
 	seed    maphash.Seed
+	start   time.Time
 	stripes [64]stripe
 
 	// Buffers of log segments, one pool per size so that the pools' calibration
@@ -95,7 +96,7 @@ func NewHub(cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: cfg, seed: maphash.MakeSeed()}
+	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), start: time.Now()}
 	for i := range cfg.Shards {
 		h.shards = append(h.shards, newShard(h, i))
 	}
@@ -104,6 +105,9 @@ func NewHub(cfg Config) (*Hub, error) {
 
 // Shard returns the i-th shard.
 func (h *Hub) Shard(i int) *Shard { return h.shards[i] }
+
+// seconds is the meters' clock, which the wall clock's steps do not move.
+func (h *Hub) seconds() int64 { return int64(time.Since(h.start) / time.Second) }
 
 func (h *Hub) stripe(room string) *stripe {
 	return &h.stripes[maphash.String(h.seed, room)%uint64(len(h.stripes))]
@@ -115,7 +119,7 @@ func (h *Hub) stripe(room string) *stripe {
 // members it was queued for; both are 0 when the room has none.
 func (h *Hub) Publish(room string, m Message) (offset uint64, members int, err error) {
 	st := h.stripe(room)
-	now := time.Now().Unix()
+	now := h.seconds()
 	st.mu.Lock()
 	e := st.rooms.get(room)
 	if e == nil {
@@ -147,7 +151,7 @@ func (h *Hub) Publish(room string, m Message) (offset uint64, members int, err e
 // had lately (over about ten seconds). ok is false when it has no members.
 func (h *Hub) Room(room string) (members int, rate float64, ok bool) {
 	st := h.stripe(room)
-	now := time.Now().Unix()
+	now := h.seconds()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	e := st.rooms.get(room)
@@ -165,7 +169,7 @@ func (h *Hub) EachRoom(f func(room string, members int, rate float64) bool) {
 		members int
 		rate    float64
 	}
-	now := time.Now().Unix()
+	now := h.seconds()
 	for i := range h.stripes {
 		st := &h.stripes[i]
 		st.mu.Lock()

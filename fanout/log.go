@@ -37,7 +37,7 @@ func (g *segment) start(seq uint64) int {
 type log struct {
 	segs  []*segment
 	head  uint64 // number of the next frame
-	bytes int    // memory held: capacities of the segments
+	bytes int    // memory held: the sizes of the segments
 }
 
 // find returns the index of the segment that holds frame seq, searching from
@@ -54,35 +54,42 @@ func (l *log) find(seq uint64) int {
 // by how many bytes the log grew.
 func (l *log) append(s *Shard, m Message) int {
 	p := m.Bytes()
-	grown := 0
-	if len(p) >= sharedFrameSize {
-		g := s.newSegment(l.head)
+	var g *segment
+	if n := len(l.segs); n > 0 {
+		g = l.segs[n-1]
+	}
+	before := 0
+	switch {
+	case len(p) >= sharedFrameSize:
+		g = l.add(s)
 		g.data, g.shared = p, m
-		l.segs = append(l.segs, g)
-		grown = len(p)
-	} else {
-		var g *segment
-		if n := len(l.segs); n > 0 {
-			g = l.segs[n-1]
+	case g == nil || g.shared != nil || len(g.data)+len(p) > cap(g.data):
+		size, pool := segmentSize, &s.hub.large
+		if g == nil {
+			size, pool = firstSegmentSize, &s.hub.small
 		}
-		if g == nil || g.shared != nil || len(g.data)+len(p) > cap(g.data) {
-			g = s.newSegment(l.head)
-			g.pool, grown = &s.hub.large, segmentSize
-			if len(l.segs) == 0 {
-				g.pool, grown = &s.hub.small, firstSegmentSize
-			}
-			g.buf = getBuffer(g.pool, grown)
-			g.data = g.buf.B
-			l.segs = append(l.segs, g)
-		}
+		g = l.add(s)
+		g.pool, g.buf = pool, getBuffer(pool, size)
+		g.data = g.buf.B
+	default:
+		before = g.size()
+	}
+	if g.shared == nil {
 		g.data = append(g.data, p...)
 		m.Release()
 	}
-	g := l.segs[len(l.segs)-1]
 	g.ends = append(g.ends, uint32(len(g.data)))
 	l.head++
+	grown := g.size() - before
 	l.bytes += grown
 	return grown
+}
+
+// add appends an empty segment.
+func (l *log) add(s *Shard) *segment {
+	g := s.newSegment(l.head)
+	l.segs = append(l.segs, g)
+	return g
 }
 
 // trim gives back the segments whose frames are all before seq. It returns by
@@ -107,11 +114,12 @@ func (l *log) trim(s *Shard, seq uint64) int {
 	return freed
 }
 
+// size is the memory that the segment holds.
 func (g *segment) size() int {
 	if g.shared != nil {
-		return len(g.data)
+		return len(g.data) + 4*cap(g.ends)
 	}
-	return cap(g.data)
+	return cap(g.data) + 4*cap(g.ends)
 }
 
 // getBuffer takes an empty buffer of exactly the given capacity from a pool.

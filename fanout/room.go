@@ -21,53 +21,72 @@ type room struct {
 	passHead uint64    // log.head when the pass began
 	passMin  uint64    // the smallest cursor seen, after sending
 	passFrom time.Time // when it began
+	passSent bool      // it has sent something
 	again    bool      // another pass must follow
+
+	prevHolding, nextHolding *room // in Shard.holding, while the log is not empty
 }
 
 // begin starts a pass.
 func (r *room) begin() {
-	r.pos, r.passHead, r.passMin, r.again, r.passFrom = 0, r.log.head, r.log.head, false, time.Now()
+	r.pos, r.passHead, r.passMin, r.passSent, r.again, r.passFrom = 0, r.log.head, r.log.head, false, false, time.Now()
 }
 
 // hotQueue is a queue of rooms. The zero value is empty.
 type hotQueue struct {
-	q    []*room // nil where a room was removed
+	q    []*room
 	head int
-	n    int
 }
+
+func (h *hotQueue) len() int { return len(h.q) - h.head }
 
 func (h *hotQueue) push(r *room) {
 	if h.head > 64 && h.head > len(h.q)/2 {
-		h.q = h.q[:copy(h.q, h.q[h.head:])]
-		h.head = 0
+		n := copy(h.q, h.q[h.head:])
+		clear(h.q[n:])
+		h.q, h.head = h.q[:n], 0
 	}
 	h.q = append(h.q, r)
-	h.n++
 }
 
 // pop returns the first room, nil if there is none.
 func (h *hotQueue) pop() *room {
-	for h.head < len(h.q) {
-		r := h.q[h.head]
-		h.q[h.head] = nil
-		h.head++
-		if r != nil {
-			h.n--
-			return r
-		}
+	if h.head == len(h.q) {
+		h.q, h.head = h.q[:0], 0
+		return nil
 	}
-	h.q, h.head = h.q[:0], 0
-	return nil
+	r := h.q[h.head]
+	h.q[h.head] = nil
+	h.head++
+	return r
 }
 
-func (h *hotQueue) remove(r *room) {
-	for i := h.head; i < len(h.q); i++ {
-		if h.q[i] == r {
-			h.q[i] = nil
-			h.n--
-			return
-		}
+// roomList is a list of rooms in the order of their joining it. The zero value is
+// empty.
+type roomList struct{ first, last *room }
+
+func (l *roomList) push(r *room) {
+	r.prevHolding, r.nextHolding = l.last, nil
+	if l.last != nil {
+		l.last.nextHolding = r
+	} else {
+		l.first = r
 	}
+	l.last = r
+}
+
+func (l *roomList) remove(r *room) {
+	if r.prevHolding != nil {
+		r.prevHolding.nextHolding = r.nextHolding
+	} else {
+		l.first = r.nextHolding
+	}
+	if r.nextHolding != nil {
+		r.nextHolding.prevHolding = r.prevHolding
+	} else {
+		l.last = r.prevHolding
+	}
+	r.prevHolding, r.nextHolding = nil, nil
 }
 
 // member is one subscriber's place in a room.
@@ -210,7 +229,8 @@ func (s *Shard) newRoom(name string) *room {
 // before pos stay before it.
 func (s *Shard) remove(l uint32) {
 	r, i := s.tab[s.links.at(l).room], int(s.links.at(l).pos)
-	s.stats.Skipped[SkipLeft] += r.log.head - r.members[i].seq
+	seq := r.members[i].seq
+	s.stats.Skipped[SkipLeft] += r.log.head - seq
 	if r.hot && i < r.pos {
 		r.pos--
 		s.move(r, r.pos, i)
@@ -229,7 +249,7 @@ func (s *Shard) remove(l uint32) {
 	if cap(r.members) > 64 && end < cap(r.members)/4 {
 		r.members = append(make([]member, 0, 2*end), r.members...)
 	}
-	s.caughtUp(r)
+	s.moved(r, seq, r.log.head)
 }
 
 // move puts the member at index from into index to, whose own member is gone.
@@ -241,11 +261,8 @@ func (s *Shard) move(r *room, from, to int) {
 }
 
 func (s *Shard) freeRoom(r *room) {
-	s.logBytes -= r.log.trim(s, r.log.head)
+	s.trim(r, r.log.head)
 	s.rooms.del(r.name)
 	s.tab[r.num] = nil
 	s.freeRooms = append(s.freeRooms, r.num)
-	if r.hot {
-		s.hot.remove(r)
-	}
 }

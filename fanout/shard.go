@@ -50,6 +50,7 @@ type Shard struct {
 	freeRooms []uint32
 	links     linkTable
 	hot       hotQueue // rooms with a pass to make, in turn
+	holding   roomList // rooms whose logs are not empty, the longest so first
 	logBytes  int
 	spareSegs []*segment
 	vec       [MaxVectors][]byte
@@ -72,11 +73,15 @@ func (s *Shard) Attach(sink Sink, wake func()) { s.sink, s.wake = sink, wake }
 
 // push puts a message into the inbox; the reference goes with it. Any goroutine.
 func (s *Shard) push(room string, m Message) {
-	s.inboxBytes.Add(int64(len(m.Bytes())))
+	s.inboxBytes.Add(inboxCost(m))
 	s.inMu.Lock()
 	s.in = append(s.in, item{room, m})
 	s.inMu.Unlock()
 }
+
+// inboxCost is what a message counts for in the inbox: its bytes, and about what
+// a pooled buffer and the item take at least.
+func inboxCost(m Message) int64 { return int64(len(m.Bytes())) + 512 }
 
 // Work takes the inbox into the logs and makes one slice of the passes. It
 // returns true when more is to be done.
@@ -84,25 +89,26 @@ func (s *Shard) Work() (more bool) {
 	s.now = time.Now()
 	s.takeInbox()
 	s.slice()
-	return s.hot.n > 0
+	reclaimed := s.reclaim()
+	return reclaimed || s.hot.len() > 0
 }
 
 func (s *Shard) takeInbox() {
 	s.inMu.Lock()
 	s.in, s.spare = s.spare[:0], s.in
 	s.inMu.Unlock()
-	bytes := 0
+	cost := int64(0)
 	for i, it := range s.spare {
 		s.spare[i] = item{}
-		bytes += len(it.m.Bytes())
+		cost += inboxCost(it.m)
 		if r := s.rooms.get(it.room); r != nil {
 			s.append(r, it.m)
 		} else {
 			it.m.Release() // the last member left meanwhile
 		}
 	}
-	if bytes > 0 {
-		s.inboxBytes.Add(-int64(bytes))
+	if cost > 0 {
+		s.inboxBytes.Add(-cost)
 	}
 	if cap(s.spare) > 4096 {
 		s.spare = nil // a burst must not be kept for ever
@@ -111,6 +117,9 @@ func (s *Shard) takeInbox() {
 
 func (s *Shard) append(r *room, m Message) {
 	s.stats.Offered += uint64(len(r.members))
+	if len(r.log.segs) == 0 {
+		s.holding.push(r)
+	}
 	s.logBytes += r.log.append(s, m)
 	r.last = s.now
 	s.bound(r)
@@ -133,16 +142,59 @@ func (s *Shard) bound(r *room) {
 	}
 	tail := r.log.segs[drop].first
 	for i := range r.members {
-		m := &r.members[i]
-		if m.seq >= tail {
-			continue
+		if m := &r.members[i]; m.seq < tail {
+			s.skip(r, m, tail)
 		}
-		n := tail - m.seq
-		m.seq = tail
-		s.stats.Skipped[SkipSlow] += n
-		s.sink.Skipped(s.links.at(m.link).sub, r.name, n)
 	}
-	s.logBytes -= r.log.trim(s, tail)
+	s.trim(r, tail)
+}
+
+// skip moves a member that is too slow forward.
+func (s *Shard) skip(r *room, m *member, to uint64) {
+	n := to - m.seq
+	m.seq = to
+	s.stats.Skipped[SkipSlow] += n
+	s.sink.Skipped(s.links.at(m.link).sub, r.name, n)
+}
+
+// trim gives back what all members of the room have got.
+func (s *Shard) trim(r *room, seq uint64) {
+	if len(r.log.segs) == 0 {
+		return
+	}
+	s.logBytes -= r.log.trim(s, seq)
+	if len(r.log.segs) == 0 {
+		s.holding.remove(r)
+	}
+}
+
+// reclaimTries bounds the rooms that one Work looks at.
+const reclaimTries = 8
+
+// reclaim takes back logs while all of them together are over their bound: in
+// the rooms that have held one longest, blocked members skip to the head. It
+// reports whether that gave anything back.
+func (s *Shard) reclaim() bool {
+	before := s.logBytes
+	for range reclaimTries {
+		r := s.holding.first
+		if r == nil || s.logBytes <= s.hub.cfg.ShardBytes {
+			break
+		}
+		s.holding.remove(r)
+		s.holding.push(r)
+		least := r.log.head
+		for i := range r.members {
+			m := &r.members[i]
+			if m.seq != r.log.head && s.sink.Blocked(s.links.at(m.link).sub) {
+				s.skip(r, m, r.log.head)
+				r.again = true // a pass under way may have counted its old cursor
+			}
+			least = min(least, m.seq)
+		}
+		s.trim(r, least)
+	}
+	return s.logBytes < before
 }
 
 // heat puts the room among those with a pass to make.
@@ -154,18 +206,18 @@ func (s *Shard) heat(r *room) {
 	}
 }
 
-// caughtUp notes that a member needs the log no more, or is gone: if it was the
-// last one, only another pass finds that out and gives the log back.
-func (s *Shard) caughtUp(r *room) {
-	if len(r.log.segs) == 0 {
-		return
+// moved notes that a member has gone on outside of a pass from one cursor to
+// another, or is gone. If it was the last to need the oldest segment, only
+// another pass finds that out and gives it back.
+func (s *Shard) moved(r *room, from, to uint64) {
+	switch {
+	case from == to:
+	case r.hot:
+		r.again = true // the pass may have counted its old cursor
+	case from < r.log.segs[0].next() && to >= r.log.segs[0].next():
+		s.heat(r)
+		s.wake()
 	}
-	if r.hot {
-		r.again = true
-		return
-	}
-	s.heat(r)
-	s.wake()
 }
 
 // Drained continues with a subscriber whose socket takes bytes again.
@@ -177,12 +229,11 @@ func (s *Shard) Drained(sub uint32) {
 		if m.seq == r.log.head {
 			continue
 		}
+		before := m.seq
 		for m.seq != r.log.head && !s.sink.Blocked(sub) {
 			s.flush(r, m, sub)
 		}
-		if m.seq == r.log.head {
-			s.caughtUp(r)
-		}
+		s.moved(r, before, m.seq)
 		if s.sink.Blocked(sub) {
 			break
 		}

@@ -31,7 +31,7 @@ func (l *Loop) Send(id ID, p []byte) int {
 	}
 	n := l.send(id, c, p)
 	if n < len(p) && c.live() {
-		l.block(c)
+		l.block(id, c)
 	}
 	return n
 }
@@ -62,7 +62,7 @@ func (l *Loop) Sendv(id ID, bufs [][]byte) int {
 	})
 	clear(l.iovs[:k])
 	if n < total && c.live() {
-		l.block(c)
+		l.block(id, c)
 	}
 	return n
 }
@@ -81,7 +81,7 @@ func (l *Loop) Queue(id ID, p []byte) {
 			return
 		}
 		p = p[n:]
-		l.block(c)
+		l.block(id, c)
 	}
 	q := l.queues[id]
 	if q == nil {
@@ -125,8 +125,8 @@ func (l *Loop) Resume(id ID) {
 	l.apply(id, c)
 }
 
-// SetDeadline has Expired called once d has passed, up to Config.Tick plus
-// Config.Sweep late and never early. It replaces the deadline set before; 0 clears it.
+// SetDeadline has Expired called once d has passed on the loop's clock, which
+// goes on with its ticks, and up to Config.Sweep later. It replaces the deadline set before; 0 clears it.
 func (l *Loop) SetDeadline(id ID, d time.Duration) {
 	c := l.table.at(id)
 	if d <= 0 {
@@ -220,9 +220,9 @@ func (l *Loop) sendFailed(id ID, c *conn, errno unix.Errno) {
 	}
 }
 
-func (l *Loop) block(c *conn) {
+func (l *Loop) block(id ID, c *conn) {
 	c.flags |= flagBlocked
-	l.applyFlags(c)
+	l.apply(id, c)
 }
 
 // apply brings epoll's interest in line with the connection's flags.
@@ -230,31 +230,21 @@ func (l *Loop) apply(id ID, c *conn) {
 	if c.state == stateFree || c.state == stateDoomed {
 		return
 	}
-	if err := l.applyFlags(c); err != nil {
-		l.Close(id, SocketError)
-	}
-}
-
-func (l *Loop) applyFlags(c *conn) error {
 	want := uint8(0)
+	var ev easygo.EpollEvent
 	if c.flags&(flagPaused|flagPeerDone) == 0 {
-		want |= flagIn
+		want, ev = want|flagIn, ev|interestIn
 	}
 	if c.flags&flagBlocked != 0 {
-		want |= flagOut
+		want, ev = want|flagOut, ev|interestOut
 	}
 	if c.flags&(flagIn|flagOut) == want {
-		return nil
+		return
 	}
 	c.flags = c.flags&^(flagIn|flagOut) | want
-	var ev easygo.EpollEvent
-	if want&flagIn != 0 {
-		ev |= interestIn
+	if err := l.p.mod(int(c.fd), ev); err != nil {
+		l.Close(id, SocketError)
 	}
-	if want&flagOut != 0 {
-		ev |= interestOut
-	}
-	return l.p.mod(int(c.fd), ev)
 }
 
 // readable reads once: level-triggered epoll comes back for the rest after

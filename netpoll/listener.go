@@ -206,6 +206,9 @@ func (l *Loop) CloseListener() {
 // accept takes one burst of connections and reports whether more may wait.
 func (a *listener) accept() (more bool) {
 	l := a.l
+	if l.lis != a {
+		return false // an event fetched in the same batch as CloseListener
+	}
 	defer l.reap()
 	for range l.cfg.AcceptMax {
 		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(a.fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
@@ -263,5 +266,5 @@ func (l *Loop) open(fd int) {
 	}
 	l.stats.conns.Add(1)
 	l.stats.accepted.Add(1)
-	l.guard(id, l.h.Opened)
+	l.Guard(id, l.h.Opened)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -116,8 +117,12 @@ type Loop struct {
 	signalled atomic.Bool // the eventfd is or will be readable
 	inboxMu   sync.Mutex  // guards what follows; nothing is called under it
 	inbox     []func()
-	spare     []func() // the other buffer of the inbox; loop goroutine only
-	stopped   chan struct{}
+	// nothing is posted any more: the loop has stopped
+	inboxClosed bool
+
+	spare   []func() // the other buffer of the inbox; loop goroutine only
+	stopped chan struct{}
+	dead    chan struct{} // epoll has failed: the loop's goroutine has ended
 
 	stats struct {
 		conns, accepted, acceptErrors, acceptNoFile     atomic.Int64
@@ -140,8 +145,14 @@ func New(cfg Config, h Handler) (*Loop, error) {
 		buf:     make([]byte, cfg.ReadBuffer),
 		iovs:    make([]unix.Iovec, MaxVectors),
 		stopped: make(chan struct{}),
+		dead:    make(chan struct{}),
 	}
-	if l.p, err = newPoller(cfg.Tick, cfg.OnFatal); err != nil {
+	var once sync.Once // easygo may report the failed wait, and the failed close after it
+	waitFailed := func(err error) {
+		once.Do(func() { close(l.dead) })
+		cfg.OnFatal(err)
+	}
+	if l.p, err = newPoller(cfg.Tick, waitFailed); err != nil {
 		return nil, err
 	}
 	if err = l.p.add(l.p.wakeFD, interestIn, func(easygo.EpollEvent) { l.onWake() }); err == nil {
@@ -163,10 +174,13 @@ func (l *Loop) Wake() {
 }
 
 // Post has f run on the loop goroutine, in the order of the calls. Any
-// goroutine. After Stop f is dropped.
+// goroutine. After Stop f is dropped. A panic of f ends the process: what f does
+// for one connection goes into Guard.
 func (l *Loop) Post(f func()) {
 	l.inboxMu.Lock()
-	l.inbox = append(l.inbox, f)
+	if !l.inboxClosed {
+		l.inbox = append(l.inbox, f)
+	}
 	l.inboxMu.Unlock()
 	l.Wake()
 }
@@ -186,22 +200,29 @@ func (l *Loop) Stats() Stats {
 // goroutine has ended. Any goroutine but the loop's own; once.
 func (l *Loop) Stop() {
 	l.Post(l.stop)
-	<-l.stopped
-	l.p.close()
+	select {
+	case <-l.stopped:
+		l.p.close()
+	case <-l.dead: // nobody is left to close what it owns but the process's end
+	}
 }
 
 func (l *Loop) stop() {
 	l.stopping = true
+	l.inboxMu.Lock()
+	l.inbox, l.inboxClosed = nil, true
+	l.inboxMu.Unlock()
 	l.CloseListener()
 	for id := range ID(l.table.n) {
 		l.Close(id, LoopStopped)
 	}
 	l.reap()
-	// From here on Wake must not write: the eventfd's number may be reused. A
-	// Wake that won the flag before us has its write done or under way.
-	for !l.signalled.CompareAndSwap(false, true) {
-		drain(l.p.wakeFD)
-		l.signalled.Store(false)
+	// From here on Wake must not write: the eventfd's number may be reused. The
+	// flag is set for good; whoever had set it before us writes exactly once.
+	if !l.signalled.CompareAndSwap(false, true) {
+		for !drain(l.p.wakeFD) { // until its write has happened
+			runtime.Gosched()
+		}
 	}
 	l.p.del(l.p.wakeFD)
 	l.p.del(l.p.timerFD)
@@ -223,6 +244,9 @@ func (l *Loop) onWake() {
 	}
 }
 
+// maxSpareInbox is the largest inbox buffer that is kept for reuse.
+const maxSpareInbox = 4096
+
 func (l *Loop) turn() (more bool) {
 	l.stats.wakeups.Add(1)
 	l.inboxMu.Lock()
@@ -234,6 +258,9 @@ func (l *Loop) turn() (more bool) {
 		if l.stopping {
 			return false
 		}
+	}
+	if cap(l.spare) > maxSpareInbox {
+		l.spare = nil // a burst must not be kept for ever
 	}
 	more = l.h.Work()
 	l.reap()
@@ -260,7 +287,7 @@ func (l *Loop) onTick() {
 		l.sweepAt++
 		if c := l.table.at(id); c.deadline != 0 && c.deadline <= l.clock {
 			c.deadline = 0
-			l.guard(id, l.expire)
+			l.Guard(id, l.expire)
 		}
 	}
 	l.sweepDue -= float64(uint32(l.sweepDue))
@@ -294,8 +321,11 @@ func (l *Loop) advanceClock() {
 
 const maxStep = time.Second
 
-// guard calls f and turns a panic into the close of that one connection.
-func (l *Loop) guard(id ID, f func(ID)) {
+// Guard calls f and turns a panic into the close of that one connection. The
+// loop guards the Handler's methods for connections so; Work, Tick and posted
+// functions are not guarded, as their panics say that more than one connection
+// is in an unknown state.
+func (l *Loop) Guard(id ID, f func(ID)) {
 	defer func() {
 		if v := recover(); v != nil {
 			l.stats.panics.Add(1)
@@ -316,11 +346,11 @@ func (l *Loop) onEvent(id ID, gen uint32, ev easygo.EpollEvent) {
 	}
 	l.stats.events.Add(1)
 	if ev&(interestOut|brokenMask) != 0 && c.flags&flagBlocked != 0 {
-		l.guard(id, l.writable)
+		l.Guard(id, l.writable)
 	}
 	if ev&(interestIn|brokenMask) != 0 && c.state != stateDoomed {
 		if c.flags&flagIn != 0 {
-			l.guard(id, l.readable)
+			l.Guard(id, l.readable)
 		} else if ev&brokenMask != 0 {
 			// Nobody reads, and HUP and ERR are always reported: without
 			// closing, level-triggered epoll would spin.
@@ -348,7 +378,7 @@ func (l *Loop) reap() {
 		l.p.del(fd)
 		_ = unix.Close(fd) // EINTR on Linux still closes; there is nothing else to do
 		l.dropQueue(id)
-		l.guard(id, func(id ID) { l.h.Closed(id, c.reason) })
+		l.Guard(id, func(id ID) { l.h.Closed(id, c.reason) })
 		l.table.release(id)
 		l.stats.conns.Add(-1)
 	}

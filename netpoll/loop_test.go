@@ -288,3 +288,60 @@ func TestFailedAddLeavesNoEntry(t *testing.T) {
 		}
 	})
 }
+
+// TestListenerEventAfterClose: an event of the listener that was fetched in the
+// same batch as its close is not acted upon.
+func TestListenerEventAfterClose(t *testing.T) {
+	h := new(testHandler)
+	entered, release := make(chan struct{}), make(chan struct{})
+	h.data = func(ID, []byte) { close(entered); <-release }
+	fatal := make(chan error, 10)
+	l, addr := startLoop(t, Config{OnFatal: func(err error) { fatal <- err }}, h)
+	c, _ := dialOne(t, addr, h)
+	_, _ = c.Write([]byte("x"))
+	<-entered // the loop is away in an event; what follows is fetched in one batch
+	l.Post(l.CloseListener)
+	rest := rawDial(t, addr)
+	defer unix.Close(rest)
+	close(release)
+	onLoop(l, func() {})
+	onLoop(l, func() {})
+	if len(fatal) > 0 {
+		t.Errorf("fatal: %v", <-fatal)
+	}
+	if n := l.Stats().AcceptErrors; n != 0 {
+		t.Errorf("%d accepts on a closed listener", n)
+	}
+}
+
+// TestStopAfterFailure: a loop whose epoll has failed can still be stopped, so
+// that the process gets to its end.
+func TestStopAfterFailure(t *testing.T) {
+	before := descriptors(t)
+	fatal := make(chan error, 10)
+	h := &testHandler{reasons: make(map[ID]CloseReason)}
+	l, err := New(Config{OnFatal: func(err error) { fatal <- err }, OnPanic: func(any, []byte) {}}, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, watched := range watches(t) {
+		if _, old := before[n]; !old && watched == 3 { // the loop's: its two eventfds and the timerfd
+			fd, err := strconv.Atoi(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// A socket in its place makes the next wait fail.
+			s, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err == nil {
+				err = unix.Dup3(s, fd, unix.O_CLOEXEC)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = unix.Close(s)
+		}
+	}
+	l.Wake() // the wait under way is on the old epoll, which still works
+	<-fatal
+	l.Stop()
+}

@@ -97,10 +97,12 @@ func (p *poller) wake() {
 	_, _ = unix.Write(p.wakeFD, one[:])
 }
 
-// drain makes an eventfd or timerfd unreadable again.
-func drain(fd int) {
+// drain makes an eventfd or timerfd unreadable again, and reports whether it was
+// readable.
+func drain(fd int) bool {
 	var b [8]byte
-	_, _ = unix.Read(fd, b[:])
+	_, err := unix.Read(fd, b[:])
+	return err == nil
 }
 
 // close must not run on the loop goroutine: it waits for that to end.

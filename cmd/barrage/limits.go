@@ -16,12 +16,23 @@ import (
 // connections, Redis, and sockets that are only there to be told 503.
 const fdReserve = 512
 
-// connectionsFor is the number of connections that a limit on open files leaves
-// room for. A small limit keeps three quarters of its files for connections.
-func connectionsFor(files uint64) int {
-	reserve := min(fdReserve, files/4)
-	return int(min(files-reserve, math.MaxInt32))
+// capacity is what a limit on open files leaves room for.
+type capacity struct {
+	connections int // WebSocket connections
+	sockets     int // of the public listener, those that are not WebSocket connections included
 }
+
+// capacityFor shares out a limit on open files. A small one keeps three quarters
+// of its files for connections.
+func capacityFor(files uint64) capacity {
+	reserve := min(fdReserve, files/4)
+	connections := min(files-reserve, math.MaxInt32)
+	return capacity{int(connections), int(connections + reserve/4)}
+}
+
+// connectionsFor is the number of connections that a limit on open files leaves
+// room for.
+func connectionsFor(files uint64) int { return capacityFor(files).connections }
 
 // fileLimit is the limit on open files (RLIMIT_NOFILE).
 type fileLimit struct {
@@ -60,27 +71,27 @@ func (r rlimiter) raise() (fileLimit, error) {
 
 // allowedConnections raises the limit and decides how many connections the
 // server takes, telling the log what it was and why.
-func allowedConnections(r rlimiter, cfg *Config, log *slog.Logger) (int, error) {
+func allowedConnections(r rlimiter, cfg *Config, log *slog.Logger) (capacity, error) {
 	files, err := r.raise()
 	if err != nil {
 		if files.soft == 0 {
-			return 0, err
+			return capacity{}, err
 		}
 		log.Warn("the soft limit on open files stays below the hard one",
 			"error", err, "soft", files.soft, "hard", files.hard, "connections", connectionsFor(files.soft))
 	}
-	allowed := connectionsFor(files.soft)
-	if allowed < 1 {
-		return 0, fmt.Errorf("nofile: a limit of %d open files leaves no room for connections: raise it (ulimit -n, LimitNOFILE=)", files.soft)
+	allowed := capacityFor(files.soft)
+	if allowed.connections < 1 {
+		return capacity{}, fmt.Errorf("nofile: a limit of %d open files leaves no room for connections: raise it (ulimit -n, LimitNOFILE=)", files.soft)
 	}
 	log.Info("limit on open files", "soft", files.soft, "hard", files.hard,
-		"connections", allowed)
-	if want := max(cfg.MaxConnections, cfg.TargetConnections); want > allowed {
+		"connections", allowed.connections)
+	if want := max(cfg.MaxConnections, cfg.TargetConnections); want > allowed.connections {
 		log.Warn("fewer connections than asked for: the limit on open files is lower; see barrage check",
-			"asked", want, "connections", allowed, "nofile", files.soft)
+			"asked", want, "connections", allowed.connections, "nofile", files.soft)
 	}
 	if cfg.MaxConnections > 0 {
-		allowed = min(allowed, cfg.MaxConnections)
+		allowed.connections = min(allowed.connections, cfg.MaxConnections)
 	}
 	return allowed, nil
 }

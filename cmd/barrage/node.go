@@ -37,11 +37,11 @@ type node interface {
 
 // parts is what a node is built with.
 type parts struct {
-	cfg         *Config
-	log         *slog.Logger
-	registry    *prometheus.Registry
-	connections int          // how many it may hold
-	fatal       chan<- error // takes one error that the process cannot survive
+	cfg      *Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	capacity capacity     // how many it may hold
+	fatal    chan<- error // takes one error that the process cannot survive
 }
 
 func serveCommand(p *process) *cobra.Command {
@@ -72,7 +72,7 @@ func serveCommand(p *process) *cobra.Command {
 // runServer serves with the node that build makes, until ctx ends.
 func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Logger, build func(parts) (node, error)) error {
 	log.Info("settings", cfg.changed()...)
-	connections, err := allowedConnections(processFiles(), cfg, log)
+	allowed, err := allowedConnections(processFiles(), cfg, log)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Log
 		return err
 	}
 	fatal := make(chan error, 1)
-	n, err := build(parts{cfg: cfg, log: log, registry: registry, connections: connections, fatal: fatal})
+	n, err := build(parts{cfg: cfg, log: log, registry: registry, capacity: allowed, fatal: fatal})
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Log
 	return s.run(ctx, func() {
 		// Ignored: nobody may be reading, and the server works all the same.
 		_, _ = fmt.Fprintf(stdout, "barrage ready: ws on %v, admin on %v, %d shards, up to %d connections\n",
-			n.Addr(), a.Addr(), shardCount(cfg), connections)
+			n.Addr(), a.Addr(), shardCount(cfg), allowed.connections)
 	})
 }
 

@@ -295,8 +295,8 @@ func TestRaiseFileLimit(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var log bytes.Buffer
 			got, err := allowedConnections(tt.r, &tt.cfg, slog.New(slog.NewTextHandler(&log, nil)))
-			if got != tt.want || (err != nil) != tt.fails {
-				t.Errorf("%d, %v", got, err)
+			if got.connections != tt.want || (err != nil) != tt.fails {
+				t.Errorf("%+v, %v", got, err)
 			}
 			if warned := strings.Contains(log.String(), "WARN"); warned != (tt.warns != "") || !strings.Contains(log.String(), tt.warns) {
 				t.Errorf("log %s", &log)

@@ -146,7 +146,7 @@ var settings = []setting{
 
 	{key: "slow_policy", oneOf: []string{"skip", "close"}, help: "A viewer who falls behind by the bound of the room's log skips what is lost to it, or is closed"},
 	{key: "slow_timeout", min: 100 * time.Millisecond, max: 24 * time.Hour, zero: "never", help: "A viewer that takes no byte for this long is closed"},
-	{key: "room_log_bytes", min: 4 * kib, max: gib, help: "Bound of one room's log, in each shard"},
+	{key: "room_log_bytes", min: 64 * kib, max: gib, help: "Bound of one room's log, in each shard"},
 	{key: "log_bytes", min: mib, max: 1024 * gib, help: "Bound of all logs of the process"},
 
 	{key: "send_buffer_bytes", min: 4 * kib, max: 64 * mib, zero: "the kernel's autotuning", help: "Socket send buffer (SO_SNDBUF)", kernel: "net.core.wmem_max; of autotuning, net.ipv4.tcp_wmem"},
