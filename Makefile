@@ -21,10 +21,10 @@ run: build ## serve on 127.0.0.1:8080: open the page, type, see comments fly
 
 test: deps lint race fuzz browser ## everything CI runs; installs what the tests need
 
-deps: ## install redis-server and chromium from Debian's packages if absent
-	@command -v redis-server >/dev/null && command -v chromium >/dev/null || { \
+deps: ## install redis-server, chromium and iproute2 from Debian's packages if absent
+	@command -v redis-server >/dev/null && command -v chromium >/dev/null && command -v ip >/dev/null || { \
 		$(SUDO) apt-get update -qq && \
-		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium >/dev/null; }
+		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium iproute2 >/dev/null; }
 
 lint: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }

@@ -1,0 +1,126 @@
+package edge
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestHalfOpenPeers: peers in a network namespace of the test's own whose link
+// goes down say nothing any more, not even a reset. Those in a silent room are
+// found by the ping, those in a busy one by TCP_USER_TIMEOUT.
+func TestHalfOpenPeers(t *testing.T) {
+	inNamespace, linkDown := testHost(t)
+	s := startServer(t, func(c *Config) {
+		c.Listen = "10.211.77.1:0"
+		c.PingInterval, c.PingTimeout = time.Second, time.Second
+		c.UserTimeout = 2 * time.Second
+	})
+	here := len(openFiles(t))
+	const each = 10
+	for i := range 2 * each {
+		room := []string{"silent", "busy"}[i%2]
+		c, resp := handshakeOn(t, inNamespace(s.Addr().String()), upgradeRequest("/ws?room="+room))
+		if resp.StatusCode != 101 {
+			t.Fatalf("status %d", resp.StatusCode)
+		}
+		t.Cleanup(func() { _ = c.c.Close() })
+	}
+	linkDown()
+	for s.Stats().Connections > 0 {
+		publish(t, s, "busy", "anybody?")
+		time.Sleep(50 * time.Millisecond) // the pace of a busy room
+		if time.Since(s.start) > 2*patience {
+			t.Fatalf("%d connections left: %v", s.Stats().Connections, s.Stats().Closed)
+		}
+	}
+	closed := s.Stats().Closed
+	if closed["ping_timeout"] != each || closed["peer_lost"] != each {
+		t.Errorf("closed %v, want %d each of ping_timeout and peer_lost", closed, each)
+	}
+	if s.Members("silent")+s.Members("busy") != 0 || s.Stats().Rooms != 0 {
+		t.Error("members are left")
+	}
+	if n := len(openFiles(t)) - here; n != 2*each {
+		t.Errorf("%d descriptors more, want the clients' %d", n, 2*each)
+	}
+}
+
+// testHost makes a network namespace joined to ours by a veth pair, and returns
+// how to dial from within and how to take the link down.
+func testHost(t *testing.T) (dial func(addr string) *net.TCPConn, linkDown func()) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("a network namespace needs root")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("iproute2 is not installed")
+	}
+	name := fmt.Sprintf("barrage%d", os.Getpid())
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v: %s", args, err, bytes.TrimSpace(out))
+		}
+	}
+	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
+		t.Skipf("no network namespace can be made here: %s", bytes.TrimSpace(out))
+	}
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
+	ours := fmt.Sprintf("bveth%d", os.Getpid())
+	ip("link", "add", ours, "type", "veth", "peer", "name", "barrage1", "netns", name)
+	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", ours).Run() }) // before the namespace: that goes lazily
+	ip("addr", "add", "10.211.77.1/24", "dev", ours)
+	ip("link", "set", ours, "up")
+	ip("-n", name, "addr", "add", "10.211.77.2/24", "dev", "barrage1")
+	ip("-n", name, "link", "set", "barrage1", "up")
+	return func(addr string) *net.TCPConn { return dialWithin(t, name, addr) },
+		func() { ip("-n", name, "link", "set", "barrage1", "down") }
+}
+
+// dialWithin dials on a thread that is in the namespace while it does.
+func dialWithin(t *testing.T, namespace, addr string) *net.TCPConn {
+	t.Helper()
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer home.Close()
+	there, err := os.Open("/run/netns/" + namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	// A socket stays in the namespace it was made in. A dial to one IP address
+	// stays on this goroutine, and so on this thread.
+	c, dialErr := net.DialTimeout("tcp", addr, patience)
+	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err) // the thread stays locked, and ends with the test
+	}
+	runtime.UnlockOSThread()
+	if dialErr != nil {
+		t.Fatal(dialErr)
+	}
+	_ = c.SetDeadline(time.Now().Add(2 * patience))
+	return c.(*net.TCPConn)
+}
+
+func openFiles(t *testing.T) []os.DirEntry {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fds
+}
