@@ -48,7 +48,7 @@ type Config struct {
 	MaxMessage       int           // bytes of a message from a socket (default 64 KiB)
 	HandshakeTimeout time.Duration // from accept to a complete request head (default 10s)
 	FrameTimeout     time.Duration // from the first byte of a message to its last (default 10s)
-	PingInterval     time.Duration // silence of a connection's rooms before it is pinged (default 30s)
+	PingInterval     time.Duration // silence of a connection's rooms before it is pinged (default 50s: below the usual idle timeout of proxies)
 	PingTimeout      time.Duration // for the pong (default 10s)
 	CloseTimeout     time.Duration // for the peer to finish a close (default 1s)
 	PublishRate      float64       // messages a second that one connection may publish; 0 is none
@@ -80,7 +80,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxMessage, 64<<10)
 	setDefault(&c.HandshakeTimeout, 10*time.Second)
 	setDefault(&c.FrameTimeout, 10*time.Second)
-	setDefault(&c.PingInterval, 30*time.Second)
+	setDefault(&c.PingInterval, 50*time.Second)
 	setDefault(&c.PingTimeout, 10*time.Second)
 	setDefault(&c.CloseTimeout, time.Second)
 	setDefault(&c.PublishBurst, 20)

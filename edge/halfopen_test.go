@@ -17,9 +17,9 @@ import (
 // goes down say nothing any more, not even a reset. Those in a silent room are
 // found by the ping, those in a busy one by TCP_USER_TIMEOUT.
 func TestHalfOpenPeers(t *testing.T) {
-	inNamespace, linkDown := testHost(t)
+	address, inNamespace, linkDown := testHost(t)
 	s := startServer(t, func(c *Config) {
-		c.Listen = "10.211.77.1:0"
+		c.Listen = address + ":0"
 		c.PingInterval, c.PingTimeout = time.Second, time.Second
 		c.UserTimeout = 2 * time.Second
 	})
@@ -54,8 +54,10 @@ func TestHalfOpenPeers(t *testing.T) {
 }
 
 // testHost makes a network namespace joined to ours by a veth pair, and returns
-// how to dial from within and how to take the link down.
-func testHost(t *testing.T) (dial func(addr string) *net.TCPConn, linkDown func()) {
+// our address on it, how to dial from within, and how to take the link down. All
+// names carry the process's number: what a killed run has left is in nobody's
+// way.
+func testHost(t *testing.T) (address string, dial func(addr string) *net.TCPConn, linkDown func()) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("a network namespace needs root")
@@ -77,11 +79,13 @@ func testHost(t *testing.T) (dial func(addr string) *net.TCPConn, linkDown func(
 	ours := fmt.Sprintf("bveth%d", os.Getpid())
 	ip("link", "add", ours, "type", "veth", "peer", "name", "barrage1", "netns", name)
 	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", ours).Run() }) // before the namespace: that goes lazily
-	ip("addr", "add", "10.211.77.1/24", "dev", ours)
+	subnet := fmt.Sprintf("10.211.%d.", os.Getpid()%256)
+	ip("addr", "add", subnet+"1/24", "dev", ours)
 	ip("link", "set", ours, "up")
-	ip("-n", name, "addr", "add", "10.211.77.2/24", "dev", "barrage1")
+	ip("-n", name, "addr", "add", subnet+"2/24", "dev", "barrage1")
 	ip("-n", name, "link", "set", "barrage1", "up")
-	return func(addr string) *net.TCPConn { return dialWithin(t, name, addr) },
+	return subnet + "1",
+		func(addr string) *net.TCPConn { return dialWithin(t, name, addr) },
 		func() { ip("-n", name, "link", "set", "barrage1", "down") }
 }
 

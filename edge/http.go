@@ -237,7 +237,7 @@ func (s *shard) open(id netpoll.ID, w *waiter) {
 	}
 	s.queue(id, w.response)
 	s.srv.countHandshake(http.StatusSwitchingProtocols)
-	s.loop.SetDeadline(id, s.nextPing())
+	s.loop.SetDeadline(id, s.firstPing())
 	if len(w.rest) > 0 {
 		s.readFrames(id, w.rest)
 	}

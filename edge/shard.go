@@ -188,10 +188,10 @@ func (s *shard) setDeadline(id netpoll.ID, d time.Duration) {
 	s.loop.SetDeadline(id, d)
 }
 
-// nextPing spreads the heartbeats of connections that came together.
-func (s *shard) nextPing() time.Duration {
+// firstPing spreads the heartbeats of connections that came together.
+func (s *shard) firstPing() time.Duration {
 	iv := s.srv.cfg.PingInterval
-	return iv - time.Duration(rand.Int64N(int64(iv/4)+1))
+	return iv - time.Duration(rand.Int64N(int64(iv/2)+1))
 }
 
 // fail sends a close frame behind everything else and ends the connection.

@@ -83,7 +83,7 @@ func (s *shard) keep(id netpoll.ID, ses *session, asm *frame.Assembler) {
 	case idle && ses.flags&(flagPartial|flagPinged) != 0:
 		// Any whole frame shows that the peer lives, not only a pong.
 		ses.flags &^= flagPartial | flagPinged
-		s.setDeadline(id, s.nextPing())
+		s.setDeadline(id, s.srv.cfg.PingInterval)
 	}
 }
 

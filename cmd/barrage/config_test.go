@@ -22,7 +22,7 @@ func TestPrecedence(t *testing.T) {
 		{"publish_rate", "1.5", "2", "3e2", 10.0, 1.5, 2.0, 300.0},
 		{"echo", "true", "false", "true", false, true, false, true},
 		{"pprof", "false", "true", "0", true, false, true, false},
-		{"ping_interval", "1s", "2m", "1h", 30 * time.Second, time.Second, 2 * time.Minute, time.Hour},
+		{"ping_interval", "1s", "2m", "1h", 50 * time.Second, time.Second, 2 * time.Minute, time.Hour},
 		{"max_message_bytes", "70000", "64kib", "1MB", 64 * kib, Bytes(70000), 64 * kib, Bytes(1000000)},
 		{"slow_policy", "close", "skip", "close", "skip", "close", "skip", "close"},
 		{"allowed_origins", "[a.example, b.example]", "c.example,d.example", "e.example", []string(nil),

@@ -78,7 +78,7 @@ func defaultConfig() Config {
 		PublishBurst:     20,
 		HandshakeTimeout: 10 * time.Second,
 		FrameTimeout:     10 * time.Second,
-		PingInterval:     30 * time.Second,
+		PingInterval:     50 * time.Second,
 		PingTimeout:      10 * time.Second,
 		CloseTimeout:     time.Second,
 		DrainWindow:      10 * time.Second,
