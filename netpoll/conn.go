@@ -126,7 +126,7 @@ func (l *Loop) Resume(id ID) {
 }
 
 // SetDeadline has Expired called once d has passed on the loop's clock, which
-// goes on with its ticks, and up to Config.Sweep later. It replaces the deadline set before; 0 clears it.
+// goes on with its ticks, and up to Config.Sweep and a tick later. It replaces the deadline set before; 0 clears it.
 func (l *Loop) SetDeadline(id ID, d time.Duration) {
 	c := l.table.at(id)
 	if d <= 0 {

@@ -267,6 +267,11 @@ func (l *Loop) turn() (more bool) {
 	return more
 }
 
+// minSweep is the fewest connections looked at in one go, unless there are
+// fewer: what comes due together is answered together, which costs the loop one
+// wake-up instead of many.
+const minSweep = 16 << 10
+
 // onTick sweeps a part of the table for deadlines, so that the whole of it is
 // seen once in Config.Sweep.
 func (l *Loop) onTick() {
@@ -279,7 +284,12 @@ func (l *Loop) onTick() {
 	}
 	l.advanceClock()
 	l.sweepDue += float64(l.table.n) * float64(l.cfg.Tick) / float64(l.cfg.Sweep)
-	for n := min(uint32(l.sweepDue)+1, l.table.n); n > 0; n-- {
+	n := uint32(l.sweepDue)
+	if n < min(minSweep, l.table.n) {
+		n = 0
+	}
+	l.sweepDue -= float64(n)
+	for n = min(n, l.table.n); n > 0; n-- {
 		if l.sweepAt >= l.table.n {
 			l.sweepAt = 0
 		}
@@ -290,7 +300,6 @@ func (l *Loop) onTick() {
 			l.Guard(id, l.expire)
 		}
 	}
-	l.sweepDue -= float64(uint32(l.sweepDue))
 	l.h.Tick()
 	l.reap()
 }
