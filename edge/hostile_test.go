@@ -29,7 +29,7 @@ func heapInUse() int64 {
 func TestStuckClients(t *testing.T) {
 	const stuck = 2000
 	s := startServer(t, func(c *Config) {
-		c.HandshakeTimeout, c.FrameTimeout = 5*time.Second, 5*time.Second
+		c.HandshakeTimeout, c.FrameTimeout = 10*time.Second, 10*time.Second
 	})
 	a, b := join(t, s, "/ws?room=a"), join(t, s, "/ws?room=a")
 	goroutines, before := runtime.NumGoroutine(), heapInUse()
@@ -95,7 +95,7 @@ func (s *Server) bytesReceived() (n int64) {
 func TestFrozenMembers(t *testing.T) {
 	const members, frozen, messages, size = 50, 5, 1500, 4000
 	s := startServer(t, func(c *Config) {
-		c.RoomLogBytes, c.SendBuffer, c.SlowTimeout = 256<<10, 32<<10, 2*time.Second
+		c.RoomLogBytes, c.SendBuffer, c.SlowTimeout = 256<<10, 32<<10, 4*time.Second
 	})
 	for range frozen {
 		c := join(t, s, "/ws?room=a")

@@ -241,7 +241,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 
 func TestHeartbeat(t *testing.T) {
 	s := startServer(t, func(c *Config) {
-		c.PingInterval, c.PingTimeout = 200*time.Millisecond, 500*time.Millisecond
+		c.PingInterval, c.PingTimeout = 200*time.Millisecond, 3*time.Second
 	})
 	answers, silent := join(t, s, "/ws?room=quiet"), join(t, s, "/ws?room=quiet")
 	for range 3 {
@@ -258,9 +258,9 @@ func TestHeartbeat(t *testing.T) {
 
 // TestNoPingWhereTheRoomSpeaks: traffic is heartbeat enough.
 func TestNoPingWhereTheRoomSpeaks(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.PingInterval, c.PingTimeout = time.Second, 5*time.Second })
+	s := startServer(t, func(c *Config) { c.PingInterval, c.PingTimeout = 2*time.Second, 5*time.Second })
 	c := join(t, s, "/ws?room=a")
-	for range 100 {
+	for range 200 {
 		publish(t, s, "a", "x")
 		c.want(frame.Text, "x")
 		time.Sleep(20 * time.Millisecond) // spread over two ping intervals
