@@ -9,7 +9,7 @@ FUZZTIME    ?= 50000x
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser bench bench-yardstick clean
+.PHONY: help build run test deps lint race fuzz browser bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,15 +25,16 @@ test: deps lint race fuzz browser ## everything CI runs; installs what the tests
 deps: ## install redis-server, chromium and iproute2 from Debian's packages if absent
 	@command -v redis-server >/dev/null && command -v chromium >/dev/null && command -v ip >/dev/null || { \
 		$(SUDO) apt-get update -qq && \
-		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium iproute2 >/dev/null; }
+		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium fonts-liberation iproute2 >/dev/null; }
 
 lint: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
-race: ## all Go tests under the race detector
+race: ## all Go tests under the race detector, and those of allocations without it
 	go test -race ./...
+	go test -run 'Alloc' ./...
 
 fuzz: ## fuzz every parser, FUZZTIME inputs each
 	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \

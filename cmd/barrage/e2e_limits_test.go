@@ -143,7 +143,7 @@ func storm(t *testing.T, bin binary) {
 	}
 	n.wantMetrics(samples{
 		"barrage_connections": allowed, "barrage_connections_max": allowed,
-		`barrage_handshakes_total{status="101"}`: allowed, `barrage_handshakes_total{status="503"}`: clients - allowed,
+		`barrage_handshakes_total{result="101"}`: allowed, `barrage_handshakes_total{result="503"}`: clients - allowed,
 	})
 	// A place that is given up can be taken.
 	in[0].mustSend(frame.Close, "\x03\xe8")

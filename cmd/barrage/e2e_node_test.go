@@ -48,7 +48,7 @@ func oneNode(t *testing.T, bin binary) {
 		"barrage_connections": 2, "barrage_rooms": 2,
 		"barrage_messages_published_total": 7, "barrage_messages_delivered_total": 10,
 		`barrage_messages_skipped_total{reason="slow"}`: 0, `barrage_messages_skipped_total{reason="left"}`: 0,
-		`barrage_connections_closed_total{reason="normal"}`: 1, `barrage_handshakes_total{status="101"}`: 3,
+		`barrage_connections_closed_total{reason="normal"}`: 1, `barrage_handshakes_total{result="101"}`: 3,
 	})
 	for key := range n.metrics() {
 		if strings.Contains(key, "salon") || strings.Contains(key, "nobody") || strings.Contains(key, "127.0.0.1") {
