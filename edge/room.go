@@ -52,8 +52,8 @@ type Error struct {
 
 func refuse(status int, code, message string) *Error { return &Error{status, code, message} }
 
-// Error returns the sentence for people.
-func (e *Error) Error() string { return "edge: " + e.message }
+// Error returns the sentence for people, the clients of the API among them.
+func (e *Error) Error() string { return e.message }
 
 // Code returns the stable code for programs.
 func (e *Error) Code() string { return e.code }
