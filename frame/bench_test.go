@@ -70,3 +70,26 @@ func BenchmarkHandshake(b *testing.B) {
 		out = AppendUpgrade(out[:0], &r, "barrage.v1")
 	}
 }
+
+// BenchmarkClientHandshake is the same for the client: the request written, the
+// answer parsed and checked.
+func BenchmarkClientHandshake(b *testing.B) {
+	in := []byte(sampleAnswer)
+	out := make([]byte, 0, 512)
+	request := sampleRequest()
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		out, err = AppendClientRequest(out[:0], request)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r, n, err := ParseResponse(in)
+		if err == nil && n == len(in) {
+			err = r.CheckAccept(request.Key, request.Subprotocols)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

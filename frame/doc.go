@@ -9,7 +9,14 @@
 //	bytes ──> Assembler.Feed ──> Handler.Message, Handler.Control
 //	               │ *Error
 //	               └──> AppendClose ──> bytes
+//	ClientRequest ──> AppendClientRequest ──> bytes
+//	bytes ──> ParseResponse ──> CheckAccept: n is where the first frame begins
 //	message ──> Encode ──> *Frame, shared by reference count ──> bytes, many times
+//
+// The client's side is there for load generators and tests: the handshake as
+// the line before the last shows it, an [Assembler] whose Client is set, and
+// [AppendMasked]. A refused or broken handshake is a [HandshakeError], which
+// tells the status line.
 //
 // # Guarantees
 //
@@ -34,7 +41,7 @@
 // Feed; the payload a [Handler] gets is valid until it returns. A [Frame] may
 // be shared between goroutines: its bytes never change, each holder has one
 // reference, and the last Release gives the buffer back to a pool. A [Request]
-// has its own copy of the head and outlives the read buffer.
+// or [Response] has its own copy of the head and outlives the read buffer.
 //
 // # Limits
 //

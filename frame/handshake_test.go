@@ -65,6 +65,7 @@ func TestCheckUpgrade(t *testing.T) {
 		{"no Upgrade header", edit("Upgrade", ""), false, 426},
 		{"upgrade to something else", edit("Upgrade", "Upgrade: h2c"), false, 426},
 		{"upgrade to something longer", edit("Upgrade", "Upgrade: websockets"), false, 426},
+		{"upgrade with a long s", edit("Upgrade", "Upgrade: web\u017focket"), false, 426},
 		{"no Connection", edit("Connection", ""), true, 400},
 		{"Connection: close", edit("Connection", "Connection: close"), true, 400},
 		{"HEAD", line("HEAD", "HTTP/1.1"), true, 405},

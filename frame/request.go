@@ -160,20 +160,12 @@ func (r *Request) parseHeaders(lines string) error {
 		if count == maxHeaders {
 			return &HTTPError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "too many headers"}
 		}
-		end := strings.IndexByte(lines, '\n') // the head ends in CR LF
-		if end == 0 || lines[end-1] != '\r' {
-			return badRequest("line not ended by CR LF")
+		name, value, rest, wrong := cutHeader(lines)
+		if wrong != "" {
+			return badRequest(wrong)
 		}
-		name, value, ok := strings.Cut(lines[:end-1], ":")
-		lines = lines[end+1:]
-		// A folded line begins with a space, which is no token either.
-		if !ok || !isToken(name) {
-			return badRequest("malformed header line")
-		}
-		if !isFieldValue(value) {
-			return badRequest("control character in a header")
-		}
-		if err := r.set(name, trimSpace(value)); err != nil {
+		lines = rest
+		if err := r.set(name, value); err != nil {
 			return err
 		}
 	}
@@ -251,20 +243,7 @@ func (r *Request) setHost(value string) error {
 // lines of one name are joined by ", " (RFC 9110 section 5.3). It is empty if
 // there is none. The string is a copy.
 func (r *Request) Header(name string) string {
-	value, more := "", false
-	for lines := r.headers; lines != ""; {
-		var line string
-		line, lines, _ = strings.Cut(lines, "\r\n")
-		n, v, _ := strings.Cut(line, ":")
-		if !strings.EqualFold(n, name) {
-			continue
-		}
-		if more {
-			value += ", "
-		}
-		value += trimSpace(v)
-		more = true
-	}
+	value, _ := findHeader(r.headers, name)
 	return strings.Clone(value)
 }
 

@@ -71,6 +71,50 @@ func isHTTPVersion(s string) bool {
 	return true
 }
 
+// cutHeader cuts the first line off header lines, of which the last ends in LF.
+// wrong says what is wrong with the line, if something is.
+func cutHeader(lines string) (name, value, rest, wrong string) {
+	end := strings.IndexByte(lines, '\n')
+	if end == 0 || lines[end-1] != '\r' {
+		return "", "", "", "line not ended by CR LF"
+	}
+	name, value, ok := strings.Cut(lines[:end-1], ":")
+	// A folded line begins with a space, which is no token either.
+	if !ok || !isToken(name) {
+		return "", "", "", "malformed header line"
+	}
+	if !isFieldValue(value) {
+		return "", "", "", "control character in a header"
+	}
+	return name, trimSpace(value), lines[end+1:], ""
+}
+
+// findHeader returns the value of a header in lines that cutHeader found right,
+// by its name in any case, and whether there is one; several lines of one name
+// are joined by ", " (RFC 9110 section 5.3).
+func findHeader(lines, name string) (value string, found bool) {
+	for lines != "" {
+		var line string
+		line, lines, _ = strings.Cut(lines, "\r\n")
+		n, v, _ := strings.Cut(line, ":")
+		switch {
+		case !equalASCII(n, name):
+		case found:
+			value += ", " + trimSpace(v)
+		default:
+			value, found = trimSpace(v), true
+		}
+	}
+	return value, found
+}
+
+// equalASCII reports whether s is the same as the ASCII string want but for the
+// case of letters. Folding alone would also take the Kelvin sign for a k and the
+// long s for an s, which are longer.
+func equalASCII(s, want string) bool {
+	return len(s) == len(want) && strings.EqualFold(s, want)
+}
+
 // trimSpace trims the optional whitespace around a value.
 func trimSpace(s string) string { return strings.Trim(s, " \t") }
 
@@ -90,7 +134,7 @@ func elements(list string) iter.Seq[string] {
 // hasToken reports whether a list has token among its elements, in any case.
 func hasToken(list, token string) bool {
 	for item := range elements(list) {
-		if strings.EqualFold(item, token) {
+		if equalASCII(item, token) {
 			return true
 		}
 	}

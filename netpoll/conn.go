@@ -56,10 +56,11 @@ func (l *Loop) Sendv(id ID, bufs [][]byte) int {
 	}
 	msg := unix.Msghdr{Iov: &l.iovs[0]}
 	msg.SetIovlen(k)
-	n := l.result(id, c, func() (uintptr, unix.Errno) {
-		r, _, e := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		return r, e
-	})
+	n, again := 0, true
+	for again {
+		r, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		n, again = l.took(id, r, errno)
+	}
 	clear(l.iovs[:k])
 	if n < total && c.live() {
 		l.block(id, c)
@@ -126,7 +127,8 @@ func (l *Loop) Resume(id ID) {
 }
 
 // SetDeadline has Expired called once d has passed on the loop's clock, which
-// goes on with its ticks, and up to Config.Sweep and a tick later. It replaces the deadline set before; 0 clears it.
+// goes on with its ticks, and up to Config.Sweep and a tick later. It replaces
+// the deadline set before; 0 clears it.
 func (l *Loop) SetDeadline(id ID, d time.Duration) {
 	c := l.table.at(id)
 	if d <= 0 {
@@ -150,13 +152,29 @@ func (l *Loop) Close(id ID, reason CloseReason) {
 	l.doomed = append(l.doomed, id)
 }
 
+// Abort is Close with a RST instead of a FIN. The peer is told at once that the
+// connection is gone, bytes on their way in either direction are lost, and no
+// TIME_WAIT keeps the port: for clients that leave by the thousand.
+func (l *Loop) Abort(id ID, reason CloseReason) {
+	c := l.table.at(id)
+	if c.state == stateFree || c.state == stateDoomed {
+		return
+	}
+	// If it fails the connection is closed with a FIN, which is the next best.
+	_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	l.Close(id, reason)
+}
+
 // Shutdown ends the connection politely: what is queued goes out, then our FIN,
 // then arriving bytes are thrown away until the peer's FIN (closing with unread
 // bytes would send a RST that can destroy our last bytes on their way). After
-// linger it is closed in any case, for the given reason. No Handler method but Closed is called for
-// it any more.
+// linger it is closed in any case, for the given reason. No Handler method but
+// Closed is called for it any more. One that is still connecting is closed.
 func (l *Loop) Shutdown(id ID, reason CloseReason, linger time.Duration) {
 	c := l.table.at(id)
+	if c.state == stateConnecting {
+		l.Close(id, reason)
+	}
 	if c.state != stateOpen {
 		return
 	}
@@ -186,38 +204,27 @@ func (l *Loop) send(id ID, c *conn, p []byte) int {
 	for {
 		r, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
 			uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		if errno == 0 {
-			return int(r)
+		if n, again := l.took(id, r, errno); !again {
+			return n
 		}
-		if errno == unix.EINTR {
-			continue
-		}
-		l.sendFailed(id, c, errno)
-		return 0
 	}
 }
 
-// result repeats an interrupted call and closes the connection if it failed.
-func (l *Loop) result(id ID, c *conn, call func() (uintptr, unix.Errno)) int {
-	for {
-		r, errno := call()
-		if errno == 0 {
-			return int(r)
-		}
-		if errno == unix.EINTR {
-			continue
-		}
-		l.sendFailed(id, c, errno)
-		return 0
+// took returns how many bytes a send with this result took, and whether it was
+// interrupted and is to be repeated. One that failed closes the connection.
+func (l *Loop) took(id ID, r uintptr, errno unix.Errno) (n int, again bool) {
+	switch errno {
+	case 0:
+		return int(r), false
+	case unix.EINTR:
+		return 0, true
+	case unix.EAGAIN:
+		return 0, false
 	}
-}
-
-func (l *Loop) sendFailed(id ID, c *conn, errno unix.Errno) {
-	if errno != unix.EAGAIN {
-		// The peer's own last words may still be readable, but nobody could
-		// answer them: gone is gone.
-		l.Close(id, reasonOf(errno))
-	}
+	// The peer's own last words may still be readable, but nobody could answer
+	// them: gone is gone.
+	l.Close(id, reasonOf(errno))
+	return 0, false
 }
 
 func (l *Loop) block(id ID, c *conn) {
@@ -231,20 +238,30 @@ func (l *Loop) apply(id ID, c *conn) {
 		return
 	}
 	want := uint8(0)
-	var ev easygo.EpollEvent
 	if c.flags&(flagPaused|flagPeerDone) == 0 {
-		want, ev = want|flagIn, ev|interestIn
+		want |= flagIn
 	}
 	if c.flags&flagBlocked != 0 {
-		want, ev = want|flagOut, ev|interestOut
+		want |= flagOut
 	}
 	if c.flags&(flagIn|flagOut) == want {
 		return
 	}
 	c.flags = c.flags&^(flagIn|flagOut) | want
-	if err := l.p.mod(int(c.fd), ev); err != nil {
+	if err := l.p.mod(int(c.fd), interest(want)); err != nil {
 		l.Close(id, SocketError)
 	}
+}
+
+// interest is what epoll is asked for with these flags.
+func interest(flags uint8) (ev easygo.EpollEvent) {
+	if flags&flagIn != 0 {
+		ev |= interestIn
+	}
+	if flags&flagOut != 0 {
+		ev |= interestOut
+	}
+	return ev
 }
 
 // readable reads once: level-triggered epoll comes back for the rest after
@@ -276,7 +293,8 @@ func (l *Loop) peerDone(id ID, c *conn) {
 	l.Close(id, PeerClosed)
 }
 
-// writable sends the queue; when it is gone the user may go on sending.
+// writable sends the queue; when it is gone the user may go on sending. For a
+// dialled connection it is how connecting ends, well or not.
 func (l *Loop) writable(id ID) {
 	c := l.table.at(id)
 	if q := l.queues[id]; q != nil {
@@ -292,6 +310,8 @@ func (l *Loop) writable(id ID) {
 	}
 	c.flags &^= flagBlocked
 	switch c.state {
+	case stateConnecting:
+		l.connected(id, c)
 	case stateOpen:
 		l.h.Drained(id)
 	case stateFlushing:

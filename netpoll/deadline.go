@@ -43,7 +43,7 @@ func (l *Loop) onTick() {
 
 func (l *Loop) expire(id ID) {
 	switch l.table.at(id).state {
-	case stateOpen:
+	case stateOpen, stateConnecting:
 		l.h.Expired(id)
 	case stateFlushing, stateLinger:
 		l.Close(id, l.table.at(id).reason)

@@ -1,12 +1,24 @@
 // Package netpoll runs event loops over raw socket descriptors on Linux.
 //
-// A [Loop] is one thread of control: one epoll (mailru/easygo's), one
+// A [Loop] is one thread of control: one epoll (mailru/easygo's), at most one
 // SO_REUSEPORT listener, and a table of connections. A parked connection is a
 // descriptor, sixteen bytes of table and an entry in easygo's callback map; it
 // has no goroutine, no timer, no buffer and no net.Conn. Bytes that arrive are
 // read into the loop's single buffer and handed to the [Handler] during the
 // call; bytes that do not fit the socket wait in a pooled queue that exists only
 // while the peer is slow.
+//
+// # Both ends
+//
+// Connections come from the listener ([Loop.Accept]) or are begun by
+// [Loop.Dial]; a loop may have both kinds, and once Opened they are the same. A
+// dialled one is connecting first: it has an ID, may have a deadline and can be
+// closed, but takes no bytes. It costs what a parked one costs, so a load
+// generator can have as many clients as descriptors and source ports. Of those
+// there is one range (net.ipv4.ip_local_port_range) for each pair of source
+// address and remote; [DialConfig].Local takes further source addresses, of which
+// loopback has sixteen million. [Loop.Abort] leaves no TIME_WAIT behind, which
+// would hold a port for a minute.
 //
 // # Ownership
 //

@@ -14,6 +14,7 @@ import (
 
 // testHandler calls the functions that a test has set, and keeps a record.
 type testHandler struct {
+	begun   func(ID) // Opened
 	data    func(ID, []byte)
 	drained func(ID)
 	expired func(ID)
@@ -27,9 +28,12 @@ type testHandler struct {
 
 func (h *testHandler) Opened(id ID) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.open = append(h.open, id)
 	delete(h.reasons, id)
+	h.mu.Unlock()
+	if h.begun != nil {
+		h.begun(id)
+	}
 }
 
 func (h *testHandler) Data(id ID, p []byte) {

@@ -88,11 +88,7 @@ func haveIPv6() bool {
 }
 
 func bind(at netip.AddrPort, reusePort bool, cfg ListenConfig) (*Listener, error) {
-	family := unix.AF_INET6
-	if at.Addr().Unmap().Is4() {
-		family = unix.AF_INET
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(family(at), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, sysErr("socket", err)
 	}
@@ -142,6 +138,13 @@ func (l *Listener) configure(reusePort bool, cfg ListenConfig) error {
 		}
 	}
 	return nil
+}
+
+func family(a netip.AddrPort) int {
+	if a.Addr().Unmap().Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
 }
 
 func sockaddr(a netip.AddrPort) unix.Sockaddr {
@@ -252,19 +255,29 @@ func (a *listener) tick() {
 	}
 }
 
-// open enters an accepted descriptor into the table and epoll.
+// open takes over an accepted descriptor.
 func (l *Loop) open(fd int) {
+	id, err := l.enter(fd, stateOpen, flagIn)
+	if err != nil {
+		l.stats.acceptErrors.Add(1)
+		_ = unix.Close(fd)
+		return
+	}
+	l.stats.accepted.Add(1)
+	l.Guard(id, l.h.Opened)
+}
+
+// enter enters a descriptor into the table and epoll. After an error it still
+// belongs to the caller, and there is no trace of it.
+func (l *Loop) enter(fd int, state connState, flags uint8) (ID, error) {
 	id := l.table.alloc()
 	c := l.table.at(id)
 	gen := c.gen
-	*c = conn{fd: int32(fd), gen: gen, state: stateOpen, flags: flagIn}
-	if err := l.p.add(fd, interestIn, func(ev easygo.EpollEvent) { l.onEvent(id, gen, ev) }); err != nil {
-		l.stats.acceptErrors.Add(1)
-		_ = unix.Close(fd)
+	*c = conn{fd: int32(fd), gen: gen, state: state, flags: flags}
+	if err := l.p.add(fd, interest(flags), func(ev easygo.EpollEvent) { l.onEvent(id, gen, ev) }); err != nil {
 		l.table.release(id)
-		return
+		return 0, err
 	}
 	l.stats.conns.Add(1)
-	l.stats.accepted.Add(1)
-	l.Guard(id, l.h.Opened)
+	return id, nil
 }

@@ -19,7 +19,8 @@ import (
 // Handler is called by a Loop, on its goroutine, one call at a time. No method
 // may block.
 type Handler interface {
-	// Opened tells of an accepted connection.
+	// Opened tells of a connection that was accepted, or that Dial began and
+	// that is connected now.
 	Opened(id ID)
 	// Data hands over bytes that arrived. p is the loop's buffer: it may be
 	// changed, and is valid during the call only.
@@ -27,11 +28,12 @@ type Handler interface {
 	// Drained tells that a connection which was blocked takes bytes again and
 	// that everything queued for it has been taken.
 	Drained(id ID)
-	// Expired tells that the deadline set by SetDeadline has passed. The
-	// deadline is cleared before the call.
+	// Expired tells that the deadline set by SetDeadline has passed, perhaps
+	// while still connecting. The deadline is cleared before the call.
 	Expired(id ID)
-	// Closed tells that a connection is gone. It is called once for each Opened;
-	// the ID may be reused as soon as it returns.
+	// Closed tells that a connection is gone. It is called once for each Opened
+	// and for each dialled connection, also for one that was never connected and
+	// so not Opened. The ID may be reused as soon as it returns.
 	Closed(id ID, reason CloseReason)
 	// Work is called after Wake. It returns true when it has more to do and
 	// wants to be called again after the sockets have been looked at.
@@ -82,8 +84,9 @@ func (c Config) withDefaults() (Config, error) {
 
 // Stats are a loop's counters. They only grow, except Conns.
 type Stats struct {
-	Conns         int64 // open connections, handshaking and lingering ones included
+	Conns         int64 // connections, from accept or Dial on: connecting, handshaking and lingering ones included
 	Accepted      int64
+	Dialed        int64 // connections that Dial returned
 	AcceptErrors  int64 // other than running out of descriptors
 	AcceptNoFile  int64 // EMFILE or ENFILE: the listener was paused
 	Wakeups       int64 // times Work was called
@@ -93,7 +96,7 @@ type Stats struct {
 	BytesReceived int64
 }
 
-// Loop is one epoll, its listener and its connections. See the package comment
+// Loop is one epoll, its listener if it has one, and its connections. See the package comment
 // for which goroutine may do what.
 type Loop struct {
 	cfg Config
@@ -126,6 +129,7 @@ type Loop struct {
 
 	stats struct {
 		conns, accepted, acceptErrors, acceptNoFile     atomic.Int64
+		dialed                                          atomic.Int64
 		wakeups, events, staleEvents, panics, bytesRecv atomic.Int64
 	}
 }
@@ -189,7 +193,7 @@ func (l *Loop) Post(f func()) {
 func (l *Loop) Stats() Stats {
 	s := &l.stats
 	return Stats{
-		Conns: s.conns.Load(), Accepted: s.accepted.Load(),
+		Conns: s.conns.Load(), Accepted: s.accepted.Load(), Dialed: s.dialed.Load(),
 		AcceptErrors: s.acceptErrors.Load(), AcceptNoFile: s.acceptNoFile.Load(),
 		Wakeups: s.wakeups.Load(), Events: s.events.Load(), StaleEvents: s.staleEvents.Load(),
 		Panics: s.panics.Load(), BytesReceived: s.bytesRecv.Load(),

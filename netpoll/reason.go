@@ -12,12 +12,13 @@ type CloseReason uint8
 const (
 	PeerClosed   CloseReason = iota + 1 // the peer sent FIN
 	PeerReset                           // RST, or a write to a closed peer
-	PeerLost                            // keepalive or TCP_USER_TIMEOUT gave up on it
+	PeerLost                            // keepalive or TCP_USER_TIMEOUT gave up on it, or it cannot be reached
 	SocketError                         // any other error of read, send or epoll
 	HandlerPanic                        // the handler panicked on this connection's event
 	LoopStopped                         // Stop was called
 	Lingered                            // Shutdown's linger time passed without the peer's FIN
 	QueueFull                           // more unsent bytes than Config.MaxQueue
+	Refused                             // Dial: nobody listens there
 
 	FirstUserReason CloseReason = 32
 )
@@ -40,6 +41,8 @@ func (r CloseReason) String() string {
 		return "stopped"
 	case QueueFull:
 		return "queue_full"
+	case Refused:
+		return "refused"
 	}
 	return "unknown"
 }
@@ -50,6 +53,8 @@ func reasonOf(errno unix.Errno) CloseReason {
 		return PeerReset
 	case unix.ETIMEDOUT, unix.EHOSTUNREACH, unix.ENETUNREACH:
 		return PeerLost
+	case unix.ECONNREFUSED:
+		return Refused
 	}
 	return SocketError
 }

@@ -5,8 +5,8 @@ package netpoll
 
 // ID names a connection within its loop: the slot of its record. IDs are small
 // and reused before new ones are made, so users may index their own tables by
-// them. An ID is valid from Handler.Opened until
-// Handler.Closed returns.
+// them. An ID is valid from Handler.Opened, or Dial's return,
+// until Handler.Closed returns.
 type ID uint32
 
 const pageSize = 512 // records per page: 8 KiB
@@ -14,11 +14,12 @@ const pageSize = 512 // records per page: 8 KiB
 type connState uint8
 
 const (
-	stateFree     connState = iota
-	stateOpen               // reads go to the handler
-	stateFlushing           // Shutdown was called, queued bytes are still going out
-	stateLinger             // our FIN is sent, reads are thrown away until the peer's
-	stateDoomed             // will be closed by reap at the end of this event
+	stateFree       connState = iota
+	stateConnecting           // dialled: blocked until the kernel knows how it ends
+	stateOpen                 // reads go to the handler
+	stateFlushing             // Shutdown was called, queued bytes are still going out
+	stateLinger               // our FIN is sent, reads are thrown away until the peer's
+	stateDoomed               // will be closed by reap at the end of this event
 )
 
 const (
