@@ -9,7 +9,7 @@ FUZZTIME    ?= 50000x
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser bench clean
+.PHONY: help build run test deps lint race fuzz browser bench bench-peers bench-vm bench-cluster clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,15 @@ browser: build ## drive the viewer page in chromium
 
 bench: ## Go micro-benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-peers: build ## Barrage and other servers on the same scenarios, in turn; writes BENCHMARKS.md
+	cd loadtest/peers && go run ./bench -barrage $(CURDIR)/bin/barrage -out $(CURDIR)/BENCHMARKS.md -images $(CURDIR)/docs/images
+
+bench-vm: ## memory of 300,000 connections in one process, in a QEMU guest (CONNECTIONS=1000000 for more)
+	loadtest/vm/run.sh
+
+bench-cluster: build ## 95,000 viewers over five nodes that share a Redis
+	loadtest/cluster/run.sh
 
 clean: ## remove what was built
 	rm -rf bin web/test/node_modules

@@ -10,12 +10,22 @@ import (
 // allowedImports is the star: what each package may import beside the standard
 // library.
 var allowedImports = map[string][]string{
-	"barrage/frame":       {"github.com/gobwas/ws", "github.com/valyala/bytebufferpool"},
-	"barrage/netpoll":     {"github.com/mailru/easygo", "golang.org/x/sys/unix"},
-	"barrage/fanout":      {"github.com/valyala/bytebufferpool"},
-	"barrage/redisbridge": {"github.com/redis/go-redis"},
-	"barrage/web":         {},
-	"barrage/edge":        {"barrage/netpoll", "barrage/frame", "barrage/fanout"},
+	"barrage/frame":            {"github.com/gobwas/ws", "github.com/valyala/bytebufferpool"},
+	"barrage/netpoll":          {"github.com/mailru/easygo", "golang.org/x/sys/unix"},
+	"barrage/fanout":           {"github.com/valyala/bytebufferpool"},
+	"barrage/redisbridge":      {"github.com/redis/go-redis"},
+	"barrage/web":              {},
+	"barrage/edge":             {"barrage/netpoll", "barrage/frame", "barrage/fanout"},
+	"barrage/loadtest":         {"barrage/loadtest"},
+	"barrage/loadtest/plan":    {"barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml", "golang.org/x/sys/unix"},
+	"barrage/loadtest/stamp":   {},
+	"barrage/loadtest/tally":   {"github.com/HdrHistogram/hdrhistogram-go"},
+	"barrage/loadtest/swarm":   {"barrage/netpoll", "barrage/frame", "barrage/loadtest"},
+	"barrage/loadtest/agent":   {"barrage/loadtest", "golang.org/x/sys/unix"},
+	"barrage/loadtest/publish": {"barrage/loadtest", "github.com/redis/go-redis", "golang.org/x/sys/unix"},
+	"barrage/loadtest/probe":   {"github.com/prometheus", "golang.org/x/sys/unix"},
+	"barrage/loadtest/assert":  {},
+	"barrage/loadtest/report":  {"barrage/loadtest", "golang.org/x/sys/unix"},
 	"barrage/api": {
 		"github.com/prometheus/client_golang", "github.com/hashicorp/golang-lru", "github.com/valyala/bytebufferpool",
 	},

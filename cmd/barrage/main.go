@@ -4,6 +4,7 @@
 //	barrage serve      run the server
 //	barrage check      say what limits the number of connections here
 //	barrage publish    send a message to a room, through a running server
+//	barrage loadtest   measure how many viewers a server carries
 //	barrage version    say what this is
 //
 // The package wires the others together and owns what belongs to a process:
@@ -84,7 +85,7 @@ func newRoot(p *process) *cobra.Command {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), versionCommand(p))
+	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), loadtestCommand(p), versionCommand(p))
 	return root
 }
 

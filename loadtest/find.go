@@ -1,0 +1,217 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"barrage/loadtest/assert"
+	"barrage/loadtest/report"
+)
+
+// What a search raises.
+const (
+	FindConnections = "connections"
+	FindRate        = "rate"
+)
+
+// Search looks for the largest load that keeps an SLO.
+type Search struct {
+	What string         // FindConnections or FindRate
+	SLO  []*assert.Expr // all must hold
+	Text string         // of the SLO, as the user wrote it
+	Max  float64        // largest value tried
+}
+
+const (
+	findGrowth   = 1.25 // between numbers of connections
+	findDoubling = 2    // between rates, until one is too high
+	findPrecise  = 1.08 // the largest good and the smallest bad rate are this near in the end
+	firstShare   = 16   // of the connections, for the first trial
+)
+
+// find raises the load until the SLO breaks.
+func (c *controller) find(ctx context.Context) error {
+	s := c.o.Find
+	c.r.Find = &report.Find{What: s.What, SLO: s.Text}
+	if s.What == FindRate {
+		return c.findRate(ctx, s)
+	}
+	return c.findConnections(ctx, s)
+}
+
+// findConnections adds connections a quarter at a time: those that are open stay,
+// so there is no going back to try a number between.
+func (c *controller) findConnections(ctx context.Context, s *Search) error {
+	for n := max(1, c.plan.Connections/firstShare); ; n = min(int(float64(n)*findGrowth)+1, c.plan.Connections) {
+		if err := c.ramp(ctx, n); err != nil {
+			return err
+		}
+		if err := c.hold(ctx); err != nil {
+			return err
+		}
+		ok, err := c.trial(ctx, s, float64(n), c.plan.Rate)
+		if err != nil || !ok || n == c.plan.Connections {
+			return err
+		}
+	}
+}
+
+// findRate doubles the rate until it is too high, then halves the interval.
+func (c *controller) findRate(ctx context.Context, s *Search) error {
+	if err := c.ramp(ctx, c.plan.Connections); err != nil {
+		return err
+	}
+	if err := c.hold(ctx); err != nil {
+		return err
+	}
+	good, bad := 0.0, 0.0
+	for rate := c.plan.Rate; ; {
+		ok, err := c.trial(ctx, s, rate, rate)
+		if err != nil {
+			return err
+		}
+		if ok {
+			good = rate
+		} else {
+			bad = rate
+		}
+		switch {
+		case good >= s.Max, bad != 0 && good != 0 && bad/good <= findPrecise, bad != 0 && bad < 0.01:
+			return nil
+		case bad == 0:
+			rate = min(rate*findDoubling, s.Max)
+		case good == 0:
+			rate = bad / findDoubling
+		default:
+			rate = (good + bad) / 2
+		}
+	}
+}
+
+// trial publishes at a rate for the plan's duration and holds the outcome
+// against the SLO.
+func (c *controller) trial(ctx context.Context, s *Search, value, rate float64) (ok bool, err error) {
+	// A report of its own: the last good trial is what the whole report shows.
+	r := *c.r
+	r.Messages, r.Latency, r.Client = report.Messages{}, report.Latency{}, report.Client{}
+	if err := c.publish(ctx, rate, c.plan.Duration, &r); err != nil {
+		return false, err
+	}
+	c.connections(&r)
+	r.Judge()
+	values, broke := r.Values(), ""
+	for _, e := range s.SLO {
+		if res := e.Eval(values); !res.OK {
+			broke = fmt.Sprintf("%s (%s)", e, res.Found)
+			break
+		}
+	}
+	step := report.FindStep{
+		Value: value, OK: broke == "", Broke: broke, P50: r.Latency.P50, P99: r.Latency.P99,
+		Missing: r.Messages.Missing, PerSecond: r.Messages.PerSecond, RSS: r.Server.RSSAfter,
+	}
+	if r.Messages.Seconds > 0 {
+		step.ServerCPU = r.Server.CPUSeconds / r.Messages.Seconds
+		step.ClientCPU = r.Client.CPUSeconds / r.Messages.Seconds
+	}
+	f := c.r.Find
+	f.Steps = append(f.Steps, step)
+	if step.OK && value > f.Capacity {
+		f.Capacity = value
+	}
+	if step.OK || f.Capacity == 0 {
+		timeline := c.r.Timeline
+		*c.r = r
+		c.r.Timeline = timeline
+	}
+	if !step.OK {
+		f.Broke = broke
+		f.Limit, f.Advice = diagnose(&r)
+	}
+	return step.OK, nil
+}
+
+// diagnose says what gave first in a trial that broke the SLO, and what helps.
+func diagnose(r *report.Report) (limit string, advice []string) {
+	s, seconds, cores := &r.Server, max(r.Messages.Seconds, 0.001), float64(r.Environment.Cores)
+	for answer := range r.Connections.Failures {
+		switch {
+		case strings.Contains(answer, "too many open files"):
+			return "the load test ran out of file descriptors",
+				[]string{"raise its limit (ulimit -n), or give it more processes (--processes) or agents (--agents)"}
+		case strings.Contains(answer, "cannot assign requested address"):
+			return "the load test ran out of source ports",
+				[]string{"widen net.ipv4.ip_local_port_range on the load box, or add agents on other machines"}
+		}
+	}
+	switch {
+	case r.Connections.Failed > 0:
+		return "the server refused connections: " + most(r.Connections.Failures),
+			[]string{"see its limit of connections and of open files (for Barrage: barrage check)"}
+	case r.Connections.Closed > 0:
+		return "the server closed connections: " + most(r.Connections.ClosedBy),
+			[]string{"see its log, and its policy for slow consumers"}
+	case r.Messages.PublishFailed > 0:
+		return "messages could not be published: " + most(r.Messages.PublishErrors), []string{"see the server's limits of publishing"}
+	case r.Client.Bottleneck:
+		return "the load test itself: " + r.Client.BottleneckReason,
+			[]string{"this says nothing of the server: run agents on other machines (--agents)"}
+	case s.Known && s.CPUSeconds/seconds > 0.85*cores:
+		return fmt.Sprintf("the server's CPU: %.1f of %.0f cores", s.CPUSeconds/seconds, cores),
+			[]string{"more cores, or more nodes", "fewer or smaller messages a second"}
+	case s.Known && r.Client.MachineCPU > 0.9:
+		return fmt.Sprintf("the machine's CPU: the server had %.1f cores, the load test %.1f", s.CPUSeconds/seconds, r.Client.CPUSeconds/seconds),
+			[]string{"run the load test on another machine to see the server's own limit"}
+	case r.Messages.Missing > 0:
+		return "messages were lost although nobody was out of CPU", []string{"see the server's buffers and its policy for slow consumers"}
+	}
+	return "latency rose although nobody was out of CPU", []string{"look for locks, a single busy thread, or the network"}
+}
+
+// conclude completes the report.
+func (c *controller) conclude(ctx context.Context) {
+	r := c.r
+	c.connections(r)
+	r.Seconds = time.Duration(c.clock.Now() - c.start).Seconds()
+	s := &r.Server
+	s.Known, s.PIDs = c.server != nil, c.o.PIDs
+	s.RSSBefore, s.RSSIdle = known(c.before.RSS), known(c.idle.RSS)
+	if c.server != nil {
+		var last error
+		s.Gone = c.server.Gone()
+		if s.Unanswered, last = c.server.Unanswered(); last != nil {
+			s.UnansweredError = last.Error()
+		}
+	}
+	if s.RSSAfter == 0 {
+		s.RSSAfter = s.RSSIdle
+	}
+	per := func(before, idle int64) float64 {
+		if before < 0 || idle < 0 || r.Connections.Open == 0 {
+			return -1
+		}
+		return float64(idle-before) / float64(r.Connections.Open)
+	}
+	s.BytesPerConnection = report.BytesPerConnection{
+		Resident: per(c.before.RSS, c.idle.RSS), Heap: per(c.before.Heap, c.idle.Heap),
+		Stack: per(c.before.Stack, c.idle.Stack), Kernel: per(c.before.Kernel, c.idle.Kernel),
+	}
+	r.Judge()
+	values := r.Values()
+	for _, e := range c.o.Asserts {
+		res := e.Eval(values)
+		r.Asserts = append(r.Asserts, report.Assert{Expr: e.String(), OK: res.OK, Found: res.Found})
+	}
+}
+
+// connections fills in what became of them up to now.
+func (c *controller) connections(r *report.Report) {
+	s, n := &c.watch.now, &r.Connections
+	n.OpenAtEnd, n.Opened, n.Failed, n.Failures = s.Open, s.Opened, s.Failed, s.Failures
+	n.Closed, n.ClosedBy, n.Dropped = s.Closed, s.ClosedBy, s.Dropped
+	if n.Open == 0 {
+		n.Open = s.Open
+	}
+}

@@ -1,0 +1,139 @@
+// Addresses and headers that users give: what they may be.
+
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// checkTargetURL: viewers speak plain WebSocket.
+func checkTargetURL(text string) error {
+	u, err := checkURL(text)
+	if err != nil {
+		return err
+	}
+	switch u.Scheme {
+	case "ws":
+	case "wss":
+		return fmt.Errorf("%s: wss is not spoken here: point it at the plain port behind the TLS proxy, or the proxy's cost is measured, too", u.Redacted())
+	default:
+		return fmt.Errorf("%s: does not begin with ws://", u.Redacted())
+	}
+	if u.User != nil {
+		return fmt.Errorf("%s: a user belongs in --header 'Authorization: ...'", u.Redacted())
+	}
+	return nil
+}
+
+func checkPublishURL(text string) error {
+	if text == "" {
+		return errors.New("is missing: --publish http needs it, such as http://127.0.0.1:8081/v1/rooms/{room}/messages")
+	}
+	u, err := checkURL(text)
+	if err == nil && u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%s: does not begin with http:// or https://", u.Redacted())
+	}
+	return err
+}
+
+func checkRedisURL(text string) error {
+	if text == "" {
+		return errors.New("is missing: --publish redis needs it, such as redis://127.0.0.1:6379")
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return errors.New("is not a URL") // which may have a password in it
+	case u.Scheme == "unix" && u.Path != "":
+		return nil
+	case u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "":
+		return fmt.Errorf("%s: is not redis://host:port, rediss://host:port or unix:///path", u.Redacted())
+	}
+	return nil
+}
+
+// checkURL checks what all URLs have in common.
+func checkURL(text string) (*url.URL, error) {
+	u, err := url.Parse(strings.ReplaceAll(text, "{room}", "room"))
+	if err != nil {
+		var e *url.Error
+		if errors.As(err, &e) {
+			err = e.Err // the rest repeats the URL, which may have a password in it
+		}
+		return nil, fmt.Errorf("is not a URL: %w", err)
+	}
+	var c problems
+	checkText(&c, "", text, "{room}")
+	authority, path := splitURL(text)
+	switch {
+	case len(c) > 0 || strings.Contains(authority, "{"):
+		return nil, fmt.Errorf("%s: in the path and query, {room} stands for the room; nothing else is replaced", u.Redacted())
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("%s: has no host", u.Redacted())
+	case u.Fragment != "":
+		return nil, fmt.Errorf("%s: has a fragment (#), which is never sent", u.Redacted())
+	case !sendable(authority + path):
+		return nil, fmt.Errorf("%s: has characters that must be written as %%XX", u.Redacted())
+	}
+	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return nil, fmt.Errorf("%s: the port is not from 1 to 65535", u.Redacted())
+		}
+	}
+	return u, nil
+}
+
+// sendable reports whether text is visible ASCII, as a request line must be.
+func sendable(text string) bool {
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func checkHeaders(c *problems, flag string, headers []string, reserved func(name string) bool) {
+	c.int(flag, len(headers), 0, 100)
+	for _, h := range headers {
+		name, value, ok := strings.Cut(h, ":")
+		switch {
+		case !ok || !isToken(name):
+			c.bad(flag, "%.40q is not \"Name: value\"", h)
+		case len(h) > 8<<10 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+			c.bad(flag, "%s: its value has a control character, or more than 8192 bytes", name)
+		case reserved(strings.ToLower(name)):
+			c.bad(flag, "%s: is set by the load test itself", name)
+		}
+		if strings.Contains(value, "{room}") || strings.Contains(value, "{payload}") {
+			c.bad(flag, "%s: {room} and {payload} are not replaced in headers", name)
+		}
+	}
+}
+
+// isHandshakeHeader tells the headers that make the upgrade (RFC 6455, section
+// 4.1) and those that would give it a body.
+func isHandshakeHeader(name string) bool {
+	return strings.HasPrefix(name, "sec-websocket-") || name == "upgrade" || isConnectionHeader(name)
+}
+
+func isConnectionHeader(name string) bool {
+	return slices.Contains([]string{"host", "connection", "content-length", "transfer-encoding"}, name)
+}
+
+// isToken tells the names that RFC 9110, section 5.6.2, allows.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,153 @@
+// What is known of some servers, so that nobody need write it into a plan.
+
+package plan
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+)
+
+const (
+	presetNone = "none"
+	presetGoim = "goim"
+)
+
+// preset is how a server is spoken to.
+type preset struct {
+	name, about string
+	path        string // of the URL
+	publishPort string // where it takes messages by HTTP, if not where its viewers are
+	publishPath string
+	publish     layer // further settings, as in YAML
+	onOpen      string
+}
+
+// presets lists all but "none", which knows nothing.
+func presets() []preset {
+	return []preset{
+		{
+			name: "barrage", about: "this server, plain messages",
+			path: "/ws?room={room}", publishPort: "8081", publishPath: "/v1/rooms/{room}/messages",
+		},
+		{
+			name: "gorilla", about: "hubs like gorilla/websocket's chat example, and those in loadtest/peers",
+			path: "/ws?room={room}", publishPath: "/pub?room={room}",
+		},
+		{
+			name: "nchan", about: "nginx with nchan_subscriber at /ws and nchan_publisher at /pub",
+			path: "/ws?room={room}", publishPath: "/pub?room={room}",
+		},
+		{
+			name: "centrifugo", about: "Centrifugo 4 and later, JSON protocol; the room is the channel",
+			path: "/connection/websocket", publishPath: "/api/publish",
+			publish: layer{
+				"open_text":       `{"id":1,"connect":{}}` + "\n" + `{"id":2,"subscribe":{"channel":"{room}"}}`,
+				"answers":         map[string]string{"{}": "{}"},
+				"publish_headers": []string{"Content-Type: application/json"},
+				"publish_body":    `{"channel":"{room}","data":{"m":"{payload}"}}`,
+			},
+			onOpen: "connects and subscribes",
+		},
+		{
+			name: presetGoim, about: "goim's comet; messages go to its logic",
+			path: "/sub", publishPort: "3111", publishPath: "/goim/push/room?operation=1000&type=live&room={room}",
+			onOpen: "its auth packet, for the room live://{room}",
+		},
+	}
+}
+
+func findPreset(name string) (preset, bool) {
+	for _, p := range presets() {
+		if p.name == name {
+			return p, true
+		}
+	}
+	return preset{}, false
+}
+
+// presetNames lists what --preset may be.
+func presetNames() string {
+	var names []string
+	for _, p := range presets() {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ") + " or " + presetNone
+}
+
+// settings are what a preset knows without the target's address.
+func (s *preset) settings() layer {
+	all := layer{"publish": PublishHTTP}
+	for key, value := range s.publish {
+		all[key] = value
+	}
+	return all
+}
+
+// complete adds the preset's paths to URLs that have none.
+func (s *preset) complete(p *Plan) {
+	if p.PublishURL == "" && len(p.URLs) > 0 {
+		authority, _ := splitURL(p.URLs[0])
+		if s.publishPort != "" {
+			authority = net.JoinHostPort(hostOf(authority), s.publishPort)
+		}
+		p.PublishURL = "http://" + authority
+	}
+	if u, err := url.Parse(p.PublishURL); err == nil && u.Host != "" && u.Path == "" && u.RawQuery == "" {
+		p.PublishURL += s.publishPath
+	}
+	for i, text := range p.URLs {
+		if u, err := url.Parse(text); err == nil && u.Host != "" && u.Path == "" && u.RawQuery == "" {
+			p.URLs[i] = text + s.path
+		}
+	}
+}
+
+// hostOf is an authority without its port and brackets.
+func hostOf(authority string) string {
+	if host, _, err := net.SplitHostPort(authority); err == nil {
+		return host
+	}
+	return strings.Trim(authority, "[]")
+}
+
+// goimAuth is the packet with which a goim client enters a room: a header of 16
+// bytes (length of all, length of the header, version, operation, number), and
+// JSON. It has its length in it, so no template can give it.
+func goimAuth(room string) []byte {
+	const (
+		header    = 16
+		version   = 1
+		operation = 7 // OpAuth
+		number    = 1
+	)
+	name, _ := json.Marshal("live://" + room) // a text can always be encoded
+	body := fmt.Appendf(nil, `{"mid":0,"room_id":%s,"platform":"web","accepts":[1000]}`, name)
+	b := binary.BigEndian.AppendUint32(nil, uint32(header+len(body)))
+	b = binary.BigEndian.AppendUint16(b, header)
+	b = binary.BigEndian.AppendUint16(b, version)
+	b = binary.BigEndian.AppendUint32(b, operation)
+	b = binary.BigEndian.AppendUint32(b, number)
+	return append(b, body...)
+}
+
+// PresetsTable is a Markdown table of the presets.
+func PresetsTable() string {
+	var b strings.Builder
+	b.WriteString("| `--preset` | server | path of `--url` | when open, a viewer sends | messages go to |\n|---|---|---|---|---|\n")
+	for _, s := range presets() {
+		onOpen, port := s.onOpen, "the same port"
+		if onOpen == "" {
+			onOpen = "nothing"
+		}
+		if s.publishPort != "" {
+			port = "port " + s.publishPort
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | POST `%s`, %s |\n", s.name, s.about, s.path, onOpen, s.publishPath, port)
+	}
+	fmt.Fprintf(&b, "| `%s` | any other | `/` | nothing | nowhere |\n", presetNone)
+	return b.String()
+}

@@ -1,0 +1,284 @@
+// What a plan may be. Each problem is one line that begins with the flag.
+
+package plan
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"barrage/loadtest/stamp"
+)
+
+// Limits. Some keep sums in their types, the others keep a mistyped digit from
+// eating the machine.
+const (
+	maxConnections = 5_000_000
+	maxRooms       = 1 << 20
+	maxRate        = 1e6
+	maxTime        = 7 * 24 * time.Hour
+	maxSize        = 1 << 20
+	maxInflight    = 1 << 16
+	maxPublishers  = 1024
+	maxZipf        = 10
+	maxSlowRate    = 1 << 30
+	maxStorms      = 1000
+	maxMessages    = math.MaxUint32 // a lane numbers its own in 32 bits
+	maxTracks      = 16_000_000     // viewers × the lanes they get, 8 bytes each
+	maxTextSize    = 64 << 10
+	maxListLength  = 1000
+	maxRoomSize    = 128
+)
+
+// problems gathers what is wrong.
+type problems []error
+
+func (c *problems) bad(flag, text string, args ...any) {
+	*c = append(*c, fmt.Errorf("--"+flag+": "+text, args...))
+}
+
+func (c *problems) int(flag string, v, least, most int) {
+	if v < least || v > most {
+		c.bad(flag, "%d is not from %d to %d", v, least, most)
+	}
+}
+
+func (c *problems) float(flag string, v, most float64) {
+	if !(v >= 0 && v <= most) { // NaN is neither
+		c.bad(flag, "%s is not from 0 to %s", format(v), format(most))
+	}
+}
+
+func (c *problems) time(flag string, v time.Duration) {
+	if v < 0 || v > maxTime {
+		c.bad(flag, "%v is not from 0s to %v", v, maxTime)
+	}
+}
+
+// Validate tells all that is wrong with p, each in one line that names the
+// setting as its flag. A valid plan is bounded in time, count and memory. Agents
+// check what the network brings, too.
+func (p *Plan) Validate() error {
+	var c problems
+	if len(p.Name) > maxRoomSize || !printable(p.Name) {
+		c.bad("name", "%.40q is not a name of at most %d printable characters", p.Name, maxRoomSize)
+	}
+	p.checkTarget(&c)
+	p.checkPublishing(&c)
+	p.checkLoad(&c)
+	p.checkViewers(&c)
+	if len(c) == 0 {
+		p.checkSums(&c)
+	}
+	return errors.Join(c...)
+}
+
+func (p *Plan) checkTarget(c *problems) {
+	if len(p.URLs) == 0 {
+		c.bad("url", "is missing, such as ws://127.0.0.1:8080")
+	}
+	c.int("url", len(p.URLs), 0, maxListLength)
+	for _, text := range p.URLs {
+		if err := checkTargetURL(text); err != nil {
+			c.bad("url", "%w", err)
+		}
+	}
+	if _, ok := findPreset(p.Preset); !ok && p.Preset != presetNone && p.Preset != "" {
+		c.bad("preset", "%q is not %s", p.Preset, presetNames())
+	}
+	checkHeaders(c, "header", p.Headers, isHandshakeHeader)
+	c.int("subprotocol", len(p.Subprotocols), 0, maxListLength)
+	for _, name := range p.Subprotocols {
+		if !isToken(name) {
+			c.bad("subprotocol", "%q is not a name of letters, digits and !#$%%&'*+-.^_`|~", name)
+		}
+	}
+	checkText(c, "open-text", p.OpenText, "{room}")
+	if _, err := hex.DecodeString(p.OpenHex); err != nil || len(p.OpenHex) > maxTextSize {
+		c.bad("open-hex", "%.40q is not pairs of hexadecimal digits, %d bytes at most", p.OpenHex, maxTextSize/2)
+	}
+	c.int("answer", len(p.Answers), 0, maxListLength)
+	for received, answer := range p.Answers {
+		if len(received)+len(answer) > maxTextSize || !utf8.ValidString(received+answer) {
+			c.bad("answer", "%.40q is not UTF-8 text, or longer than %d bytes", received, maxTextSize)
+		}
+	}
+	if digits, ok := strings.CutPrefix(p.Stamp, "skip:"); ok {
+		n, err := strconv.Atoi(digits)
+		if err != nil || n < 0 || n > maxSize {
+			c.bad("stamp", "%q is not skip:N with N from 0 to %d", p.Stamp, maxSize)
+		}
+	} else if p.Stamp != "search" {
+		c.bad("stamp", "%q is not search or skip:N", p.Stamp)
+	}
+}
+
+func (p *Plan) checkPublishing(c *problems) {
+	switch p.Publish {
+	case PublishNone:
+		if p.Rate > 0 && p.Duration > 0 {
+			c.bad("publish", "none leaves nobody to send --rate %s; say http, redis or socket, or --rate 0", format(p.Rate))
+		}
+	case PublishHTTP:
+		p.checkHTTP(c)
+	case PublishRedis:
+		p.checkRedis(c)
+	case PublishSocket:
+		checkText(c, "send-text", p.SendText, "{room}", "{payload}")
+		needPayload(c, "send-text", p.SendText)
+	default:
+		c.bad("publish", "%q is not http, redis, socket or none", p.Publish)
+	}
+	c.int("publishers", p.Publishers, 1, maxPublishers)
+}
+
+func (p *Plan) checkHTTP(c *problems) {
+	if err := checkPublishURL(p.PublishURL); err != nil {
+		c.bad("publish-url", "%w", err)
+	}
+	switch p.PublishMethod {
+	case "POST", "PUT", "PATCH": // a GET may be repeated on the way, and count twice
+	default:
+		c.bad("publish-method", "%q is not POST, PUT or PATCH", p.PublishMethod)
+	}
+	checkHeaders(c, "publish-header", p.PublishHeaders, isConnectionHeader)
+	checkText(c, "publish-body", p.PublishBody, "{room}", "{payload}")
+	needPayload(c, "publish-body", p.PublishBody)
+}
+
+func (p *Plan) checkRedis(c *problems) {
+	if err := checkRedisURL(p.Redis); err != nil {
+		c.bad("redis", "%w", err)
+	}
+	checkText(c, "redis-channel", p.RedisChannel, "{room}")
+	if p.RedisChannel == "" {
+		c.bad("redis-channel", "is missing, such as room:{room}")
+	}
+	checkText(c, "publish-body", p.PublishBody, "{room}", "{payload}")
+	needPayload(c, "publish-body", p.PublishBody)
+}
+
+func (p *Plan) checkLoad(c *problems) {
+	c.int("connections", p.Connections, 1, maxConnections)
+	c.float("connect-rate", p.ConnectRate, maxRate)
+	c.int("inflight", p.Inflight, 1, maxInflight)
+	c.int("rooms", p.Rooms, 1, maxRooms)
+	if p.Rooms > p.Connections && p.Connections > 0 {
+		c.bad("rooms", "%d are more than --connections, %d", p.Rooms, p.Connections)
+	}
+	p.checkRoom(c)
+	c.float("zipf", p.Zipf, maxZipf)
+	c.float("rate", p.Rate, maxRate)
+	switch {
+	case p.Size < stamp.Len:
+		c.bad("size", "%d is less than %d, the length of a stamp", p.Size, stamp.Len)
+	case p.Size > maxSize:
+		c.bad("size", "%d is more than %d", p.Size, maxSize)
+	}
+	c.time("hold", p.Hold)
+	c.time("duration", p.Duration)
+	c.time("drain", p.Drain)
+	c.time("settle", p.Settle)
+	c.time("late", p.Late)
+	if n := p.Rate * p.Duration.Seconds(); n > maxMessages {
+		c.bad("rate", "%s per second for %v are %.0f messages, more than %d; lower it or --duration", format(p.Rate), p.Duration, n, uint32(maxMessages))
+	}
+}
+
+// checkRoom: names go into URLs, JSON and Redis channels alike.
+func (p *Plan) checkRoom(c *problems) {
+	checkText(c, "room", p.Room, "{n}")
+	switch {
+	case p.Room == "" || len(p.Room) > maxRoomSize:
+		c.bad("room", "has %d characters, not from 1 to %d", len(p.Room), maxRoomSize)
+	case !printable(p.Room) || strings.ContainsAny(p.Room, "\"\\ "):
+		c.bad("room", "%q has a space, quote, backslash or control character, which would not mean the same everywhere", p.Room)
+	case p.Rooms > 1 && !strings.Contains(p.Room, "{n}"):
+		c.bad("room", "%q has no {n}, so all %d rooms would have one name", p.Room, p.Rooms)
+	}
+}
+
+func (p *Plan) checkViewers(c *problems) {
+	c.float("talkers", p.Talkers, 100)
+	c.float("slow", p.Slow, 100)
+	c.float("stalled", p.Stalled, 100)
+	if p.Slow+p.Stalled > 100 {
+		c.bad("slow", "%s and --stalled %s are more than 100 per cent", format(p.Slow), format(p.Stalled))
+	}
+	c.int("slow-rate", p.SlowRate, 1, maxSlowRate)
+	c.float("churn", p.Churn, maxRate)
+	c.int("storms", p.Storms, 0, maxStorms)
+	if p.Storms > 0 && p.Duration == 0 {
+		c.bad("storms", "come within --duration, which is 0s")
+	}
+	if !p.Echo {
+		return
+	}
+	if p.Publish != PublishSocket {
+		c.bad("echo", "needs --publish socket, not %s", p.Publish)
+	}
+	if p.Rooms != 1 || p.Zipf != 0 {
+		c.bad("echo", "gives each connection a room of its own: leave out --rooms and --zipf")
+	}
+	if !strings.Contains(p.Room, "{n}") {
+		c.bad("echo", "gives each connection a room of its own: --room needs {n}")
+	}
+}
+
+// checkSums bounds what the controller and agents keep for each message lane.
+func (p *Plan) checkSums(c *problems) {
+	l := NewLayout(p)
+	tracks, lanes := 0, 0
+	for room := range l.Rooms() {
+		tracks += l.Members(room) * l.Lanes(room)
+		lanes += l.Lanes(room)
+	}
+	if max(tracks, lanes) <= maxTracks {
+		return
+	}
+	lower := "publishers"
+	if p.Publish == PublishSocket {
+		lower = "talkers"
+	}
+	c.bad(lower, "the viewers of all rooms times the senders they get messages of are %d, more than %d; lower it, or the viewers of a room", tracks, maxTracks)
+}
+
+var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+
+// checkText refuses placeholders that would be sent as they are.
+func checkText(c *problems, flag, text string, allowed ...string) {
+	if len(text) > maxTextSize || !utf8.ValidString(text) {
+		c.bad(flag, "%.40q is not UTF-8 text, or longer than %d bytes", text, maxTextSize)
+		return
+	}
+next:
+	for _, found := range placeholder.FindAllString(text, -1) {
+		for _, a := range allowed {
+			if found == a {
+				continue next
+			}
+		}
+		c.bad(flag, "%s means nothing here; there is %s", found, strings.Join(allowed, " and "))
+	}
+}
+
+func needPayload(c *problems, flag, text string) {
+	if !strings.Contains(text, "{payload}") {
+		c.bad(flag, "%.40q has no {payload}, so no message could be told from another", text)
+	}
+}
+
+func printable(text string) bool {
+	for _, r := range text {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return false
+		}
+	}
+	return true
+}

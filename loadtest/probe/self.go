@@ -1,0 +1,53 @@
+package probe
+
+// This file measures this process and the machine.
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Self is the CPU time that this process has used, in seconds; that of its
+// children is not in it.
+func Self() float64 {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0 // cannot happen: both arguments are valid
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+// Threads is the CPU time of each thread of this process in seconds, by thread
+// id. A goroutine that never rests stays on its thread, so an event loop that is
+// at its limit shows as a thread that uses a whole core.
+func Threads() map[int]float64 { return here.threads() }
+
+func (m machine) threads() map[int]float64 {
+	entries, err := os.ReadDir(filepath.Join(m.root, "proc/self/task"))
+	if err != nil {
+		return nil
+	}
+	threads := make(map[int]float64, len(entries))
+	for _, e := range entries {
+		id, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		text, err := m.read("self/task/" + e.Name() + "/stat")
+		if err != nil {
+			continue // it has just ended
+		}
+		if s, ok := parseStat(text); ok {
+			threads[id] = s.cpu
+		}
+	}
+	return threads
+}
+
+// Machine is the time that the machine's cores were busy since boot, and all the
+// time they had, in seconds; zeros if it cannot be told. The difference between
+// two calls tells whether any CPU was left in between.
+func Machine() (busy, total float64) { return here.cpu() }

@@ -1,0 +1,188 @@
+// Package publish sends a load test's messages to the target from outside, over
+// HTTP or Redis, each at the time its schedule says.
+//
+// The load is open-loop: a message's stamp has the time at which it was due, and
+// a publisher that is late sends it nevertheless, so that the delay counts as
+// latency; how late it was at worst is recorded as lag. Messages of a lane go
+// out one after another, in order. None is sent twice: what gets no answer is
+// not tried again.
+//
+// A message is published when the target said so (an HTTP status of 2xx, a
+// number from Redis). Any other is failed. Whether viewers get it is not known,
+// so Failures tells which they are. All messages of a schedule are either.
+//
+// A stuck target cannot hold a test for ever: when the schedule has been over
+// for ten seconds, what has not been sent by then is failed, too.
+//
+// New makes a Publisher, Check tries it, and Run may follow any number of times,
+// one at a time, each on goroutines of its own that are gone when it returns.
+// Stats is for any goroutine. Close after the last Run.
+package publish
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"barrage/loadtest/plan"
+	"barrage/loadtest/stamp"
+	"barrage/loadtest/swarm"
+)
+
+// CheckRun is the run of Check's message.
+const CheckRun stamp.Run = 0
+
+const (
+	defaultGrace   = 10 * time.Second // after the schedule's end
+	defaultTimeout = 10 * time.Second // for one answer
+)
+
+// message is one to send, and what became of it.
+type message struct {
+	room, lane int
+	seq        uint32
+	due        int64
+	err        error
+}
+
+// A sender sends messages over one connection. It belongs to one goroutine.
+type sender interface {
+	// send sends messages in order and sets their err. Their number is at
+	// most burst.
+	send(ctx context.Context, run stamp.Run, batch []message)
+	burst() int
+	// where is the address that messages to a room go to, without secrets.
+	where(room int) string
+	close()
+}
+
+// Publisher publishes what a plan says.
+type Publisher struct {
+	senders []sender
+	rooms   int
+	grace   time.Duration
+
+	current  atomic.Pointer[ledger] // of the latest Run
+	mu       sync.Mutex             // guards what follows
+	failures []swarm.Failure
+}
+
+// New returns a Publisher for a valid plan whose Publish is http or redis.
+func New(p *plan.Plan, l *plan.Layout) (*Publisher, error) {
+	pub := &Publisher{rooms: l.Rooms(), grace: defaultGrace}
+	pub.current.Store(newLedger())
+	var err error
+	switch p.Publish {
+	case plan.PublishHTTP:
+		pub.senders, err = newHTTPSenders(p, l, defaultTimeout)
+	case plan.PublishRedis:
+		pub.senders, err = newRedisSenders(p, l, defaultTimeout)
+	default:
+		err = fmt.Errorf("publish: the plan publishes by %q", p.Publish)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return pub, nil
+}
+
+// Check publishes one message of no test to the first room. Its error says
+// which address answered what.
+func (p *Publisher) Check(ctx context.Context) error {
+	batch := []message{{due: time.Now().UnixNano()}}
+	s := p.senders[0]
+	s.send(ctx, CheckRun, batch)
+	if err := batch[0].err; err != nil {
+		return fmt.Errorf("publish: %s: %w", s.where(0), err)
+	}
+	return nil
+}
+
+// Run publishes all messages of a schedule and returns when every one has its
+// outcome. now is the clock of the schedule, in nanoseconds. The error is that
+// of ctx, or of the machine's.
+func (p *Publisher) Run(ctx context.Context, run stamp.Run, s *plan.Schedule, now func() int64) error {
+	if n := s.Layout.Rooms(); n != p.rooms {
+		return fmt.Errorf("publish: the schedule has %d rooms, the plan %d", n, p.rooms)
+	}
+	book := newLedger()
+	p.current.Store(book)
+	limit := time.Duration(s.End()-now()) + p.grace
+	bounded, cancel := context.WithTimeoutCause(ctx, limit, errBehind)
+	defer cancel()
+
+	workers := make([]*worker, len(p.senders))
+	for i := range workers {
+		w, err := newWorker(p.senders[i], book, run, s, now)
+		if err != nil {
+			for _, w := range workers[:i] {
+				w.alarm.close()
+			}
+			return err
+		}
+		workers[i] = w
+	}
+	share(workers, s)
+	var wg sync.WaitGroup
+	for _, w := range workers {
+		wg.Go(func() { w.run(bounded) })
+	}
+	wg.Wait() // each ends when its messages are sent, or bounded is over
+
+	p.gather(workers)
+	if ctx.Err() != nil {
+		return fmt.Errorf("publish: %w", context.Cause(ctx))
+	}
+	var errs []error
+	for _, w := range workers {
+		errs = append(errs, w.err)
+	}
+	return errors.Join(errs...)
+}
+
+// share deals the lanes out to the workers, those of one room to different ones.
+func share(workers []*worker, s *plan.Schedule) {
+	n := 0
+	for room := range s.Layout.Rooms() {
+		for lane := range s.Layout.Lanes(room) {
+			workers[n%len(workers)].add(room, lane)
+			n++
+		}
+	}
+}
+
+func (p *Publisher) gather(workers []*worker) {
+	var all []swarm.Failure
+	for _, w := range workers {
+		all = append(all, w.failures()...)
+	}
+	slices.SortFunc(all, func(a, b swarm.Failure) int {
+		return cmp.Or(cmp.Compare(a.Room, b.Room), cmp.Compare(a.Lane, b.Lane))
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failures = all
+}
+
+// Failures are the failed messages of the latest Run that has returned, by room
+// and lane; the spans of each are in order.
+func (p *Publisher) Failures() []swarm.Failure {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failures
+}
+
+// Stats is what became of the messages of the latest Run so far.
+func (p *Publisher) Stats() Stats { return p.current.Load().stats() }
+
+// Close closes the connections.
+func (p *Publisher) Close() {
+	for _, s := range p.senders {
+		s.close()
+	}
+}

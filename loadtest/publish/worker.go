@@ -1,0 +1,172 @@
+// One publishing goroutine and the lanes it is responsible for.
+
+package publish
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"barrage/loadtest/plan"
+	"barrage/loadtest/stamp"
+	"barrage/loadtest/swarm"
+	"barrage/loadtest/tally"
+)
+
+// maxSpans bounds the list of failed messages of one worker.
+const maxSpans = 1 << 20
+
+// never is when a lane that has no more messages sends the next.
+const never = math.MaxInt64
+
+// lane is one lane's next message.
+type lane struct {
+	room, lane int32
+	seq, count uint32
+	due        int64
+}
+
+// lanes is a heap, the one that is due next being first.
+type lanes []lane
+
+func (l lanes) Len() int           { return len(l) }
+func (l lanes) Less(i, j int) bool { return l[i].due < l[j].due }
+func (l lanes) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
+func (l lanes) Push(any)           { panic("publish: the lanes are fixed") }
+func (l lanes) Pop() any           { panic("publish: the lanes are fixed") }
+
+type laneID struct{ room, lane int }
+
+// worker sends the messages of some lanes. It belongs to the goroutine of run
+// while that runs.
+type worker struct {
+	sender sender
+	book   *ledger
+	msgRun stamp.Run
+	sched  *plan.Schedule
+	now    func() int64
+	alarm  *alarm
+
+	lanes  lanes
+	batch  []message
+	failed map[laneID][]tally.Span
+	spans  int // in failed
+	most   int // of spans
+	err    error
+}
+
+func newWorker(s sender, book *ledger, run stamp.Run, sched *plan.Schedule, now func() int64) (*worker, error) {
+	a, err := newAlarm()
+	if err != nil {
+		return nil, err
+	}
+	return &worker{
+		sender: s, book: book, msgRun: run, sched: sched, now: now, alarm: a,
+		failed: make(map[laneID][]tally.Span), most: maxSpans,
+	}, nil
+}
+
+// add takes on a lane. It is for before run.
+func (w *worker) add(room, l int) {
+	if n := w.sched.Count(room, l); n > 0 {
+		w.lanes = append(w.lanes, lane{
+			room: int32(room), lane: int32(l), seq: 1, count: n, due: w.sched.At(room, l, 1),
+		})
+	}
+}
+
+// run sends everything, or fails what is left when ctx ends.
+func (w *worker) run(ctx context.Context) {
+	defer w.alarm.close()
+	heap.Init(w.lanes)
+	for len(w.lanes) > 0 && w.lanes[0].due != never {
+		if err := w.wait(ctx, w.lanes[0].due); err != nil {
+			w.giveUp(ctx, err)
+			return
+		}
+		w.take()
+		w.sender.send(ctx, w.msgRun, w.batch)
+		for i := range w.batch {
+			m := &w.batch[i]
+			if m.err == nil {
+				w.book.published.Add(1)
+				continue
+			}
+			w.book.fail(plain(m.err), 1)
+			w.fail(laneID{m.room, m.lane}, tally.Span{First: m.seq, Last: m.seq})
+		}
+	}
+}
+
+// wait returns when it is time, or with an error when there is none left.
+func (w *worker) wait(ctx context.Context, due int64) error {
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		left := due - w.now()
+		if left <= 0 {
+			return nil
+		}
+		if err := w.alarm.sleep(ctx, time.Duration(left)); err != nil {
+			return err
+		}
+	}
+}
+
+// take fills the batch with what is due, no more than the sender takes at once.
+func (w *worker) take() {
+	w.batch = w.batch[:0]
+	now := w.now()
+	w.book.late(now - w.lanes[0].due)
+	for l := &w.lanes[0]; l.due <= now && len(w.batch) < w.sender.burst(); {
+		room, number := int(l.room), int(l.lane)
+		w.batch = append(w.batch, message{room: room, lane: number, seq: l.seq, due: l.due})
+		l.seq++
+		l.due = never
+		if l.seq <= l.count {
+			l.due = w.sched.At(room, number, l.seq)
+		}
+		heap.Fix(w.lanes, 0)
+	}
+}
+
+// giveUp fails all that was not sent.
+func (w *worker) giveUp(ctx context.Context, err error) {
+	switch {
+	case errors.Is(err, errBehind):
+	case ctx.Err() != nil:
+		err = errInterrupted
+	default:
+		w.err = err // the machine's
+	}
+	for _, l := range w.lanes {
+		if l.due == never {
+			continue
+		}
+		w.book.fail(err, uint64(l.count-l.seq)+1)
+		w.fail(laneID{int(l.room), int(l.lane)}, tally.Span{First: l.seq, Last: l.count})
+	}
+}
+
+// fail notes failed messages. When they are too many to list, the list covers
+// published ones between them, too: for these viewers are not blamed either.
+func (w *worker) fail(id laneID, s tally.Span) {
+	list := w.failed[id]
+	if n := len(list); n > 0 && (list[n-1].Last+1 == s.First || w.spans >= w.most) {
+		list[n-1].Last = s.Last
+		return
+	}
+	w.failed[id] = append(list, s)
+	w.spans++
+}
+
+func (w *worker) failures() []swarm.Failure {
+	list := make([]swarm.Failure, 0, len(w.failed))
+	for id, spans := range w.failed {
+		list = append(list, swarm.Failure{Room: id.room, Lane: id.lane, Spans: spans})
+	}
+	return list
+}

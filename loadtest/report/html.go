@@ -1,0 +1,163 @@
+package report
+
+// This file writes the page: one file that needs no network, ever.
+
+import (
+	_ "embed" // for the page's parts
+	"fmt"
+	"html/template"
+	"io"
+)
+
+var (
+	//go:embed page.html
+	pageHTML string
+	//go:embed page.css
+	pageCSS string
+	//go:embed page.js
+	pageJS string
+)
+
+// page is what the template shows. What came from outside is plain strings,
+// which the template escapes for the place where they are.
+type page struct {
+	CSS      template.CSS
+	JS       template.JS
+	Title    string
+	Target   string
+	Facts    []string
+	Verdict  verdict
+	Reason   string // why the client was the bottleneck
+	Warnings []string
+	Tiles    []tile
+	Asserts  []Assert
+	Find     *findView
+	Plots    []plot
+	Tables   []table
+	Command  string
+	Unseen   bool // nothing is known of the server
+}
+
+// WriteHTML writes r as one HTML file.
+func WriteHTML(w io.Writer, r *Report) error {
+	t, err := template.New("page").Parse(pageHTML)
+	if err != nil {
+		return fmt.Errorf("report: the page's template: %w", err)
+	}
+	if err := t.Execute(w, newPage(r)); err != nil {
+		return fmt.Errorf("report: write HTML: %w", err)
+	}
+	return nil
+}
+
+func newPage(r *Report) *page {
+	p := &page{
+		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
+		Title: clean(r.Scenario), Target: r.target(), Facts: r.facts(),
+		Verdict: r.verdict(), Warnings: r.Warnings, Tiles: r.tiles(), Asserts: r.Asserts,
+		Plots: r.plots(), Tables: r.tables(), Command: r.Command, Unseen: !r.Server.Known,
+	}
+	if p.Title == "" {
+		p.Title = "load test"
+	}
+	if r.Client.Bottleneck {
+		p.Reason = r.Client.BottleneckReason
+	}
+	if r.Find != nil {
+		p.Find = newFindView(r.Find)
+	}
+	return p
+}
+
+// facts are what the page says below its title.
+func (r *Report) facts() []string {
+	facts := []string{"took " + r.load()[0]}
+	facts = append(facts, r.load()[1:]...)
+	if !r.Started.IsZero() {
+		facts = append([]string{r.Started.Format("2 January 2006, 15:04:05 MST")}, facts...)
+	}
+	if s := r.Environment.Server; s != "" {
+		facts = append(facts, clean(s))
+	}
+	return facts
+}
+
+// Kinds of verdicts and tiles, see page.css.
+const (
+	good    = "good"
+	bad     = "bad"
+	neutral = "neutral"
+)
+
+// verdict is the outcome in a few words.
+type verdict struct{ Class, Text string }
+
+func (r *Report) verdict() verdict {
+	failed := 0
+	for _, a := range r.Asserts {
+		if !a.OK {
+			failed++
+		}
+	}
+	m := &r.Messages
+	switch wrong := m.Missing + m.Duplicated + m.OutOfOrder + m.Misrouted; {
+	case failed > 0:
+		return verdict{bad, fmt.Sprintf("%d of %s failed", failed, plural(len(r.Asserts), "assertion"))}
+	case r.Client.Bottleneck:
+		return verdict{bad, "The load test was the bottleneck"}
+	case len(r.Asserts) > 0:
+		return verdict{good, plural(len(r.Asserts), "assertion") + " passed"}
+	case r.Find != nil:
+		return verdict{neutral, "Capacity: " + number(r.Find.Capacity) + " " + r.Find.unit()}
+	case !r.expecting():
+		return verdict{neutral, "No messages expected"}
+	case wrong > 0:
+		return verdict{bad, thousands(wrong) + " copies missing, duplicated, out of order or misrouted"}
+	}
+	return verdict{good, "Every copy arrived, once and in order"}
+}
+
+// tile is one headline figure.
+type tile struct{ Label, Value, Unit, Note, Class string }
+
+func (r *Report) tiles() []tile {
+	c, m := &r.Connections, &r.Messages
+	conns := tile{"Connections", thousands(c.Open), "open", "of " + thousands(c.Wanted) + " wanted", neutral}
+	if c.Open < c.Wanted {
+		conns.Class = bad
+	}
+	tiles := []tile{conns}
+	if r.expecting() {
+		missing := tile{"Missing", thousands(m.Missing), "", "of " + thousands(m.Expected) + " copies expected", good}
+		if m.Missing > 0 {
+			missing.Class = bad
+		}
+		tiles = append(tiles, missing, tile{"Throughput", number(m.PerSecond), "deliveries/s", size(m.BytesPerSecond) + "/s received", neutral})
+	}
+	if r.measured() {
+		l := &r.Latency
+		tiles = append(tiles, tile{"Latency p50", millis(l.P50), "", "mean " + millis(l.Mean), neutral},
+			tile{"Latency p99", millis(l.P99), "", "max " + millis(l.Max), neutral})
+	}
+	return append(tiles, r.serverTiles()...)
+}
+
+func (r *Report) serverTiles() (tiles []tile) {
+	values := r.Values()
+	if v, ok := values["deliveries_per_cpu_second"]; ok {
+		tiles = append(tiles, tile{"Efficiency", number(v), "deliveries", "per CPU-second of the server", neutral})
+	} else if v, ok := values["connect_rate"]; ok {
+		tiles = append(tiles, tile{"Connecting", number(v), "per second", "all within " + seconds(r.Connections.ConnectSeconds), neutral})
+	}
+	if v, ok := values["server_cpu"]; ok {
+		tiles = append(tiles, tile{"Server CPU", number(v), "cores", "while messages flowed", neutral})
+	}
+	if v, ok := values["rss_per_conn"]; ok {
+		note := "resident, beyond the empty server"
+		if k, ok := values["kernel_per_conn"]; ok {
+			note = "resident; kernel " + octets(k)
+		}
+		tiles = append(tiles, tile{"Per connection", octets(v), "", note, neutral})
+	}
+	return tiles
+}

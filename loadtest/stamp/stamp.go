@@ -1,0 +1,130 @@
+// Package stamp is the mark that a load test puts at the beginning of each
+// message it publishes, and finds again in what viewers receive, wherever the
+// server has put it: in JSON, behind a header of its own, or several times in
+// one frame. It is printable text without characters that need escaping.
+//
+//	~bl RRRR TTTTTTTTTTTTTTTT SSSSSSSS LLLLLL MMMMMM   (without the spaces)
+//
+// R is the run, so that messages of an earlier run are not taken for this one's;
+// T the time at which the message was due, in nanoseconds of the controller's
+// clock; S its number in its lane, from 1; L the lane; M the room. All are
+// hexadecimal with lower-case letters.
+package stamp
+
+import "bytes"
+
+// Len is the length of a stamp in bytes, and so the smallest message.
+const Len = tokenLen + 16 + 8 + 6 + 6
+
+const tokenLen = 3 + 4
+
+// Stamp is what a message carries.
+type Stamp struct {
+	Due        int64
+	Seq        uint32
+	Lane, Room uint32 // below 1<<24
+}
+
+// Run marks the messages of one load test.
+type Run uint16
+
+const digits = "0123456789abcdef"
+
+func appendHex(dst []byte, v uint64, n int) []byte {
+	for i := n - 1; i >= 0; i-- {
+		dst = append(dst, digits[v>>(4*i)&15])
+	}
+	return dst
+}
+
+func (r Run) appendToken(dst []byte) []byte {
+	return appendHex(append(dst, "~bl"...), uint64(r), 4)
+}
+
+// AppendMessage appends a message of size bytes, and no less than Len, that
+// begins with s.
+func AppendMessage(dst []byte, r Run, s Stamp, size int) []byte {
+	n := len(dst)
+	dst = r.appendToken(dst)
+	dst = appendHex(dst, uint64(s.Due), 16)
+	dst = appendHex(dst, uint64(s.Seq), 8)
+	dst = appendHex(dst, uint64(s.Lane), 6)
+	dst = appendHex(dst, uint64(s.Room), 6)
+	for len(dst)-n < size {
+		dst = append(dst, 'x')
+	}
+	return dst
+}
+
+// Finder finds the stamps of one run. It never changes, so any goroutine may use
+// it.
+type Finder struct {
+	token []byte
+	skip  int // bytes before the stamp, -1 to search
+}
+
+// NewFinder returns a Finder of the stamps of r. skip is the number of bytes
+// before the one stamp of a message; with -1 a message is searched, and may have
+// several.
+func NewFinder(r Run, skip int) *Finder {
+	return &Finder{token: r.appendToken(nil), skip: skip}
+}
+
+// Next returns the first stamp in p and what follows it. ok is false if there is
+// none.
+func (f *Finder) Next(p []byte) (s Stamp, rest []byte, ok bool) {
+	for {
+		i := f.skip
+		if i < 0 {
+			i = bytes.Index(p, f.token)
+		}
+		if i < 0 || len(p)-i < Len {
+			return Stamp{}, nil, false
+		}
+		p = p[i:]
+		if f.skip >= 0 && !bytes.HasPrefix(p, f.token) {
+			return Stamp{}, nil, false
+		}
+		if s, ok = parse(p[tokenLen:Len]); ok {
+			break
+		}
+		if f.skip >= 0 {
+			return Stamp{}, nil, false
+		}
+		p = p[tokenLen:]
+	}
+	if f.skip >= 0 {
+		return s, nil, true
+	}
+	return s, p[Len:], true
+}
+
+func parse(p []byte) (s Stamp, ok bool) {
+	var bad byte
+	hex := func(n int) (v uint64) {
+		for _, c := range p[:n] {
+			d := values[c]
+			bad |= d
+			v = v<<4 | uint64(d&15)
+		}
+		p = p[n:]
+		return v
+	}
+	s.Due = int64(hex(16))
+	s.Seq = uint32(hex(8))
+	s.Lane = uint32(hex(6))
+	s.Room = uint32(hex(6))
+	return s, bad < 16
+}
+
+// values gives hexadecimal digits their values, and all other bytes one of 16 or
+// more.
+var values = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 0x80
+	}
+	for i := range digits {
+		t[digits[i]] = byte(i)
+	}
+	return t
+}()

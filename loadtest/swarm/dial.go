@@ -1,0 +1,281 @@
+// From no connection to an open one: pacing, connecting, the upgrade.
+
+package swarm
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"time"
+
+	"barrage/frame"
+	"barrage/loadtest/plan"
+	"barrage/netpoll"
+)
+
+const (
+	handshakeTimeout = 30 * time.Second
+	comeBackAfter    = 500 * time.Millisecond // between the tries of a viewer that comes back, and up to as much again
+	slowBuffer       = 4 << 10                // receive buffer of slow readers, so that the server notices
+	maxHead          = 8 << 10
+)
+
+// Reasons for which we close.
+const (
+	reasonLeft netpoll.CloseReason = netpoll.FirstUserReason + iota
+	reasonTimeout
+	reasonRefused // the target answered something else
+	reasonAnswered
+	reasonProtocol
+)
+
+// dialer is the pace of connecting.
+type dialer struct {
+	wanted  int        // of the worker's viewers, how many have been asked for
+	next    int        // the next that has not been tried
+	pending int        // dialing or upgrading
+	pace    pace       // of new connections; not used without a connect rate
+	ready   []uint32   // viewers that come back, now
+	waiting []comeBack // and later
+}
+
+type comeBack struct {
+	k  uint32
+	at int64
+}
+
+// connect has the first n of the swarm's connections opened; the worker has its
+// share of them.
+func (w *worker) connect(n int) {
+	w.dialer.wanted = max(w.dialer.wanted, (n-w.index+w.swarm.cfg.Threads-1)/w.swarm.cfg.Threads)
+	now := w.swarm.cfg.Now()
+	w.dialer.pace = newPace(w.share(w.swarm.cfg.Plan.ConnectRate), now, 0)
+	w.dial()
+}
+
+// dial begins as many connections as may be under way.
+func (w *worker) dial() {
+	d := &w.dialer
+	inflight := max(1, int(w.share(float64(w.swarm.cfg.Plan.Inflight))))
+	now := w.swarm.cfg.Now()
+	for len(d.ready) > 0 && d.pending < inflight {
+		k := d.ready[0]
+		d.ready = d.ready[1:]
+		w.dialOne(k)
+	}
+	limited := w.swarm.cfg.Plan.ConnectRate > 0
+	for d.next < d.wanted && d.pending < inflight && (!limited || d.pace.take(now)) {
+		d.next++
+		w.dialOne(uint32(d.next - 1))
+	}
+}
+
+func (w *worker) target(k uint32) plan.Target {
+	n := w.number(k)
+	return w.swarm.cfg.Plan.Target(n, w.swarm.layout.RoomName(int(w.viewers[k].room)))
+}
+
+func (w *worker) dialOne(k uint32) {
+	v := &w.viewers[k]
+	address := w.target(k).Address
+	remote := w.swarm.targets[address]
+	cfg := netpoll.DialConfig{Local: source(w.number(k), w.swarm.cfg.Plan.Connections, remote.Addr())}
+	if v.reads != plan.Reads {
+		cfg.ReceiveBuffer = slowBuffer
+	}
+	id, err := w.loop.Dial(remote, cfg)
+	if err != nil {
+		w.failed(k, cause(err))
+		return
+	}
+	for int(id) >= len(w.owner) {
+		w.owner = append(w.owner, 0)
+	}
+	w.owner[id] = k
+	v.id, v.state = id, stateDialing
+	w.dialer.pending++
+	w.loop.SetDeadline(id, handshakeTimeout)
+}
+
+// cause is what the kernel said.
+func cause(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	return err.Error()
+}
+
+// failed counts an attempt that came to nothing.
+func (w *worker) failed(k uint32, why string) {
+	v := &w.viewers[k]
+	v.state = stateDown
+	w.sum.Failed++
+	count(w.sum.Failures, w.target(k).Address+": "+why)
+	if v.flags&flagComeBack != 0 {
+		wait := comeBackAfter + rand.N(comeBackAfter)
+		w.dialer.waiting = append(w.dialer.waiting, comeBack{k, w.swarm.cfg.Now() + int64(wait)})
+	}
+}
+
+// comeBack makes those ready that have waited long enough.
+func (w *worker) comeBack(now int64) {
+	waiting := w.dialer.waiting[:0]
+	for _, c := range w.dialer.waiting {
+		if c.at <= now {
+			w.dialer.ready = append(w.dialer.ready, c.k)
+		} else {
+			waiting = append(waiting, c)
+		}
+	}
+	w.dialer.waiting = waiting
+}
+
+// Opened asks for the upgrade. Handler.
+func (w *worker) Opened(id netpoll.ID) {
+	k := w.owner[id]
+	t := w.target(k)
+	req, err := frame.AppendClientRequest(w.wrote[:0], frame.ClientRequest{
+		Target: t.Path, Host: t.Host, Key: w.key,
+		Subprotocols: w.swarm.cfg.Plan.Subprotocols, Header: w.swarm.cfg.Plan.Headers,
+	})
+	if err != nil {
+		w.ended(k, err.Error())
+		w.loop.Close(id, reasonRefused)
+		return
+	}
+	w.wrote = req
+	w.viewers[k].state = stateUpgrading
+	w.loop.Queue(id, req)
+}
+
+// upgrading reads the answer to the upgrade and returns what follows it.
+func (w *worker) upgrading(k uint32, id netpoll.ID, p []byte) (rest []byte, open bool) {
+	head := p
+	if kept := w.heads[id]; kept != nil {
+		head = append(kept, p...)
+	}
+	res, n, err := frame.ParseResponse(head)
+	switch {
+	case err != nil:
+		w.refused(k, id, "not an answer to an upgrade: "+firstLine(head))
+		return nil, false
+	case n == 0 && len(head) > maxHead:
+		w.refused(k, id, fmt.Sprintf("an answer with more than %d bytes of header", maxHead))
+		return nil, false
+	case n == 0:
+		w.heads[id] = append([]byte(nil), head...)
+		return nil, false
+	}
+	delete(w.heads, id)
+	if res.Status != 101 {
+		w.refused(k, id, strings.TrimSuffix(firstLine(head)+": "+firstLine(head[n:]), ": "))
+		return nil, false
+	}
+	if err := res.CheckAccept(w.key, w.swarm.cfg.Plan.Subprotocols); err != nil {
+		w.refused(k, id, err.Error())
+		return nil, false
+	}
+	w.opened(k, id)
+	return head[n:], true
+}
+
+func (w *worker) refused(k uint32, id netpoll.ID, answer string) {
+	w.ended(k, answer)
+	w.loop.Close(id, reasonAnswered)
+}
+
+// ended ends an attempt whose connection is still to be closed.
+func (w *worker) ended(k uint32, why string) {
+	w.dialer.pending--
+	w.failed(k, why)
+}
+
+func firstLine(b []byte) string {
+	line, _, _ := strings.Cut(string(b[:min(len(b), 120)]), "\n")
+	return strings.ToValidUTF8(strings.TrimSpace(line), "?")
+}
+
+// opened is the end of a successful upgrade.
+func (w *worker) opened(k uint32, id netpoll.ID) {
+	v := &w.viewers[k]
+	v.state = stateOpen
+	v.flags &^= flagComeBack | flagByServer
+	w.dialer.pending--
+	w.sum.Open++
+	w.sum.Opened++
+	w.sum.Handshake = w.swarm.cfg.Now()
+	w.loop.SetDeadline(id, 0)
+	for _, m := range w.swarm.cfg.Plan.OpenMessages(w.swarm.layout.RoomName(int(v.room))) {
+		w.send(id, opcode(m.Binary), m.Payload)
+	}
+	w.expect(k, w.sum.Handshake+w.swarm.cfg.Plan.Settle.Nanoseconds())
+	switch v.reads {
+	case plan.Stalls:
+		w.loop.Pause(id)
+	case plan.ReadsSlowly:
+		w.loop.Pause(id)
+		w.slow = append(w.slow, slowRead{k: k, id: id})
+	}
+	w.dial()
+}
+
+func opcode(binary bool) frame.Opcode {
+	if binary {
+		return frame.Binary
+	}
+	return frame.Text
+}
+
+// Expired ends an attempt that takes too long. Handler.
+func (w *worker) Expired(id netpoll.ID) { w.loop.Abort(id, reasonTimeout) }
+
+// Closed counts the end of a connection or of an attempt. Handler.
+func (w *worker) Closed(id netpoll.ID, reason netpoll.CloseReason) {
+	k := w.owner[id]
+	v := &w.viewers[k]
+	delete(w.heads, id)
+	if asm := w.partial[id]; asm != nil {
+		asm.Reset()
+		delete(w.partial, id)
+	}
+	if v.id != id {
+		return // it is dialled again already
+	}
+	switch v.state {
+	case stateDialing, stateUpgrading:
+		w.ended(k, w.why(v.state, reason))
+	case stateOpen:
+		w.sum.Open--
+		w.lost(k, reason.String())
+	case stateLeaving:
+		v.state = stateDown
+		w.dialer.ready = append(w.dialer.ready, k)
+	}
+	w.dial()
+}
+
+func (w *worker) why(state viewerState, reason netpoll.CloseReason) string {
+	switch {
+	case reason == reasonTimeout:
+		return fmt.Sprintf("no answer within %v", handshakeTimeout)
+	case state == stateUpgrading:
+		return "closed before it answered (" + reason.String() + ")"
+	case reason == netpoll.Refused:
+		return "connection refused"
+	}
+	return "could not connect (" + reason.String() + ")"
+}
+
+// lost counts a connection that the server or the network ended. Its messages
+// are still expected.
+func (w *worker) lost(k uint32, why string) {
+	v := &w.viewers[k]
+	v.state = stateDown
+	if v.flags&flagByServer == 0 {
+		w.sum.Closed++
+		count(w.sum.ClosedBy, why)
+	}
+}

@@ -1,0 +1,184 @@
+// What arrives: frames, their stamps, and who reads how fast.
+
+package swarm
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"barrage/frame"
+	"barrage/loadtest/plan"
+	"barrage/loadtest/stamp"
+	"barrage/netpoll"
+)
+
+// Data reads. Handler.
+func (w *worker) Data(id netpoll.ID, p []byte) {
+	k := w.owner[id]
+	v := &w.viewers[k]
+	w.now = w.swarm.cfg.Now()
+	w.sum.Bytes += uint64(len(p))
+	if v.state != stateOpen {
+		if v.state != stateUpgrading {
+			return
+		}
+		rest, open := w.upgrading(k, id, p)
+		if !open || len(rest) == 0 {
+			return
+		}
+		p = rest
+	}
+	if v.reads == plan.ReadsSlowly {
+		w.pauseSlow(k, id, len(p))
+	}
+	w.sum.Reads++
+	w.cur = k
+	asm := w.partial[id]
+	if asm == nil {
+		asm = w.scratch
+	}
+	if err := asm.Feed(p, &w.limits, w); err != nil {
+		asm.Reset()
+		w.broken(k, id, err)
+		return
+	}
+	switch idle := asm.Idle(); {
+	case idle && asm != w.scratch:
+		delete(w.partial, id)
+	case !idle && asm == w.scratch:
+		w.partial[id] = asm
+		w.scratch = &frame.Assembler{Client: true}
+	}
+}
+
+// broken ends a connection whose server broke the protocol, or ended it with a
+// close frame.
+func (w *worker) broken(k uint32, id netpoll.ID, err error) {
+	var fe *frame.Error
+	if errors.As(err, &fe) && w.viewers[k].flags&flagByServer == 0 {
+		w.sum.Closed++
+		count(w.sum.ClosedBy, "protocol error: "+fe.Reason)
+		w.viewers[k].flags |= flagByServer
+	}
+	w.loop.Close(id, reasonProtocol)
+}
+
+// errClosed ends the reading of a connection behind a close frame.
+var errClosed = errors.New("swarm: close frame")
+
+// Message counts the messages in one of the server's. frame.Handler.
+func (w *worker) Message(op frame.Opcode, payload []byte) error {
+	found := false
+	if w.finder != nil {
+		for rest := payload; ; {
+			var s stamp.Stamp
+			var ok bool
+			if s, rest, ok = w.finder.Next(rest); !ok {
+				break
+			}
+			found = true
+			w.arrived(s)
+		}
+	}
+	if found {
+		w.sum.Arrived = w.now
+	}
+	if !found && len(w.swarm.cfg.Plan.Answers) > 0 && op == frame.Text {
+		if answer, ok := w.swarm.cfg.Plan.Answers[string(payload)]; ok {
+			w.send(w.viewers[w.cur].id, frame.Text, []byte(answer))
+		}
+	}
+	return nil
+}
+
+// arrived counts one message.
+func (w *worker) arrived(s stamp.Stamp) {
+	v := &w.viewers[w.cur]
+	if v.reads != plan.Reads {
+		w.tally.Counts.ToSlow++
+		return
+	}
+	first, end := w.tracksOf(w.cur)
+	if s.Room != v.room || s.Lane >= end-first || v.flags&flagExpects == 0 {
+		w.tally.Counts.Misrouted++
+		return
+	}
+	t := first + s.Lane
+	if !w.tally.Receive(uint64(t), &w.tracks[t], s.Seq) {
+		return
+	}
+	took := w.now - s.Due
+	w.hist.Record(took)
+	if took > w.late {
+		w.tally.Counts.Late++
+	}
+}
+
+// Control answers pings and notes why the server closes. frame.Handler.
+func (w *worker) Control(op frame.Opcode, payload []byte) error {
+	v := &w.viewers[w.cur]
+	switch op {
+	case frame.Ping:
+		w.sum.Pings++
+		w.send(v.id, frame.Pong, payload)
+	case frame.Close:
+		code, reason := frame.ParseClose(payload)
+		w.send(v.id, frame.Close, payload)
+		if v.state == stateOpen {
+			w.sum.Closed++
+			count(w.sum.ClosedBy, closeName(code, reason))
+			v.flags |= flagByServer
+		}
+		return errClosed
+	}
+	return nil
+}
+
+func closeName(code uint16, reason string) string {
+	name := strconv.Itoa(int(code))
+	if reason != "" {
+		name += " " + reason
+	}
+	return name
+}
+
+// Drained has nothing to do: what a viewer sends is queued whole. Handler.
+func (w *worker) Drained(netpoll.ID) {}
+
+// send sends one message. The mask is zero, which is a legal mask (RFC 6455
+// section 5.3 wants it unpredictable for the sake of proxies that caches could
+// be poisoned in; a load test has none).
+func (w *worker) send(id netpoll.ID, op frame.Opcode, payload []byte) {
+	w.wrote = frame.AppendMasked(w.wrote[:0], op, [4]byte{}, payload)
+	w.loop.Queue(id, w.wrote)
+}
+
+// slowRead is a viewer that is not read from before a time.
+type slowRead struct {
+	k  uint32
+	id netpoll.ID
+	at int64
+}
+
+// pauseSlow has a slow viewer read no more until n bytes are paid for.
+func (w *worker) pauseSlow(k uint32, id netpoll.ID, n int) {
+	w.loop.Pause(id)
+	wait := time.Duration(n) * time.Second / time.Duration(max(1, w.swarm.cfg.Plan.SlowRate))
+	w.slow = append(w.slow, slowRead{k, id, w.now + int64(wait)})
+}
+
+func (w *worker) readSlowly(now int64) {
+	kept := w.slow[:0]
+	for _, s := range w.slow {
+		v := &w.viewers[s.k]
+		switch {
+		case v.id != s.id || v.state != stateOpen: // gone
+		case s.at <= now:
+			w.loop.Resume(s.id)
+		default:
+			kept = append(kept, s)
+		}
+	}
+	w.slow = kept
+}
