@@ -31,12 +31,11 @@ const (
 // session is one connection's record, kept free of pointers so that the garbage
 // collector does not look at the table. Owner: the shard's goroutine.
 type session struct {
-	tat       time.Duration // publish rate: see rate
-	blockedAt uint32        // seconds since the server started
-	control   uint32        // controlRate: second<<8 | control frames in it
-	refused   uint16        // recent publishes over the rate, decaying
-	state     sessionState
-	flags     uint8
+	tat     time.Duration // publish rate: see rate
+	control uint32        // controlRate: second<<8 | control frames in it
+	refused uint16        // recent publishes over the rate, decaying
+	state   sessionState
+	flags   uint8
 }
 
 const sessionPage = 512

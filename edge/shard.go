@@ -21,12 +21,13 @@ type shard struct {
 	loop *netpoll.Loop
 	fan  *fanout.Shard
 
-	sessions sessionTable
-	heads    map[netpoll.ID][]byte           // incomplete request heads
-	partial  map[netpoll.ID]*frame.Assembler // incomplete messages
-	waiting  map[netpoll.ID]*waiter          // upgrades that wait for the broker
-	waits    map[string][]netpoll.ID         // by room
-	addrs    map[netpoll.ID]netip.Addr       // counted by Server.perIP
+	sessions  sessionTable
+	heads     map[netpoll.ID][]byte           // incomplete request heads
+	partial   map[netpoll.ID]*frame.Assembler // incomplete messages
+	waiting   map[netpoll.ID]*waiter          // upgrades that wait for the broker
+	waits     map[string][]netpoll.ID         // by room
+	addrs     map[netpoll.ID]netip.Addr       // counted by Server.perIP
+	blockedAt map[netpoll.ID]uint32           // of those with flagBlocked, in seconds since the server started
 
 	scratch  *frame.Assembler // of the connection whose bytes are being read
 	cur      netpoll.ID       // that connection
@@ -40,14 +41,15 @@ type shard struct {
 
 func newShard(srv *Server, i int) *shard {
 	return &shard{
-		srv:     srv,
-		fan:     srv.hub.Shard(i),
-		heads:   make(map[netpoll.ID][]byte),
-		partial: make(map[netpoll.ID]*frame.Assembler),
-		waiting: make(map[netpoll.ID]*waiter),
-		waits:   make(map[string][]netpoll.ID),
-		addrs:   make(map[netpoll.ID]netip.Addr),
-		scratch: new(frame.Assembler),
+		srv:       srv,
+		fan:       srv.hub.Shard(i),
+		heads:     make(map[netpoll.ID][]byte),
+		partial:   make(map[netpoll.ID]*frame.Assembler),
+		waiting:   make(map[netpoll.ID]*waiter),
+		waits:     make(map[string][]netpoll.ID),
+		addrs:     make(map[netpoll.ID]netip.Addr),
+		blockedAt: make(map[netpoll.ID]uint32),
+		scratch:   new(frame.Assembler),
 	}
 }
 
@@ -76,6 +78,7 @@ func (s *shard) Data(id netpoll.ID, p []byte) {
 func (s *shard) Drained(id netpoll.ID) {
 	ses := s.sessions.at(id)
 	ses.flags &^= flagBlocked
+	delete(s.blockedAt, id)
 	if ses.flags&flagThrottle != 0 {
 		ses.flags &^= flagThrottle
 		s.loop.Resume(id)
@@ -114,6 +117,7 @@ func (s *shard) Closed(id netpoll.ID, reason netpoll.CloseReason) {
 		s.srv.closedEarly[reason].Add(1)
 	}
 	delete(s.heads, id)
+	delete(s.blockedAt, id)
 	if a := s.partial[id]; a != nil {
 		delete(s.partial, id)
 		a.Reset()
@@ -159,7 +163,7 @@ func (s *shard) heartbeat(id netpoll.ID) {
 // socket is full: no close frame would get through.
 func (s *shard) checkSlow(id netpoll.ID, ses *session) {
 	limit := s.srv.cfg.SlowTimeout
-	stuck := s.srv.now() - time.Duration(ses.blockedAt)*time.Second
+	stuck := s.srv.now() - time.Duration(s.blockedAt[id])*time.Second
 	switch {
 	case limit == 0:
 		s.loop.SetDeadline(id, s.srv.cfg.PingInterval)
@@ -260,7 +264,7 @@ func (s *shard) blocked(id netpoll.ID) {
 		return
 	}
 	ses.flags |= flagBlocked
-	ses.blockedAt = s.srv.seconds()
+	s.blockedAt[id] = s.srv.seconds()
 	if t := s.srv.cfg.SlowTimeout; t > 0 && t < s.srv.cfg.PingInterval && ses.flags&(flagPinged|flagPartial) == 0 {
 		s.loop.SetDeadline(id, t)
 	}

@@ -43,15 +43,15 @@ func (s *Shard) pass(r *room, sends, visits *int) (done bool) {
 			*visits--
 			m := &r.members[r.pos]
 			r.pos++
-			if m.seq != r.log.head {
+			if m.at(r) != r.log.head {
 				if sub := s.links.at(m.link).sub; !s.sink.Blocked(sub) {
 					s.flush(r, m, sub)
 					*sends--
 					r.passSent = true
-					r.again = r.again || m.seq != r.log.head && !s.sink.Blocked(sub) // one send did not carry it all
+					r.again = r.again || m.at(r) != r.log.head && !s.sink.Blocked(sub) // one send did not carry it all
 				}
 			}
-			r.passMin = min(r.passMin, m.seq)
+			r.passMin = min(r.passMin, m.at(r))
 		}
 		s.stats.Passes++
 		if r.passSent {
@@ -69,8 +69,8 @@ func (s *Shard) pass(r *room, sends, visits *int) (done bool) {
 // flush sends a member everything from its cursor to the head, as far as one
 // send takes it.
 func (s *Shard) flush(r *room, m *member, sub uint32) {
-	g := r.log.find(m.seq)
-	from := r.log.segs[g].start(m.seq)
+	g := r.log.find(m.at(r))
+	from := r.log.segs[g].start(m.at(r))
 	sent, n := 0, 0
 	if g == len(r.log.segs)-1 {
 		p := r.log.segs[g].data[from:]
@@ -88,26 +88,26 @@ func (s *Shard) flush(r *room, m *member, sub uint32) {
 		return
 	}
 	s.stats.Sends++
-	before := m.seq
+	before := m.at(r)
 	if sent == n {
-		m.seq = r.log.segs[min(g+MaxVectors, len(r.log.segs))-1].next()
+		m.to(r.log.segs[min(g+MaxVectors, len(r.log.segs))-1].next())
 	} else {
 		s.settle(r, m, sub, g, sent)
 	}
-	s.stats.Delivered += m.seq - before
+	s.stats.Delivered += m.at(r) - before
 }
 
 // settle moves the cursor past the frames that a partial send touched and
 // queues the rest of the last one.
 func (s *Shard) settle(r *room, m *member, sub uint32, g, sent int) {
-	off := r.log.segs[g].start(m.seq) + sent
+	off := r.log.segs[g].start(m.at(r)) + sent
 	for off > len(r.log.segs[g].data) {
 		off -= len(r.log.segs[g].data)
 		g++
 	}
 	seg := r.log.segs[g]
 	i, _ := slices.BinarySearch(seg.ends, uint32(off)) // the frame in which off lies or ends
-	m.seq = seg.first + uint64(i) + 1
+	m.to(seg.first + uint64(i) + 1)
 	if end := int(seg.ends[i]); end > off {
 		s.sink.Queue(sub, seg.data[off:end])
 	}

@@ -32,11 +32,19 @@ func (r *room) begin() {
 	r.pos, r.passHead, r.passMin, r.passSent, r.again, r.passFrom = 0, r.log.head, r.log.head, false, false, time.Now()
 }
 
-// member is one subscriber's place in a room.
+// member is one subscriber's place in a room. Of its cursor, the number of the
+// next frame it needs, only the low half is kept: no log holds 1<<32 frames, so
+// the room's head gives the rest.
 type member struct {
-	seq  uint64 // its cursor: number of the next frame it needs
+	low  uint32
 	link uint32
 }
+
+// at is the member's cursor.
+func (m *member) at(r *room) uint64 { return r.log.head - uint64(uint32(r.log.head)-m.low) }
+
+// to moves the member's cursor.
+func (m *member) to(seq uint64) { m.low = uint32(seq) }
 
 // link ties a subscriber to one of its memberships.
 type link struct {
@@ -106,7 +114,7 @@ func (s *Shard) Join(sub uint32, name string) bool {
 	l := s.links.alloc()
 	*s.links.at(l) = link{sub: sub, room: r.num, pos: uint32(len(r.members)), next: s.links.first(sub)}
 	s.links.setFirst(sub, l)
-	r.members = append(r.members, member{seq: r.log.head, link: l})
+	r.members = append(r.members, member{low: uint32(r.log.head), link: l})
 	s.members++
 	s.hub.join(r.name, s.idx, len(r.members) == 1)
 	return true
@@ -172,7 +180,7 @@ func (s *Shard) newRoom(name string) *room {
 // before pos stay before it.
 func (s *Shard) remove(l uint32) {
 	r, i := s.tab[s.links.at(l).room], int(s.links.at(l).pos)
-	seq := r.members[i].seq
+	seq := r.members[i].at(r)
 	s.stats.Skipped[SkipLeft] += r.log.head - seq
 	if r.hot && i < r.pos {
 		r.pos--

@@ -142,7 +142,7 @@ func (s *Shard) bound(r *room) {
 	}
 	tail := r.log.segs[drop].first
 	for i := range r.members {
-		if m := &r.members[i]; m.seq < tail {
+		if m := &r.members[i]; m.at(r) < tail {
 			s.skip(r, m, tail)
 		}
 	}
@@ -151,8 +151,8 @@ func (s *Shard) bound(r *room) {
 
 // skip moves a member that is too slow forward.
 func (s *Shard) skip(r *room, m *member, to uint64) {
-	n := to - m.seq
-	m.seq = to
+	n := to - m.at(r)
+	m.to(to)
 	s.stats.Skipped[SkipSlow] += n
 	s.sink.Skipped(s.links.at(m.link).sub, r.name, n)
 }
@@ -186,11 +186,11 @@ func (s *Shard) reclaim() bool {
 		least := r.log.head
 		for i := range r.members {
 			m := &r.members[i]
-			if m.seq != r.log.head && s.sink.Blocked(s.links.at(m.link).sub) {
+			if m.at(r) != r.log.head && s.sink.Blocked(s.links.at(m.link).sub) {
 				s.skip(r, m, r.log.head)
 				r.again = true // a pass under way may have counted its old cursor
 			}
-			least = min(least, m.seq)
+			least = min(least, m.at(r))
 		}
 		s.trim(r, least)
 	}
@@ -226,14 +226,14 @@ func (s *Shard) Drained(sub uint32) {
 		link := s.links.at(l)
 		r := s.tab[link.room]
 		m := &r.members[link.pos]
-		if m.seq == r.log.head {
+		if m.at(r) == r.log.head {
 			continue
 		}
-		before := m.seq
-		for m.seq != r.log.head && !s.sink.Blocked(sub) {
+		before := m.at(r)
+		for m.at(r) != r.log.head && !s.sink.Blocked(sub) {
 			s.flush(r, m, sub)
 		}
-		s.moved(r, before, m.seq)
+		s.moved(r, before, m.at(r))
 		if s.sink.Blocked(sub) {
 			break
 		}

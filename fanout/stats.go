@@ -78,7 +78,7 @@ func (s *Shard) Stats() Stats {
 			continue
 		}
 		for i := range r.members {
-			st.Pending += r.log.head - r.members[i].seq
+			st.Pending += r.log.head - r.members[i].at(r)
 		}
 	}
 	return st

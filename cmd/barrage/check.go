@@ -39,8 +39,8 @@ func checkCommand(p *process) *cobra.Command {
 	return cmd
 }
 
-// report is all that check found.
-type report struct {
+// checkup is all that check found.
+type checkup struct {
 	target   int64 // connections wanted; 0: no number
 	findings []finding
 	first    *finding // that limits connections first; nil if none could be read
@@ -58,8 +58,8 @@ func check(ctx context.Context, m machine, cfg *Config, out io.Writer) error {
 	return nil
 }
 
-func examine(ctx context.Context, m machine, cfg *Config) *report {
-	r := &report{target: int64(cfg.TargetConnections)}
+func examine(ctx context.Context, m machine, cfg *Config) *checkup {
+	r := &checkup{target: int64(cfg.TargetConnections)}
 	if r.target == 0 {
 		r.target = int64(cfg.MaxConnections)
 	}
@@ -96,11 +96,11 @@ func examine(ctx context.Context, m machine, cfg *Config) *report {
 }
 
 // missed tells whether the target cannot be met.
-func (r *report) missed() bool {
+func (r *checkup) missed() bool {
 	return r.first != nil && r.first.connections < r.target
 }
 
-func (r *report) print(w io.Writer) error {
+func (r *checkup) print(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tVALUE\tCONNECTIONS\tVERDICT\tTO LIFT IT")
@@ -125,7 +125,7 @@ func (r *report) print(w io.Writer) error {
 }
 
 // conclusion is the answer in a sentence or two.
-func (r *report) conclusion() string {
+func (r *checkup) conclusion() string {
 	if r.first == nil {
 		return "No limit could be read: is proc mounted?"
 	}

@@ -21,7 +21,7 @@ import (
 	"barrage/loadtest/agent"
 	"barrage/loadtest/assert"
 	"barrage/loadtest/plan"
-	loadreport "barrage/loadtest/report"
+	"barrage/loadtest/report"
 )
 
 // envAgentSecret is the secret of remote agents, which a command line would show
@@ -105,7 +105,7 @@ func (s *loadSettings) options(flags *pflag.FlagSet, scenario string, p *process
 		Command: commandLine(p.args),
 	}
 	for _, text := range s.asserts {
-		e, err := assert.Parse(text, loadreport.Names())
+		e, err := assert.Parse(text, report.Names())
 		if err != nil {
 			return nil, fmt.Errorf("--assert: %w", err)
 		}
@@ -133,7 +133,7 @@ func (s *loadSettings) search(flags *pflag.FlagSet, lp *plan.Plan) (*loadtest.Se
 	case s.findMax < lp.Rate:
 		return nil, fmt.Errorf("--find-max: %g is less than --rate, %g, where the search begins", s.findMax, lp.Rate)
 	}
-	slo, err := assert.ParseSLO(s.slo, loadreport.Names())
+	slo, err := assert.ParseSLO(s.slo, report.Names())
 	if err != nil {
 		return nil, fmt.Errorf("--slo: %w", err)
 	}
@@ -192,7 +192,7 @@ func (s *loadSettings) run(ctx context.Context, o *loadtest.Options, p *process)
 	signals, release := stopSignals()
 	defer release()
 	return untilSignal(ctx, signals, func(ctx context.Context) error {
-		live := loadreport.NewLive(p.stderr, !s.plain && isTerminal(p.stderr))
+		live := report.NewLive(p.stderr, !s.plain && isTerminal(p.stderr))
 		o.View = live.Update
 		r, err := loadtest.Run(ctx, *o)
 		live.Close()
@@ -202,25 +202,25 @@ func (s *loadSettings) run(ctx context.Context, o *loadtest.Options, p *process)
 		if werr := s.show(r, p.stdout); werr != nil {
 			return errors.Join(err, werr)
 		}
-		if err == nil && slices.ContainsFunc(r.Asserts, func(a loadreport.Assert) bool { return !a.OK }) {
+		if err == nil && slices.ContainsFunc(r.Asserts, func(a report.Assert) bool { return !a.OK }) {
 			return exit(exitFailure, nil) // the summary said which
 		}
 		return err
 	})
 }
 
-func (s *loadSettings) show(r *loadreport.Report, out io.Writer) error {
-	summary := loadreport.Summary
+func (s *loadSettings) show(r *report.Report, out io.Writer) error {
+	summary := report.Summary
 	if isTerminal(out) {
-		summary = loadreport.ColorSummary
+		summary = report.ColorSummary
 	}
 	if err := summary(out, r); err != nil {
 		return fmt.Errorf("loadtest: write the summary: %w", err)
 	}
 	for _, f := range []struct {
 		name  string
-		write func(io.Writer, *loadreport.Report) error
-	}{{s.json, loadreport.WriteJSON}, {s.html, loadreport.WriteHTML}} {
+		write func(io.Writer, *report.Report) error
+	}{{s.json, report.WriteJSON}, {s.html, report.WriteHTML}} {
 		if f.name == "" {
 			continue
 		}

@@ -85,6 +85,8 @@ func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Log
 	if err != nil {
 		return err
 	}
+	stopCollecting := keepHeapSmall()
+	defer stopCollecting()
 	a, err := api.New(api.Config{
 		Listen: cfg.Admin, Token: cfg.AdminToken, MaxBody: int(cfg.MaxMessageBytes),
 		Gatherer: registry, Registerer: registry, Pprof: cfg.Pprof, Logger: log,
@@ -118,7 +120,7 @@ func newRegistry() (*prometheus.Registry, error) {
 	r := prometheus.NewRegistry()
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		processCollector{},
 		buildInfo(buildVersion()),
 	} {
 		if err := r.Register(c); err != nil {

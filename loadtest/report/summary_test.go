@@ -71,7 +71,7 @@ func TestColorSummary(t *testing.T) {
 	if !strings.Contains(text, red+"FAIL"+reset) || !strings.Contains(text, green+"PASS"+reset) {
 		t.Error("no colors")
 	}
-	for _, code := range []string{bold, dim, red, green, yellow, reset} {
+	for _, code := range []string{bold, red, green, yellow, reset} {
 		text = strings.ReplaceAll(text, code, "")
 	}
 	if text != mono.String() {

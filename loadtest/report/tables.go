@@ -38,11 +38,11 @@ func (r *Report) messageTable() table {
 		return t
 	}
 	t.Rows = []row{
-		cells("Offered", thousands(m.Offered)), cells("Published", thousands(m.Published)), cells("Not taken", thousands(m.PublishFailed)),
-		cells("Behind schedule, at worst", millis(m.PublishLagMax)),
+		cells("Offered", thousands(m.Offered)), cells("Published", thousands(m.Published)),
+		cells("Behind schedule, at worst", millis(m.PublishLagMax)), cells("Not taken", thousands(m.PublishFailed)),
 	}
 	for _, e := range byCount(m.PublishErrors) {
-		t.Rows = append(t.Rows, cells("not taken: "+e.Text, thousands(e.Count)))
+		t.Rows = append(t.Rows, cells("– "+e.Text, thousands(e.Count)))
 	}
 	t.Rows = append(t.Rows, cells("Copies expected", thousands(m.Expected)), cells("Copies delivered", thousands(m.Delivered)))
 	for _, c := range []struct {

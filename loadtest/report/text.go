@@ -16,7 +16,6 @@ const (
 const (
 	plain  = ""
 	bold   = "\x1b[1m"
-	dim    = "\x1b[2m"
 	red    = "\x1b[31m"
 	green  = "\x1b[32m"
 	yellow = "\x1b[33m"
