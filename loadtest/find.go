@@ -95,7 +95,7 @@ func (c *controller) findRate(ctx context.Context, s *Search) error {
 func (c *controller) trial(ctx context.Context, s *Search, value, rate float64) (ok bool, err error) {
 	// A report of its own: the last good trial is what the whole report shows.
 	r := *c.r
-	r.Messages, r.Latency, r.Client = report.Messages{}, report.Latency{}, report.Client{}
+	r.Messages, r.Latency, r.Client, r.Warnings = report.Messages{}, report.Latency{}, report.Client{}, nil
 	if err := c.publish(ctx, rate, c.plan.Duration, &r); err != nil {
 		return false, err
 	}

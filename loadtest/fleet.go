@@ -170,6 +170,19 @@ func (f *fleet) cpu() []float64 {
 	return used
 }
 
+// cores is how many cores the agents have together, each machine's as often as
+// it has agents but no more than its own for those started here.
+func (f *fleet) cores(own int, remote bool) float64 {
+	if !remote {
+		return float64(own)
+	}
+	sum := 0
+	for _, c := range f.clients {
+		sum += c.Cores()
+	}
+	return float64(max(1, sum))
+}
+
 func (f *fleet) close() {
 	for _, c := range f.clients {
 		_ = c.Close(context.Background()) // bounded; the test is over, and what it found is known

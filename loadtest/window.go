@@ -25,6 +25,8 @@ type window struct {
 	server probe.Sample
 	busy   float64 // of the machine
 	total  float64
+
+	threads map[int]float64 // CPU seconds of this process's, by number
 }
 
 // publish has messages published and waits for them. What became of them goes
@@ -69,6 +71,7 @@ func (c *controller) begin(ctx context.Context, w *window) error {
 	w.first, w.cpu, w.self = c.watch.now, c.fleet.cpu(), probe.Self()
 	w.server = c.sample(ctx)
 	w.busy, w.total = probe.Machine()
+	w.threads = probe.Threads()
 	return nil
 }
 
@@ -192,12 +195,23 @@ func (c *controller) fill(ctx context.Context, w *window, end *swarm.Snapshot, f
 	if cl.Reads > 0 {
 		cl.MessagesPerRead = float64(m.Delivered+m.Duplicated+m.ToSlow) / float64(cl.Reads)
 	}
-	if total > w.total {
+	if total > w.total && len(c.o.Agents.Remote) == 0 { // of remote machines it is not known
 		cl.MachineCPU = (busy - w.busy) / (total - w.total)
 	}
 	if wall := time.Duration(c.clock.Now() - w.Start).Seconds(); wall > 0 {
-		cl.CPUShare = cl.CPUSeconds / (wall * float64(c.r.Environment.Cores))
+		cl.CPUShare = cl.CPUSeconds / (wall * c.fleet.cores(c.r.Environment.Cores, len(c.o.Agents.Remote) > 0))
+		if c.fleet.inside {
+			cl.BusiestThread = busiest(w.threads, probe.Threads()) / wall
+		}
 	}
+}
+
+// busiest is the CPU time of the thread that has used most since before.
+func busiest(before, now map[int]float64) (most float64) {
+	for id, used := range now {
+		most = max(most, used-before[id])
+	}
+	return most
 }
 
 func count(failed []swarm.Failure) (n uint64) {

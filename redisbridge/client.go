@@ -4,6 +4,7 @@ package redisbridge
 // this file, link.go and log.go know go-redis.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -68,9 +69,16 @@ func (c *client) publishAll(ctx context.Context, prefix string, batch []queued) 
 	for i := range batch {
 		cmds[i] = pipe.Publish(ctx, prefix+batch[i].room, *batch[i].buf)
 	}
-	_, _ = pipe.Exec(ctx) // the first of the errors looked at here
+	_, failed := pipe.Exec(ctx)
 	for i := range batch {
 		batch[i].err = cmds[i].Err()
+		if batch[i].err != nil {
+			failed = nil // the commands tell for themselves
+		}
+	}
+	// A failed login is an error of no command, but none was sent.
+	for i := range batch {
+		batch[i].err = cmp.Or(batch[i].err, failed)
 	}
 }
 

@@ -127,7 +127,7 @@ func (l *loader) load(name, source string, p koanf.Provider, parser koanf.Parser
 
 // fromEnv gives the setting that a variable sets; "" if it sets none.
 func (l *loader) fromEnv(name, value string) (string, any) {
-	if name == envConfig {
+	if name == envConfig || name == envAgentSecret { // neither is a setting of the server
 		return "", nil
 	}
 	for i := range settings {

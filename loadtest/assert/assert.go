@@ -3,9 +3,9 @@
 //	missing==0 && p99<500ms && rss_per_conn<400
 //
 // Names stand for figures, in milliseconds and bytes where they have a unit;
-// numbers may carry one (us ms s m h, % as a hundredth, kB MB GB, KiB MiB GiB).
-// There are && || ! < <= > >= == != + - * / and parentheses, as in Go. A
-// condition on a figure that is not known does not hold.
+// numbers may carry one (ns us ms s m h, % as a hundredth, k M, kB MB GB, KiB MiB
+// GiB). There are && || ! < <= > >= == != + - * / and parentheses, as in Go. A
+// condition on a figure that is not known does not hold, nor does one on 0/0.
 package assert
 
 import (
@@ -15,6 +15,7 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -42,11 +43,11 @@ func (e *Expr) String() string { return e.text }
 
 var (
 	units = map[string]float64{
-		"us": 1e-3, "µs": 1e-3, "ms": 1, "s": 1e3, "m": 60e3, "h": 3600e3, "%": 0.01,
-		"kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+		"": 1, "ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1, "s": 1e3, "m": 60e3, "h": 3600e3, "%": 0.01,
+		"k": 1e3, "M": 1e6, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
 	}
-	quantity = regexp.MustCompile(`\b[0-9]+(?:\.[0-9]+)?(?:[a-zA-Zµ]+|%)`)
-	number   = regexp.MustCompile(`^[0-9.]+`)
+	word   = regexp.MustCompile(`[\w.µ%]+`) // a name, or a number with all that is written to it
+	number = regexp.MustCompile(`^[0-9.]+`)
 )
 
 // Parse reads a condition on figures with the given names.
@@ -55,12 +56,15 @@ func Parse(text string, names []string) (*Expr, error) {
 		return nil, fmt.Errorf("assert: a condition of %d characters; the limit is %d", len(text), maxText)
 	}
 	var unit error
-	plain := quantity.ReplaceAllStringFunc(text, func(q string) string {
+	plain := word.ReplaceAllStringFunc(text, func(q string) string {
 		n := number.FindString(q)
+		if n == "" {
+			return q
+		}
 		factor, known := units[q[len(n):]]
 		v, err := strconv.ParseFloat(n, 64)
 		if !known || err != nil {
-			unit = fmt.Errorf("assert: %q has no unit of %s", q, strings.Join(slices.Sorted(maps.Keys(units)), " "))
+			unit = fmt.Errorf("assert: %q is not a number with a unit of%s", q, strings.Join(slices.Sorted(maps.Keys(units)), " "))
 			return q
 		}
 		return strconv.FormatFloat(v*factor, 'f', -1, 64)
@@ -179,10 +183,11 @@ func (e *Expr) Eval(values map[string]float64) Result {
 			found[i] = name + " " + strconv.FormatFloat(v, 'f', 3, 64)
 		}
 	}
-	return Result{OK: known && truth(e.tree, values) != 0, Found: strings.Join(found, ", ")}
+	return Result{OK: known && truth(e.tree, values) == 1, Found: strings.Join(found, ", ")}
 }
 
-// truth is a number's value, or 1 for a condition that holds.
+// truth is a number's value, or 1 for a condition that holds; NaN if it has a part
+// that is no number, so that not even its opposite holds.
 func truth(x ast.Expr, values map[string]float64) float64 {
 	switch x := x.(type) {
 	case *ast.ParenExpr:
@@ -195,7 +200,7 @@ func truth(x ast.Expr, values map[string]float64) float64 {
 	case *ast.UnaryExpr:
 		v := truth(x.X, values)
 		if x.Op == token.NOT {
-			return is(v == 0)
+			return 1 - v
 		}
 		return -v
 	case *ast.BinaryExpr:
@@ -205,6 +210,9 @@ func truth(x ast.Expr, values map[string]float64) float64 {
 }
 
 func binary(op token.Token, a, b float64) float64 {
+	if math.IsNaN(a) || math.IsNaN(b) {
+		return math.NaN()
+	}
 	switch op {
 	case token.LAND:
 		return is(a != 0 && b != 0)

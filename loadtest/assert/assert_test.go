@@ -22,6 +22,14 @@ func TestEval(t *testing.T) {
 		"rss_per_conn<400":                    false, // not known
 		"!(rss_per_conn<400)":                 false,
 		"missing/missing==0":                  false, // not a number
+		"missing/missing!=0":                  false,
+		"!(missing/missing==0)":               false,
+		"open/missing>1":                      true, // infinite
+		"open<1k":                             false,
+		"open<1KB+1":                          true,
+		"p99>612000us":                        true,
+		"p99>612250000.5ns":                   false,
+		"open==01000":                         true, // not octal
 	} {
 		e, err := Parse(text, names)
 		if err != nil {
@@ -48,6 +56,10 @@ func TestBad(t *testing.T) {
 		"":                        "not a condition",
 		"p99":                     "is a number",
 		"p99<500parsecs":          "unit",
+		"p99<500ms2":              "unit",
+		"p99<1.5.5s":              "unit",
+		"open<5%2":                "unit",
+		"open<1e3":                "unit",
 		"p98<500ms":               "there is p99",
 		"missing=0":               "not a condition",
 		"p99 && missing":          "&&",

@@ -219,7 +219,7 @@ func TestHelpAndTable(t *testing.T) {
 			t.Errorf("the help lacks --%s", s.flag)
 		}
 	}
-	for _, want := range []string{"(default 3s)", "--header text ", "--connections int ", "--echo  "} {
+	for _, want := range []string{"(default 3s)", "any preset but none (default http)", "--header text ", "--connections int ", "--echo  "} {
 		if !strings.Contains(usage, want) {
 			t.Errorf("the help lacks %q:\n%s", want, usage)
 		}

@@ -35,7 +35,7 @@ func settings() []setting {
 		{key: "answers", flag: "answer", help: "RECEIVED=ANSWER: text message that is answered whenever it comes, such as a server's own ping; may be repeated"},
 		{key: "stamp", help: "where the stamp is in a message: search, or skip:N for one that N bytes come before (cheaper)"},
 
-		{group: "Publishing", key: "publish", help: "how messages get to the server: http, redis, socket (viewers send them) or none"},
+		{group: "Publishing", key: "publish", help: "how messages get to the server: http, redis, socket (viewers send them) or none; http with any preset but none"},
 		{key: "publish_url", help: "http: where to, with {room}; default by the preset, on the host of --url"},
 		{key: "publish_method", help: "http: POST, PUT or PATCH"},
 		{key: "publish_headers", flag: "publish-header", help: "http: header of the request, \"Name: value\"; may be repeated"},
@@ -103,6 +103,16 @@ func defaults() Plan {
 	}
 }
 
+// usual is what holds for who sets nothing: the defaults, and over them those of
+// the default's preset.
+func usual() Plan {
+	p := defaults()
+	if known, ok := findPreset(p.Preset); ok {
+		known.settings().apply(&p)
+	}
+	return p
+}
+
 // field is the setting's field in p.
 func (s *setting) field(p *Plan) reflect.Value {
 	v := reflect.ValueOf(p).Elem()
@@ -128,7 +138,7 @@ func (l layer) apply(p *Plan) {
 
 // AddFlags declares a flag for each setting. The values are for FromFlags.
 func AddFlags(fs *pflag.FlagSet) {
-	p := defaults()
+	p := usual()
 	for _, s := range settings() {
 		if s.flag == "" {
 			continue
@@ -165,7 +175,7 @@ func (f *flagValue) Set(text string) error {
 // SettingsTable is a Markdown table of all settings.
 func SettingsTable() string {
 	var b strings.Builder
-	p := defaults()
+	p := usual()
 	b.WriteString("| flag | key in YAML | default | meaning |\n|---|---|---|---|\n")
 	for _, s := range settings() {
 		if s.group != "" {

@@ -3,12 +3,10 @@
 package publish
 
 import (
-	"context"
 	"errors"
 	"io"
 	"maps"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -36,6 +34,8 @@ const (
 var (
 	errBehind      = errors.New("not sent: publishing fell behind")
 	errInterrupted = errors.New("not sent: interrupted")
+	errUnanswered  = errors.New("no answer: interrupted")
+	errClosed      = errors.New("the connection was closed without an answer")
 	errTimeout     = errors.New("no answer in time")
 )
 
@@ -91,16 +91,14 @@ func plain(err error) error {
 	switch {
 	case errors.As(err, &reply):
 		return reply
-	case errors.Is(err, context.Canceled):
-		return errInterrupted
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+	case errors.Is(err, errTimeout), isTimeout(err):
 		return errTimeout
 	case errors.As(err, &errno):
 		return errno
 	case errors.As(err, &dns):
 		return errors.New("host " + dns.Name + ": " + dns.Err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the connection was closed without an answer")
+		return errClosed
 	}
 	return err
 }

@@ -97,10 +97,15 @@ func (p *Publisher) Check(ctx context.Context) error {
 	batch := []message{{due: time.Now().UnixNano()}}
 	s := p.senders[0]
 	s.send(ctx, CheckRun, batch)
-	if err := batch[0].err; err != nil {
-		return fmt.Errorf("publish: %s: %w", s.where(0), err)
+	err := batch[0].err
+	var answer *httpError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &answer) && answer.body != "":
+		return fmt.Errorf("publish: %s: %w: %q", s.where(0), err, answer.body)
 	}
-	return nil
+	return fmt.Errorf("publish: %s: %w", s.where(0), plain(err))
 }
 
 // Run publishes all messages of a schedule and returns when every one has its
@@ -118,14 +123,13 @@ func (p *Publisher) Run(ctx context.Context, run stamp.Run, s *plan.Schedule, no
 
 	workers := make([]*worker, len(p.senders))
 	for i := range workers {
-		w, err := newWorker(p.senders[i], book, run, s, now)
+		a, err := newAlarm()
 		if err != nil {
-			for _, w := range workers[:i] {
-				w.alarm.close()
-			}
 			return err
 		}
-		workers[i] = w
+		defer a.close()
+		workers[i] = newWorker(p.senders[i], book, run, s, now)
+		workers[i].sleep = a.sleep
 	}
 	share(workers, s)
 	var wg sync.WaitGroup

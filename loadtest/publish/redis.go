@@ -69,9 +69,19 @@ func (s *redisSender) send(ctx context.Context, run stamp.Run, batch []message) 
 		}, s.plan.Size)
 		replies[i] = pipe.Publish(ctx, s.plan.PublishChannel(room), s.plan.AppendPublishBody(nil, room, s.payload))
 	}
-	_, _ = pipe.Exec(ctx) // the first of the errors looked at here
+	_, err := pipe.Exec(ctx)
 	for i := range batch {
 		batch[i].err = replies[i].Err()
+		if batch[i].err != nil {
+			err = nil // it is the first of these
+		}
+	}
+	if err == nil {
+		return
+	}
+	// go-redis tells the commands nothing when it cannot log in.
+	for i := range batch {
+		batch[i].err = err
 	}
 }
 

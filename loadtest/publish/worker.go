@@ -3,7 +3,6 @@
 package publish
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"math"
@@ -28,14 +27,32 @@ type lane struct {
 	due        int64
 }
 
-// lanes is a heap, the one that is due next being first.
+// lanes is a heap: none is due before lanes[0], nor lanes[2*i+1] and [2*i+2]
+// before lanes[i]. Container/heap would do it through an interface.
 type lanes []lane
 
-func (l lanes) Len() int           { return len(l) }
-func (l lanes) Less(i, j int) bool { return l[i].due < l[j].due }
-func (l lanes) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
-func (l lanes) Push(any)           { panic("publish: the lanes are fixed") }
-func (l lanes) Pop() any           { panic("publish: the lanes are fixed") }
+// sink puts lanes[i] in its place after its due has grown.
+func (l lanes) sink(i int) {
+	for {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(l); child++ {
+			if l[child].due < l[least].due {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		l[i], l[least] = l[least], l[i]
+		i = least
+	}
+}
+
+func (l lanes) order() {
+	for i := len(l)/2 - 1; i >= 0; i-- {
+		l.sink(i)
+	}
+}
 
 type laneID struct{ room, lane int }
 
@@ -47,7 +64,7 @@ type worker struct {
 	msgRun stamp.Run
 	sched  *plan.Schedule
 	now    func() int64
-	alarm  *alarm
+	sleep  func(context.Context, time.Duration) error
 
 	lanes  lanes
 	batch  []message
@@ -57,15 +74,11 @@ type worker struct {
 	err    error
 }
 
-func newWorker(s sender, book *ledger, run stamp.Run, sched *plan.Schedule, now func() int64) (*worker, error) {
-	a, err := newAlarm()
-	if err != nil {
-		return nil, err
-	}
+func newWorker(s sender, book *ledger, run stamp.Run, sched *plan.Schedule, now func() int64) *worker {
 	return &worker{
-		sender: s, book: book, msgRun: run, sched: sched, now: now, alarm: a,
+		sender: s, book: book, msgRun: run, sched: sched, now: now,
 		failed: make(map[laneID][]tally.Span), most: maxSpans,
-	}, nil
+	}
 }
 
 // add takes on a lane. It is for before run.
@@ -79,8 +92,7 @@ func (w *worker) add(room, l int) {
 
 // run sends everything, or fails what is left when ctx ends.
 func (w *worker) run(ctx context.Context) {
-	defer w.alarm.close()
-	heap.Init(w.lanes)
+	w.lanes.order()
 	for len(w.lanes) > 0 && w.lanes[0].due != never {
 		if err := w.wait(ctx, w.lanes[0].due); err != nil {
 			w.giveUp(ctx, err)
@@ -94,10 +106,22 @@ func (w *worker) run(ctx context.Context) {
 				w.book.published.Add(1)
 				continue
 			}
-			w.book.fail(plain(m.err), 1)
+			w.book.fail(outcome(ctx, m.err), 1)
 			w.fail(laneID{m.room, m.lane}, tally.Span{First: m.seq, Last: m.seq})
 		}
 	}
+}
+
+// outcome is what is said of a message that failed with err.
+func outcome(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case cause == nil || !errors.Is(err, cause) && !errors.Is(err, context.Canceled):
+		return plain(err)
+	case errors.Is(cause, errBehind):
+		return errTimeout
+	}
+	return errUnanswered
 }
 
 // wait returns when it is time, or with an error when there is none left.
@@ -110,7 +134,7 @@ func (w *worker) wait(ctx context.Context, due int64) error {
 		if left <= 0 {
 			return nil
 		}
-		if err := w.alarm.sleep(ctx, time.Duration(left)); err != nil {
+		if err := w.sleep(ctx, time.Duration(left)); err != nil {
 			return err
 		}
 	}
@@ -129,7 +153,7 @@ func (w *worker) take() {
 		if l.seq <= l.count {
 			l.due = w.sched.At(room, number, l.seq)
 		}
-		heap.Fix(w.lanes, 0)
+		w.lanes.sink(0)
 	}
 }
 

@@ -11,15 +11,17 @@ import (
 
 // From these on, figures are doubted.
 const (
-	clientFull   = 0.85 // share of the load test's cores, or of a thread's core
-	machineFull  = 0.95 // share of the machine's cores
-	lagOfMax     = 0.10 // share that publishing late may have in the longest latency
-	lagLeast     = 10.0 // ms; below it a late publisher is just the scheduler
-	lagOfRun     = 0.10 // share of the time of publishing
-	offsetOfP50  = 0.10 // share that a clock's error may have in the median
-	fewLatencies = 1000 // with fewer, the 99.9th percentile is the maximum
-	fewConns     = 1000 // with fewer, memory per connection is the server's fixed cost
-	fewTicks     = 0.2  // CPU-seconds; with fewer, ticks of 10 ms are too rough
+	clientFull  = 0.85 // share of the load test's cores, or of a thread's core
+	machineFull = 0.95 // share of the machine's cores
+
+	halfTheMachine = 0.4  // share of the machine's cores that make the load test the main cause of its being full
+	lagOfMax       = 0.10 // share that publishing late may have in the longest latency
+	lagLeast       = 10.0 // ms; below it a late publisher is just the scheduler
+	lagOfRun       = 0.10 // share of the time of publishing
+	offsetOfP50    = 0.10 // share that a clock's error may have in the median
+	fewLatencies   = 1000 // with fewer, the 99.9th percentile is the maximum
+	fewConns       = 1000 // with fewer, memory per connection is the server's fixed cost
+	fewTicks       = 0.2  // CPU-seconds; with fewer, ticks of 10 ms are too rough
 )
 
 // Judge sets Client.Bottleneck with its reason, and adds to Warnings. It may be
@@ -63,15 +65,14 @@ func threadBusy(r *Report) string {
 // most of it.
 func machineBusy(r *Report) string {
 	client, server := r.clientCores(), r.serverCores()
-	if r.Client.MachineCPU < machineFull || client <= server || r.remoteServer() {
+	// Without the server's part nobody can tell whose fault a full machine is, and
+	// one that others keep busy is not the load test's.
+	if r.Client.MachineCPU < machineFull || !r.Server.Known || r.remoteServer() ||
+		client <= server || client < halfTheMachine*float64(r.Environment.Cores) {
 		return ""
 	}
-	than := ""
-	if server > 0 {
-		than = fmt.Sprintf(", more than the server's %s", number(server))
-	}
-	return fmt.Sprintf("The machine's CPUs were %s busy, and the load test took %s cores of them%s. "+
-		"Run it on another machine than the server.", percent(r.Client.MachineCPU), number(client), than)
+	return fmt.Sprintf("The machine's CPUs were %s busy, and the load test took %s cores of them, more than the server's %s. "+
+		"Run it on another machine than the server.", percent(r.Client.MachineCPU), number(client), number(server))
 }
 
 // remoteServer reports whether the server is known to be on another machine:

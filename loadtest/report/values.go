@@ -85,8 +85,8 @@ func connectionFigures() []figure {
 		always("failed", "", "connects and upgrades that came to nothing", func(r *Report) uint64 { return r.Connections.Failed }),
 		always("closed", "", "connections closed by the server or the network", func(r *Report) uint64 { return r.Connections.Closed }),
 		when(connected, "connect_rate", "1/s", "connections opened per second", func(r *Report) float64 { return r.Connections.PerSecond }),
-		when(stormy, "storm_recovery", "s", "longest time until all were back after they dropped at once",
-			func(r *Report) float64 { return r.worstStorm().Seconds }),
+		when(stormy, "storm_recovery", "ms", "longest time until all were back after they dropped at once",
+			func(r *Report) float64 { return 1000 * r.worstStorm().Seconds }),
 		when(stormy, "storm_lost", "", "connections that were not back after a storm",
 			func(r *Report) int { return r.lostInStorms() }),
 	}
@@ -118,7 +118,10 @@ func messageFigures() []figure {
 }
 
 // publishes reports whether the plan has messages at all.
-func (r *Report) publishes() bool { return r.Plan.Publish != "" && r.Plan.Publish != plan.PublishNone }
+func (r *Report) publishes() bool {
+	p := &r.Plan
+	return p.Publish != "" && p.Publish != plan.PublishNone && p.Rate > 0 && p.Duration > 0
+}
 
 // measured reports whether there are latencies.
 func (r *Report) measured() bool {

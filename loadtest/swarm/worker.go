@@ -216,11 +216,14 @@ func (w *worker) finish(failed map[laneID][]tally.Span) {
 	}
 	for k := range w.viewers {
 		v := &w.viewers[k]
-		if v.flags&flagExpects == 0 {
+		first, end := w.tracksOf(uint32(k))
+		if v.flags&flagExpects == 0 { // left, and not back: it is not to blame for what was not published
+			for t := first; t < end; t++ {
+				w.tally.Excuse(uint64(t), failed[laneID{v.room, t - first}])
+			}
 			continue
 		}
 		v.flags &^= flagExpects
-		first, end := w.tracksOf(uint32(k))
 		for t := first; t < end; t++ {
 			lane := t - first
 			last := w.sched.Count(int(v.room), int(lane))
