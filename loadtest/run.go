@@ -31,10 +31,11 @@ type Options struct {
 }
 
 const (
-	poll      = 250 * time.Millisecond
-	leadTime  = 500 * time.Millisecond // from telling the agents of a window to its beginning
-	quietTime = 5 * time.Second        // without an arrival, after which nothing more is expected to come
-	lastWait  = 500 * time.Millisecond // for second copies, once the first ones are complete
+	poll       = 250 * time.Millisecond
+	leadTime   = 500 * time.Millisecond // from telling the agents of a window to its beginning
+	quietTime  = 5 * time.Second        // without an arrival, after which nothing more is expected to come; or
+	quietShare = 6                      // this part of the plan's drain: who gives a slow machine long means it
+	lastWait   = 500 * time.Millisecond // for second copies, once the first ones are complete
 )
 
 // Run runs a load test. The report is worth showing even when there is an error,

@@ -125,7 +125,7 @@ func (c *controller) drain(ctx context.Context, w *window) {
 			reads, changed = s.Reads, c.clock.Now()
 		}
 		quiet := time.Duration(c.clock.Now() - changed)
-		return s.Owed == 0 && quiet >= lastWait || quiet >= quietTime
+		return s.Owed == 0 && quiet >= lastWait || quiet >= max(quietTime, c.plan.Drain/quietShare)
 	})
 }
 

@@ -74,14 +74,17 @@ type Publisher struct {
 
 // New returns a Publisher for a valid plan whose Publish is http or redis.
 func New(p *plan.Plan, l *plan.Layout) (*Publisher, error) {
-	pub := &Publisher{rooms: l.Rooms(), grace: defaultGrace}
+	// Who gives what is on its way long to arrive has a slow machine, such as an
+	// emulated one.
+	timeout := max(defaultTimeout, p.Drain/6)
+	pub := &Publisher{rooms: l.Rooms(), grace: max(defaultGrace, p.Drain/6)}
 	pub.current.Store(newLedger())
 	var err error
 	switch p.Publish {
 	case plan.PublishHTTP:
-		pub.senders, err = newHTTPSenders(p, l, defaultTimeout)
+		pub.senders, err = newHTTPSenders(p, l, timeout)
 	case plan.PublishRedis:
-		pub.senders, err = newRedisSenders(p, l, defaultTimeout)
+		pub.senders, err = newRedisSenders(p, l, timeout)
 	default:
 		err = fmt.Errorf("publish: the plan publishes by %q", p.Publish)
 	}
