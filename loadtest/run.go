@@ -27,7 +27,7 @@ type Options struct {
 
 	Command         string // for the report: how this test is run again
 	Version, Commit string
-	View            func(report.Progress) // called a few times a second; may be nil
+	View            func(report.Progress) // called once a second and in each new phase; may be nil
 }
 
 const (

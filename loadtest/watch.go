@@ -14,6 +14,7 @@ import (
 // second.
 type watch struct {
 	phase   string
+	shown   string // the phase of the last view
 	now     swarm.Snapshot
 	window  *window          // nil outside of one
 	latency *tally.Histogram // of the window
@@ -45,10 +46,12 @@ func (c *controller) look(ctx context.Context, phaseEnd int64) error {
 	}
 	w.take(s)
 	now := c.clock.Now()
-	if now-w.last.at >= int64(time.Second) || w.last.at == 0 {
+	second := now-w.last.at >= int64(time.Second) || w.last.at == 0
+	if second {
 		c.r.Timeline = append(c.r.Timeline, c.point(ctx, now))
 	}
-	if c.o.View != nil && len(c.r.Timeline) > 0 {
+	if c.o.View != nil && (second || w.phase != w.shown) {
+		w.shown = w.phase
 		p := report.Progress{
 			Point: c.r.Timeline[len(c.r.Timeline)-1], Wanted: c.plan.Connections,
 			Elapsed: time.Duration(now - c.start), PhaseLeft: time.Duration(max(0, phaseEnd-now)),
