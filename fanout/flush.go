@@ -43,15 +43,17 @@ func (s *Shard) pass(r *room, sends, visits *int) (done bool) {
 			*visits--
 			m := &r.members[r.pos]
 			r.pos++
-			if m.at(r) != r.log.head {
+			seq := m.at(r)
+			if seq != r.log.head {
 				if sub := s.links.at(m.link).sub; !s.sink.Blocked(sub) {
 					s.flush(r, m, sub)
 					*sends--
 					r.passSent = true
-					r.again = r.again || m.at(r) != r.log.head && !s.sink.Blocked(sub) // one send did not carry it all
+					seq = m.at(r)
+					r.again = r.again || seq != r.log.head && !s.sink.Blocked(sub) // one send did not carry it all
 				}
 			}
-			r.passMin = min(r.passMin, m.at(r))
+			r.passMin = min(r.passMin, seq)
 		}
 		s.stats.Passes++
 		if r.passSent {
@@ -69,8 +71,9 @@ func (s *Shard) pass(r *room, sends, visits *int) (done bool) {
 // flush sends a member everything from its cursor to the head, as far as one
 // send takes it.
 func (s *Shard) flush(r *room, m *member, sub uint32) {
-	g := r.log.find(m.at(r))
-	from := r.log.segs[g].start(m.at(r))
+	before := m.at(r)
+	g := r.log.find(before)
+	from := r.log.segs[g].start(before)
 	sent, n := 0, 0
 	if g == len(r.log.segs)-1 {
 		p := r.log.segs[g].data[from:]
@@ -88,7 +91,6 @@ func (s *Shard) flush(r *room, m *member, sub uint32) {
 		return
 	}
 	s.stats.Sends++
-	before := m.at(r)
 	if sent == n {
 		m.to(r.log.segs[min(g+MaxVectors, len(r.log.segs))-1].next())
 	} else {

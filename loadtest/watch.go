@@ -16,7 +16,6 @@ type watch struct {
 	phase   string
 	shown   string // the phase of the last view
 	now     swarm.Snapshot
-	window  *window          // nil outside of one
 	latency *tally.Histogram // of the window
 	second  *tally.Histogram
 

@@ -19,9 +19,8 @@ import (
 type window struct {
 	swarm.Window
 	sched  *plan.Schedule
-	first  swarm.Snapshot // at its beginning
-	cpu    []float64      // of the agents, at its beginning
-	self   float64        // of the controller
+	cpu    []float64 // of the agents, at its beginning
+	self   float64   // of the controller
 	server probe.Sample
 	busy   float64 // of the machine
 	total  float64
@@ -67,8 +66,7 @@ func (c *controller) begin(ctx context.Context, w *window) error {
 	if err := c.look(ctx, w.sched.End()); err != nil {
 		return err
 	}
-	c.watch.window = w
-	w.first, w.cpu, w.self = c.watch.now, c.fleet.cpu(), probe.Self()
+	w.cpu, w.self = c.fleet.cpu(), probe.Self()
 	w.server = c.sample(ctx)
 	w.busy, w.total = probe.Machine()
 	w.threads = probe.Threads()
@@ -143,7 +141,6 @@ func (c *controller) settle(ctx context.Context, w *window, r *report.Report, ca
 		return err
 	}
 	c.watch.take(end)
-	c.watch.window = nil
 	c.fill(ctx, w, &end, failed, r)
 	return cause
 }

@@ -86,13 +86,18 @@ func configPath(flags *pflag.FlagSet, environ []string) string {
 	if path := flags.Lookup(configFlag).Value.String(); path != "" {
 		return path
 	}
-	path := ""
+	return lookup(environ, envConfig)
+}
+
+// lookup returns a variable's value, the last one's if it is there twice; empty
+// if it is not.
+func lookup(environ []string, name string) (value string) {
 	for _, v := range environ {
-		if value, ok := strings.CutPrefix(v, envConfig+"="); ok {
-			path = value
+		if text, ok := strings.CutPrefix(v, name+"="); ok {
+			value = text
 		}
 	}
-	return path
+	return value
 }
 
 func (l *loader) problem(format string, args ...any) {

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -100,8 +99,9 @@ func (s *loadSettings) options(flags *pflag.FlagSet, scenario string, p *process
 	if err != nil {
 		return nil, err
 	}
+	built := buildVersion()
 	o := &loadtest.Options{
-		Plan: lp, PIDs: s.pids, Metrics: s.metrics, Version: version, Commit: commit,
+		Plan: lp, PIDs: s.pids, Metrics: s.metrics, Version: built.Version, Commit: built.Commit,
 		Command: commandLine(p.args),
 	}
 	for _, text := range s.asserts {
@@ -161,15 +161,6 @@ func (s *loadSettings) agentOptions(p *process) (a loadtest.Agents, err error) {
 		Remote: s.agents, Secret: secret, Processes: s.processes, Threads: s.threads,
 		Command: []string{self, "loadtest", "agent", "--stdio"}, Stderr: p.stderr,
 	}, nil
-}
-
-func lookup(environ []string, name string) string {
-	for _, e := range environ {
-		if value, ok := strings.CutPrefix(e, name+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 // commandLine is how the test is run again, without its secrets.
@@ -265,7 +256,7 @@ func agentCommand(p *process) *cobra.Command {
 			if err != nil {
 				return exit(exitUsage, fmt.Errorf("--listen: %w", err))
 			}
-			fmt.Fprintf(p.stdout, "barrage: agent for up to %s connections on %s\n", strconv.Itoa(agent.Capacity()), l.Addr())
+			fmt.Fprintf(p.stdout, "barrage: agent for up to %d connections on %s\n", agent.Capacity(), l.Addr())
 			signals, release := stopSignals()
 			defer release()
 			return untilSignal(cmd.Context(), signals, func(ctx context.Context) error {

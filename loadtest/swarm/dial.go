@@ -19,7 +19,6 @@ const (
 	handshakeTimeout = 30 * time.Second
 	comeBackAfter    = 500 * time.Millisecond // between the tries of a viewer that comes back, and up to as much again
 	slowBuffer       = 4 << 10                // receive buffer of slow readers, so that the server notices
-	maxHead          = 8 << 10
 )
 
 // Reasons for which we close.
@@ -27,7 +26,6 @@ const (
 	reasonLeft netpoll.CloseReason = netpoll.FirstUserReason + iota
 	reasonTimeout
 	reasonRefused // the target answered something else
-	reasonAnswered
 	reasonProtocol
 )
 
@@ -142,8 +140,7 @@ func (w *worker) Opened(id netpoll.ID) {
 		Subprotocols: w.swarm.cfg.Plan.Subprotocols, Header: w.swarm.cfg.Plan.Headers,
 	})
 	if err != nil {
-		w.ended(k, err.Error())
-		w.loop.Close(id, reasonRefused)
+		w.refused(k, id, err.Error())
 		return
 	}
 	w.wrote = req
@@ -161,9 +158,6 @@ func (w *worker) upgrading(k uint32, id netpoll.ID, p []byte) (rest []byte, open
 	switch {
 	case err != nil:
 		w.refused(k, id, "not an answer to an upgrade: "+firstLine(head))
-		return nil, false
-	case n == 0 && len(head) > maxHead:
-		w.refused(k, id, fmt.Sprintf("an answer with more than %d bytes of header", maxHead))
 		return nil, false
 	case n == 0:
 		w.heads[id] = append([]byte(nil), head...)
@@ -184,7 +178,7 @@ func (w *worker) upgrading(k uint32, id netpoll.ID, p []byte) (rest []byte, open
 
 func (w *worker) refused(k uint32, id netpoll.ID, answer string) {
 	w.ended(k, answer)
-	w.loop.Close(id, reasonAnswered)
+	w.loop.Close(id, reasonRefused)
 }
 
 // ended ends an attempt whose connection is still to be closed.

@@ -6,11 +6,11 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"syscall"
 	"time"
 
 	"barrage/frame"
 	"barrage/loadtest/plan"
+	"barrage/loadtest/probe"
 	"barrage/loadtest/tally"
 	"barrage/netpoll"
 )
@@ -115,7 +115,7 @@ func (s *Swarm) Snapshot() Snapshot {
 	for i := range parts {
 		sum.Add(&parts[i])
 	}
-	sum.CPU = cpuSeconds()
+	sum.CPU = probe.Self()
 	return sum
 }
 
@@ -136,13 +136,4 @@ func (s *Swarm) Close() {
 		w.post(func() { w.talk.timer.Stop() })
 		w.stop()
 	}
-}
-
-// cpuSeconds is the CPU time that this process has used.
-func cpuSeconds() float64 {
-	var ru syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &ru); err != nil {
-		return 0
-	}
-	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano()).Seconds()
 }
