@@ -34,5 +34,8 @@ jq -r '
     "GC: \(.go_gc_duration_seconds__count) collections; pauses: median \(."go_gc_duration_seconds_0.5" * 1000 | round1) ms, " +
     "longest \(.go_gc_duration_seconds_1 * 1000 | round1) ms (of an emulated processor)",
     "The server counted \(.barrage_messages_offered_total | count) deliveries due and " +
-    "\(.barrage_messages_delivered_total | count) made when it was last looked at.")
+    "\(.barrage_messages_delivered_total | count) made when it was last looked at."),
+  ($s.end // $s[$phases[-1]] |
+    "The guest'"'"'s kernel dropped \(.backlog_drops | count) packets of loopback, sent \(.TCPTimeouts | count) times again after a timeout, " +
+    "and gave up \(.TCPAbortOnTimeout | count) connections.")
 ' "$1"
