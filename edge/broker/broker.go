@@ -1,0 +1,216 @@
+// The interface between nodes and what joins them.
+
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Errors that a Broker's methods wrap.
+var (
+	// ErrUnavailable means that the store cannot be reached or does not answer.
+	ErrUnavailable = errors.New("broker: unavailable")
+	// ErrOverloaded means that a bound on messages under way is reached.
+	ErrOverloaded = errors.New("broker: overloaded")
+	// ErrClosed means that the broker was closed or not started yet.
+	ErrClosed = errors.New("broker: closed")
+)
+
+// Format says what a message's payload is.
+type Format uint8
+
+// The formats.
+const (
+	Text   Format = 1 + iota // UTF-8
+	Binary                   // any bytes
+	JSON                     // one JSON value, compact, UTF-8; raw members get it as text
+)
+
+// Sender is who published a message. All fields may be empty: a backend, or an
+// anonymous viewer.
+type Sender struct {
+	User   string // as the token says
+	Name   string // nickname
+	Avatar string // URL
+	Conn   string // id of the connection, so that its client knows its own messages
+}
+
+// Message is one message of a room. It is immutable once delivered and may be
+// kept by whoever gets it.
+type Message struct {
+	Room    string
+	ID      string // unique among all nodes
+	Epoch   string // of the room's history; "" if Offset is 0
+	Offset  uint64 // within the epoch, from 1; 0: in no history
+	Time    int64  // when the broker accepted it, in milliseconds since the Unix epoch
+	Sender  Sender
+	Kind    string // the application's; "" is a plain comment
+	Format  Format
+	Payload []byte
+}
+
+// Position is a place in a room's history: after the message Offset of Epoch. The
+// zero Position is before everything.
+type Position struct {
+	Epoch  string
+	Offset uint64
+}
+
+// Gap is what a member or node will not get: the messages From to To of Epoch.
+// To is 0 when it is not known how many they were, because the epoch has changed.
+type Gap struct {
+	Epoch    string
+	From, To uint64
+	Reason   string // GapTrimmed or GapEpoch
+}
+
+// Reasons of a gap.
+const (
+	GapTrimmed = "trimmed" // older than the history keeps
+	GapEpoch   = "epoch"   // the history the position speaks of is gone
+)
+
+// Publication is a message to be published. The broker copies what it keeps.
+type Publication struct {
+	Room    string
+	Sender  Sender
+	Kind    string
+	Format  Format
+	Payload []byte
+	Key     string // idempotency key, scoped to the room and the sender's user; "" is none
+	Forget  bool   // keep it out of the history (typing notices): offset 0
+}
+
+// Receipt is the answer to a publish.
+type Receipt struct {
+	ID        string
+	Position  Position // zero where the room keeps no history
+	Members   int      // members on this node that it was queued for
+	LocalOnly bool     // the other nodes cannot be reached: only members here got it, and it is in no history
+	Replayed  bool     // Key was seen before; this is the first publish's receipt
+}
+
+// Query asks for a part of a room's history.
+type Query struct {
+	After *Position // messages after it, oldest first; nil: the newest Limit ones
+	Limit int       // at most so many; 0 is all that is kept
+}
+
+// Page is a part of a room's history.
+type Page struct {
+	Messages []*Message // by ascending offset, without holes
+	Head     Position   // the newest message's; of an empty history the epoch with offset 0
+	Gap      *Gap       // what Query.After asked for and is gone; Messages then begin behind it, or with the newest ones
+	More     bool       // Limit cut the messages short of Head
+}
+
+// Receiver is the node: what a Broker calls. Calls for one room never overlap.
+// None of its methods blocks or calls back into the Broker.
+type Receiver interface {
+	// Deliver gives a message to the local members of its room and returns how
+	// many it was queued for.
+	Deliver(m *Message) (members int)
+	// Lost tells, in the order of Deliver, that the local members miss messages.
+	Lost(room string, gap Gap)
+	// Ready answers a Want that returned false.
+	Ready(room string)
+	// Members is the number of local members of a room.
+	Members(room string) int
+}
+
+// Broker keeps the histories of rooms and carries messages between nodes. Its
+// methods may be called from any goroutine.
+type Broker interface {
+	// Want tells that the room has, or is about to have, a member here. It
+	// returns true if the room's messages are coming already, or if waiting for
+	// them is pointless; otherwise Receiver.Ready is called once they do. It
+	// never blocks. Rooms without members (Receiver.Members) may be given up.
+	Want(room string) (ready bool)
+	// Publish returns once the message is accepted or refused, by ctx's deadline
+	// and the broker's own at the latest.
+	Publish(ctx context.Context, p *Publication) (Receipt, error)
+	// TryPublish is Publish for event loops: it never blocks and copies p. It
+	// returns false if it had to refuse, and done is then not called. Otherwise
+	// done, unless nil, is called once, by any goroutine, perhaps before
+	// TryPublish returns. Publications of one goroutine to one room keep their
+	// order.
+	TryPublish(p *Publication, done func(Receipt, error)) bool
+	// History reads from a room's history. What was delivered on this node
+	// before the call is in it, or behind its head.
+	History(ctx context.Context, room string, q Query) (Page, error)
+	// Clear forgets a room's history; the next message begins a new epoch.
+	Clear(ctx context.Context, room string) error
+	// Acknowledge notes that the reader of a room has dealt with everything up
+	// to pos; it never goes back. Acknowledged returns what was noted last, the
+	// zero Position if nothing or nothing of the present epoch. They live as long
+	// as the history does.
+	Acknowledge(ctx context.Context, room string, pos Position) error
+	Acknowledged(ctx context.Context, room string) (Position, error)
+	// Err returns nil while messages flow between the nodes, else why not.
+	Err() error
+}
+
+// Retention says what a room's history keeps. Either bound at 0 turns history
+// off.
+type Retention struct {
+	Messages int           // at most
+	Age      time.Duration // since the message was accepted
+}
+
+// On tells whether anything is kept.
+func (r Retention) On() bool { return r.Messages > 0 && r.Age > 0 }
+
+// Rule is the retention of the rooms whose names match a pattern, in which *
+// stands for any bytes.
+type Rule struct {
+	Pattern string
+	Retention
+}
+
+// Rules are tried in order; a room that none matches keeps nothing.
+type Rules []Rule
+
+// DefaultRules keep the last 100 messages for 10 minutes, and those of single
+// users (direct messages, which wait for them) for 7 days.
+func DefaultRules() Rules {
+	return Rules{
+		{"user:*", Retention{1000, 7 * 24 * time.Hour}},
+		{"*", Retention{100, 10 * time.Minute}},
+	}
+}
+
+// For returns the retention of a room.
+func (r Rules) For(room string) Retention {
+	for i := range r {
+		if Match(r[i].Pattern, room) {
+			return r[i].Retention
+		}
+	}
+	return Retention{}
+}
+
+// Match tells whether a name fits a pattern, in which * stands for any bytes. It goes back only to the last *, so its
+// work is at most the product of the two lengths.
+func Match(pattern, name string) bool {
+	p, n, star, from := 0, 0, -1, 0
+	for n < len(name) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, from = p, n
+			p++
+		case p < len(pattern) && pattern[p] == name[n]:
+			p, n = p+1, n+1
+		case star >= 0:
+			from++
+			p, n = star+1, from
+		default:
+			return false
+		}
+	}
+	for p < len(pattern) && pattern[p] == '*' {
+		p++
+	}
+	return p == len(pattern)
+}

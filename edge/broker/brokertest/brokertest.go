@@ -1,0 +1,97 @@
+// What a broker's test gives the suite, and the list of what is tested.
+
+package brokertest
+
+import (
+	"testing"
+	"time"
+
+	"barrage/edge/broker"
+)
+
+// Factory starts n nodes over one new and empty store, keeping histories by
+// rules. It returns when they are up or coming up, and has t's cleanup close
+// them.
+type Factory func(t *testing.T, rules broker.Rules, n int) *Cluster
+
+// Cluster is nodes that share a store.
+type Cluster struct {
+	Nodes []*Node
+	// Advance moves the clock that ages messages. nil: it is the real one.
+	Advance func(time.Duration)
+}
+
+// Node is one broker and its receiver.
+type Node struct {
+	broker.Broker
+	Receiver *Receiver // what the broker was given as its receiver
+	// Close ends the broker. When it has returned, the receiver is not called
+	// any more. A second call does nothing.
+	Close func() error
+}
+
+const (
+	// briefAge is how long rooms named brief:… keep their messages.
+	briefAge = time.Second
+	// keepAll is more messages than most tests publish in a room.
+	keepAll = 10_000
+)
+
+// rules are those of all clusters that the suite starts.
+func rules() broker.Rules {
+	return broker.Rules{
+		{Pattern: "off:*"},
+		{Pattern: "few:*", Retention: broker.Retention{Messages: 5, Age: time.Hour}},
+		{Pattern: "brief:*", Retention: broker.Retention{Messages: keepAll, Age: briefAge}},
+		{Pattern: "*", Retention: broker.Retention{Messages: keepAll, Age: time.Hour}},
+	}
+}
+
+// Run tests that clusters of so many nodes keep to package broker's interface.
+// Each test has a cluster of its own.
+func Run(t *testing.T, nodes int, start Factory) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *Cluster)
+		// newEpochs: the members may be told that an epoch has ended.
+		newEpochs bool
+	}{
+		{name: "order", run: testOrder},
+		{name: "receipts", run: testReceipts},
+		{name: "content", run: testContent},
+		{name: "copies", run: testCopies},
+		{name: "key repeated", run: testKeyRepeated},
+		{name: "key at once", run: testKeyAtOnce},
+		{name: "key scope", run: testKeyScope},
+		{name: "key without history", run: testKeyWithoutHistory},
+		{name: "key of event loops", run: testKeyTry},
+		{name: "positions", run: testPositions},
+		{name: "empty room", run: testEmptyRoom},
+		{name: "paging", run: testPaging},
+		{name: "no history", run: testNoHistory},
+		{name: "forget", run: testForget},
+		{name: "age", run: testAge, newEpochs: true},
+		{name: "age of a busy room", run: testAgeBusy, newEpochs: true},
+		{name: "clear", run: testClear, newEpochs: true},
+		{name: "acknowledge", run: testAcknowledge, newEpochs: true},
+		{name: "acknowledge at once", run: testAcknowledgeAtOnce},
+		{name: "resume", run: testResume},
+		{name: "want", run: testWant},
+		{name: "want while publishing", run: testWantMidstream},
+		{name: "try publish", run: testTryPublish},
+		{name: "close", run: testClose},
+		{name: "close while publishing", run: testCloseMidstream},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := start(t, rules(), nodes)
+			if len(c.Nodes) != nodes {
+				t.Fatalf("the factory started %d nodes, want %d", len(c.Nodes), nodes)
+			}
+			c.waitUp(t)
+			test.run(t, c)
+			for i, n := range c.Nodes {
+				n.Receiver.check(t, i, test.newEpochs)
+			}
+		})
+	}
+}

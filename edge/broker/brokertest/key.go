@@ -1,0 +1,166 @@
+// Idempotency keys.
+
+package brokertest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"barrage/edge/broker"
+)
+
+// wantReplay compares the receipt of a repetition with the first one.
+func wantReplay(t *testing.T, first, again broker.Receipt) {
+	t.Helper()
+	if first.Replayed || !again.Replayed || again.ID != first.ID || again.Position != first.Position {
+		t.Errorf("first receipt %+v, of the repetition %+v", first, again)
+	}
+}
+
+// wantOnce tells whether every node got these payloads in a room, and so in its
+// history, if it has one, and nothing else.
+func wantOnce(t *testing.T, c *Cluster, room string, want ...string) {
+	t.Helper()
+	want = append(want, "the last")
+	for i, got := range c.flush(t, room) {
+		if fmt.Sprint(payloads(got)) != fmt.Sprint(want) {
+			t.Errorf("node %d got %q, want %q", i, payloads(got), want)
+		}
+		page := c.node(i).history(t, room, broker.Query{})
+		if page.Head.Epoch != "" && fmt.Sprint(payloads(page.Messages)) != fmt.Sprint(want) {
+			t.Errorf("node %d reads the history %q, want %q", i, payloads(page.Messages), want)
+		}
+	}
+}
+
+// testKeyRepeated repeats a publish on its node and on all others.
+func testKeyRepeated(t *testing.T, c *Cluster) {
+	c.join(t, "keys")
+	first := c.Nodes[0].publish(t, keyed("keys", "one", "k"))
+	other := c.Nodes[0].publish(t, keyed("keys", "two", "k2"))
+	for _, n := range c.Nodes {
+		for range 2 {
+			wantReplay(t, first, n.publish(t, keyed("keys", "one", "k")))
+			wantReplay(t, first, n.publish(t, keyed("keys", "not even the same", "k")))
+		}
+		wantReplay(t, other, n.publish(t, keyed("keys", "two", "k2")))
+	}
+	wantOnce(t, c, "keys", "one", "two")
+}
+
+// testKeyAtOnce has all nodes publish with the same key at the same time.
+func testKeyAtOnce(t *testing.T, c *Cluster) {
+	const rounds, publishers = 20, 4
+	c.join(t, "keys")
+	ctx := limited(t)
+	var want []string
+	for round := range rounds {
+		receipts := make([]broker.Receipt, publishers*len(c.Nodes))
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		for i := range receipts {
+			wg.Go(func() {
+				<-start
+				receipts[i], _ = c.node(i).try(t, ctx, keyed("keys", fmt.Sprint("round ", round), fmt.Sprint(round)))
+			})
+		}
+		close(start)
+		wg.Wait()
+		firsts := 0
+		for _, r := range receipts {
+			if r.ID != receipts[0].ID || r.Position != receipts[0].Position {
+				t.Fatalf("two messages for one key: receipts %+v and %+v", r, receipts[0])
+			}
+			if !r.Replayed {
+				firsts++
+			}
+		}
+		if firsts != 1 {
+			t.Errorf("%d receipts say that they are the first, want 1", firsts)
+		}
+		want = append(want, fmt.Sprint("round ", round))
+	}
+	wantOnce(t, c, "keys", want...)
+}
+
+// testKeyScope has one key mean different things for other rooms and users.
+func testKeyScope(t *testing.T, c *Cluster) {
+	c.join(t, "keys", "keys:k", "k")
+	by := func(user string, p *broker.Publication) *broker.Publication {
+		p.Sender = broker.Sender{User: user, Name: "N", Conn: "c"}
+		return p
+	}
+	want := map[string][]string{}
+	scopes := []*broker.Publication{
+		by("", keyed("keys", "", "k")),
+		by("ada", keyed("keys", "", "k")),
+		by("bob", keyed("keys", "", "k")),
+		by("ada", keyed("keys:k", "", "k")),
+		by("keys", keyed("k", "", "k")),
+		by("k", keyed("keys", "", "")), // without a key every publish is a first one
+		by("k", keyed("keys", "", "")),
+		by("ad", keyed("keys", "", "ak")),
+		by("ada:k", keyed("keys", "", "k")),
+		by("ada", keyed("keys", "", "k:k")),
+	}
+	firsts := make([]broker.Receipt, len(scopes))
+	for i, p := range scopes {
+		p.Payload = fmt.Append(nil, i)
+		firsts[i] = c.node(i).publish(t, p)
+		if firsts[i].Replayed {
+			t.Errorf("room %q, user %q, key %q was taken for another", p.Room, p.Sender.User, p.Key)
+		}
+		want[p.Room] = append(want[p.Room], string(p.Payload))
+	}
+	for i, p := range scopes {
+		if p.Key == "" {
+			continue
+		}
+		again := *p
+		again.Sender.Conn = "another connection of the user"
+		wantReplay(t, firsts[i], c.node(i+1).publish(t, &again))
+	}
+	for room, payloads := range want {
+		wantOnce(t, c, room, payloads...)
+	}
+}
+
+// testKeyWithoutHistory: a key works where there is no position to remember.
+func testKeyWithoutHistory(t *testing.T, c *Cluster) {
+	c.join(t, "off:keys", "keys")
+	first := c.Nodes[0].publish(t, keyed("off:keys", "one", "k"))
+	forget := keyed("keys", "typing", "k")
+	forget.Forget = true
+	forgotten := c.Nodes[0].publish(t, forget)
+	for _, n := range c.Nodes {
+		wantReplay(t, first, n.publish(t, keyed("off:keys", "one", "k")))
+		wantReplay(t, forgotten, n.publish(t, forget))
+	}
+	wantOnce(t, c, "off:keys", "one")
+	for i, got := range c.flush(t, "keys") {
+		if fmt.Sprint(payloads(got)) != "[typing the last]" {
+			t.Errorf("node %d got %q", i, payloads(got))
+		}
+	}
+}
+
+// testKeyTry repeats with TryPublish.
+func testKeyTry(t *testing.T, c *Cluster) {
+	c.join(t, "keys")
+	first := c.last().publish(t, keyed("keys", "one", "k"))
+	receipts := make(chan broker.Receipt, len(c.Nodes))
+	for _, n := range c.Nodes {
+		done := func(r broker.Receipt, err error) {
+			if err != nil {
+				t.Errorf("TryPublish: %v", err)
+			}
+			receipts <- r
+		}
+		eventually(t, "TryPublish accepts", func() bool { return n.TryPublish(keyed("keys", "one", "k"), done) })
+	}
+	for range c.Nodes {
+		wantReplay(t, first, receive(t, receipts))
+	}
+	wantOnce(t, c, "keys", "one")
+}

@@ -1,0 +1,212 @@
+// How histories end, by age and by Clear, and what readers acknowledge.
+
+package brokertest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"barrage/edge/broker"
+)
+
+// testAge: when the newest message is too old, nothing is kept. The epoch may
+// end with it or go on; either way positions tell the truth.
+func testAge(t *testing.T, c *Cluster) {
+	const alone, joined = "brief:alone", "brief:joined"
+	c.join(t, joined)
+	for _, room := range []string{alone, joined} {
+		old := c.Nodes[0].publishMany(t, room, 3).Position
+		if c.Advance != nil {
+			c.Advance(briefAge - time.Millisecond)
+			wantOffsets(t, room+" just before its age", c.last().history(t, room, broker.Query{}).Messages, 1, 3)
+			c.Advance(2 * time.Millisecond)
+		}
+		for i, n := range c.Nodes {
+			eventually(t, "old messages go", func() bool { return len(n.history(t, room, broker.Query{}).Messages) == 0 })
+			for offset := range old.Offset {
+				wantTruth(t, n, room, broker.Position{Epoch: old.Epoch, Offset: offset})
+			}
+			next := n.publish(t, text(room, "next")).Position
+			if next != (broker.Position{Epoch: old.Epoch, Offset: old.Offset + 1}) && (next.Epoch == old.Epoch || next.Offset != 1) {
+				t.Fatalf("node %d, room %s: %+v after %+v", i, room, next, old)
+			}
+			old = next
+			if room == joined {
+				for _, n := range c.Nodes {
+					n.messages(t, room, 4+i)
+				}
+			}
+			if c.Advance != nil {
+				c.Advance(briefAge + time.Millisecond)
+			}
+		}
+	}
+}
+
+// wantTruth reads after a position of which something is gone.
+func wantTruth(t *testing.T, n *Node, room string, after broker.Position) {
+	t.Helper()
+	page := n.history(t, room, broker.Query{After: &after})
+	want := unknown(after)
+	if page.Head.Epoch == after.Epoch {
+		want = trimmed(after.Epoch, after.Offset+1, page.Head.Offset-uint64(len(page.Messages)))
+	}
+	wantGap(t, fmt.Sprintf("room %s after %+v", room, after), page.Gap, want)
+}
+
+// testAgeBusy: in a room that goes on speaking old messages go, too.
+func testAgeBusy(t *testing.T, c *Cluster) {
+	const room = "brief:busy"
+	begin := c.Nodes[0].publish(t, text(room, "x")).Position
+	begin.Offset = 0
+	if c.Advance != nil {
+		for i := range 10 {
+			c.Advance(briefAge * 3 / 10)
+			c.node(i).publish(t, text(room, "x"))
+		}
+		for _, n := range c.Nodes {
+			// Published 0, 0.3, 0.6 and 0.9 ages ago.
+			wantOffsets(t, "a busy room", n.history(t, room, broker.Query{}).Messages, 8, 11)
+		}
+	}
+	for _, n := range c.Nodes {
+		eventually(t, "the first message goes", func() bool {
+			n.publish(t, text(room, "x"))
+			page := n.history(t, room, broker.Query{})
+			return page.Head.Epoch != begin.Epoch || len(page.Messages) == 0 || page.Messages[0].Offset > 1
+		})
+		wantTruth(t, n, room, begin)
+	}
+}
+
+func testClear(t *testing.T, c *Cluster) {
+	const room, other = "clear", "clear-not"
+	c.join(t, room, other)
+	ctx := limited(t)
+	kept := c.Nodes[0].publishMany(t, other, 2).Position
+	old := c.Nodes[0].publishMany(t, room, 3).Position
+	if err := c.last().Clear(ctx, room); err != nil {
+		t.Fatal(err)
+	}
+	head := c.Nodes[0].history(t, room, broker.Query{}).Head
+	if head.Epoch == "" || head.Epoch == old.Epoch || head.Offset != 0 {
+		t.Fatalf("head %+v after Clear, before it %+v", head, old)
+	}
+	for i, n := range c.Nodes {
+		page := n.history(t, room, broker.Query{After: &old})
+		if page.Head != head || len(page.Messages) != 0 {
+			t.Errorf("node %d: %d messages, head %+v after Clear, want %+v", i, len(page.Messages), page.Head, head)
+		}
+		wantGap(t, fmt.Sprintf("node %d", i), page.Gap, unknown(old))
+	}
+	if r := c.last().publish(t, text(room, "new")); r.Position != (broker.Position{Epoch: head.Epoch, Offset: 1}) {
+		t.Errorf("the first message after Clear is at %+v, want 1 in %s", r.Position, head.Epoch)
+	}
+	// Without a look at the history in between.
+	if err := c.Nodes[0].Clear(ctx, room); err != nil {
+		t.Fatal(err)
+	}
+	r := c.Nodes[0].publish(t, text(room, "newer"))
+	if e := r.Position.Epoch; e == head.Epoch || e == old.Epoch || r.Position.Offset != 1 {
+		t.Errorf("the first message after another Clear is at %+v", r.Position)
+	}
+	for i, n := range c.Nodes {
+		got := n.messages(t, room, 5)
+		if s := fmt.Sprint(payloads(got), offsets(got)); s != "[comment 1 comment 2 comment 3 new newer] [1 2 3 1 1]" {
+			t.Errorf("node %d got %s", i, s)
+		}
+		page := n.history(t, other, broker.Query{})
+		if page.Head != kept || len(page.Messages) != 2 {
+			t.Errorf("node %d: clearing one room changed another: head %+v, want %+v", i, page.Head, kept)
+		}
+		if err := n.Clear(ctx, "clear-never-spoke"); err != nil {
+			t.Errorf("node %d: Clear of a room that never spoke: %v", i, err)
+		}
+	}
+}
+
+func testAcknowledge(t *testing.T, c *Cluster) {
+	const room = "user:ada"
+	ctx := limited(t)
+	want := func(what string, pos broker.Position) {
+		t.Helper()
+		for i, n := range c.Nodes {
+			if got, err := n.Acknowledged(ctx, room); err != nil || got != pos {
+				t.Errorf("%s: node %d: acknowledged %+v, %v, want %+v", what, i, got, err, pos)
+			}
+		}
+	}
+	step := 0
+	acknowledge := func(epoch string, offset uint64) {
+		t.Helper()
+		step++
+		if err := c.node(step).Acknowledge(ctx, room, broker.Position{Epoch: epoch, Offset: offset}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("no history", broker.Position{})
+	acknowledge("none", 7)
+	want("no history, noted something", broker.Position{})
+	e := c.Nodes[0].publishMany(t, room, 10).Position.Epoch
+	want("nothing noted", broker.Position{})
+	acknowledge(e, 3)
+	want("noted", broker.Position{Epoch: e, Offset: 3})
+	acknowledge(e, 2)
+	acknowledge(e, 0)
+	want("never back", broker.Position{Epoch: e, Offset: 3})
+	acknowledge("other", 5)
+	acknowledge("other", 99)
+	want("of another epoch", broker.Position{Epoch: e, Offset: 3})
+	acknowledge(e, 9)
+	want("forward, and not by the order of text", broker.Position{Epoch: e, Offset: 9})
+	acknowledge(e, 10)
+	want("forward, and not by the order of text", broker.Position{Epoch: e, Offset: 10})
+	c.Nodes[0].publishMany(t, room, 2)
+	want("after more messages", broker.Position{Epoch: e, Offset: 10})
+	if err := c.last().Clear(ctx, room); err != nil {
+		t.Fatal(err)
+	}
+	want("cleared", broker.Position{})
+	acknowledge(e, 11)
+	want("of the epoch before Clear", broker.Position{})
+	next := c.Nodes[0].publish(t, text(room, "x")).Position
+	acknowledge(e, next.Offset)
+	want("in the next epoch", broker.Position{})
+	acknowledge(next.Epoch, next.Offset)
+	want("in the next epoch, noted", next)
+}
+
+// testAcknowledgeAtOnce: the furthest position wins, in whatever order they come.
+func testAcknowledgeAtOnce(t *testing.T, c *Cluster) {
+	const room, total = "user:bob", 40
+	head := c.Nodes[0].publishMany(t, room, total).Position
+	ctx := limited(t)
+	var wg sync.WaitGroup
+	for i, n := range c.Nodes {
+		for g := range 2 {
+			order := rand.New(rand.NewPCG(uint64(i), uint64(g))).Perm(total)
+			wg.Go(func() {
+				noted := uint64(0)
+				for _, offset := range order {
+					if err := n.Acknowledge(ctx, room, broker.Position{Epoch: head.Epoch, Offset: uint64(offset + 1)}); err != nil {
+						t.Errorf("Acknowledge: %v", err)
+						return
+					}
+					got, err := n.Acknowledged(ctx, room)
+					if err != nil || got.Epoch != head.Epoch || got.Offset < noted || got.Offset < uint64(offset+1) {
+						t.Errorf("acknowledged %+v, %v after %d and %d", got, err, noted, offset+1)
+						return
+					}
+					noted = got.Offset
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if got, err := c.last().Acknowledged(ctx, room); err != nil || got != head {
+		t.Errorf("acknowledged %+v, %v, want %+v", got, err, head)
+	}
+}

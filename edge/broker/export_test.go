@@ -1,0 +1,67 @@
+// What the tests of package broker_test see of the inside.
+
+package broker
+
+import (
+	"fmt"
+	"slices"
+	"unsafe"
+)
+
+// SweepAll is one round of the sweeper.
+func (m *Memory) SweepAll() {
+	for first := 0; first < stripes; first += sweepStripes {
+		m.sweepPart(first)
+	}
+}
+
+// Histories returns the rooms that have one, sorted.
+func (m *Memory) Histories() []string {
+	list := []string{}
+	for i := range m.stripes {
+		s := &m.stripes[i]
+		s.mu.Lock()
+		for h := s.old; h != nil; h = h.younger {
+			list = append(list, h.room)
+		}
+		s.mu.Unlock()
+	}
+	slices.Sort(list)
+	return list
+}
+
+// Audit counts again what is counted, while nothing else is going on.
+func (m *Memory) Audit() error {
+	var rooms, messages, bytes int64
+	for i := range m.stripes {
+		s := &m.stripes[i]
+		count, last := 0, uint64(0)
+		for h := s.old; h != nil; h = h.younger {
+			count++
+			if s.rooms.get(h.room) != h || h.number < last {
+				return fmt.Errorf("stripe %d: room %s is out of order or not in the map", i, h.room)
+			}
+			last = h.number
+			own := int64(0)
+			for k := range h.kept.n {
+				own += size(h.kept.at(k).message)
+			}
+			if own != h.bytes || h.kept.n > h.keep.Messages {
+				return fmt.Errorf("room %s: %d messages of %d bytes, counted %d", h.room, h.kept.n, own, h.bytes)
+			}
+			messages += int64(h.kept.n)
+			bytes += own
+		}
+		if count != s.rooms.len() {
+			return fmt.Errorf("stripe %d: %d rooms in order, %d in the map", i, count, s.rooms.len())
+		}
+		rooms += int64(count)
+	}
+	if got := m.Stats(); got.Rooms != rooms || got.Messages != messages || got.Bytes != bytes {
+		return fmt.Errorf("stats %+v, counted %d rooms, %d messages, %d bytes", got, rooms, messages, bytes)
+	}
+	if messageOverhead != unsafe.Sizeof(Message{})+unsafe.Sizeof(kept{}) {
+		return fmt.Errorf("messageOverhead is %d, should be %d", messageOverhead, unsafe.Sizeof(Message{})+unsafe.Sizeof(kept{}))
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+// One room's history: the newest messages of an epoch, and what History answers
+// from them.
+
+package broker
+
+import "time"
+
+// A history belongs to its stripe's lock.
+type history struct {
+	room  string
+	epoch string
+	keep  Retention
+
+	kept    ring
+	head    uint64        // offset of the newest message, which may be gone; 0: never spoke
+	acked   uint64        // what was acknowledged last
+	bytes   int64         // of kept
+	touched time.Duration // when the newest message came or, before there is one, it began
+
+	// Its place in the stripe's order.
+	number         uint64 // of the newest message; 0: never spoke
+	older, younger *history
+}
+
+// messageOverhead is what a kept message takes beside its texts and payload: the
+// Message and its place in the ring.
+const messageOverhead = 192
+
+// size is what a kept message counts for. The room's name and the epoch are the
+// history's own.
+func size(m *Message) int64 {
+	s := &m.Sender
+	return int64(messageOverhead + len(m.ID) + len(s.User) + len(s.Name) + len(s.Avatar) + len(s.Conn) + len(m.Kind) + len(m.Payload))
+}
+
+// over tells whether all that the history kept, or could have kept, is too old.
+func (h *history) over(now time.Duration) bool { return now-h.touched >= h.keep.Age }
+
+// page answers a query from messages that are not too old.
+func (h *history) page(q Query) Page {
+	page := Page{Head: Position{h.epoch, h.head}}
+	first := h.head - uint64(h.kept.n) + 1 // the oldest kept, or the next one
+	next := first
+	switch {
+	case q.After == nil:
+	case *q.After == Position{}: // before everything: this epoch from its beginning
+		page.Gap = h.trimmed(0, first)
+	case q.After.Epoch != h.epoch || q.After.Offset > h.head:
+		page.Gap = unknown(q.After)
+	default:
+		page.Gap = h.trimmed(q.After.Offset, first)
+		next = max(first, q.After.Offset+1)
+	}
+	count := int(h.head + 1 - next)
+	if q.Limit > 0 && count > q.Limit {
+		// Who follows a sequence gets its beginning, who has lost it the newest.
+		if page.More = q.After != nil && (page.Gap == nil || page.Gap.Reason == GapTrimmed); !page.More {
+			next += uint64(count - q.Limit)
+		}
+		count = q.Limit
+	}
+	if count > 0 {
+		page.Messages = make([]*Message, count)
+	}
+	for i := range page.Messages {
+		page.Messages[i] = h.kept.at(int(next-first) + i).message
+	}
+	return page
+}
+
+// trimmed is the gap between what was seen last and the first message kept.
+func (h *history) trimmed(after, first uint64) *Gap {
+	if after+1 >= first {
+		return nil
+	}
+	return &Gap{Epoch: h.epoch, From: after + 1, To: first - 1, Reason: GapTrimmed}
+}
+
+// unknown is the gap behind a position in a history that is not there any more.
+func unknown(after *Position) *Gap {
+	if after == nil || *after == (Position{}) {
+		return nil
+	}
+	return &Gap{Epoch: after.Epoch, From: after.Offset + 1, Reason: GapEpoch}
+}
+
+type kept struct {
+	message *Message
+	at      time.Duration // when it was accepted
+}
+
+// A ring is a queue that grows by doubling up to a bound.
+type ring struct {
+	slots []kept
+	first int
+	n     int
+}
+
+// push appends; there must be less than limit in it.
+func (r *ring) push(k kept, limit int) {
+	if r.n == len(r.slots) {
+		slots := make([]kept, min(max(1, 2*r.n), limit))
+		for i := range r.n {
+			slots[i] = r.at(i)
+		}
+		r.slots, r.first = slots, 0
+	}
+	r.slots[(r.first+r.n)%len(r.slots)] = k
+	r.n++
+}
+
+// pop removes the oldest. An empty ring holds no memory.
+func (r *ring) pop() kept {
+	k := r.slots[r.first]
+	r.slots[r.first] = kept{}
+	r.first = (r.first + 1) % len(r.slots)
+	if r.n--; r.n == 0 {
+		*r = ring{}
+	}
+	return k
+}
+
+// at returns the i-th oldest.
+func (r *ring) at(i int) kept { return r.slots[(r.first+i)%len(r.slots)] }

@@ -1,0 +1,208 @@
+// The broker of a single node: its settings, its life, and what it counts.
+
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// MemoryConfig are the settings of a [Memory]. Zero values mean the defaults.
+type MemoryConfig struct {
+	// Rules say what rooms keep; nil: nothing. They may not be changed afterwards.
+	Rules Rules
+	// Node begins every message's id and must differ among nodes; "": a random one.
+	Node string
+	// MaxRooms bounds the histories, MaxBytes the messages of all of them, each
+	// counted with its overhead. Beyond either, the room that published least
+	// recently loses its history; one room alone, its oldest messages. Defaults:
+	// 200,000 rooms, 256 MiB.
+	MaxRooms int
+	MaxBytes int64
+	// IdempotencyTTL is how long a Publication.Key is remembered, IdempotencyKeys
+	// how many are; beyond, the oldest go first. Defaults: 5 minutes, 100,000.
+	IdempotencyTTL  time.Duration
+	IdempotencyKeys int
+	// Now is the clock, for tests; nil: time.Now. Ages are measured on the
+	// monotonic part of its times, where they have one.
+	Now func() time.Time
+}
+
+func (c *MemoryConfig) setDefaults() {
+	if c.Node == "" {
+		c.Node = randomName()
+	}
+	if c.MaxRooms == 0 {
+		c.MaxRooms = 200_000
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = 256 << 20
+	}
+	if c.IdempotencyTTL == 0 {
+		c.IdempotencyTTL = 5 * time.Minute
+	}
+	if c.IdempotencyKeys == 0 {
+		c.IdempotencyKeys = 100_000
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+}
+
+func (c *MemoryConfig) check() error {
+	var wrong []error
+	if c.MaxRooms < 0 || c.MaxBytes < 0 || c.IdempotencyKeys < 0 || c.IdempotencyTTL < 0 {
+		wrong = append(wrong, errors.New("broker: a bound is negative"))
+	}
+	for _, rule := range c.Rules {
+		if rule.Messages < 0 || rule.Age < 0 {
+			wrong = append(wrong, fmt.Errorf("broker: rule %q: retention is negative", rule.Pattern))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+const (
+	stripes = 64
+	// sweepEvery is how often sweepStripes are swept: what is too old is gone from
+	// memory some 8 seconds later.
+	sweepEvery   = time.Second
+	sweepStripes = 8
+)
+
+// Memory is the Broker of a single node. All is kept in the process and gone
+// with it.
+//
+// Rooms are spread over stripes, each with a lock. A message is numbered,
+// appended, and delivered under its room's, so nothing of that room happens
+// meanwhile: not another publish, nor its repetition with the same key, nor a
+// read of the history. Receiver is called under it, and so may not call back.
+// Locks are taken in this order, and never two stripes at once, since a room
+// that grows may cost one of another stripe its history: evicting, stripe.mu,
+// keys.mu.
+type Memory struct {
+	cfg      MemoryConfig
+	receiver Receiver
+	start    time.Time
+	prefix   string // of ids
+	seed     maphash.Seed
+	closed   atomic.Bool // once set, no stripe that is locked later delivers anything
+
+	number   atomic.Uint64 // of the last message: in its id, and telling which room spoke last
+	count    counters
+	stripes  [stripes]stripe
+	keys     keys
+	evicting sync.Mutex
+
+	ending chan struct{}
+	ended  sync.WaitGroup
+	once   sync.Once
+}
+
+// MemoryStats are gauges and, where named so, totals since the start.
+type MemoryStats struct {
+	Rooms    int64 // with a history, perhaps empty
+	Messages int64 // in histories
+	Bytes    int64 // of those
+	Keys     int64 // idempotency keys remembered
+
+	EvictedTotal uint64 // histories dropped because of MaxRooms or MaxBytes
+	ExpiredTotal uint64 // histories that ended by age
+	ReplaysTotal uint64 // publishes answered with an earlier receipt
+}
+
+type counters struct {
+	rooms, messages, bytes    atomic.Int64
+	evicted, expired, replays atomic.Uint64
+}
+
+var _ Broker = (*Memory)(nil)
+
+// NewMemory returns a running Memory; receiver is called from then on.
+func NewMemory(cfg MemoryConfig, receiver Receiver) (*Memory, error) {
+	if receiver == nil {
+		return nil, errors.New("broker: no receiver")
+	}
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	cfg.setDefaults()
+	m := &Memory{
+		cfg: cfg, receiver: receiver,
+		start: cfg.Now(), prefix: cfg.Node + "-", seed: maphash.MakeSeed(),
+		keys:   keys{max: cfg.IdempotencyKeys, ttl: cfg.IdempotencyTTL},
+		ending: make(chan struct{}),
+	}
+	// Not from 1, so that a node which is started again under its name does not
+	// give the same ids again.
+	m.number.Store(rand.Uint64() >> 24)
+	for i := range m.stripes {
+		m.stripes[i].oldest.Store(none)
+	}
+	m.ended.Go(m.sweep) // until Close, which waits for it
+	return m, nil
+}
+
+// Close ends the broker and forgets all histories. When it has returned, the
+// receiver is not called any more.
+func (m *Memory) Close() error {
+	m.once.Do(func() {
+		m.closed.Store(true)
+		close(m.ending)
+	})
+	m.ended.Wait()
+	for i := range m.stripes {
+		s := &m.stripes[i]
+		s.mu.Lock() // whoever had it is done, and whoever gets it later sees closed
+		for s.old != nil {
+			m.drop(s, s.old)
+		}
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// Want implements Broker: all messages are at hand always.
+func (m *Memory) Want(string) (ready bool) { return true }
+
+// Err implements Broker: there are no other nodes to lose.
+func (m *Memory) Err() error {
+	if m.closed.Load() {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Stats returns what is kept at present, and counts since the start.
+func (m *Memory) Stats() MemoryStats {
+	return MemoryStats{
+		Rooms:        m.count.rooms.Load(),
+		Messages:     m.count.messages.Load(),
+		Bytes:        m.count.bytes.Load(),
+		Keys:         int64(m.keys.size()),
+		EvictedTotal: m.count.evicted.Load(),
+		ExpiredTotal: m.count.expired.Load(),
+		ReplaysTotal: m.count.replays.Load(),
+	}
+}
+
+func (m *Memory) stripe(room string) *stripe {
+	return &m.stripes[maphash.String(m.seed, room)%stripes]
+}
+
+// age is a time as the histories count it.
+func (m *Memory) age(t time.Time) time.Duration { return t.Sub(m.start) }
+
+// randomName is short and, by 2^48 to 1, another one each time: an epoch only
+// has to differ from those of the same room before.
+func randomName() string { return strconv.FormatUint(rand.Uint64()>>16, 36) }
+
+// none is the recency of no room, later than all.
+const none = math.MaxUint64

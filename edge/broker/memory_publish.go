@@ -1,0 +1,126 @@
+// Publishing in memory.
+
+package broker
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Publish implements Broker. It waits for nothing but its turn in the room.
+func (m *Memory) Publish(ctx context.Context, p *Publication) (Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return Receipt{}, fmt.Errorf("broker: publish: %w", err)
+	}
+	return m.publish(p)
+}
+
+// TryPublish implements Broker. done is called before it returns.
+func (m *Memory) TryPublish(p *Publication, done func(Receipt, error)) bool {
+	r, err := m.publish(p)
+	if err != nil {
+		return false
+	}
+	if done != nil {
+		done(r, nil)
+	}
+	return true
+}
+
+func (m *Memory) publish(p *Publication) (Receipt, error) {
+	r, err := m.publishIn(m.stripe(p.Room), p)
+	m.evict() // without the lock: another stripe's may be needed
+	return r, err
+}
+
+func (m *Memory) publishIn(s *stripe, p *Publication) (Receipt, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.closed.Load() {
+		return Receipt{}, ErrClosed
+	}
+	t := m.cfg.Now()
+	now := m.age(t)
+	if p.Key != "" {
+		if r, ok := m.keys.get(keyID{p.Room, p.Sender.User, p.Key}, now); ok {
+			m.count.replays.Add(1)
+			r.Replayed = true
+			return r, nil
+		}
+	}
+	var h *history
+	if !p.Forget {
+		h = m.open(s, p.Room, now)
+	}
+	number := m.number.Add(1)
+	msg, key := m.message(p, h, number)
+	msg.Time = t.UnixMilli()
+	if h != nil {
+		m.add(s, h, msg, number, now)
+	}
+	r := Receipt{ID: msg.ID, Position: Position{msg.Epoch, msg.Offset}}
+	r.Members = m.receiver.Deliver(msg)
+	if key != "" {
+		m.keys.put(keyID{msg.Room, msg.Sender.User, key}, r, now)
+	}
+	return r, nil
+}
+
+// message makes the next message of h, or one of no history if h is nil. Of p it
+// keeps copies: all strings in one, so that a message is three allocations
+// whatever it says, and none holds on to a larger text that it was cut from.
+func (m *Memory) message(p *Publication, h *history, number uint64) (msg *Message, key string) {
+	var onStack [512]byte
+	b := append(onStack[:0], m.prefix...)
+	b = strconv.AppendUint(b, number, 36)
+	id := len(b)
+	room := p.Room
+	if h != nil {
+		room = "" // the history has it
+	}
+	for _, s := range [...]string{p.Sender.User, p.Sender.Name, p.Sender.Avatar, p.Sender.Conn, p.Kind, p.Key, room} {
+		b = append(b, s...)
+	}
+	all := string(b)
+	cut := func(n int) string {
+		s := all[:n]
+		all = all[n:]
+		return s
+	}
+	msg = &Message{
+		ID: cut(id),
+		Sender: Sender{
+			User: cut(len(p.Sender.User)), Name: cut(len(p.Sender.Name)),
+			Avatar: cut(len(p.Sender.Avatar)), Conn: cut(len(p.Sender.Conn)),
+		},
+		Kind:    cut(len(p.Kind)),
+		Format:  p.Format,
+		Payload: make([]byte, len(p.Payload)),
+	}
+	copy(msg.Payload, p.Payload)
+	key = cut(len(p.Key))
+	msg.Room = cut(len(room))
+	if h != nil {
+		msg.Room, msg.Epoch, msg.Offset = h.room, h.epoch, h.head+1
+	}
+	return msg, key
+}
+
+// add puts a room's next message into its history.
+func (m *Memory) add(s *stripe, h *history, msg *Message, number uint64, now time.Duration) {
+	if h.kept.n == h.keep.Messages {
+		m.dropOldest(h)
+	}
+	h.kept.push(kept{msg, now}, h.keep.Messages)
+	h.head = msg.Offset
+	h.touched = now
+	h.bytes += size(msg)
+	m.count.messages.Add(1)
+	m.count.bytes.Add(size(msg))
+	for h.bytes > m.cfg.MaxBytes {
+		m.dropOldest(h) // one room alone must fit, or there would be nothing to evict
+	}
+	s.spoke(h, number)
+}
