@@ -1,0 +1,229 @@
+// The claims of a token: their names, types and bounds.
+
+package auth
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Bounds of claims, in bytes but for MaxPatterns.
+const (
+	MaxUser     = maxRoom - len(userPrefix)
+	MaxName     = 128
+	MaxAvatar   = 512
+	MaxPatterns = 64 // of each of rooms and pub
+
+	maxRoom = 128          // as for the names of rooms; patterns may be no longer
+	maxDate = 253402300799 // the end of the year 9999: later ones cannot be written in RFC 3339
+)
+
+// payload is a token's claims as they came, so that none is judged before the
+// signature is, and the names are compared exactly (encoding/json would take
+// "SUB" for a struct's "sub").
+type payload map[string]json.RawMessage
+
+// value decodes a claim; ok is whether it is there. A number too large for a
+// float64 becomes nil, which is no claim's type.
+func (p payload) value(name string) (v any, ok bool) {
+	raw, ok := p[name]
+	if !ok || json.Unmarshal(raw, &v) != nil {
+		return nil, ok
+	}
+	return v, true
+}
+
+// text decodes a claim that is a string; "" if it is not there.
+func (p payload) text(name string) (string, error) {
+	v, ok := p.value(name)
+	if !ok {
+		return "", nil
+	}
+	s, ok := v.(string)
+	if !ok {
+		return "", badClaim(name, "is not a string")
+	}
+	return s, nil
+}
+
+// list makes strings of the elements of a claim that is a list.
+func list(name string, elements []any) ([]string, error) {
+	texts := make([]string, len(elements))
+	for i, v := range elements {
+		s, ok := v.(string)
+		if !ok {
+			return nil, badClaim(name, "has an element that is not a string, the one at %d", i)
+		}
+		texts[i] = s
+	}
+	return texts, nil
+}
+
+func (p payload) date(name string) (*jwt.NumericDate, error) {
+	v, ok := p.value(name)
+	if !ok {
+		return nil, nil
+	}
+	seconds, ok := v.(float64)
+	if !ok || seconds < 0 || seconds > maxDate {
+		return nil, badClaim(name, "is not a time in seconds since 1970")
+	}
+	return jwt.NewNumericDate(time.Unix(int64(seconds), 0)), nil
+}
+
+// The methods of jwt.Claims, for its Validator.
+
+func (p payload) GetExpirationTime() (*jwt.NumericDate, error) { return p.date("exp") }
+func (p payload) GetNotBefore() (*jwt.NumericDate, error)      { return p.date("nbf") }
+func (p payload) GetIssuedAt() (*jwt.NumericDate, error)       { return p.date("iat") }
+func (p payload) GetIssuer() (string, error)                   { return p.text("iss") }
+func (p payload) GetSubject() (string, error)                  { return p.text("sub") }
+
+func (p payload) GetAudience() (jwt.ClaimStrings, error) {
+	v, ok := p.value("aud")
+	if !ok {
+		return nil, nil
+	}
+	switch v := v.(type) {
+	case string:
+		return jwt.ClaimStrings{v}, nil
+	case []any:
+		return list("aud", v)
+	}
+	return nil, badClaim("aud", "is neither a string nor a list of strings")
+}
+
+// identity is what the claims say, but for the expiry. all is the Patterns of a
+// claim that is not there.
+func (p payload) identity(all Patterns) (Identity, error) {
+	id := Identity{Rooms: all, Publish: all}
+	var err error
+	if id.User, err = p.text("sub"); err != nil {
+		return Identity{}, err
+	}
+	if id.Name, err = p.text("name"); err != nil {
+		return Identity{}, err
+	}
+	if id.Avatar, err = p.text("avatar"); err != nil {
+		return Identity{}, err
+	}
+	if err := p.rights(&id); err != nil {
+		return Identity{}, err
+	}
+	if err := id.check(); err != nil {
+		return Identity{}, err
+	}
+	return id, nil
+}
+
+// rights sets what the claims rooms and pub say, if they are there.
+func (p payload) rights(id *Identity) (err error) {
+	if v, ok := p.value("rooms"); ok {
+		elements, ok := v.([]any)
+		if !ok {
+			return badClaim("rooms", "is not a list of patterns")
+		}
+		if id.Rooms, err = list("rooms", elements); err != nil {
+			return err
+		}
+	}
+	if v, ok := p.value("pub"); ok {
+		switch v := v.(type) {
+		case bool:
+			if !v {
+				id.Publish = nil
+			}
+		case []any:
+			if id.Publish, err = list("pub", v); err != nil {
+				return err
+			}
+		default:
+			return badClaim("pub", "is neither true nor false nor a list of patterns")
+		}
+	}
+	return nil
+}
+
+// check applies the bounds. It names fields by their claims.
+func (id *Identity) check() error {
+	if len(id.User) == 0 || len(id.User) > MaxUser {
+		return badClaim("sub", "(the user) has %d bytes, want 1 to %d", len(id.User), MaxUser)
+	}
+	if !isName(id.User, "") {
+		return badClaim("sub", "(the user) has a byte other than letters, digits and _.:@- after a first letter or digit")
+	}
+	if len(id.Name) > MaxName {
+		return badClaim("name", "has %d bytes, want at most %d", len(id.Name), MaxName)
+	}
+	if strings.ContainsFunc(id.Name, unicode.IsControl) {
+		return badClaim("name", "has a control character")
+	}
+	if err := checkAvatar(id.Avatar); err != nil {
+		return err
+	}
+	// An issuer that computes the list and finds nothing would not want to
+	// have allowed everything.
+	if len(id.Rooms) == 0 {
+		return badClaim("rooms", "is empty: leave it out to allow any room")
+	}
+	if err := checkPatterns("rooms", id.Rooms); err != nil {
+		return err
+	}
+	return checkPatterns("pub", id.Publish)
+}
+
+// isName tells whether s is made like a room's name, the bytes in more being
+// letters too.
+func isName(s, more string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(more, c) >= 0 {
+			continue
+		}
+		if i == 0 || strings.IndexByte("_.:@-", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func checkPatterns(claim string, patterns Patterns) error {
+	if len(patterns) > MaxPatterns {
+		return badClaim(claim, "has %d patterns, want at most %d", len(patterns), MaxPatterns)
+	}
+	for i, p := range patterns {
+		if len(p) == 0 || len(p) > maxRoom {
+			return badClaim(claim, "has a pattern of %d bytes at %d, want 1 to %d", len(p), i, maxRoom)
+		}
+		if !isName(p, "*") {
+			return badClaim(claim, "has a pattern at %d that no room matches: want letters, digits, * and _.:@- after a first letter, digit or *", i)
+		}
+	}
+	return nil
+}
+
+// checkAvatar wants an https URL of the characters of RFC 3986 only, so that no
+// quote, bracket or blank reaches a page that shows it.
+func checkAvatar(avatar string) error {
+	if avatar == "" {
+		return nil
+	}
+	if len(avatar) > MaxAvatar {
+		return badClaim("avatar", "has %d bytes, want at most %d", len(avatar), MaxAvatar)
+	}
+	for i := range len(avatar) {
+		if c := avatar[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
+			return badClaim("avatar", "has a byte at %d that a URL has only escaped", i)
+		}
+	}
+	u, err := url.Parse(avatar)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+		return badClaim("avatar", "is not an https URL with a host and without a user")
+	}
+	return nil
+}

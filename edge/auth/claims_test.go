@@ -1,0 +1,150 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+type claimTest struct {
+	name    string
+	payload string
+	claim   string // that the refusal names; "": accepted
+}
+
+// claimTests are payloads of which all but one claim is as it should be.
+func claimTests() []claimTest {
+	exp := epoch.Add(time.Hour).Unix()
+	// with sets one claim, or leaves it out if the value is "".
+	with := func(claim, value string) string {
+		members := []string{`"sub":"u"`, fmt.Sprintf(`"exp":%d`, exp)}
+		for i, m := range members {
+			if strings.HasPrefix(m, `"`+claim+`"`) {
+				members = append(members[:i], members[i+1:]...)
+				break
+			}
+		}
+		if value != "" {
+			members = append(members, `"`+claim+`":`+value)
+		}
+		return "{" + strings.Join(members, ",") + "}"
+	}
+	text := func(n int) string { return `"` + strings.Repeat("a", n) + `"` }
+	patterns := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(`"a*",`, n), ",") + "]" }
+	avatar := func(n int) string { return `"https://a/` + strings.Repeat("a", n-len("https://a/")) + `"` }
+	tests := []claimTest{
+		{"twice, the last counts", `{"sub":1,"sub":"u","exp":` + fmt.Sprint(exp) + `}`, ""},
+		{"twice, the last is wrong", `{"sub":"u","sub":1,"exp":` + fmt.Sprint(exp) + `}`, "sub"},
+	}
+	for _, c := range []struct {
+		claim    string
+		good     []string
+		bad      []string
+		optional bool
+	}{
+		{"sub", []string{`"A"`, `"0._:@-z"`, `"a:b@c"`, `"\u0061"`, text(123)},
+			[]string{`""`, `"-a"`, `":a"`, `"a b"`, `"a/b"`, `"*"`, `"a*"`, `"é"`, `"a\u0000"`, `"a\n"`, `"\ud800"`, text(124), text(8000 / 2), `1`, `true`, `null`, `["u"]`, `{}`}, false},
+		{"exp", []string{fmt.Sprint(exp), fmt.Sprint(exp) + ".9", "4e9", "253402300799"},
+			[]string{`"4000000000"`, "null", "true", "[]", "{}", "-1", "1e300", "1e999", "253402300800"}, false},
+		{"nbf", []string{"0", fmt.Sprint(epoch.Unix())}, []string{`"0"`, "null", "[]", "1e999", "-1"}, true},
+		{"name", []string{`""`, `"阿丽丝"`, `"<b>"`, `"\ud800"`, text(128)},
+			[]string{text(129), `"a\nb"`, `"\u0000"`, `"\u0085"`, "1", "null", "[]"}, true},
+		{"avatar", []string{`""`, `"https://a/b.png"`, `"https://a:1/?b=c&d=%20#e"`, `"https://[::1]/"`, avatar(512)},
+			[]string{`"http://a/"`, `"a"`, `"//a/b"`, `"javascript:alert(1)"`, `"data:image/png;base64,AA"`, `"https:///b"`, `"https://:1/b"`, `"https://u@a/"`, `"https://u:p@a/"`,
+				`"https://a/\"onload"`, `"https://a/ b"`, `"https://a/<"`, `"https://a/\\"`, `"https://é/"`, `"https://a/%zz"`, avatar(513), "1", "null"}, true},
+		{"rooms", []string{`["*"]`, `["a","b*"]`, `["*:live"]`, `["a**b"]`, patterns(64), "[" + text(128) + "]"},
+			[]string{`[]`, `"a"`, "null", "true", "{}", `[1]`, `["a",null]`, `[""]`, `["-a"]`, `["a b"]`, `["a?"]`, `["é"]`, patterns(65), "[" + text(129) + "]"}, true},
+		{"pub", []string{"true", "false", "[]", `["a","b*"]`, patterns(64)},
+			[]string{`"true"`, "null", "0", "1", "{}", `[true]`, `[""]`, `["a/b"]`, patterns(65), "[" + text(129) + "]"}, true},
+		{"iat", []string{"0", `"x"`, "null"}, nil, true}, // not looked at
+		{"jti", []string{"1"}, nil, true},
+	} {
+		for _, value := range c.good {
+			tests = append(tests, claimTest{c.claim + " is " + brief(value), with(c.claim, value), ""})
+		}
+		for _, value := range c.bad {
+			tests = append(tests, claimTest{c.claim + " is " + brief(value), with(c.claim, value), c.claim})
+		}
+		missing := claimTest{name: c.claim + " is missing", payload: with(c.claim, "")}
+		if !c.optional {
+			missing.claim = c.claim
+		}
+		tests = append(tests, missing)
+	}
+	return tests
+}
+
+func brief(s string) string {
+	if len(s) > 30 {
+		return fmt.Sprintf("%s… of %d", s[:20], len(s))
+	}
+	return s
+}
+
+func TestClaims(t *testing.T) {
+	v := open(t, Config{Secrets: [][]byte{secret}})
+	for _, tt := range claimTests() {
+		t.Run(tt.name, func(t *testing.T) {
+			token := mint(hsHeader, tt.payload, secret)
+			_, err := v.Verify(context.Background(), token)
+			if tt.claim == "" {
+				wantCode(t, err, "", token)
+				return
+			}
+			wantCode(t, err, CodeInvalid, token)
+			if !strings.Contains(err.Error(), "claim "+tt.claim+" ") && !strings.Contains(err.Error(), "here: "+tt.claim) {
+				t.Errorf("%q does not name %s", err, tt.claim)
+			}
+		})
+	}
+}
+
+// Claims of the wrong type are named where they are looked at at all.
+func TestAudienceAndIssuerTypes(t *testing.T) {
+	v := open(t, Config{Secrets: [][]byte{secret}, Audience: "a", Issuer: "i"})
+	for _, tt := range []struct{ aud, iss, names string }{
+		{`1`, `"i"`, "aud"}, {`null`, `"i"`, "aud"}, {`["a",1]`, `"i"`, "aud"}, {`{}`, `"i"`, "aud"},
+		{`"a"`, `1`, "iss"}, {`"a"`, `null`, "iss"}, {`"a"`, `["i"]`, "iss"},
+		{`["b","a"]`, `"i"`, ""},
+	} {
+		token := mint(hsHeader, fmt.Sprintf(`{"sub":"u","exp":4e9,"aud":%s,"iss":%s}`, tt.aud, tt.iss), secret)
+		_, err := v.Verify(context.Background(), token)
+		if tt.names == "" {
+			wantCode(t, err, "", token)
+			continue
+		}
+		wantCode(t, err, CodeInvalid, token)
+		if !strings.Contains(err.Error(), "claim "+tt.names+" ") {
+			t.Errorf("aud %s, iss %s: %v", tt.aud, tt.iss, err)
+		}
+	}
+}
+
+func TestSignRefuses(t *testing.T) {
+	for name, change := range map[string]func(*Claims){
+		"exp missing":   func(c *Claims) { c.Expires = time.Time{} },
+		"exp far":       func(c *Claims) { c.Expires = time.Unix(maxDate+1, 0) },
+		"nbf too early": func(c *Claims) { c.NotBefore = time.Unix(-1, 0) },
+		"sub missing":   func(c *Claims) { c.User = "" },
+		"sub odd":       func(c *Claims) { c.User = "a b" },
+		"name long":     func(c *Claims) { c.Name = strings.Repeat("é", 65) },
+		"name not text": func(c *Claims) { c.Name = "\xff" },
+		"avatar plain":  func(c *Claims) { c.Avatar = "http://a/b" },
+		"rooms empty":   func(c *Claims) { c.Rooms = nil },
+		"rooms odd":     func(c *Claims) { c.Rooms = Patterns{"a b"} },
+		"pub odd":       func(c *Claims) { c.Publish = Patterns{""} },
+	} {
+		c := alice()
+		change(&c)
+		token, err := Sign(c, secretKey(t))
+		wantCode(t, err, CodeInvalid, "")
+		if claim, _, _ := strings.Cut(name, " "); token != "" || !strings.Contains(err.Error(), "claim "+claim+" ") {
+			t.Errorf("%s: %q %v", name, token, err)
+		}
+	}
+	if _, err := Sign(alice(), SigningKey{}); err == nil {
+		t.Error("signed without a key")
+	}
+}

@@ -1,0 +1,161 @@
+// Settings of a Verifier.
+
+package auth
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Config holds the settings of a Verifier. It is copied by New. The zero value
+// of a field means its default. At least one of Secrets, PublicKeys and JWKSURL
+// is required; tokens signed with any of their keys are good.
+type Config struct {
+	Secrets    [][]byte // for HS256, of at least 32 bytes each
+	PublicKeys []byte   // PEM, one or more keys: RSA, ECDSA on P-256, Ed25519
+
+	// JWKSURL is where the issuer publishes its keys: https, or http where
+	// nobody between can be the issuer instead. Redirects are not followed.
+	JWKSURL         string
+	JWKSInterval    time.Duration     // between readings of the key set (default 5m)
+	JWKSMinInterval time.Duration     // at least, between readings for the sake of a token's unknown key; after a failure the next try is so late too, then later (default 10s)
+	JWKSTimeout     time.Duration     // of one reading (default 5s)
+	JWKSBytes       int               // longest key set (default 256 KiB)
+	Transport       http.RoundTripper // for the key set (default a plain one without proxy)
+
+	Algorithms []string // that are accepted: HS256, RS256, ES256, EdDSA (default those that the keys can verify)
+	Audience   string   // that aud must hold; "": aud is not looked at
+	Issuer     string   // that iss must be; "": iss is not looked at
+
+	Leeway   time.Duration // for clocks that differ (default 30s, at most 5m)
+	MaxToken int           // longest token in bytes (default 8 KiB)
+
+	Logger *slog.Logger     // for key sets that cannot be read (default slog.Default())
+	Now    func() time.Time // default time.Now
+
+	after func(time.Duration) <-chan time.Time // time.After, but for tests
+}
+
+func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.JWKSInterval, 5*time.Minute)
+	setDefault(&c.JWKSMinInterval, 10*time.Second)
+	setDefault(&c.JWKSTimeout, 5*time.Second)
+	setDefault(&c.JWKSBytes, 256<<10)
+	setDefault(&c.Leeway, 30*time.Second)
+	setDefault(&c.MaxToken, 8<<10)
+	if c.Transport == nil {
+		// Without keep-alives no connection outlives the Verifier.
+		c.Transport = &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.after == nil {
+		c.after = time.After
+	}
+	return c, c.check()
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+func (c *Config) check() error {
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("auth: %s %s", field, fmt.Sprintf(format, args...)))
+	}
+	if c.JWKSURL != "" {
+		// The URL itself is not shown: its query may hold a key.
+		if u, err := url.Parse(c.JWKSURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
+			bad("JWKSURL", "is not an https or http URL with a host and without a user")
+		}
+	}
+	for _, p := range []struct {
+		field       string
+		v, min, max time.Duration
+	}{
+		{"JWKSInterval", c.JWKSInterval, time.Second, 24 * time.Hour},
+		{"JWKSMinInterval", c.JWKSMinInterval, time.Second, time.Hour},
+		{"JWKSTimeout", c.JWKSTimeout, 10 * time.Millisecond, time.Minute},
+		{"Leeway", c.Leeway, time.Millisecond, 5 * time.Minute},
+	} {
+		if p.v < p.min || p.v > p.max {
+			bad(p.field, "is %v, want %v to %v", p.v, p.min, p.max)
+		}
+	}
+	for _, p := range []struct {
+		field       string
+		v, min, max int
+	}{
+		{"JWKSBytes", c.JWKSBytes, 1 << 10, 16 << 20},
+		{"MaxToken", c.MaxToken, 256, 64 << 10},
+	} {
+		if p.v < p.min || p.v > p.max {
+			bad(p.field, "is %d, want %d to %d", p.v, p.min, p.max)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// keys makes keys of Secrets and PublicKeys.
+func (c *Config) keys() ([]key, error) {
+	var keys []key
+	var errs []error
+	for i, s := range c.Secrets {
+		if len(s) < minSecret {
+			errs = append(errs, fmt.Errorf("auth: Secrets[%d] has %d bytes, want at least %d", i, len(s), minSecret))
+		}
+		keys = append(keys, key{alg: HS256, public: bytes.Clone(s)})
+	}
+	if len(c.PublicKeys) > 0 {
+		public, err := publicKeys(c.PublicKeys)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("auth: PublicKeys: %w", err))
+		}
+		keys = append(keys, public...)
+	}
+	if len(keys) == 0 && len(errs) == 0 && c.JWKSURL == "" {
+		errs = append(errs, errors.New("auth: Secrets, PublicKeys and JWKSURL are all empty, want at least one"))
+	}
+	return keys, errors.Join(errs...)
+}
+
+// algorithms is the list of those accepted, in which each has a key that could
+// verify it.
+func (c *Config) algorithms(keys []key) ([]string, error) {
+	var possible []string
+	for _, k := range keys {
+		possible = append(possible, k.alg)
+	}
+	if c.JWKSURL != "" {
+		possible = append(possible, RS256, ES256, EdDSA)
+	}
+	slices.Sort(possible)
+	possible = slices.Compact(possible)
+	if len(c.Algorithms) == 0 {
+		return possible, nil
+	}
+	var errs []error
+	for i, alg := range c.Algorithms {
+		switch {
+		case !slices.Contains([]string{HS256, RS256, ES256, EdDSA}, alg):
+			errs = append(errs, fmt.Errorf("auth: Algorithms[%d] is %q, want HS256, RS256, ES256 or EdDSA", i, alg))
+		case !slices.Contains(possible, alg):
+			errs = append(errs, fmt.Errorf("auth: Algorithms[%d] is %s, which no key given can verify", i, alg))
+		}
+	}
+	return slices.Clone(c.Algorithms), errors.Join(errs...)
+}

@@ -1,0 +1,36 @@
+package auth_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"barrage/edge/auth"
+)
+
+// A backend makes a token, a node verifies it.
+func Example() {
+	secret := []byte("at least 32 bytes of real chance")
+	key, err := auth.SecretKey(secret)
+	if err != nil {
+		panic(err)
+	}
+	token, err := auth.Sign(auth.Claims{Identity: auth.Identity{
+		User: "alice", Rooms: auth.Patterns{"live:*"}, Publish: auth.Patterns{"*"}, Expires: time.Now().Add(time.Hour),
+	}}, key)
+	if err != nil {
+		panic(err)
+	}
+
+	v, err := auth.New(auth.Config{Secrets: [][]byte{secret}})
+	if err != nil {
+		panic(err)
+	}
+	defer v.Close()
+	id, err := v.Verify(context.Background(), token)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(id.User, id.MayJoin("live:1"), id.MayJoin("lobby"), id.MayJoin("user:alice"), id.MayPublish("user:bob"))
+	// Output: alice true false true true
+}

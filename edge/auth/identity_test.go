@@ -1,0 +1,76 @@
+package auth
+
+import (
+	"testing"
+	"time"
+)
+
+func TestRights(t *testing.T) {
+	user := func(rooms, publish Patterns) Identity { return Identity{User: "u", Rooms: rooms, Publish: publish} }
+	all := Patterns{"*"}
+	tests := []struct {
+		name          string
+		id            Identity
+		room          string
+		join, publish bool
+	}{
+		{"any room", user(all, all), "a", true, true},
+		{"subscribe only", user(all, nil), "a", true, false},
+		{"listed", user(Patterns{"b", "live:*"}, all), "live:1", true, true},
+		{"not listed", user(Patterns{"b", "live:*"}, all), "a", false, false},
+		{"prefix is not enough", user(Patterns{"a"}, all), "ab", false, false},
+		{"pub listed", user(all, Patterns{"a*"}), "ab", true, true},
+		{"pub not listed", user(all, Patterns{"a*"}), "b", true, false},
+		{"pub beyond rooms", user(Patterns{"a"}, Patterns{"b"}), "b", false, false},
+		{"own room", user(all, all), "user:u", true, true},
+		{"own room, not listed", user(Patterns{"a"}, nil), "user:u", true, false},
+		{"other's room", user(all, all), "user:v", false, true},
+		{"other's room, named by a pattern", user(Patterns{"user:v", "user:*"}, all), "user:v", false, true},
+		{"other's room, rooms listed", user(Patterns{"a"}, all), "user:v", false, true},
+		{"other's room, pub elsewhere", user(all, Patterns{"a"}), "user:v", false, false},
+		{"other's room, subscribe only", user(all, nil), "user:v", false, false},
+		{"other's room with more", user(all, all), "user:u2", false, true},
+		{"other's room in capitals", user(all, all), "user:U", false, true},
+		{"room of no user", user(all, all), "user:", false, true},
+		{"like a user's", user(all, all), "users:v", true, true},
+		{"anonymous", Anonymous(true), "a", true, true},
+		{"anonymous, subscribe only", Anonymous(false), "a", true, false},
+		{"anonymous, user's room", Anonymous(true), "user:v", false, true},
+		{"anonymous, room of no user", Anonymous(false), "user:", false, false},
+		{"nobody", Identity{}, "a", false, false},
+		{"nobody, room of no user", Identity{}, "user:", false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.id.MayJoin(tt.room); got != tt.join {
+				t.Errorf("may join %s: %t", tt.room, got)
+			}
+			if got := tt.id.MayPublish(tt.room); got != tt.publish {
+				t.Errorf("may publish to %s: %t", tt.room, got)
+			}
+		})
+	}
+}
+
+func TestExpired(t *testing.T) {
+	id := Identity{Expires: epoch}
+	if id.Expired(epoch.Add(-1)) || !id.Expired(epoch) || !id.Expired(epoch.Add(1)) {
+		t.Error("not at its time")
+	}
+	id = Anonymous(true)
+	if id.Expired(epoch.Add(1000 * time.Hour)) {
+		t.Error("the anonymous end")
+	}
+}
+
+// Joining and publishing are decided for each command of each connection.
+func TestRightsDoNotAllocate(t *testing.T) {
+	id := Identity{User: "u", Rooms: Patterns{"a*", "b*c"}, Publish: Patterns{"*"}}
+	if n := testing.AllocsPerRun(100, func() {
+		if !id.MayJoin("bxc") || !id.MayPublish("bxc") || id.MayJoin("user:v") {
+			t.Error("wrong")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,169 @@
+// The Verifier: from a token to an Identity.
+
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// maxTries bounds the work that a token without kid can cause.
+const maxTries = 8
+
+// Verifier verifies tokens. Its methods may be called from any goroutine.
+type Verifier struct {
+	parser   *jwt.Parser
+	fixed    []key
+	remote   *remote // nil without JWKSURL
+	leeway   time.Duration
+	maxToken int
+	all      Patterns // shared by all identities that may do all
+}
+
+// New makes a Verifier, which must be closed. It does not wait for the key set.
+// The error joins all problems, each naming its field.
+func New(cfg Config) (*Verifier, error) {
+	cfg, err := cfg.withDefaults()
+	fixed, keyErr := cfg.keys()
+	err = errors.Join(err, keyErr)
+	var algorithms []string
+	if keyErr == nil {
+		var algErr error
+		algorithms, algErr = cfg.algorithms(fixed)
+		err = errors.Join(err, algErr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	options := []jwt.ParserOption{
+		jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithStrictDecoding(),
+		jwt.WithLeeway(cfg.Leeway), jwt.WithTimeFunc(cfg.Now), jwt.WithIssuer(cfg.Issuer),
+	}
+	if cfg.Audience != "" {
+		options = append(options, jwt.WithAudience(cfg.Audience))
+	}
+	v := &Verifier{
+		parser: jwt.NewParser(options...), fixed: fixed,
+		leeway: cfg.Leeway, maxToken: cfg.MaxToken, all: Patterns{"*"},
+	}
+	if cfg.JWKSURL != "" {
+		v.remote = newRemote(&cfg)
+	}
+	return v, nil
+}
+
+// Close ends what New started and waits for it. Tokens are verified with the
+// keys at hand after it.
+func (v *Verifier) Close() {
+	if v.remote != nil {
+		v.remote.close()
+	}
+}
+
+// Status tells how it stands with the key set; all is zero without one.
+func (v *Verifier) Status() Status {
+	if v.remote == nil {
+		return Status{}
+	}
+	return v.remote.status()
+}
+
+// Verify returns the identity that a token stands for, or an *Error. It waits for
+// the key set, until ctx ends at the latest, only if the token names a key that
+// is not at hand.
+func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
+	id, strange, err := v.check(token)
+	if !strange {
+		return id, err
+	}
+	if waitErr := v.remote.refresh(ctx); waitErr != nil {
+		return Identity{}, unavailable(waitErr)
+	}
+	if id, strange, err = v.check(token); strange {
+		err = v.remote.verdict(err)
+	}
+	return id, err
+}
+
+// TryVerify is Verify for event loops: it never waits. done is false if only
+// Verify can tell, as the token names a key that is not at hand and the key set
+// may be read for it.
+func (v *Verifier) TryVerify(token string) (id Identity, done bool, err error) {
+	id, strange, err := v.check(token)
+	if !strange {
+		return id, true, err
+	}
+	if v.remote.mayRefresh() {
+		return Identity{}, false, nil
+	}
+	return Identity{}, true, v.remote.verdict(err)
+}
+
+// check judges a token by the keys at hand. strange says that it failed and names
+// a key that the key set lacks, so that reading the set may change the verdict.
+func (v *Verifier) check(token string) (id Identity, strange bool, err error) {
+	if len(token) > v.maxToken {
+		return Identity{}, false, &Error{code: CodeTooLong, sentence: fmt.Sprintf("the token has %d bytes, want at most %d", len(token), v.maxToken)}
+	}
+	var claims payload
+	_, err = v.parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
+		keys, unknown, err := v.keysFor(t)
+		strange = unknown
+		return jwt.VerificationKeySet{Keys: keys}, err
+	})
+	if err != nil {
+		// A good signature by a fixed key settles whose token it is.
+		strange = strange && (errors.Is(err, jwt.ErrTokenSignatureInvalid) || errors.Is(err, errNoKey))
+		return Identity{}, strange, refusal(err)
+	}
+	if id, err = claims.identity(v.all); err != nil {
+		return Identity{}, false, err
+	}
+	exp, err := claims.GetExpirationTime()
+	if err != nil {
+		return Identity{}, false, err
+	}
+	id.Expires = exp.Add(v.leeway)
+	return id, false, nil
+}
+
+// keysFor returns the keys that may have signed a token: of its algorithm, and of
+// the key set only those it names, or all if it names none.
+func (v *Verifier) keysFor(t *jwt.Token) (keys []jwt.VerificationKey, strange bool, err error) {
+	if _, ok := t.Header["crit"]; ok { // RFC 7515 section 4.1.11
+		return nil, false, invalid("the token wants extensions (crit) that are not known here")
+	}
+	kid, ok := t.Header["kid"].(string)
+	if _, there := t.Header["kid"]; there && !ok {
+		return nil, false, invalid("the token's kid is not a string")
+	}
+	alg := t.Method.Alg()
+	for i := range v.fixed {
+		if v.fixed[i].alg == alg {
+			keys = append(keys, v.fixed[i].public)
+		}
+	}
+	if v.remote != nil && alg != HS256 {
+		set, loaded := v.remote.keys()
+		strange = !loaded || kid != "" && !slices.ContainsFunc(set, func(k key) bool { return k.id == kid })
+		tries := 0
+		for i := range set {
+			if set[i].alg == alg && (kid == "" || set[i].id == kid) {
+				keys = append(keys, set[i].public)
+				tries++
+			}
+		}
+		if tries > maxTries {
+			return nil, false, invalid("the token's kid is missing or shared by more than %d keys", maxTries)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, strange, errNoKey
+	}
+	return keys, strange, nil
+}
