@@ -1,0 +1,57 @@
+// What a registry needs of the memory that nodes share.
+
+package presence
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrNoStore says that unique viewers are known with a Store only.
+var ErrNoStore = errors.New("presence: no store, so unique viewers are not counted")
+
+// A Store holds each node's users per room for as long as the node renews its
+// lease on the room, and adds them up over the nodes whose lease is not over.
+// Implementations bound the time of each call by themselves too.
+type Store interface {
+	// Sync applies the updates in order, at most one per room, and answers each.
+	// An error means that it is not known which of them were applied; a Store
+	// must then refuse the late ones by their versions.
+	Sync(ctx context.Context, updates []Update, exact int) ([]Figure, error)
+	// List adds up the room's lists of all nodes, without names if none are
+	// wanted: complete, each user once, while their numbers of users add up to
+	// exact at most.
+	List(ctx context.Context, room string, exact int, names bool) (List, error)
+	// Viewers estimates how many users were in the room in the buckets from to
+	// to (Update.Bucket), both included.
+	Viewers(ctx context.Context, room string, from, to int64) (int, error)
+}
+
+// An Update brings one room of this node in the store up to date, and renews the
+// lease on it. It applies to Previous, or if Full to anything older than
+// Version.
+type Update struct {
+	Room              string
+	Version, Previous uint32
+	Full              bool     // forget what was there of this node, Set is all
+	Partial           bool     // Set is the newest users only
+	Gone              bool     // nobody is here any more: forget the node, once Removed is answered
+	Over              bool     // the node ends: its lease is over now
+	Ask               bool     // answer Figure.Elsewhere and Figure.Departed
+	Users             int      // of this node
+	Connections       int      // of this node
+	Set               []Entry  // users to add or change
+	Removed           []string // users to remove
+	Bucket            int64    // of time, for the unique viewers
+	Viewers           []string // users to add to these
+}
+
+// A Figure answers an Update.
+type Figure struct {
+	Resync      bool     // the update did not apply and changed nothing: a Full one is wanted
+	Fresh       bool     // the lease was over, or there was none, and others were there: who may have told that this node's users left
+	Users       int      // in the cluster, this node included
+	Connections int      // in the cluster, this node included
+	Elsewhere   []string // of Update.Set and Update.Removed: users whom another node has too
+	Departed    []*User  // users of nodes whose lease is over, on no other node; told to one node only
+}
