@@ -1,0 +1,239 @@
+// Requests of clients to backends.
+
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"barrage/edge/broker"
+)
+
+// The codes of CallError.
+const (
+	CodeUnknownMethod = "unknown_method" // no route matches
+	CodeBadRequest    = "bad_request"    // Request.Data is not JSON
+	CodeOverloaded    = "overloaded"     // too many requests under way
+	CodeTimeout       = "timeout"        // no whole answer in time
+	CodeBackend       = "backend_error"  // it cannot be reached, or its status says so
+	CodeBadReply      = "bad_reply"      // too long, or not what the package comment describes
+	CodeCanceled      = "canceled"       // the client went away
+)
+
+// codeSentences are what clients are told. They name no host.
+var codeSentences = map[string]string{
+	CodeUnknownMethod: "There is no such method.",
+	CodeBadRequest:    "The request's data is not JSON.",
+	CodeOverloaded:    "Too many requests are under way.",
+	CodeTimeout:       "The backend did not answer in time.",
+	CodeBackend:       "The backend failed.",
+	CodeBadReply:      "The backend's answer makes no sense.",
+	CodeCanceled:      "The request was cancelled.",
+}
+
+// CallError says why there is no reply.
+type CallError struct {
+	Code   string
+	Status int   // of the backend's answer, if that is the reason; else 0
+	Err    error // the cause, for the log; may be nil
+}
+
+// Error is for the log.
+func (e *CallError) Error() string {
+	text := "events: call: " + e.Code
+	if e.Status != 0 {
+		text += fmt.Sprintf(": status %d", e.Status)
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Sentence is for the client: it says nothing about the backend's whereabouts.
+func (e *CallError) Sentence() string { return codeSentences[e.Code] }
+
+// Unwrap returns the cause.
+func (e *CallError) Unwrap() error { return e.Err }
+
+// Request is what a client asks.
+type Request struct {
+	Method string          // the name that chooses the backend
+	ID     string          // the client's own, so that it knows the answer
+	Room   string          // may be empty, as may User
+	User   string          //
+	Conn   string          //
+	Data   json.RawMessage // one JSON value; empty is null
+}
+
+// Route sends methods to a URL.
+type Route struct {
+	Method string // a name, or a pattern in which * stands for any bytes
+	URL    string // http or https
+}
+
+// CallerConfig is what NewCaller needs. Zero values mean the default.
+type CallerConfig struct {
+	Routes        []Route // tried in order; the first match counts
+	HTTP                  // Timeout: default 5s
+	MaxConcurrent int     // requests under way. Default 256
+	MaxReply      int     // bytes of an answer. Default 64 KiB
+}
+
+// Caller asks backends.
+type Caller struct {
+	// Fixed by NewCaller.
+	routes   []route
+	client   *client
+	maxReply int
+
+	slots    chan struct{} // one is held by each request under way
+	calls    atomic.Uint64
+	answered atomic.Uint64
+	failed   map[string]*atomic.Uint64 // by code; the map is fixed
+}
+
+type route struct {
+	pattern string
+	url     string
+}
+
+// NewCaller returns a caller. Without routes every method is unknown.
+func NewCaller(cfg CallerConfig) (*Caller, error) {
+	orDefault(&cfg.Timeout, 5*time.Second)
+	orDefault(&cfg.MaxConcurrent, 256)
+	orDefault(&cfg.MaxReply, 64<<10)
+	errs := cfg.HTTP.check("caller: ")
+	if cfg.MaxConcurrent < 1 {
+		errs = append(errs, fmt.Errorf("events: caller: MaxConcurrent: %d is under 1", cfg.MaxConcurrent))
+	}
+	if cfg.MaxReply < 1 {
+		errs = append(errs, fmt.Errorf("events: caller: MaxReply: %d is under 1", cfg.MaxReply))
+	}
+	c := &Caller{maxReply: cfg.MaxReply, failed: map[string]*atomic.Uint64{}}
+	for _, r := range cfg.Routes {
+		if r.Method == "" {
+			errs = append(errs, errors.New("events: caller: Routes: a method is empty"))
+		}
+		if err := checkURL(r.URL); err != nil {
+			errs = append(errs, fmt.Errorf("events: caller: Routes: %q: %w", r.Method, err))
+		}
+		c.routes = append(c.routes, route{r.Method, r.URL})
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	c.slots = make(chan struct{}, cfg.MaxConcurrent)
+	c.client = newClient(cfg.HTTP, cfg.MaxConcurrent)
+	for code := range codeSentences {
+		c.failed[code] = new(atomic.Uint64)
+	}
+	return c, nil
+}
+
+// Call asks the backend of r.Method and waits for its reply, at most for
+// HTTP.Timeout. End ctx when the client goes away. The error is a [*CallError]; a
+// backend's refusal is no error but a reply.
+func (c *Caller) Call(ctx context.Context, r Request) (Reply, error) {
+	c.calls.Add(1)
+	reply, failure := c.call(ctx, r)
+	if failure != nil {
+		c.failed[failure.Code].Add(1)
+		return Reply{}, failure
+	}
+	c.answered.Add(1)
+	return reply, nil
+}
+
+func (c *Caller) call(ctx context.Context, r Request) (Reply, *CallError) {
+	url := c.route(r.Method)
+	if url == "" {
+		return Reply{}, &CallError{Code: CodeUnknownMethod}
+	}
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	default:
+		return Reply{}, &CallError{Code: CodeOverloaded}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.client.timeout)
+	defer cancel()
+	reply, failure := c.ask(ctx, url, r)
+	if failure == nil {
+		return reply, nil
+	}
+	// Whatever it looked like, this is why: the end of ctx breaks connections.
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return Reply{}, &CallError{Code: CodeTimeout, Err: ctx.Err()}
+	case ctx.Err() != nil:
+		return Reply{}, &CallError{Code: CodeCanceled, Err: ctx.Err()}
+	}
+	return Reply{}, failure
+}
+
+func (c *Caller) route(method string) string {
+	for _, r := range c.routes {
+		if broker.Match(r.pattern, method) {
+			return r.url
+		}
+	}
+	return ""
+}
+
+func (c *Caller) ask(ctx context.Context, url string, r Request) (Reply, *CallError) {
+	body, err := requestBody(r)
+	if err != nil {
+		return Reply{}, &CallError{Code: CodeBadRequest, Err: err}
+	}
+	resp, err := c.client.post(ctx, url, body)
+	if err != nil {
+		return Reply{}, &CallError{Code: CodeBackend, Err: err}
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.maxReply)+1))
+	switch {
+	case resp.StatusCode/100 != 2:
+		return Reply{}, &CallError{Code: CodeBackend, Status: resp.StatusCode}
+	case err != nil:
+		return Reply{}, &CallError{Code: CodeBackend, Err: err}
+	case resp.StatusCode == http.StatusNoContent:
+		return Reply{Data: json.RawMessage("null")}, nil
+	case len(text) > c.maxReply:
+		return Reply{}, &CallError{Code: CodeBadReply, Err: fmt.Errorf("more than %d bytes", c.maxReply)}
+	}
+	reply, err := parseReply(text)
+	if err != nil {
+		return Reply{}, &CallError{Code: CodeBadReply, Err: err}
+	}
+	return reply, nil
+}
+
+// CallerStats is a snapshot. Counters only grow, and when nothing is under way
+// Calls is the sum of Answered and all of Failed.
+type CallerStats struct {
+	Calls    uint64
+	Answered uint64            // by the backend, errors of its own among them
+	Failed   map[string]uint64 // by code, all codes
+	InFlight int
+}
+
+// Stats may be called from any goroutine.
+func (c *Caller) Stats() CallerStats {
+	s := CallerStats{Failed: map[string]uint64{}, Answered: c.answered.Load(), InFlight: len(c.slots)}
+	for code, n := range c.failed {
+		s.Failed[code] = n.Load()
+	}
+	s.Calls = c.calls.Load()
+	return s
+}
+
+// Close closes idle connections. Call it when no request is under way, which the
+// ends of their contexts see to.
+func (c *Caller) Close() { c.client.close() }

@@ -1,0 +1,130 @@
+// The emitter's settings, their defaults and their validation.
+
+package events
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// Config is what New needs. It is copied and never changed afterwards. Zero values
+// mean the default.
+type Config struct {
+	// Sink takes the events. The emitter closes it.
+	Sink Sink
+	// Node is the Event.Node of events that have none.
+	Node string
+	// Types are the events to emit. Default: all.
+	Types []Type
+	// Rooms are patterns, in which * stands for any bytes: an event with a room
+	// is emitted if one of them matches. Default: all.
+	Rooms []string
+
+	// Lanes bounds the requests under way. Default 4.
+	Lanes int
+	// QueueLen and QueueBytes bound what waits in one lane, besides the batch
+	// under way; an event beyond them pushes out the oldest. Defaults 10000
+	// events and 8 MiB. An event over QueueBytes is dropped at once.
+	QueueLen, QueueBytes int
+	// BatchLen and BatchBytes (of JSON) bound a batch; an event that is longer
+	// goes alone. Defaults 100 events and 256 KiB, if the queue is that long.
+	BatchLen, BatchBytes int
+	// Linger is how long an event waits for company. Default 50ms.
+	Linger time.Duration
+	// MaxAge is how long after being emitted an event is given up. Default 5m.
+	MaxAge time.Duration
+	// BackoffMin and BackoffMax: after the n-th failure in a row a lane waits a
+	// random time up to BackoffMin·2^(n-1), at most BackoffMax. Defaults 250ms and
+	// 30s.
+	BackoffMin, BackoffMax time.Duration
+	// MaxRetryAfter bounds what a sink may ask a lane to wait. Default 1m.
+	MaxRetryAfter time.Duration
+
+	// Logger gets failures and refusals, each at most once in 10s. Default: none.
+	Logger *slog.Logger
+}
+
+// prepare fills in the defaults and reports every bad field in one error.
+func (c *Config) prepare() error {
+	c.setDefaults()
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("events: %s: %s", field, fmt.Sprintf(format, args...)))
+	}
+	if c.Sink == nil {
+		bad("Sink", "missing")
+	}
+	for _, t := range c.Types {
+		if !slices.Contains(AllTypes(), t) {
+			bad("Types", "%q: want some of %q", t, AllTypes())
+		}
+	}
+	if slices.Contains(c.Rooms, "") {
+		bad("Rooms", "a pattern is empty")
+	}
+	for _, n := range []struct {
+		field string
+		value int
+	}{
+		{"Lanes", c.Lanes}, {"QueueLen", c.QueueLen}, {"QueueBytes", c.QueueBytes},
+		{"BatchLen", c.BatchLen}, {"BatchBytes", c.BatchBytes},
+	} {
+		if n.value < 1 {
+			bad(n.field, "%d is under 1", n.value)
+		}
+	}
+	// A batch that the queue cannot hold would never be full.
+	if c.BatchLen > c.QueueLen {
+		bad("BatchLen", "%d is over QueueLen, %d", c.BatchLen, c.QueueLen)
+	}
+	if c.BatchBytes > c.QueueBytes {
+		bad("BatchBytes", "%d is over QueueBytes, %d", c.BatchBytes, c.QueueBytes)
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"Linger", c.Linger}, {"MaxAge", c.MaxAge}, {"BackoffMin", c.BackoffMin},
+		{"BackoffMax", c.BackoffMax}, {"MaxRetryAfter", c.MaxRetryAfter},
+	} {
+		if d.value < time.Millisecond {
+			bad(d.field, "%v is under 1ms", d.value)
+		}
+	}
+	if c.BackoffMin > c.BackoffMax {
+		bad("BackoffMin", "%v is over BackoffMax, %v", c.BackoffMin, c.BackoffMax)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) setDefaults() {
+	orDefault(&c.Lanes, 4)
+	orDefault(&c.QueueLen, 10_000)
+	orDefault(&c.QueueBytes, 8<<20)
+	orDefault(&c.BatchLen, min(100, c.QueueLen))
+	orDefault(&c.BatchBytes, min(256<<10, c.QueueBytes))
+	orDefault(&c.Linger, 50*time.Millisecond)
+	orDefault(&c.MaxAge, 5*time.Minute)
+	orDefault(&c.BackoffMin, 250*time.Millisecond)
+	orDefault(&c.BackoffMax, 30*time.Second)
+	orDefault(&c.MaxRetryAfter, time.Minute)
+	if len(c.Types) == 0 {
+		c.Types = AllTypes()
+	}
+	if len(c.Rooms) == 0 {
+		c.Rooms = []string{"*"}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func orDefault[T comparable](field *T, def T) {
+	var zero T
+	if *field == zero {
+		*field = def
+	}
+}

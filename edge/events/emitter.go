@@ -1,0 +1,108 @@
+// The emitter: filters events and gives each to its lane.
+
+package events
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"barrage/edge/broker"
+)
+
+// Emitter hands events to a sink. A nil *Emitter emits nothing.
+type Emitter struct {
+	// Fixed by New.
+	cfg    Config
+	seed   maphash.Seed
+	lanes  []*lane
+	ctx    context.Context // of all Sends; ends when Close has waited long enough
+	cancel context.CancelFunc
+
+	numbers   atomic.Uint64 // the events' so far
+	running   sync.WaitGroup
+	closeOnce sync.Once
+	closing   chan struct{} // closed by Close
+	sinkOnce  sync.Once
+}
+
+// New starts an emitter. Close stops it.
+func New(cfg Config) (*Emitter, error) {
+	if err := cfg.prepare(); err != nil {
+		return nil, err
+	}
+	e := &Emitter{cfg: cfg, seed: maphash.MakeSeed(), closing: make(chan struct{})}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	instance := make([]byte, 8)
+	rand.Read(instance) // never fails: crypto/rand
+	log := newLimitedLog(cfg.Logger)
+	for range cfg.Lanes {
+		l := newLane(e, hex.EncodeToString(instance), log)
+		e.lanes = append(e.lanes, l)
+		e.running.Go(l.run) // ends after Close, which waits for it
+	}
+	return e, nil
+}
+
+// Wants tells whether an event of this type and room would be emitted, for those
+// to whom making one is work. It may be called from any goroutine.
+func (e *Emitter) Wants(t Type, room string) bool {
+	if e == nil || !slices.Contains(e.cfg.Types, t) {
+		return false
+	}
+	return room == "" || slices.ContainsFunc(e.cfg.Rooms, func(p string) bool { return broker.Match(p, room) })
+}
+
+// Emit has ev sent soon, unless the filters keep it out. It never blocks, may be
+// called from any goroutine, and copies ev, though not its messages.
+func (e *Emitter) Emit(ev *Event) {
+	if !e.Wants(ev.Type, ev.Room) {
+		return
+	}
+	q := queued{Event: *ev, emitted: time.Now()}
+	if q.Time == 0 {
+		q.Time = q.emitted.UnixMilli()
+	}
+	if q.Node == "" {
+		q.Node = e.cfg.Node
+	}
+	q.size = q.Event.size()
+	key := q.Room
+	if key == "" {
+		key = q.Conn
+	}
+	e.lanes[maphash.String(e.seed, key)%uint64(len(e.lanes))].put(q)
+}
+
+// Close sends what is waiting, without lingering, until ctx ends, and drops the
+// rest. Lanes that were backing off try again at once. It returns an error if ctx
+// ended first, when everything is stopped all the same. It may be called from any
+// goroutine, also more than once.
+func (e *Emitter) Close(ctx context.Context) error {
+	if e == nil {
+		return nil
+	}
+	e.closeOnce.Do(func() {
+		for _, l := range e.lanes {
+			l.close()
+		}
+		close(e.closing)
+	})
+	stop := context.AfterFunc(ctx, e.cancel)
+	defer stop()
+	e.running.Wait()
+	e.sinkOnce.Do(func() {
+		e.cfg.Sink.Close()
+		e.cancel()
+	})
+	if dropped := e.Stats().Dropped[DropClosed]; dropped > 0 && ctx.Err() != nil {
+		return fmt.Errorf("events: close: %d events dropped: %w", dropped, ctx.Err())
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+// What an event is, and its JSON form.
+
+package events
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"unsafe"
+
+	"barrage/edge/broker"
+)
+
+// Type says what happened. Its string is the one in the JSON form.
+type Type string
+
+// The types of events.
+const (
+	Connect    Type = "connect"
+	Disconnect Type = "disconnect"
+	Join       Type = "join"
+	Leave      Type = "leave"
+	Publish    Type = "publish"
+	RoomClosed Type = "room_closed"
+)
+
+// AllTypes returns every type there is.
+func AllTypes() []Type { return []Type{Connect, Disconnect, Join, Leave, Publish, RoomClosed} }
+
+// Event is something that happened. Which fields it has depends on its type; see
+// the package comment.
+type Event struct {
+	Type   Type
+	Time   int64  // milliseconds since the Unix epoch; 0: when it is emitted
+	Node   string // "": Config.Node
+	ID     string // unique; "": the emitter makes one
+	Room   string
+	User   string
+	Conn   string
+	Reason string
+	Remote string // the client's address
+
+	// Message and Transcript are kept until they are sent and must not change.
+	Message    *broker.Message   // Publish
+	Transcript []*broker.Message // RoomClosed, oldest first
+}
+
+type wireEvent struct {
+	ID         string        `json:"id"`
+	Type       Type          `json:"type"`
+	Time       int64         `json:"time"`
+	Node       string        `json:"node"`
+	Room       string        `json:"room,omitempty"`
+	User       string        `json:"user,omitempty"`
+	Conn       string        `json:"conn,omitempty"`
+	Reason     string        `json:"reason,omitempty"`
+	Remote     string        `json:"remote,omitempty"`
+	Message    *wireMessage  `json:"message,omitempty"`
+	Transcript []wireMessage `json:"transcript,omitzero"`
+}
+
+type wireMessage struct {
+	ID     string     `json:"id"`
+	Epoch  string     `json:"epoch,omitempty"`
+	Offset uint64     `json:"offset,omitempty"`
+	Time   int64      `json:"time"`
+	Sender wireSender `json:"sender,omitzero"`
+	Kind   string     `json:"kind,omitempty"`
+	Format string     `json:"format"`
+	Data   any        `json:"data"`
+}
+
+type wireSender struct {
+	User   string `json:"user,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"`
+	Conn   string `json:"conn,omitempty"`
+}
+
+// MarshalJSON returns the JSON form. It fails if a message's Format is unknown, or
+// is JSON and its payload is not.
+func (e *Event) MarshalJSON() ([]byte, error) {
+	w := wireEvent{
+		ID: e.ID, Type: e.Type, Time: e.Time, Node: e.Node, Room: e.Room,
+		User: e.User, Conn: e.Conn, Reason: e.Reason, Remote: e.Remote,
+	}
+	if e.Message != nil {
+		m, err := newWireMessage(e.Message)
+		if err != nil {
+			return nil, err
+		}
+		w.Message = &m
+	}
+	if e.Type == RoomClosed {
+		w.Transcript = make([]wireMessage, 0, len(e.Transcript))
+	}
+	for _, m := range e.Transcript {
+		wm, err := newWireMessage(m)
+		if err != nil {
+			return nil, err
+		}
+		w.Transcript = append(w.Transcript, wm)
+	}
+	return marshal(w)
+}
+
+func newWireMessage(m *broker.Message) (wireMessage, error) {
+	w := wireMessage{ID: m.ID, Epoch: m.Epoch, Offset: m.Offset, Time: m.Time, Sender: wireSender(m.Sender), Kind: m.Kind}
+	switch m.Format {
+	case broker.Text:
+		w.Format, w.Data = "text", string(m.Payload)
+	case broker.Binary:
+		w.Format, w.Data = "binary", base64.StdEncoding.EncodeToString(m.Payload)
+	case broker.JSON:
+		w.Format, w.Data = "json", json.RawMessage(m.Payload)
+	default:
+		return w, fmt.Errorf("events: message %q has the unknown format %d", m.ID, m.Format)
+	}
+	return w, nil
+}
+
+// marshal is json.Marshal without the escapes that are meant for HTML.
+func marshal(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+// size is about what the event holds in memory. Messages count in full, though
+// the room's history may hold them as well.
+func (e *Event) size() int {
+	n := int(unsafe.Sizeof(queued{})) + len(e.Node) + len(e.ID) + len(e.Room) + len(e.User) + len(e.Conn) + len(e.Reason) + len(e.Remote)
+	if e.Message != nil {
+		n += messageSize(e.Message)
+	}
+	for _, m := range e.Transcript {
+		n += messageSize(m)
+	}
+	return n
+}
+
+func messageSize(m *broker.Message) int {
+	s := &m.Sender
+	return int(unsafe.Sizeof(*m)) + len(m.Room) + len(m.ID) + len(m.Epoch) + len(m.Kind) + len(m.Payload) +
+		len(s.User) + len(s.Name) + len(s.Avatar) + len(s.Conn)
+}

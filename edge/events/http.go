@@ -1,0 +1,130 @@
+// Signed HTTP requests to backends, for webhooks and calls alike.
+
+package events
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// HTTP says how backends are reached. It is copied and never changed afterwards.
+type HTTP struct {
+	// Secrets sign each request: one, or the old and the new one while backends
+	// are being moved from one to the other. At least one, at most 4, of 16 bytes
+	// or more.
+	Secrets []string
+	// Timeout bounds a request, from connecting to the last byte of the answer.
+	Timeout time.Duration
+	// Header is sent along: the backend's own authorization, for example.
+	Header http.Header
+	// Transport replaces the default one, for certificates of one's own and the
+	// like. Default: one that honours HTTP_PROXY and its relatives.
+	Transport http.RoundTripper
+}
+
+// minSecret is the shortest secret worth the name.
+const minSecret = 16
+
+// maxHops bounds redirects.
+const maxHops = 3
+
+func (h *HTTP) check(prefix string) []error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("events: "+prefix+format, args...))
+	}
+	if n := len(h.Secrets); n < 1 || n > 4 {
+		bad("Secrets: there are %d, want 1 to 4", n)
+	}
+	for i, s := range h.Secrets {
+		if len(s) < minSecret {
+			bad("Secrets: number %d has %d bytes, want %d or more", i+1, len(s), minSecret)
+		}
+	}
+	if h.Timeout < time.Millisecond {
+		bad("Timeout: %v is under 1ms", h.Timeout)
+	}
+	return errs
+}
+
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		// Its text has the URL in it, and that may have a password.
+		return errors.New("not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("%q: want http or https", u.Redacted())
+	case u.Host == "":
+		return fmt.Errorf("%q has no host", u.Redacted())
+	}
+	return nil
+}
+
+// A client posts signed bodies. Any goroutine may use it.
+type client struct {
+	http    http.Client
+	secrets []string
+	header  http.Header
+	timeout time.Duration
+}
+
+// newClient keeps up to idle connections to each host.
+func newClient(h HTTP, idle int) *client {
+	if h.Transport == nil {
+		h.Transport = &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout:    5 * time.Second,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConns:           2 * idle,
+			MaxIdleConnsPerHost:    idle,
+			IdleConnTimeout:        90 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+			// So that the bound on the body is one on the work, too.
+			DisableCompression: true,
+		}
+	}
+	header := http.Header{}
+	header.Set("User-Agent", "barrage")
+	maps.Copy(header, h.Header.Clone())
+	header.Set("Content-Type", "application/json")
+	return &client{
+		http:    http.Client{Transport: h.Transport, CheckRedirect: sameHost},
+		secrets: append([]string(nil), h.Secrets...),
+		header:  header,
+		timeout: h.Timeout,
+	}
+}
+
+// sameHost follows redirects that keep the method, and with it the body, to the
+// same host, never from TLS to none: nobody else gets to see the body and the
+// headers. Others become the answer.
+func sameHost(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	if len(via) > maxHops || req.Method != first.Method || req.URL.Host != first.URL.Host ||
+		first.URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// post sends body. The caller closes the response's body; ctx bounds reading it.
+func (c *client) post(ctx context.Context, url string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header = c.header.Clone()
+	req.Header.Set(SignatureHeader, sign(c.secrets, body, time.Now()))
+	return c.http.Do(req)
+}
+
+func (c *client) close() { c.http.CloseIdleConnections() }

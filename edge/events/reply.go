@@ -1,0 +1,78 @@
+// The JSON of requests and replies.
+
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxReplyCode    = 64
+	maxReplyMessage = 1024
+)
+
+// Reply is a backend's answer: Data, or if it refused, Error.
+type Reply struct {
+	Data  json.RawMessage // one JSON value, compact, UTF-8
+	Error *ReplyError
+}
+
+// ReplyError is a backend's own refusal, for the client.
+type ReplyError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func requestBody(r Request) ([]byte, error) {
+	if len(r.Data) == 0 {
+		r.Data = json.RawMessage("null")
+	}
+	return marshal(struct {
+		ID     string          `json:"id"`
+		Method string          `json:"method"`
+		Room   string          `json:"room,omitempty"`
+		User   string          `json:"user,omitempty"`
+		Conn   string          `json:"conn,omitempty"`
+		Data   json.RawMessage `json:"data"`
+	}{r.ID, r.Method, r.Room, r.User, r.Conn, r.Data})
+}
+
+// parseReply reads the body of a 200. Members it does not know are for later.
+func parseReply(text []byte) (Reply, error) {
+	// Clients get it in a text frame, which must be UTF-8 (RFC 6455, section
+	// 5.6); encoding/json does not check that.
+	if !utf8.Valid(text) {
+		return Reply{}, errors.New("not UTF-8")
+	}
+	var w struct {
+		Data  json.RawMessage `json:"data"`
+		Error *ReplyError     `json:"error"`
+	}
+	if err := json.Unmarshal(text, &w); err != nil {
+		return Reply{}, err
+	}
+	switch {
+	case w.Data == nil && w.Error == nil:
+		return Reply{}, errors.New("neither data nor error")
+	case w.Error == nil:
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, w.Data); err != nil {
+			return Reply{}, err
+		}
+		return Reply{Data: compact.Bytes()}, nil
+	case !isCode(w.Error.Code):
+		return Reply{}, fmt.Errorf("error.code %.*q: want 1 to %d of a-z, 0-9 and _", maxReplyCode, w.Error.Code, maxReplyCode)
+	case len(w.Error.Message) > maxReplyMessage:
+		return Reply{}, fmt.Errorf("error.message has %d bytes, want at most %d", len(w.Error.Message), maxReplyMessage)
+	}
+	return Reply{Error: w.Error}, nil
+}
+
+func isCode(s string) bool {
+	return len(s) >= 1 && len(s) <= maxReplyCode && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}

@@ -1,0 +1,203 @@
+package events_test
+
+import (
+	"context"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"barrage/edge/events"
+)
+
+// patience bounds every wait of a test. It is never the thing measured.
+const patience = 20 * time.Second
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain: %s", patience, what)
+		}
+	}
+}
+
+// A redisServer is the test's own. Its data does not outlive the process.
+type redisServer struct {
+	*redis.Client
+	t    *testing.T
+	port string
+	stop func()
+}
+
+func startRedis(t *testing.T) *redisServer {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	l.Close()
+	redis.SetLogger(quiet{})
+	s := &redisServer{t: t, port: port, Client: redis.NewClient(&redis.Options{
+		Addr: "127.0.0.1:" + port, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second,
+	})}
+	t.Cleanup(func() {
+		s.stop()
+		s.Close()
+	})
+	s.start()
+	return s
+}
+
+// quiet is go-redis without its lines about refused connections.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+func (s *redisServer) start() {
+	s.t.Helper()
+	s.stop = func() {}
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		s.t.Skip("redis-server is not installed (Debian package redis-server): no test of the real thing")
+	}
+	cmd := exec.Command(path, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.t.TempDir(),
+		"--save", "", "--appendonly", "no", "--loglevel", "warning")
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.stop = func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	eventually(s.t, "redis-server answers", func() bool { return s.Ping(context.Background()).Err() == nil })
+}
+
+func (s *redisServer) emitter(cfg events.StreamConfig) *events.Emitter {
+	s.t.Helper()
+	cfg.Add = addTo(s.Client)
+	sink, err := events.NewStream(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	e, err := events.New(events.Config{
+		Sink: sink, Node: "n", Linger: time.Millisecond, BackoffMin: time.Millisecond, BackoffMax: 5 * time.Millisecond,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return e
+}
+
+func (s *redisServer) close(e *events.Emitter) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := e.Close(ctx); err != nil {
+		s.t.Error(err)
+	}
+}
+
+func TestStream(t *testing.T) {
+	s := startRedis(t)
+	e := s.emitter(events.StreamConfig{})
+	e.Emit(&events.Event{Type: events.Join, Room: "lobby", User: "u1", ID: "i1", Time: 5})
+	e.Emit(&events.Event{Type: events.Leave, Room: "lobby", User: "u1", ID: "i2", Time: 6})
+	s.close(e)
+	entries, err := s.XRange(t.Context(), "barrage:events", "-", "+").Result()
+	if err != nil || len(entries) != 2 {
+		t.Fatalf("got %v, %v", entries, err)
+	}
+	for i, want := range []map[string]string{
+		{"id": "i1", "type": "join", "room": "lobby", "event": `{"id":"i1","type":"join","time":5,"node":"n","room":"lobby","user":"u1"}`},
+		{"id": "i2", "type": "leave", "room": "lobby", "event": `{"id":"i2","type":"leave","time":6,"node":"n","room":"lobby","user":"u1"}`},
+	} {
+		for field, value := range want {
+			if got := entries[i].Values[field]; got != value {
+				t.Errorf("entry %d: %s is %v, want %s", i, field, got, value)
+			}
+		}
+	}
+}
+
+func TestStreamIsBounded(t *testing.T) {
+	s := startRedis(t)
+	const maxLen, n = 500, 5000
+	e := s.emitter(events.StreamConfig{Key: "k", MaxLen: maxLen})
+	for i := range n {
+		e.Emit(&events.Event{Type: events.Join, Room: "room" + strconv.Itoa(i%10)})
+	}
+	s.close(e)
+	if delivered := e.Stats().Delivered; delivered != n {
+		t.Errorf("delivered %d, want %d", delivered, n)
+	}
+	// Redis trims whole nodes of, by default, 100 entries.
+	if got := s.XLen(t.Context(), "k").Val(); got < maxLen || got > maxLen+200 {
+		t.Errorf("the stream has %d entries, want about %d", got, maxLen)
+	}
+}
+
+// A wrong type under the key, then a Redis that is gone for a while: everything
+// arrives once it works, in order.
+func TestStreamThroughFailures(t *testing.T) {
+	s := startRedis(t)
+	const key = "k"
+	if err := s.Set(t.Context(), key, "no stream", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	e := s.emitter(events.StreamConfig{Key: key})
+	emit := func(users ...string) {
+		for _, user := range users {
+			e.Emit(&events.Event{Type: events.Join, Room: "r", User: user, ID: user})
+		}
+	}
+	fails := func() {
+		t.Helper()
+		before := e.Stats().Retried
+		eventually(t, "some attempts fail", func() bool { return e.Stats().Retried > before+2 })
+	}
+	got := func() string {
+		t.Helper()
+		entries, err := s.XRange(context.Background(), key, "-", "+").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, entry := range entries {
+			ids = append(ids, entry.Values["id"].(string))
+		}
+		return strings.Join(ids, " ")
+	}
+	emit("a", "b")
+	fails()
+	emit("c")
+	s.Del(t.Context(), key)
+	eventually(t, "three arrive", func() bool { return e.Stats().Delivered == 3 })
+	if ids := got(); ids != "a b c" {
+		t.Errorf("got %s", ids)
+	}
+
+	s.stop()
+	emit("d", "e")
+	fails()
+	emit("f")
+	s.start()
+	eventually(t, "three more arrive", func() bool { return e.Stats().Delivered == 6 })
+	if ids := got(); ids != "d e f" {
+		t.Errorf("got %s", ids)
+	}
+	s.close(e)
+}
+
+func TestStreamConfig(t *testing.T) {
+	_, err := events.NewStream(events.StreamConfig{Key: "a b", MaxLen: -1, Timeout: -1})
+	for _, want := range []string{"Key", "MaxLen", "Timeout", "Add"} {
+		if err == nil || !strings.Contains(err.Error(), "events: stream: "+want+": ") {
+			t.Errorf("%s is not in %v", want, err)
+		}
+	}
+}
