@@ -17,9 +17,7 @@ import (
 )
 
 const (
-	defaultMaxBody         = 64 << 10
-	defaultIdempotencyKeys = 16 << 10
-	defaultIdempotencyTTL  = 10 * time.Minute
+	defaultMaxBody = 64 << 10
 
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 30 * time.Second // header and body; profiles are exempt
@@ -28,36 +26,12 @@ const (
 	maxHeaderBytes    = 16 << 10
 )
 
-// Server is what the API needs of the server behind it. All methods may be
-// called from any goroutine. An error may say how it is to be answered by
-// implementing HTTPStatus() int and Code() string; any other error of Publish
-// is a 500 whose text goes to the log only.
-type Server interface {
-	// CheckRoom says what is wrong with a room's name; nil if it may be used.
-	CheckRoom(name string) error
-	// Publish sends payload to the room. The payload is the caller's again when
-	// Publish returns. deliveredTo counts the members here it was queued for;
-	// localOnly says that no other node was reached though there should be one.
-	Publish(ctx context.Context, room string, binary bool, payload []byte) (id string, offset uint64, deliveredTo int, localOnly bool, err error)
-	// Room describes a room; ok is false if nobody is there and nothing is known
-	// of it. The rate is in messages per second, lately.
-	Room(name string) (members int, rate float64, ok bool)
-	// EachRoom calls f for each room in any order until f returns false.
-	EachRoom(f func(name string, members int, rate float64) bool)
-	// Ready gives the reasons why the server should get no traffic; none if it
-	// should.
-	Ready() []string
-}
-
 // Config is copied and checked by New and never changed after.
 type Config struct {
 	Listen string // host:port; port 0 takes a free one
 	Token  string // bearer token; empty: none, and Listen must be loopback
 
 	MaxBody int // bytes of a published payload; 0: 65536
-
-	IdempotencyKeys int           // answers remembered; 0: 16384
-	IdempotencyTTL  time.Duration // for how long; 0: 10 minutes
 
 	Gatherer   prometheus.Gatherer   // what /metrics shows; nil: /metrics is 404
 	Registerer prometheus.Registerer // gets the API's own metrics; nil: nobody sees them
@@ -81,24 +55,12 @@ func (c Config) Validate() error {
 	if c.MaxBody < 0 {
 		errs = append(errs, fmt.Errorf("max_message_bytes: %d is negative", c.MaxBody))
 	}
-	if c.IdempotencyKeys < 0 {
-		errs = append(errs, fmt.Errorf("idempotency keys: %d is negative", c.IdempotencyKeys))
-	}
-	if c.IdempotencyTTL < 0 {
-		errs = append(errs, fmt.Errorf("idempotency ttl: %v is negative", c.IdempotencyTTL))
-	}
 	return errors.Join(errs...)
 }
 
 func (c *Config) fillDefaults() {
 	if c.MaxBody == 0 {
 		c.MaxBody = defaultMaxBody
-	}
-	if c.IdempotencyKeys == 0 {
-		c.IdempotencyKeys = defaultIdempotencyKeys
-	}
-	if c.IdempotencyTTL == 0 {
-		c.IdempotencyTTL = defaultIdempotencyTTL
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -129,14 +91,17 @@ type API struct {
 	server      Server
 	auth        bearer
 	crossOrigin *http.CrossOriginProtection
+	routes      table
+	other       *endpoint // of all paths that lead nowhere
 	metrics     *metrics
 	metricsPage http.Handler // nil: none
+	specJSON    func() ([]byte, error)
+	tooLarge    error // a payload over MaxBody
 	http        *http.Server
 
 	listener net.Listener // set once by Listen, before Serve
 
 	// For any goroutine.
-	dedup     *dedup
 	bodies    bytebufferpool.Pool
 	exchanges sync.Pool // of *exchange
 }
@@ -153,10 +118,6 @@ func New(cfg Config, s Server) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: metrics: %w", err)
 	}
-	d, err := newDedup(cfg.IdempotencyKeys, cfg.IdempotencyTTL, time.Now)
-	if err != nil {
-		return nil, fmt.Errorf("api: idempotency keys: %w", err)
-	}
 	a := &API{
 		cfg:         cfg,
 		server:      s,
@@ -164,9 +125,11 @@ func New(cfg Config, s Server) (*API, error) {
 		crossOrigin: http.NewCrossOriginProtection(),
 		metrics:     m,
 		metricsPage: metricsPage(cfg.Gatherer, cfg.Logger),
-		dedup:       d,
+		specJSON:    sync.OnceValues(specAsJSON),
+		tooLarge:    tooLarge("message_too_large", cfg.MaxBody, " (max_message_bytes)"),
 		exchanges:   sync.Pool{New: func() any { return new(exchange) }},
 	}
+	a.buildRoutes()
 	a.http = &http.Server{
 		Handler:           a,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -177,6 +140,16 @@ func New(cfg Config, s Server) (*API, error) {
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
 	}
 	return a, nil
+}
+
+func (a *API) buildRoutes() {
+	a.routes = a.endpoints()
+	a.routes.prepare(map[string]func(string) error{"room": a.checkRoom, "user": checkUser, "conn": checkConn})
+	a.other = &endpoint{label: "other", handle: nothing}
+	a.metrics.attach(a.other)
+	for i := range a.routes {
+		a.metrics.attach(&a.routes[i])
+	}
 }
 
 // Listen binds the address. It is called once, before Serve.

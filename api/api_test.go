@@ -1,11 +1,8 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +32,7 @@ func TestRequests(t *testing.T) {
 		{"publish to escaped slash", "POST", "/v1/rooms/a%2Fb/messages", "hi", nil, 400, "invalid_room"},
 		{"publish to no room", "POST", "/v1/rooms//messages", "hi", nil, 400, "invalid_room"},
 		{"publish to unicode room", "POST", "/v1/rooms/%E5%BC%B9%E5%B9%95/messages", "hi", nil, 200, `{"id":"id-1","offset":1,"delivered_to":0}`},
-		{"publish by GET", "GET", room, "", nil, 405, "method_not_allowed"},
+		{"publish by PUT", "PUT", room, "", nil, 405, "method_not_allowed"},
 		{"publish with empty key", "POST", room, "hi", []string{"Idempotency-Key", ""}, 400, "invalid_idempotency_key"},
 		{"publish with long key", "POST", room, "hi", []string{"Idempotency-Key", strings.Repeat("k", 129)}, 400, "invalid_idempotency_key"},
 		{"publish with two keys", "POST", room, "hi", []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}, 400, "invalid_idempotency_key"},
@@ -57,8 +54,8 @@ func TestRequests(t *testing.T) {
 		{"room unknown", "GET", "/v1/rooms/zz", "", nil, 404, "room_not_found"},
 		{"room bad", "GET", "/v1/rooms/%2A", "", nil, 400, "invalid_room"},
 		{"room by DELETE", "DELETE", "/v1/rooms/lobby", "", nil, 405, "method_not_allowed"},
-		{"members is not built", "GET", "/v1/rooms/lobby/members", "", nil, 404, "not_found"},
-		{"users is not built", "POST", "/v1/users/7/messages", "hi", nil, 404, "not_found"},
+		{"room named messages", "GET", "/v1/rooms/messages", "", nil, 404, "room_not_found"},
+		{"nothing below", "GET", "/v1/rooms/lobby/nothing", "", nil, 404, "not_found"},
 
 		{"healthz", "GET", "/healthz", "", nil, 200, `{"status":"ok"}`},
 		{"health", "GET", "/health", "", nil, 200, `{"status":"ok"}`},
@@ -72,20 +69,8 @@ func TestRequests(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newAPI(t, Config{MaxBody: 100}, &memServer{rooms: map[string]int{"lobby": 3, "b": 1, "a": 1}})
-			w := request(a, tt.method, tt.path, tt.body, tt.header...)
-			if w.Code != tt.wantStatus {
-				t.Fatalf("status %d, want %d: %s", w.Code, tt.wantStatus, w.Body)
-			}
-			if got := w.Header().Get("Content-Type"); got != "application/json" {
-				t.Errorf("Content-Type %q", got)
-			}
-			if w.Code == 200 {
-				if got := strings.TrimSuffix(w.Body.String(), "\n"); got != tt.wantBody {
-					t.Errorf("body %s, want %s", got, tt.wantBody)
-				}
-				return
-			}
-			wantError(t, w.Body.Bytes(), tt.wantBody)
+			w := request(t, a, tt.method, tt.path, tt.body, tt.header...)
+			answered(t, w, tt.wantStatus, tt.wantBody)
 			if w.Code == 405 && w.Header().Get("Allow") == "" {
 				t.Error("405 without Allow")
 			}
@@ -105,67 +90,28 @@ func wantError(t *testing.T, body []byte, code string) string {
 	return got.Error.Message
 }
 
-func TestPublishPassesThrough(t *testing.T) {
-	s := &memServer{local: true}
-	a := newAPI(t, Config{}, s)
-	w := request(a, "POST", "/v1/rooms/r/messages", "\x00\xff", "Content-Type", "Application/Octet-Stream; x=y")
-	if want := `{"id":"id-1","offset":1,"delivered_to":0,"local_only":true}` + "\n"; w.Body.String() != want {
-		t.Errorf("body %s, want %s", w.Body, want)
-	}
-	request(a, "POST", "/v1/rooms/a%20b/messages", "hi")
-	want := []sent{{"r", true, "\x00\xff"}, {"a b", false, "hi"}}
-	if got := s.messages(); !slices.Equal(got, want) {
-		t.Errorf("sent %+v, want %+v", got, want)
-	}
-	if msg := wantError(t, request(a, "POST", "/v1/rooms/r/messages", strings.Repeat("x", 65537)).Body.Bytes(), "message_too_large"); !strings.Contains(msg, "65536") {
-		t.Errorf("message %q does not name the limit", msg)
-	}
-}
-
-func TestPublishErrors(t *testing.T) {
-	tests := []struct {
-		name       string
-		err        error
-		wantStatus int
-		wantCode   string
-	}{
-		{"coded", &codedError{503, "redis_down", "redis: no answer within 1s"}, 503, "redis_down"},
-		{"wrapped", fmt.Errorf("edge: %w", &codedError{429, "too_fast", "slow down"}), 429, "too_fast"},
-		{"silly status", &codedError{200, "odd", "x"}, 500, "internal"},
-		{"plain", errors.New("secret detail"), 500, "internal"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			a := newAPI(t, Config{}, &memServer{onSend: func(context.Context) error { return tt.err }})
-			w := request(a, "POST", "/v1/rooms/r/messages", "hi")
-			msg := wantError(t, w.Body.Bytes(), tt.wantCode)
-			if w.Code != tt.wantStatus || strings.Contains(msg, "secret") {
-				t.Errorf("%d %s", w.Code, w.Body)
-			}
-			if (w.Code == 503 || w.Code == 429) != (w.Header().Get("Retry-After") != "") {
-				t.Errorf("Retry-After %q with %d", w.Header().Get("Retry-After"), w.Code)
-			}
-		})
-	}
-}
-
-func TestPanicIs500(t *testing.T) {
-	a := newAPI(t, Config{}, &memServer{onSend: func(context.Context) error { panic("boom") }})
-	for range 2 {
-		w := request(a, "POST", "/v1/rooms/r/messages", "hi", "Idempotency-Key", "k")
-		if w.Code != 500 {
-			t.Fatalf("status %d", w.Code)
+func TestAllow(t *testing.T) {
+	a := newAPI(t, Config{}, &memServer{})
+	for path, want := range map[string]string{
+		"/v1/rooms/r/messages":         "POST, GET, HEAD, DELETE",
+		"/v1/rooms/messages":           "POST, GET, HEAD",
+		"/v1/rooms/r/settings":         "GET, HEAD, PUT, DELETE",
+		"/v1/rooms/%E5%BC%B9/kick":     "POST",
+		"/v1/rooms/a%2Fb/kick":         "POST",
+		"/health":                      "GET, HEAD",
+		"/debug/pprof/heap":            "GET, HEAD, POST",
+		"/v1/connections/c/disconnect": "POST",
+	} {
+		w := request(t, a, "PATCH", path, "")
+		if got := w.Header().Get("Allow"); w.Code != 405 || got != want {
+			t.Errorf("%s: %d, Allow %q, want %q", path, w.Code, got, want)
 		}
-		wantError(t, w.Body.Bytes(), "internal")
-	}
-	if w := request(a, "GET", "/healthz", ""); w.Code != 200 {
-		t.Errorf("health after a panic: %d", w.Code)
 	}
 }
 
 func TestReadyReasons(t *testing.T) {
 	a := newAPI(t, Config{}, &memServer{reasons: []string{"draining"}})
-	w := request(a, "GET", "/readyz", "")
+	w := request(t, a, "GET", "/readyz", "")
 	if want := `{"ready":false,"reasons":["draining"]}` + "\n"; w.Code != 503 || w.Body.String() != want {
 		t.Errorf("%d %s, want 503 %s", w.Code, w.Body, want)
 	}
@@ -187,6 +133,7 @@ func TestToken(t *testing.T) {
 		{"no scheme", "/v1/rooms", "s3cret", 401},
 		{"basic", "/v1/rooms", "Basic s3cret", 401},
 		{"metrics", "/metrics", "", 401},
+		{"openapi", "/openapi.yaml", "", 401},
 		{"pprof", "/debug/pprof/", "", 401},
 		{"unknown path tells nothing", "/nope", "", 401},
 		{"unknown path", "/nope", "Bearer s3cret", 404},
@@ -200,7 +147,7 @@ func TestToken(t *testing.T) {
 			if tt.auth != "" {
 				header = []string{"Authorization", tt.auth}
 			}
-			w := request(a, "GET", tt.path, "", header...)
+			w := request(t, a, "GET", tt.path, "", header...)
 			if w.Code != tt.want {
 				t.Fatalf("status %d, want %d", w.Code, tt.want)
 			}
@@ -209,7 +156,7 @@ func TestToken(t *testing.T) {
 			}
 		})
 	}
-	if w := request(a, "GET", "/v1/rooms", "", "Authorization", "Bearer s3cret", "Authorization", "Bearer x"); w.Code != 401 {
+	if w := request(t, a, "GET", "/v1/rooms", "", "Authorization", "Bearer s3cret", "Authorization", "Bearer x"); w.Code != 401 {
 		t.Errorf("two Authorization headers: %d", w.Code)
 	}
 }
@@ -238,8 +185,6 @@ func TestConfigValidate(t *testing.T) {
 		{"service port", Config{Listen: "127.0.0.1:http"}, "admin"},
 		{"large port", Config{Listen: "127.0.0.1:65536"}, "admin"},
 		{"negative body", Config{Listen: "127.0.0.1:0", MaxBody: -1}, "max_message_bytes"},
-		{"negative keys", Config{Listen: "127.0.0.1:0", IdempotencyKeys: -1}, "idempotency keys"},
-		{"negative ttl", Config{Listen: "127.0.0.1:0", IdempotencyTTL: -1}, "idempotency ttl"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -254,8 +199,8 @@ func TestConfigValidate(t *testing.T) {
 func TestMetricsLint(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	a := newAPI(t, Config{Gatherer: reg, Registerer: reg}, &memServer{})
-	request(a, "GET", "/v1/rooms/some-room", "")
-	request(a, "GET", "/no/such/path", "")
+	request(t, a, "GET", "/v1/rooms/some-room", "")
+	request(t, a, "GET", "/no/such/path", "")
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)
@@ -279,7 +224,7 @@ func TestMetricsLint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := request(bare, "GET", "/metrics", ""); w.Code != 404 {
+	if w := request(t, bare, "GET", "/metrics", ""); w.Code != 404 {
 		t.Errorf("/metrics without a gatherer: %d", w.Code)
 	}
 }

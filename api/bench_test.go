@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"testing"
+
+	"barrage/edge/broker"
 )
 
 // countServer does nothing, so that what is measured is the API's own work.
@@ -17,16 +19,22 @@ type countServer struct{ memServer }
 
 func (s *countServer) CheckRoom(string) error { return nil }
 
-func (s *countServer) Publish(context.Context, string, bool, []byte) (string, uint64, int, bool, error) {
-	return "0123456789abcdef", 42, 10000, false, nil
+func (s *countServer) Publish(context.Context, *broker.Publication) (broker.Receipt, error) {
+	return broker.Receipt{ID: "0123456789abcdef", Position: broker.Position{Offset: 42}, Members: 10000}, nil
 }
 
-// discard is a response that keeps nothing.
-type discard struct{ header http.Header }
+// discard is a response that keeps nothing but its length.
+type discard struct {
+	header  http.Header
+	written int
+}
 
-func (d *discard) Header() http.Header         { return d.header }
-func (d *discard) WriteHeader(int)             {}
-func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discard) Header() http.Header { return d.header }
+func (d *discard) WriteHeader(int)     {}
+func (d *discard) Write(b []byte) (int, error) {
+	d.written += len(b)
+	return len(b), nil
+}
 
 // replay is a request body that can be read again.
 type replay struct{ *bytes.Reader }
@@ -44,7 +52,10 @@ func TestPublishAllocates(t *testing.T) {
 	a := newAPI(t, Config{Token: "s3cret"}, &countServer{})
 	r, rewind := publishRequest(100)
 	r.Header.Set("Authorization", "Bearer s3cret")
-	w := &discard{http.Header{}}
+	r.Header.Set("Barrage-Sender", "7")
+	r.Header.Set("Barrage-Kind", "gift")
+	r.Header.Set(keyHeader, "0123456789abcdef")
+	w := &discard{header: http.Header{}}
 	got := testing.AllocsPerRun(1000, func() {
 		rewind()
 		a.ServeHTTP(w, r)
@@ -68,7 +79,7 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run(fmt.Sprintf("msg=%dB", size), func(b *testing.B) {
 			a := newAPI(b, Config{}, &countServer{})
 			r, rewind := publishRequest(size)
-			w := &discard{http.Header{}}
+			w := &discard{header: http.Header{}}
 			b.ReportAllocs()
 			b.SetBytes(int64(size))
 			for b.Loop() {

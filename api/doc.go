@@ -1,14 +1,28 @@
 // Package api is Barrage's HTTP interface for backends and operators: the admin
-// listener. Backends publish and ask about rooms, operators and their machines
-// ask for health, readiness, metrics and profiles.
+// listener. openapi.yaml beside this file describes every request, answer and
+// error code; GET /openapi.yaml serves it, and the tests hold each of their
+// requests and answers against it.
 //
-//	POST /v1/rooms/{room}/messages   publish the body to a room
-//	GET  /v1/rooms?prefix=&limit=    the fullest rooms of this node
-//	GET  /v1/rooms/{room}            one room of this node
-//	GET  /healthz, /health           200 while the process is alive
-//	GET  /readyz                     200, or 503 with the reasons
-//	GET  /metrics                    Prometheus
-//	GET  /debug/pprof/               profiles, where configured
+//	POST   /v1/rooms/{room}/messages      publish the body to a room
+//	POST   /v1/users/{user}/messages      publish the body to one user
+//	POST   /v1/rooms/messages             publish up to 1000 messages
+//	POST   /v1/broadcast?pattern=         publish the body to all rooms that match
+//	GET    /v1/rooms?prefix=&limit=       the fullest rooms of this node
+//	GET    /v1/rooms/{room}               one room
+//	GET    /v1/rooms/{room}/messages      its history; DELETE forgets it
+//	GET    /v1/rooms/{room}/members       who is in it
+//	GET    /v1/rooms/{room}/settings      its settings; also PUT, DELETE
+//	POST   /v1/rooms/{room}/kick          put a user out of it
+//	POST   /v1/rooms/{room}/close         put everybody out, hand out the transcript
+//	GET    /v1/users/{user}               one user
+//	POST   /v1/users/{user}/disconnect    close a user's connections
+//	GET    /v1/connections?user=&room=    connections of this node
+//	POST   /v1/connections/{conn}/disconnect
+//	GET    /healthz, /health              200 while the process is alive
+//	GET    /readyz                        200, or 503 with the reasons
+//	GET    /metrics                       Prometheus
+//	GET    /openapi.yaml, /openapi.json   the description
+//	GET    /debug/pprof/                  profiles, where configured
 //
 // # Guarantees
 //
@@ -17,19 +31,26 @@
 // that is not loopback, and refuses what a browser sends from another site.
 // Every error is JSON, {"error":{"code":…,"message":…}}, with a code that stays
 // the same from release to release and a sentence that names field and limit. A
-// handler that panics answers 500 and the process lives.
+// handler that panics answers 500 and the process lives. Bodies, lists and
+// batches are bounded, and so are the labels of metrics.
 //
-// A publish repeated with the same Idempotency-Key to the same room is sent
-// once per node: whoever comes while it is under way waits for its answer,
-// whoever comes later (within a bounded time and number of keys) gets the
-// remembered one, marked with the header Idempotent-Replayed. A failed publish
-// is not remembered, so a retry tries again.
+// A publish repeated with the same Idempotency-Key to the same room by the same
+// sender is sent once; the broker sees to that, on all nodes it joins. The
+// repeated answer is the first one's, marked with the header
+// Idempotent-Replayed.
+//
+// # Limits
+//
+// What many nodes know together is as good as the server tells it: counts of
+// connections put out are this node's. Publishing to many rooms is one publish
+// after the other, cut off after 20 seconds; with a key, the rest can be had by
+// asking again.
 //
 // # Ownership
 //
 // The package knows the server only through the interface Server, whose methods
-// it calls from many goroutines at once. The payload given to Server.Publish is
-// a pooled buffer: it is the server's until Publish returns and no longer. An
-// API is built by New, serves from Listen and Serve, and ends with Shutdown; it
-// starts no goroutine but those net/http starts for its connections.
+// it calls from many goroutines at once. What is given to Server.Publish is
+// pooled: it is the server's until Publish returns and no longer. An API is
+// built by New, serves from Listen and Serve, and ends with Shutdown; it starts
+// no goroutine but those net/http starts for its connections.
 package api

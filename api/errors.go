@@ -10,6 +10,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"time"
+
+	"barrage/edge/broker"
 )
 
 // failure is an error with its answer. Codes are part of the interface.
@@ -23,7 +27,7 @@ func (f *failure) Error() string   { return f.message }
 func (f *failure) HTTPStatus() int { return f.status }
 func (f *failure) Code() string    { return f.code }
 
-// coded is what an error of the Server may implement to choose its answer.
+// coded is what an error of the Server implements to choose its answer.
 type coded interface {
 	error
 	HTTPStatus() int
@@ -40,39 +44,70 @@ var (
 	errCrossOrigin  = &failure{http.StatusForbidden, "cross_origin", "a browser sent this from another site; only backends may"}
 	errPanic        = &failure{http.StatusInternalServerError, "internal", "the server failed at this request; its log says why"}
 	errClientGone   = &failure{statusClientGone, "client_gone", "the client closed the connection"}
+	errUnavailable  = &failure{http.StatusServiceUnavailable, "unavailable", "what carries messages between the nodes and keeps them cannot be reached"}
+	errOverloaded   = &failure{http.StatusServiceUnavailable, "overloaded", "too many messages are under way"}
+	errTimeout      = &failure{http.StatusServiceUnavailable, "timeout", "the server did not get it done in time"}
 )
 
-// answerFor finds the answer to err; internal says that err itself is for the
-// log, not for the client.
-func answerFor(r *http.Request, err error) (f *failure, internal bool) {
+// invalid is a 400 for what the client named field.
+func invalid(field, text string) *failure {
+	return &failure{http.StatusBadRequest, "invalid_" + field, field + ": " + text}
+}
+
+// answerTo finds the answer to err, and when to try again; 0 is never. What is
+// not for clients goes to the log.
+func (a *API) answerTo(x *exchange, r *http.Request, err error) (f *failure, retryAfter time.Duration) {
 	var c coded
-	if errors.As(err, &c) && c.HTTPStatus() >= 400 && c.HTTPStatus() <= 599 {
-		return &failure{c.HTTPStatus(), c.Code(), err.Error()}, false
+	switch {
+	case errors.As(err, &c) && c.HTTPStatus() >= 400 && c.HTTPStatus() <= 599:
+		f = &failure{c.HTTPStatus(), c.Code(), err.Error()}
+	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
+		f = errClientGone
+	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, broker.ErrClosed):
+		f = errUnavailable
+	case errors.Is(err, broker.ErrOverloaded):
+		f = errOverloaded
+	case errors.Is(err, context.DeadlineExceeded):
+		f = errTimeout
+	default:
+		a.cfg.Logger.Error("HTTP request failed", slog.String("route", x.endpoint.label), slog.Any("error", err))
+		f = errPanic
 	}
-	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		return errClientGone, false
+	if f.status == http.StatusServiceUnavailable || f.status == http.StatusTooManyRequests {
+		retryAfter = time.Second
+		var later interface{ RetryAfter() time.Duration }
+		if errors.As(err, &later) {
+			retryAfter = max(retryAfter, later.RetryAfter())
+		}
 	}
-	return errPanic, true
+	return f, retryAfter
 }
 
 // fail answers a request that ended in err.
-func (a *API) fail(x *exchange, r *http.Request, route route, err error) {
-	f, internal := answerFor(r, err)
-	if internal {
-		a.cfg.Logger.Error("HTTP request failed", slog.String("route", routes[route].label), slog.Any("error", err))
-	}
+func (a *API) fail(x *exchange, r *http.Request, err error) {
+	f, retryAfter := a.answerTo(x, r, err)
 	if f == errClientGone {
 		x.status = statusClientGone
 		return
 	}
-	if f.status == http.StatusServiceUnavailable || f.status == http.StatusTooManyRequests {
-		x.Header().Set("Retry-After", "1")
+	if retryAfter > 0 {
+		x.Header().Set("Retry-After", strconv.Itoa(wholeSeconds(retryAfter)))
 	}
 	answer := errorAnswer{Error: errorBody{Code: f.code, Message: f.message}}
 	if err := writeJSON(x, f.status, answer); err != nil {
 		a.cfg.Logger.Error("HTTP error answer failed", slog.Any("error", err))
 	}
 }
+
+// partFailed is the answer to a part of a request: what would be a header of an
+// answer of its own is in the body.
+func (a *API) partFailed(x *exchange, r *http.Request, err error) *errorBody {
+	f, retryAfter := a.answerTo(x, r, err)
+	return &errorBody{Code: f.code, Message: f.message, RetryAfter: wholeSeconds(retryAfter)}
+}
+
+// wholeSeconds rounds up, so that nobody comes back too early.
+func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 type errorAnswer struct {
 	Error errorBody `json:"error"`
@@ -81,6 +116,8 @@ type errorAnswer struct {
 type errorBody struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
+
+	RetryAfter int `json:"retry_after,omitempty"` // seconds; of parts of a request only
 }
 
 // Header values shared by all answers; net/http only reads them.
@@ -102,9 +139,12 @@ func writeJSON(x *exchange, status int, v any) error {
 	return nil
 }
 
-func writeBody(x *exchange, status int, body []byte) {
+// writeBody answers with JSON.
+func writeBody(x *exchange, status int, body []byte) { writeTyped(x, status, jsonType, body) }
+
+func writeTyped(x *exchange, status int, contentType []string, body []byte) {
 	h := x.Header()
-	h["Content-Type"] = jsonType
+	h["Content-Type"] = contentType
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
 	x.WriteHeader(status)

@@ -4,44 +4,108 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"barrage/edge/broker"
 )
 
-// Whatever the path, a room that is found is exactly one unescaped segment.
+// Whatever the path, it is an endpoint's, its variable is exactly one unescaped
+// segment, and the methods allowed are those that match.
 func FuzzMatch(f *testing.F) {
 	for _, seed := range []string{
 		"/v1/rooms", "/v1/rooms/", "/v1/rooms/a", "/v1/rooms/a/messages", "/v1/rooms//messages", "/v1/rooms/messages",
 		"/v1/rooms/messages/messages", "/v1/rooms/a%2Fb/messages", "/v1/rooms/%", "/v1/rooms/a/b/messages", "/debug/pprof/heap",
-		"/healthz", "*", "", "/v1/rooms/../healthz", "/v1/rooms/%2e%2e/messages", "/v1/rooms/a%2Fmessages",
+		"/healthz", "*", "", "/v1/rooms/../healthz", "/v1/rooms/%2e%2e/messages", "/v1/rooms/a%2Fmessages", "/debug/pprof",
+		"/v1/users/a/disconnect", "/v1/connections/a%00/disconnect", "/v1/broadcast",
 	} {
-		f.Add(seed)
+		f.Add("POST", seed)
+		f.Add("GET", seed)
 	}
-	f.Fuzz(func(t *testing.T, target string) {
+	routes := newAPI(f, Config{}, &memServer{}).routes
+	f.Fuzz(func(t *testing.T, method, target string) {
 		u, err := url.ParseRequestURI(target)
 		if err != nil {
 			return
 		}
-		r, room := match(u.Path, u.RawPath)
-		if r < 0 || r >= numRoutes {
-			t.Fatalf("route %d", r)
+		e, param, allowed := routes.match(method, u.Path, u.RawPath)
+		methods := routes.methods(u.Path, u.RawPath)
+		if (e != nil) != (methods != "") || allowed && !slices.Contains(strings.Split(methods, ", "), method) {
+			t.Fatalf("%s %q: allowed %v, methods %q", method, target, allowed, methods)
 		}
-		if r != routeRoom && r != routePublish {
-			if room != "" {
-				t.Fatalf("room %q on route %s", room, routes[r].label)
+		if e == nil {
+			return
+		}
+		if e.check == nil {
+			if param != "" || u.Path != e.pattern && !strings.HasPrefix(u.Path+"/", pprofPath) {
+				t.Fatalf("%q is %s with variable %q", u.Path, e.pattern, param)
 			}
 			return
 		}
-		want := roomsPrefix + room
-		if r == routePublish {
-			want += messagesSuffix
+		if u.Path != e.prefix+param+e.suffix || u.RawPath == "" && strings.Contains(param, "/") {
+			t.Fatalf("%q is %s with variable %q", u.Path, e.pattern, param)
 		}
-		if u.Path != want {
-			t.Fatalf("%q gives room %q on route %s", u.Path, room, routes[r].label)
+	})
+}
+
+// Whatever the body, a batch is a JSON array of at most so many values, each of
+// which gives a receipt or an error.
+func FuzzBatch(f *testing.F) {
+	for _, seed := range []string{
+		"", "[]", "[1]", "[{}]", "[{}] x", "{}", "null", `[{"room":"r","text":"x"}]`, `[{"room":"r","data":[1, 2]},{"room":"r","base64":"AA=="}]`,
+		`[{"room":"r","data":null,"text":"x"}]`, "[[[[", "[\"\xff\"]", `[{"room":"r","text":"x","history":false,"key":"k"},]`,
+	} {
+		f.Add([]byte(seed))
+	}
+	s := &memServer{}
+	a := newAPI(f, Config{MaxBody: 64}, s)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		items, err := splitBatch(body)
+		if err != nil {
+			return
 		}
-		if u.RawPath == "" && strings.Contains(room, "/") {
-			t.Fatalf("room %q holds an unescaped slash", room)
+		if !json.Valid(body) || len(items) > maxBatch {
+			t.Fatalf("%q gives %d items", body, len(items))
+		}
+		x := new(exchange)
+		for _, item := range items {
+			receipt, err := a.publishItem(t.Context(), x, item)
+			if (receipt == nil) == (err == nil) {
+				t.Fatalf("%q gives %v, %v", item, receipt, err)
+			}
+			if p := &x.publication; err == nil && (len(p.Payload) > 64 || p.Format == broker.JSON && !json.Valid(p.Payload) || p.Format == broker.Text && !utf8.Valid(p.Payload)) {
+				t.Fatalf("%q is published as %+v", item, p)
+			}
+		}
+	})
+}
+
+// Whatever the settings, what is accepted is within its bounds and answered as it
+// was understood.
+func FuzzSettings(f *testing.F) {
+	for _, seed := range []string{
+		"{}", "", "null", `{"muted":true}`, `{"retention":{"messages":5,"age":"1h"},"presence_events":false}`,
+		`{"retention":{"messages":-5,"age":"-1h"}}`, `{"retention":null,"retention":{}}`, `{"retention":{"messages":1e3,"age":"1e3h"}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var b settingsBody
+		if decode(body, &b) != nil {
+			return
+		}
+		s, err := b.settings()
+		if err != nil || s.Retention == nil {
+			return
+		}
+		if r := s.Retention; r.Messages < 0 || r.Messages > maxRetained || r.Age < 0 || r.Age > maxRetainedAge {
+			t.Fatalf("%q gives %+v", body, r)
+		}
+		again := settingsBody{Retention: bodyOfRetention(*s.Retention)}
+		if s2, err := again.settings(); err != nil || *s2.Retention != *s.Retention {
+			t.Fatalf("%+v is answered as %+v, %v", s.Retention, s2.Retention, err)
 		}
 	})
 }

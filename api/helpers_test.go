@@ -5,6 +5,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,62 +13,134 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"barrage/edge/broker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// codedError is an error that chooses its answer. Its codes begin with srv_, so
+// that the contract can tell them from the API's own.
 type codedError struct {
 	status int
 	code   string
 	text   string
+	after  time.Duration
 }
 
-func (e *codedError) Error() string   { return e.text }
-func (e *codedError) HTTPStatus() int { return e.status }
-func (e *codedError) Code() string    { return e.code }
+func (e *codedError) Error() string             { return e.text }
+func (e *codedError) HTTPStatus() int           { return e.status }
+func (e *codedError) Code() string              { return e.code }
+func (e *codedError) RetryAfter() time.Duration { return e.after }
 
-type sent struct {
-	room    string
-	binary  bool
-	payload string
-}
-
-// memServer is a Server over a map of rooms.
+// memServer is a Server over a map of rooms. It notes what it was asked to do.
 type memServer struct {
-	rooms   map[string]int // members; fixed by the test
+	// Fixed by the test.
+	rooms   map[string]int // members
+	online  []string       // users
 	reasons []string
 	local   bool
+	epoch   string // of all histories; "" is none
+	strict  bool   // room names as package edge has them
+	detail  Room   // what Room tells beside the members
+	page    func(q broker.Query) broker.Page
 	onSend  func(ctx context.Context) error // nil: nothing
+	err     error                           // of all methods but Publish
 
-	mu   sync.Mutex // guards sent
-	sent []sent
+	mu       sync.Mutex // guards what follows
+	sent     []broker.Publication
+	receipts map[string]broker.Receipt // by room, user and key
+	settings map[string]Settings
+	calls    []string // of methods that change something or look beyond this node
 }
 
 func (s *memServer) CheckRoom(name string) error {
+	if s.strict {
+		return strictRule(name)
+	}
 	if name == "" || len(name) > 64 || strings.ContainsAny(name, "*/\r\n\x00") {
 		return errors.New("room: must be 1 to 64 characters of the allowed ones")
 	}
 	return nil
 }
 
-func (s *memServer) Publish(ctx context.Context, room string, binary bool, payload []byte) (string, uint64, int, bool, error) {
+func strictRule(name string) error {
+	ok := len(name) > 0 && len(name) <= 128
+	for i, c := range name {
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		ok = ok && (alnum || i > 0 && strings.ContainsRune("_.:@-", c))
+	}
+	if !ok {
+		return &codedError{status: 400, code: "srv_bad_room", text: "room name breaks the rule"}
+	}
+	return nil
+}
+
+func (s *memServer) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
 	if s.onSend != nil {
 		if err := s.onSend(ctx); err != nil {
-			return "", 0, 0, false, err
+			return broker.Receipt{}, err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sent = append(s.sent, sent{strings.Clone(room), binary, string(payload)})
-	return "id-1", uint64(len(s.sent)), s.rooms[room], s.local, nil
+	id := strings.Join([]string{p.Room, p.Sender.User, p.Key}, "\x00")
+	if old, ok := s.receipts[id]; ok && p.Key != "" {
+		old.Replayed = true
+		return old, nil
+	}
+	kept := *p
+	kept.Payload = slices.Clone(p.Payload)
+	s.sent = append(s.sent, kept)
+	receipt := broker.Receipt{
+		ID: "id-1", Members: s.rooms[p.Room], LocalOnly: s.local,
+		Position: broker.Position{Epoch: s.epoch, Offset: uint64(len(s.sent))},
+	}
+	if s.receipts == nil {
+		s.receipts = make(map[string]broker.Receipt)
+	}
+	s.receipts[id] = receipt
+	return receipt, nil
 }
 
-func (s *memServer) Room(name string) (int, float64, bool) {
+func (s *memServer) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, fmt.Sprintf(format, args...))
+}
+
+func (s *memServer) noted() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+func (s *memServer) History(_ context.Context, room string, q broker.Query) (broker.Page, error) {
+	if q.After != nil {
+		s.note("history %s after %s/%d limit %d", room, q.After.Epoch, q.After.Offset, q.Limit)
+	} else {
+		s.note("history %s limit %d", room, q.Limit)
+	}
+	if s.page == nil || s.err != nil {
+		return broker.Page{}, s.err
+	}
+	return s.page(q), nil
+}
+
+func (s *memServer) Clear(_ context.Context, room string) error {
+	s.note("clear %s", room)
+	return s.err
+}
+
+func (s *memServer) Room(_ context.Context, name string) (Room, bool, error) {
 	n, ok := s.rooms[name]
-	return n, 1.23456, ok
+	room := s.detail
+	room.Members, room.Rate = n, 1.23456
+	return room, ok, s.err
 }
 
 func (s *memServer) EachRoom(f func(string, int, float64) bool) {
@@ -78,9 +151,80 @@ func (s *memServer) EachRoom(f func(string, int, float64) bool) {
 	}
 }
 
+func (s *memServer) MatchRooms(_ context.Context, pattern string, limit int) ([]string, error) {
+	s.note("match %s limit %d", pattern, limit)
+	var names []string
+	for name := range s.rooms {
+		if before, after, star := strings.Cut(pattern, "*"); name == pattern || star && strings.HasPrefix(name, before) && strings.HasSuffix(name, after) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names[:min(len(names), limit)], s.err
+}
+
+func (s *memServer) Presence(_ context.Context, room string, limit int) (Presence, error) {
+	s.note("presence %s limit %d", room, limit)
+	if s.rooms[room] == 0 {
+		return Presence{}, s.err
+	}
+	return Presence{
+		Users: []Viewer{{User: "7", Name: "Ann", Avatar: "https://x.example/a.png", Connections: 2}, {User: "8", Connections: 1}},
+		Total: 5, Connections: 9,
+	}, s.err
+}
+
+func (s *memServer) Settings(_ context.Context, room string) (Settings, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settings[room], s.err
+}
+
+func (s *memServer) SetSettings(_ context.Context, room string, v Settings) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.settings == nil {
+		s.settings = make(map[string]Settings)
+	}
+	s.settings[room] = v
+	return s.err
+}
+
+func (s *memServer) CloseRoom(_ context.Context, room, reason string) (int, error) {
+	s.note("close %s %q", room, reason)
+	return s.rooms[room], s.err
+}
+
+func (s *memServer) Online(_ context.Context, user string) (bool, error) {
+	return slices.Contains(s.online, user), s.err
+}
+
+func (s *memServer) User(_ context.Context, user string) (User, error) {
+	if !slices.Contains(s.online, user) {
+		return User{}, s.err
+	}
+	return User{Connections: 2, Rooms: []string{"lobby"}}, s.err
+}
+
+func (s *memServer) Connections(_ context.Context, q ConnectionQuery) ([]Connection, int, error) {
+	s.note("connections %+v", q)
+	if s.err != nil {
+		return nil, 0, s.err
+	}
+	return []Connection{
+		{ID: "c1", User: "7", Name: "Ann", Address: "192.0.2.1:5", Protocol: "barrage.v1", Since: time.UnixMilli(1700000000000), Rooms: []string{"lobby"}},
+		{ID: "c2", Protocol: "raw", Since: time.UnixMilli(1700000000001)},
+	}, 12, nil
+}
+
+func (s *memServer) Remove(_ context.Context, r Removal) (int, error) {
+	s.note("remove %+v", r)
+	return 3, s.err
+}
+
 func (s *memServer) Ready() []string { return s.reasons }
 
-func (s *memServer) messages() []sent {
+func (s *memServer) messages() []broker.Publication {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.sent)
@@ -102,8 +246,24 @@ func newAPI(t testing.TB, cfg Config, s Server) *API {
 	return a
 }
 
-// request is one call of the API without a socket.
-func request(a http.Handler, method, target, body string, header ...string) *httptest.ResponseRecorder {
+// request is one call of the API without a socket. What was asked and answered is
+// held against openapi.yaml.
+func request(t testing.TB, a *API, method, target, body string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	w := rawRequest(a, method, target, body, header...)
+	checkContract(t, a, newRequest(method, target, body, header...), w)
+	return w
+}
+
+// rawRequest is request for what the description forbids and the API answers
+// all the same.
+func rawRequest(a *API, method, target, body string, header ...string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, newRequest(method, target, body, header...))
+	return w
+}
+
+func newRequest(method, target, body string, header ...string) *http.Request {
 	var in io.Reader
 	if body != "" {
 		in = strings.NewReader(body)
@@ -112,7 +272,24 @@ func request(a http.Handler, method, target, body string, header ...string) *htt
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}
-	w := httptest.NewRecorder()
-	a.ServeHTTP(w, r)
-	return w
+	return r
+}
+
+// answered checks an answer: its status, and its body exactly or, if it is an
+// error, its code.
+func answered(t *testing.T, w *httptest.ResponseRecorder, status int, want string) {
+	t.Helper()
+	if w.Code != status {
+		t.Fatalf("status %d, want %d: %.500s", w.Code, status, w.Body)
+	}
+	if got := w.Header().Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type %q", got)
+	}
+	if w.Code != 200 {
+		wantError(t, w.Body.Bytes(), want)
+		return
+	}
+	if got := strings.TrimSuffix(w.Body.String(), "\n"); got != want {
+		t.Errorf("body\n%s, want\n%s", got, want)
+	}
 }

@@ -13,43 +13,45 @@ import (
 
 type metrics struct {
 	requests *prometheus.CounterVec
-	// Looked up once, as publishing is hot.
-	ok       [numRoutes]prometheus.Counter
-	duration [numRoutes]prometheus.Observer
+	duration *prometheus.HistogramVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	m := &metrics{requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "barrage_http_requests_total",
-		Help: "Requests to the admin listener by route and status; 499 is a client that left.",
-	}, []string{"route", "code"})}
-	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "barrage_http_request_duration_seconds",
-		Help:    "Time to answer a request to the admin listener, its body's arrival included.",
-		Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8), // 0.1 ms to 1.6 s
-	}, []string{"route"})
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "barrage_http_requests_total",
+			Help: "Requests to the admin listener by route and status; 499 is a client that left.",
+		}, []string{"route", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "barrage_http_request_duration_seconds",
+			Help:    "Time to answer a request to the admin listener, its body's arrival included.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8), // 0.1 ms to 1.6 s
+		}, []string{"route"}),
+	}
 	if reg != nil {
 		if err := reg.Register(m.requests); err != nil {
 			return nil, err
 		}
-		if err := reg.Register(duration); err != nil {
+		if err := reg.Register(m.duration); err != nil {
 			return nil, err
 		}
-	}
-	for r := range numRoutes {
-		m.ok[r] = m.requests.WithLabelValues(routes[r].label, strconv.Itoa(http.StatusOK))
-		m.duration[r] = duration.WithLabelValues(routes[r].label)
 	}
 	return m, nil
 }
 
+// attach looks up an endpoint's metrics once, as publishing is hot.
+func (m *metrics) attach(e *endpoint) {
+	e.ok = m.requests.WithLabelValues(e.label, strconv.Itoa(http.StatusOK))
+	e.took = m.duration.WithLabelValues(e.label)
+}
+
 // observe counts one request; status 0 is a handler that wrote nothing, which
 // net/http answers with 200.
-func (m *metrics) observe(r route, status int, took time.Duration) {
+func (m *metrics) observe(e *endpoint, status int, took time.Duration) {
 	if status == 0 || status == http.StatusOK {
-		m.ok[r].Inc()
+		e.ok.Inc()
 	} else {
-		m.requests.WithLabelValues(routes[r].label, strconv.Itoa(status)).Inc()
+		m.requests.WithLabelValues(e.label, strconv.Itoa(status)).Inc()
 	}
-	m.duration[r].Observe(took.Seconds())
+	e.took.Observe(took.Seconds())
 }

@@ -23,8 +23,13 @@ type readyAnswer struct {
 	Reasons []string `json:"reasons,omitempty"`
 }
 
+// health handles GET /healthz and /health.
+func (a *API) health(x *exchange, _ *http.Request) error {
+	return writeJSON(x, http.StatusOK, healthAnswer{Status: "ok"})
+}
+
 // ready handles GET /readyz.
-func (a *API) ready(x *exchange) error {
+func (a *API) ready(x *exchange, _ *http.Request) error {
 	if reasons := a.server.Ready(); len(reasons) > 0 {
 		return writeJSON(x, http.StatusServiceUnavailable, readyAnswer{Reasons: reasons})
 	}
@@ -57,10 +62,10 @@ func (a *API) profile(x *exchange, r *http.Request) error {
 	if !a.cfg.Pprof {
 		return errNoPath
 	}
-	name, ok := strings.CutPrefix(r.URL.Path, pprofPrefix)
+	name, ok := strings.CutPrefix(r.URL.Path, pprofPath)
 	if !ok {
 		// The index links to its profiles relative to the slash.
-		http.Redirect(x, r, pprofPrefix, http.StatusMovedPermanently)
+		http.Redirect(x, r, pprofPath, http.StatusMovedPermanently)
 		return nil
 	}
 	// A profile may take longer than a request's body may. An error would only

@@ -5,83 +5,159 @@ package api
 // reflection and appends its answer to the same buffer.
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"barrage/edge/broker"
 )
 
-const octetStream = "application/octet-stream"
+const (
+	keyHeader  = "Idempotency-Key"
+	maxKeyLen  = 128 // bytes
+	userPrefix = "user:"
+)
 
 var (
-	errNotUTF8  = &failure{http.StatusBadRequest, "invalid_utf8", "body: a text message must be valid UTF-8; send other bytes as Content-Type " + octetStream}
-	errBodyCut  = &failure{http.StatusBadRequest, "body_incomplete", "body: it ended before its announced length"}
-	errBodySlow = &failure{http.StatusRequestTimeout, "body_timeout", "body: it did not arrive within " + readTimeout.String()}
+	isTrue = []string{"true"} // the value of Idempotent-Replayed
+
+	errNotUTF8 = &failure{http.StatusBadRequest, "invalid_utf8", "body: a text message must be valid UTF-8; send other bytes as Content-Type " + octetStream}
+	errBadKey  = &failure{http.StatusBadRequest, "invalid_idempotency_key", keyHeader + ": must be given once, as 1 to " + strconv.Itoa(maxKeyLen) + " printable ASCII characters"}
 )
 
-// answer is what a publish gave.
-type answer struct {
-	id          string
-	offset      uint64
-	deliveredTo int
-	localOnly   bool
-}
-
 // publish handles POST /v1/rooms/{room}/messages.
-func (a *API) publish(x *exchange, r *http.Request, room string) error {
-	if err := a.checkRoom(room); err != nil {
+func (a *API) publish(x *exchange, r *http.Request) error {
+	q := readParams(r)
+	if err := a.readPublication(x, r, &q); err != nil {
 		return err
 	}
-	key, err := idempotencyKey(r.Header)
+	x.publication.Room = x.param
+	receipt, err := a.server.Publish(r.Context(), &x.publication)
 	if err != nil {
 		return err
 	}
-	buf := a.bodies.Get()
-	defer func() {
-		// The pool learns sizes from the length, so give it the capacity.
-		buf.B = buf.B[:cap(buf.B)]
-		a.bodies.Put(buf)
-	}()
-	if buf.B, err = readBody(buf.B[:0], r, a.cfg.MaxBody); err != nil {
-		return err
-	}
-	binary := isBinary(r.Header)
-	if !binary && !utf8.Valid(buf.B) {
-		return errNotUTF8
-	}
-	ans, replayed, err := a.send(r.Context(), room, key, binary, buf.B)
-	if err != nil {
-		return err
-	}
-	if replayed {
-		x.Header()["Idempotent-Replayed"] = isTrue
-	}
-	buf.B = appendAnswer(buf.B[:0], ans)
-	writeBody(x, http.StatusOK, buf.B)
+	a.answerPublish(x, &receipt, "")
 	return nil
 }
 
-// send publishes, once per key where there is one.
-func (a *API) send(ctx context.Context, room, key string, binary bool, payload []byte) (ans answer, replayed bool, err error) {
-	if key == "" {
-		ans, err = a.sendNow(ctx, room, binary, payload)
-		return ans, false, err
+// publishToUser handles POST /v1/users/{user}/messages. The answer leaves online
+// out if it cannot be told: the message is published all the same.
+func (a *API) publishToUser(x *exchange, r *http.Request) error {
+	room := userPrefix + x.param
+	if err := a.server.CheckRoom(room); err != nil {
+		return invalid("user", err.Error())
 	}
-	return a.dedup.do(ctx, room, key, digest(binary, payload), func(ctx context.Context) (answer, error) {
-		return a.sendNow(ctx, room, binary, payload)
-	})
+	q := readParams(r)
+	if err := a.readPublication(x, r, &q); err != nil {
+		return err
+	}
+	x.publication.Room = room
+	receipt, err := a.server.Publish(r.Context(), &x.publication)
+	if err != nil {
+		return err
+	}
+	online := receipt.Members > 0 && !receipt.Replayed
+	if !online {
+		if online, err = a.server.Online(r.Context(), x.param); err != nil {
+			a.answerPublish(x, &receipt, "")
+			return nil
+		}
+	}
+	a.answerPublish(x, &receipt, `,"online":`+strconv.FormatBool(online))
+	return nil
 }
 
-func (a *API) sendNow(ctx context.Context, room string, binary bool, payload []byte) (answer, error) {
-	id, offset, n, local, err := a.server.Publish(ctx, room, binary, payload)
-	return answer{id: id, offset: offset, deliveredTo: n, localOnly: local}, err
+// readPublication fills x.publication from the request, all but its room. The
+// payload is in x.body.
+func (a *API) readPublication(x *exchange, r *http.Request, q *params) (err error) {
+	p := &x.publication
+	p.Sender.User = q.text("user", "Barrage-Sender", maxUser)
+	p.Sender.Name = q.text("name", "Barrage-Sender-Name", maxName)
+	p.Sender.Avatar = q.text("avatar", "Barrage-Sender-Avatar", maxAvatar)
+	p.Kind = q.text("kind", "Barrage-Kind", maxKind)
+	p.Forget = !q.flag("history", "Barrage-History", true)
+	if q.err != nil {
+		return q.err
+	}
+	if p.Key, err = idempotencyKey(r.Header); err != nil {
+		return err
+	}
+	x.body = a.bodies.Get()
+	if x.body.B, err = readBody(x.body.B[:0], r, a.cfg.MaxBody, a.tooLarge); err != nil {
+		return err
+	}
+	p.Format = formatOf(r.Header)
+	switch p.Format {
+	case broker.JSON:
+		err = a.compactBody(x)
+	case broker.Text:
+		if !utf8.Valid(x.body.B) {
+			err = errNotUTF8
+		}
+	}
+	p.Payload = x.body.B
+	return err
+}
+
+// formatOf says what the body is by its Content-Type.
+func formatOf(h http.Header) broker.Format {
+	switch t := mediaType(h); {
+	case strings.EqualFold(t, octetStream):
+		return broker.Binary
+	case strings.EqualFold(t, jsonMedia):
+		return broker.JSON
+	}
+	return broker.Text
+}
+
+// compactBody checks that x.body is one JSON value and takes the spaces out.
+func (a *API) compactBody(x *exchange) error {
+	compacted := a.bodies.Get()
+	w := bytes.NewBuffer(compacted.B[:0])
+	err := compact(w, x.body.B)
+	compacted.B = w.Bytes()
+	x.body, compacted = compacted, x.body
+	a.putBody(compacted)
+	return err
+}
+
+func compact(w *bytes.Buffer, value []byte) error {
+	if !utf8.Valid(value) {
+		return invalidJSON("must be valid UTF-8")
+	}
+	if err := json.Compact(w, value); err != nil {
+		return jsonFailure(err)
+	}
+	return nil
+}
+
+// idempotencyKey reads the header; empty if there is none.
+func idempotencyKey(h http.Header) (string, error) {
+	values, ok := h[keyHeader]
+	if !ok {
+		return "", nil
+	}
+	if len(values) != 1 || values[0] == "" || !validKey(values[0]) {
+		return "", errBadKey
+	}
+	return values[0], nil
+}
+
+// validKey tells whether a key may be used; the empty one is none.
+func validKey(key string) bool {
+	if len(key) > maxKeyLen {
+		return false
+	}
+	for i := range len(key) {
+		if key[i] < ' ' || key[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // checkRoom applies the server's rules for room names; an error without an
@@ -98,63 +174,34 @@ func (a *API) checkRoom(room string) error {
 	return &failure{http.StatusBadRequest, "invalid_room", err.Error()}
 }
 
-// readBody appends the request's body to buf. It never holds much more than
-// limit, whatever length the client announces.
-func readBody(buf []byte, r *http.Request, limit int) ([]byte, error) {
-	if r.ContentLength > int64(limit) {
-		return buf, errTooLarge(limit)
+// answerPublish answers with the receipt and more members of its object. The
+// payload is gone then: the answer takes its buffer.
+func (a *API) answerPublish(x *exchange, receipt *broker.Receipt, more string) {
+	if receipt.Replayed {
+		x.Header()["Idempotent-Replayed"] = isTrue
 	}
-	if r.ContentLength > 0 {
-		buf = slices.Grow(buf, int(r.ContentLength))
-	}
-	for {
-		if len(buf) == cap(buf) {
-			buf = slices.Grow(buf, 512)
-		}
-		n, err := r.Body.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if len(buf) > limit {
-			return buf, errTooLarge(limit)
-		}
-		switch {
-		case err == nil:
-		case err == io.EOF:
-			return buf, nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return buf, errBodySlow
-		default:
-			return buf, errBodyCut
-		}
-	}
+	b := appendReceipt(x.body.B[:0], receipt)
+	b = append(b, more...)
+	x.body.B = append(b, "}\n"...)
+	writeBody(x, http.StatusOK, x.body.B)
 }
 
-func errTooLarge(limit int) error {
-	return &failure{http.StatusRequestEntityTooLarge, "message_too_large",
-		fmt.Sprintf("body: larger than %d bytes (max_message_bytes)", limit)}
-}
-
-// isBinary tells whether the body is to be sent as a binary frame.
-func isBinary(h http.Header) bool {
-	values := h["Content-Type"]
-	if len(values) == 0 {
-		return false
-	}
-	mediaType, _, _ := strings.Cut(values[0], ";")
-	return strings.EqualFold(strings.TrimSpace(mediaType), octetStream)
-}
-
-// appendAnswer appends ans as JSON.
-func appendAnswer(b []byte, ans answer) []byte {
+// appendReceipt appends a receipt as a JSON object, but for its closing brace.
+func appendReceipt(b []byte, receipt *broker.Receipt) []byte {
 	b = append(b, `{"id":`...)
-	b = appendString(b, ans.id)
+	b = appendString(b, receipt.ID)
 	b = append(b, `,"offset":`...)
-	b = strconv.AppendUint(b, ans.offset, 10)
+	b = strconv.AppendUint(b, receipt.Position.Offset, 10)
 	b = append(b, `,"delivered_to":`...)
-	b = strconv.AppendInt(b, int64(ans.deliveredTo), 10)
-	if ans.localOnly {
+	b = strconv.AppendInt(b, int64(receipt.Members), 10)
+	if receipt.Position.Epoch != "" {
+		b = append(b, `,"epoch":`...)
+		b = appendString(b, receipt.Position.Epoch)
+	}
+	if receipt.LocalOnly {
 		b = append(b, `,"local_only":true`...)
 	}
-	return append(b, "}\n"...)
+	return b
 }
 
 // appendString appends s as a JSON string. Identifiers need no escaping, so the

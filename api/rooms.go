@@ -4,17 +4,10 @@ package api
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-)
-
-const (
-	defaultRoomLimit = 100
-	maxRoomLimit     = 1000
 )
 
 type roomAnswer struct {
@@ -28,27 +21,51 @@ type roomsAnswer struct {
 	Total int          `json:"total"`
 }
 
+// roomDetails begins with what the list of rooms shows.
+type roomDetails struct {
+	roomAnswer
+	Cluster   *audienceAnswer `json:"cluster,omitempty"` // left out while it cannot be told
+	Epoch     string          `json:"epoch,omitempty"`
+	Offset    *uint64         `json:"offset,omitempty"` // of the history's head; with epoch
+	Retention *retentionBody  `json:"retention,omitempty"`
+}
+
+type audienceAnswer struct {
+	Members int `json:"members"`
+	Users   int `json:"users"`
+	Unique  int `json:"unique_viewers"`
+}
+
 // showRoom handles GET /v1/rooms/{room}.
-func (a *API) showRoom(x *exchange, room string) error {
-	if err := a.checkRoom(room); err != nil {
+func (a *API) showRoom(x *exchange, r *http.Request) error {
+	room, ok, err := a.server.Room(r.Context(), x.param)
+	if err != nil {
 		return err
 	}
-	members, rate, ok := a.server.Room(room)
 	if !ok {
 		return &failure{http.StatusNotFound, "room_not_found", "room: nobody is in this room"}
 	}
-	return writeJSON(x, http.StatusOK, roomAnswer{Room: room, Members: members, Rate: roundRate(rate)})
+	answer := roomDetails{
+		roomAnswer: roomAnswer{Room: x.param, Members: room.Members, Rate: roundRate(room.Rate)},
+		Cluster:    (*audienceAnswer)(room.Cluster),
+	}
+	if room.Head.Epoch != "" {
+		answer.Epoch, answer.Offset = room.Head.Epoch, &room.Head.Offset
+	}
+	if room.Retention.On() {
+		answer.Retention = bodyOfRetention(room.Retention)
+	}
+	return writeJSON(x, http.StatusOK, answer)
 }
 
 // listRooms handles GET /v1/rooms: the fullest first, then by name. total
 // counts all that match the prefix.
 func (a *API) listRooms(x *exchange, r *http.Request) error {
-	query := r.URL.Query()
-	limit, err := roomLimit(query.Get("limit"))
-	if err != nil {
-		return err
+	q := readParams(r)
+	prefix, limit := q.value("prefix", ""), q.limit(defaultListed, maxListed)
+	if q.err != nil {
+		return q.err
 	}
-	prefix := query.Get("prefix")
 	top := topRooms{limit: limit, rooms: make([]roomAnswer, 0, min(2*limit, 256))}
 	total := 0
 	a.server.EachRoom(func(name string, members int, rate float64) bool {
@@ -59,17 +76,6 @@ func (a *API) listRooms(x *exchange, r *http.Request) error {
 		return true
 	})
 	return writeJSON(x, http.StatusOK, roomsAnswer{Rooms: top.sorted(), Total: total})
-}
-
-func roomLimit(s string) (int, error) {
-	if s == "" {
-		return defaultRoomLimit, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > maxRoomLimit {
-		return 0, &failure{http.StatusBadRequest, "invalid_limit", fmt.Sprintf("limit: must be a number from 1 to %d", maxRoomLimit)}
-	}
-	return n, nil
 }
 
 // topRooms keeps the fullest rooms out of any number: it gathers up to twice its

@@ -1,208 +1,155 @@
 package api
 
-// This file turns a request's path into a route, and a request into a call of
-// that route's handler.
+// This file is the list of all routes, and how a request's path finds one.
+// http.ServeMux is not used, as it answers paths with dot segments and double
+// slashes by a redirect: whoever writes one here means a room of that name, and
+// the room-name rules answer.
 
 import (
-	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime/debug"
-	"slices"
 	"strings"
-	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// route is one line of the fixed list below; it is also a metric label.
-type route int
+const pprofPath = "/debug/pprof/"
 
-const (
-	routeOther route = iota // no such path
-	routePublish
-	routeRooms
-	routeRoom
-	routeHealth
-	routeReady
-	routeMetrics
-	routePprof
-	numRoutes
-)
+// endpoint is one method of one path.
+type endpoint struct {
+	method  string // GET takes HEAD too
+	pattern string // a path; with one {variable} for one segment; or ending in a slash, with all below it
+	label   string // for metrics; "": the pattern
+	open    bool   // needs no token
+	handle  func(*exchange, *http.Request) error
 
-type routeInfo struct {
-	label   string
-	methods []string
-	open    bool // needs no token
+	// Derived from the pattern.
+	prefix, suffix string             // around the variable
+	check          func(string) error // of the variable; nil: there is none
+
+	// Set by metrics.
+	ok   prometheus.Counter
+	took prometheus.Observer
 }
 
-var (
-	read     = []string{http.MethodGet, http.MethodHead}
-	postOnly = []string{http.MethodPost}
-)
+type table []endpoint
 
-// routes is indexed by route.
-var routes = [numRoutes]routeInfo{
-	routeOther:   {label: "other"},
-	routePublish: {label: "/v1/rooms/{room}/messages", methods: postOnly},
-	routeRooms:   {label: "/v1/rooms", methods: read},
-	routeRoom:    {label: "/v1/rooms/{room}", methods: read},
-	routeHealth:  {label: "/healthz", methods: read, open: true},
-	routeReady:   {label: "/readyz", methods: read, open: true},
-	routeMetrics: {label: "/metrics", methods: read},
-	// "go tool pprof" asks /debug/pprof/symbol by POST.
-	routePprof: {label: "/debug/pprof/", methods: []string{http.MethodGet, http.MethodHead, http.MethodPost}},
+// endpoints lists the routes, the hottest first.
+func (a *API) endpoints() table {
+	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	return table{
+		{method: post, pattern: "/v1/rooms/{room}/messages", handle: a.publish},
+		{method: post, pattern: "/v1/users/{user}/messages", handle: a.publishToUser},
+		{method: post, pattern: "/v1/rooms/messages", handle: a.publishBatch},
+		{method: post, pattern: "/v1/broadcast", handle: a.broadcast},
+
+		{method: get, pattern: "/v1/rooms", handle: a.listRooms},
+		{method: get, pattern: "/v1/rooms/{room}", handle: a.showRoom},
+		{method: get, pattern: "/v1/rooms/{room}/messages", handle: a.history},
+		{method: del, pattern: "/v1/rooms/{room}/messages", handle: a.clear},
+		{method: get, pattern: "/v1/rooms/{room}/members", handle: a.presence},
+		{method: get, pattern: "/v1/rooms/{room}/settings", handle: a.showSettings},
+		{method: put, pattern: "/v1/rooms/{room}/settings", handle: a.putSettings},
+		{method: del, pattern: "/v1/rooms/{room}/settings", handle: a.deleteSettings},
+		{method: post, pattern: "/v1/rooms/{room}/kick", handle: a.kick},
+		{method: post, pattern: "/v1/rooms/{room}/close", handle: a.closeRoom},
+
+		{method: get, pattern: "/v1/users/{user}", handle: a.showUser},
+		{method: post, pattern: "/v1/users/{user}/disconnect", handle: a.disconnectUser},
+		{method: get, pattern: "/v1/connections", handle: a.listConnections},
+		{method: post, pattern: "/v1/connections/{conn}/disconnect", handle: a.disconnect},
+
+		{method: get, pattern: "/healthz", open: true, handle: a.health},
+		{method: get, pattern: "/health", label: "/healthz", open: true, handle: a.health},
+		{method: get, pattern: "/readyz", open: true, handle: a.ready},
+		{method: get, pattern: "/metrics", handle: a.showMetrics},
+		{method: get, pattern: "/openapi.yaml", handle: a.showSpec},
+		{method: get, pattern: "/openapi.json", handle: a.showSpecJSON},
+		{method: get, pattern: pprofPath, handle: a.profile},
+		// "go tool pprof" asks /debug/pprof/symbol by POST.
+		{method: post, pattern: pprofPath, handle: a.profile},
+	}
 }
 
-// fixedPaths are the paths without a variable part.
-var fixedPaths = map[string]route{
-	"/v1/rooms":    routeRooms,
-	"/healthz":     routeHealth,
-	"/health":      routeHealth,
-	"/readyz":      routeReady,
-	"/metrics":     routeMetrics,
-	"/debug/pprof": routePprof,
+// prepare derives what matching needs from the patterns.
+func (t table) prepare(checks map[string]func(string) error) {
+	for i := range t {
+		e := &t[i]
+		if e.label == "" {
+			e.label = e.pattern
+		}
+		before, rest, found := strings.Cut(e.pattern, "{")
+		if !found {
+			continue
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		e.prefix, e.suffix, e.check = before, after, checks[name]
+	}
 }
 
-const (
-	roomsPrefix    = "/v1/rooms/"
-	messagesSuffix = "/messages"
-	pprofPrefix    = "/debug/pprof/"
-)
+// fits tells whether path is the endpoint's, and what its variable is there. A
+// variable at the end of a path is not empty: /v1/rooms/ is nothing.
+func (e *endpoint) fits(path string) (param string, ok bool) {
+	if e.check != nil {
+		if len(path) < len(e.prefix)+len(e.suffix) || !strings.HasPrefix(path, e.prefix) || !strings.HasSuffix(path, e.suffix) {
+			return "", false
+		}
+		param = path[len(e.prefix) : len(path)-len(e.suffix)]
+		return param, !strings.Contains(param, "/") && (param != "" || e.suffix != "")
+	}
+	if below, ok := strings.CutSuffix(e.pattern, "/"); ok {
+		return "", path == below || strings.HasPrefix(path, e.pattern)
+	}
+	return "", path == e.pattern
+}
 
-// match finds the route of a path as url.URL holds it: path is unescaped, and
-// raw is the escaped form where the two could be confused (%2F), else empty.
-// Paths are not cleaned: whoever writes a dot segment or a double slash means a
-// room of that name, and the room-name rules answer.
-func match(path, raw string) (r route, room string) {
+func (e *endpoint) takes(method string) bool {
+	return method == e.method || method == http.MethodHead && e.method == http.MethodGet
+}
+
+// match finds the endpoint of a path as url.URL holds it: path is unescaped, and
+// raw is the escaped form where the two could be confused (%2F), else empty. If
+// no endpoint of the path takes the method, allowed is false; if there is none
+// at all, e is nil.
+func (t table) match(method, path, raw string) (e *endpoint, param string, allowed bool) {
+	for i := range t {
+		p, ok := t[i].at(path, raw)
+		switch {
+		case !ok:
+		case t[i].takes(method):
+			return &t[i], p, true
+		case e == nil:
+			e, param = &t[i], p
+		}
+	}
+	return e, param, false
+}
+
+// at is fits for both forms of a path. Only a variable may be escaped.
+func (e *endpoint) at(path, raw string) (param string, ok bool) {
 	if raw == "" {
-		if r, ok := fixedPaths[path]; ok {
-			return r, ""
-		}
-		if strings.HasPrefix(path, pprofPrefix) {
-			return routePprof, ""
-		}
-		return matchRoom(path)
+		return e.fits(path)
 	}
-	r, room = matchRoom(raw)
-	if r == routeOther {
-		return routeOther, ""
+	if e.check == nil {
+		return "", false
 	}
-	room, err := url.PathUnescape(room)
-	if err != nil {
-		return routeOther, ""
+	if param, ok = e.fits(raw); !ok {
+		return "", false
 	}
-	return r, room
+	param, err := url.PathUnescape(param)
+	return param, err == nil
 }
 
-// matchRoom matches /v1/rooms/{room} and /v1/rooms/{room}/messages; the room is
-// one segment.
-func matchRoom(path string) (r route, room string) {
-	rest, ok := strings.CutPrefix(path, roomsPrefix)
-	if !ok {
-		return routeOther, ""
-	}
-	if room, ok := strings.CutSuffix(rest, messagesSuffix); ok && !strings.Contains(room, "/") {
-		return routePublish, room
-	}
-	if rest == "" || strings.Contains(rest, "/") {
-		return routeOther, ""
-	}
-	return routeRoom, rest
-}
-
-// exchange is the response of one request, remembering its status. It is pooled
-// and lives as long as ServeHTTP.
-type exchange struct {
-	http.ResponseWriter
-	status int // 0 until the header is written
-}
-
-func (x *exchange) WriteHeader(status int) {
-	if x.status == 0 && status >= 200 {
-		x.status = status
-	}
-	x.ResponseWriter.WriteHeader(status)
-}
-
-func (x *exchange) Write(b []byte) (int, error) {
-	if x.status == 0 {
-		x.status = http.StatusOK
-	}
-	return x.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController reach the connection (deadlines, flush).
-func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
-
-// ServeHTTP answers one request.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
-	route, room := match(r.URL.Path, r.URL.RawPath)
-	x := a.exchanges.Get().(*exchange)
-	x.ResponseWriter, x.status = w, 0
-	defer a.finish(x, r, route, start)
-	if err := a.handle(x, r, route, room); err != nil {
-		a.fail(x, r, route, err)
-	}
-}
-
-// finish is deferred by ServeHTTP: it turns a panic into a 500, counts the
-// request, and returns the exchange to the pool.
-func (a *API) finish(x *exchange, r *http.Request, route route, start time.Time) {
-	panicked := recover()
-	abort := false
-	if panicked != nil {
-		// Half an answer cannot be taken back: the connection is closed instead.
-		abort = x.status != 0
-		if panicked != http.ErrAbortHandler {
-			a.cfg.Logger.Error("panic in an HTTP handler", slog.String("route", routes[route].label),
-				slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
-		}
-		if !abort {
-			a.fail(x, r, route, errPanic)
+// methods lists what a path takes, as the header Allow has it.
+func (t table) methods(path, raw string) string {
+	var list []string
+	for i := range t {
+		if _, ok := t[i].at(path, raw); ok {
+			list = append(list, t[i].method)
+			if t[i].method == http.MethodGet {
+				list = append(list, http.MethodHead)
+			}
 		}
 	}
-	a.metrics.observe(route, x.status, time.Since(start))
-	x.ResponseWriter = nil
-	a.exchanges.Put(x)
-	if abort {
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// handle checks what is common to all routes and calls the route's handler,
-// which writes an answer or returns an error, never both.
-func (a *API) handle(x *exchange, r *http.Request, route route, room string) error {
-	info := &routes[route]
-	if !info.open && !a.auth.allows(r.Header) {
-		x.Header()["Www-Authenticate"] = challenge
-		return errUnauthorized
-	}
-	if route == routeOther {
-		return errNoPath
-	}
-	if !slices.Contains(info.methods, r.Method) {
-		allow := strings.Join(info.methods, ", ")
-		x.Header().Set("Allow", allow)
-		return &failure{http.StatusMethodNotAllowed, "method_not_allowed", "this path takes " + allow + " only"}
-	}
-	// Without a token any web page open on this machine could publish here.
-	if err := a.crossOrigin.Check(r); err != nil {
-		return errCrossOrigin
-	}
-	switch route {
-	case routePublish:
-		return a.publish(x, r, room)
-	case routeRooms:
-		return a.listRooms(x, r)
-	case routeRoom:
-		return a.showRoom(x, room)
-	case routeHealth:
-		return writeJSON(x, http.StatusOK, healthAnswer{Status: "ok"})
-	case routeReady:
-		return a.ready(x)
-	case routeMetrics:
-		return a.showMetrics(x, r)
-	default:
-		return a.profile(x, r)
-	}
+	return strings.Join(list, ", ")
 }

@@ -9,17 +9,18 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge/broker"
 	"barrage/frame"
 )
 
-// lateBroker lets a test say when a room is ready. What is published comes back
-// at once, as through a broker without delay.
+// lateBroker lets a test say when a room is ready, and fail. The rest is a broker
+// in memory.
 type lateBroker struct {
+	broker.Broker
 	srv *Server
 
 	mu    sync.Mutex // guards what follows
 	ready map[string]bool
-	asked int
 	err   error
 	full  bool
 }
@@ -27,26 +28,23 @@ type lateBroker struct {
 func (b *lateBroker) Want(room string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.asked++
 	return b.ready[room]
 }
 
-func (b *lateBroker) Publish(_ context.Context, room string, binary bool, p []byte) (string, uint64, bool, error) {
+func (b *lateBroker) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
 	if err := b.Err(); err != nil {
-		return "", 0, false, err
+		return broker.Receipt{}, err
 	}
-	b.srv.Deliver(room, binary, p)
-	return "id", 7, true, nil
+	r, err := b.Broker.Publish(ctx, p)
+	r.LocalOnly = true
+	return r, err
 }
 
-func (b *lateBroker) TryPublish(room string, binary bool, p []byte) bool {
+func (b *lateBroker) TryPublish(p *broker.Publication, done func(broker.Receipt, error)) bool {
 	b.mu.Lock()
 	full := b.full
 	b.mu.Unlock()
-	if !full {
-		b.srv.Deliver(room, binary, p)
-	}
-	return !full
+	return !full && b.Broker.TryPublish(p, done)
 }
 
 func (b *lateBroker) Err() error {
@@ -59,12 +57,23 @@ func (b *lateBroker) setReady(room string) {
 	b.mu.Lock()
 	b.ready[room] = true
 	b.mu.Unlock()
-	b.srv.RoomReady(room)
+	b.srv.Ready(room)
+}
+
+func newLateBroker(t *testing.T, s *Server) *lateBroker {
+	m, err := broker.NewMemory(broker.MemoryConfig{Rules: broker.DefaultRules()}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	b := &lateBroker{Broker: m, srv: s, ready: make(map[string]bool)}
+	s.SetBroker(b)
+	return b
 }
 
 func startWithBroker(t *testing.T) (*Server, *lateBroker) {
-	b := &lateBroker{ready: make(map[string]bool)}
-	s := startServer(t, nil, func(s *Server) { b.srv = s; s.SetBroker(b) })
+	var b *lateBroker
+	s := startServer(t, nil, func(s *Server) { b = newLateBroker(t, s) })
 	return s, b
 }
 
@@ -140,20 +149,21 @@ func TestBrokerTrouble(t *testing.T) {
 	s, b := startWithBroker(t)
 	b.setReady("a")
 	c := join(t, s, "/ws?room=a")
-	id, offset, n, local, err := s.Publish(context.Background(), "a", false, []byte("x"))
-	if id != "id" || offset != 7 || n != 1 || !local || err != nil {
-		t.Errorf("published as %q, %d to %d, local %v, %v", id, offset, n, local, err)
+	x := &broker.Publication{Room: "a", Format: broker.Text, Payload: []byte("x")}
+	r, err := s.Publish(context.Background(), x)
+	if r.ID == "" || r.Position.Offset != 1 || r.Members != 1 || !r.LocalOnly || err != nil {
+		t.Errorf("published as %+v, %v", r, err)
 	}
 	c.want(frame.Text, "x")
 	b.mu.Lock()
 	b.err, b.full = errors.New("redis: no probe came back"), true
 	b.mu.Unlock()
-	_, _, _, _, err = s.Publish(context.Background(), "a", false, []byte("x"))
+	_, err = s.Publish(context.Background(), x)
 	var e *Error
 	if !errors.As(err, &e) || e.HTTPStatus() != 503 || e.Code() != "unavailable" {
 		t.Errorf("error is %v, want 503 unavailable", err)
 	}
-	if why := s.Ready(); len(why) != 1 || why[0] != "redis: no probe came back" {
+	if why := s.Unready(); len(why) != 1 || why[0] != "redis: no probe came back" {
 		t.Errorf("ready says %v", why)
 	}
 	c.send(frame.Text, "refused")
@@ -179,10 +189,9 @@ func TestRoomNamedTwiceWhileWaiting(t *testing.T) {
 // TestPanicWhileAdmitted: what a waiting connection had sent is handled outside
 // of its own event, and a panic still costs only that connection.
 func TestPanicWhileAdmitted(t *testing.T) {
-	b := &lateBroker{ready: make(map[string]bool)}
+	var b *lateBroker
 	s := startServer(t, nil, func(s *Server) {
-		b.srv = s
-		s.SetBroker(b)
+		b = newLateBroker(t, s)
 		s.onMessage = func([]byte) { panic("on purpose") }
 	})
 	boom := frame.AppendMasked(nil, frame.Text, [4]byte{1, 2, 3, 4}, []byte("boom"))
@@ -200,8 +209,8 @@ func TestTooBigThroughTheBroker(t *testing.T) {
 	s, b := startWithBroker(t)
 	b.setReady("a")
 	c := join(t, s, "/ws?room=a")
-	s.Deliver("a", true, make([]byte, 16<<20))
-	s.Deliver("a", false, []byte("next"))
+	s.Deliver(&broker.Message{Room: "a", Format: broker.Binary, Payload: make([]byte, 16<<20)})
+	s.Deliver(&broker.Message{Room: "a", Format: broker.Text, Payload: []byte("next")})
 	c.want(frame.Text, "next")
 	if n := s.Stats().Refused["too_big"]; n != 1 {
 		t.Errorf("%d refused as too big, want 1", n)

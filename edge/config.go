@@ -9,6 +9,10 @@ import (
 	"runtime"
 	"time"
 
+	"barrage/edge/auth"
+	"barrage/edge/broker"
+	"barrage/edge/events"
+	"barrage/edge/presence"
 	"barrage/fanout"
 	"barrage/frame"
 )
@@ -33,6 +37,7 @@ type Asset struct {
 // Config holds the server's settings. It is copied by New. The zero value of a
 // field means its default, except where "0 is" says otherwise.
 type Config struct {
+	Node   string // names this server among those that share a broker (default a random one)
 	Listen string // public address (default 127.0.0.1:8080)
 	Shards int    // event loops (default GOMAXPROCS, at most fanout.MaxShards)
 
@@ -54,6 +59,16 @@ type Config struct {
 	PublishRate      float64       // messages a second that one connection may publish; 0 is none
 	PublishBurst     int           // messages at once (default 20)
 
+	Auth        *auth.Verifier // checks tokens; nil: everybody is anonymous
+	Anonymous   bool           // with Auth: those without a token are let in too
+	AuthTimeout time.Duration  // for the first command of a barrage.v1 connection without a token (default 10s)
+	Compression bool           // permessage-deflate for those who offer it
+
+	History  broker.Rules    // what rooms remember (default broker.DefaultRules)
+	Presence presence.Store  // joins the presence of nodes; nil: a single node
+	Events   *events.Emitter // tells backends; nil: nobody
+	Caller   *events.Caller  // asks backends what clients request; nil: there are none
+
 	SlowPolicy   SlowPolicy    // default SlowSkip
 	SlowTimeout  time.Duration // a viewer that takes no byte for so long is closed; 0 is never
 	RoomLogBytes int           // bound of a room's log, per shard (default 4 MiB)
@@ -73,6 +88,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.Node, NewNode())
 	setDefault(&c.Listen, "127.0.0.1:8080")
 	setDefault(&c.Shards, min(runtime.GOMAXPROCS(0), fanout.MaxShards))
 	setDefault(&c.MaxSockets, c.MaxConnections+1024)
@@ -84,6 +100,10 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.PingTimeout, 10*time.Second)
 	setDefault(&c.CloseTimeout, time.Second)
 	setDefault(&c.PublishBurst, 20)
+	setDefault(&c.AuthTimeout, 10*time.Second)
+	if c.History == nil {
+		c.History = broker.DefaultRules()
+	}
 	setDefault(&c.SlowPolicy, SlowSkip)
 	setDefault(&c.RoomLogBytes, 4<<20)
 	setDefault(&c.LogBytes, 256<<20)
@@ -140,7 +160,7 @@ func (c *Config) check() error {
 		v     time.Duration
 	}{
 		{"HandshakeTimeout", c.HandshakeTimeout}, {"FrameTimeout", c.FrameTimeout}, {"PingInterval", c.PingInterval},
-		{"PingTimeout", c.PingTimeout}, {"CloseTimeout", c.CloseTimeout}, {"Tick", c.Tick},
+		{"PingTimeout", c.PingTimeout}, {"CloseTimeout", c.CloseTimeout}, {"AuthTimeout", c.AuthTimeout}, {"Tick", c.Tick},
 	} {
 		if p.v < time.Millisecond {
 			bad(p.field, p.v, "at least 1ms")

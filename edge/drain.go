@@ -5,6 +5,7 @@ package edge
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"barrage/frame"
@@ -91,6 +92,12 @@ func (s *shard) dismiss(id netpoll.ID) {
 		s.refuse(id, closeDrain, s.unavailable("the server is stopping"))
 	case stateOpen:
 		s.fan.Drained(uint32(id))
-		s.fail(id, frame.CloseGoingAway, "server is stopping", closeDrain)
+		s.part(id, frame.CloseGoingAway, "server is stopping", closeDrain, s.reconnectWait())
 	}
 }
+
+// reconnectWait spreads those who are sent away together, before they come back.
+func (s *shard) reconnectWait() time.Duration { return rand.N(reconnectSpread) }
+
+// reconnectSpread is short against the time in which a drain tells everybody.
+const reconnectSpread = 2 * time.Second

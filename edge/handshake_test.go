@@ -75,7 +75,7 @@ func TestRequests(t *testing.T) {
 func TestSplitRequest(t *testing.T) {
 	s := startServer(t, nil)
 	req := upgradeRequest("/ws?room=a")
-	c := &client{t: t, c: dialTCP(t, s)}
+	c := &viewer{t: t, c: dialTCP(t, s)}
 	for i := range req {
 		c.write([]byte(req[i : i+1]))
 	}
@@ -105,7 +105,7 @@ func TestGluedFrame(t *testing.T) {
 
 func TestConnectionLimit(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.MaxConnections = 3 })
-	var cs []*client
+	var cs []*viewer
 	for range 3 {
 		cs = append(cs, join(t, s, "/ws?room=a"))
 	}

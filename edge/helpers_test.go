@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge/broker"
 	"barrage/frame"
 )
 
@@ -46,8 +47,8 @@ func startServer(t testing.TB, change func(*Config), setup ...func(*Server)) *Se
 	return s
 }
 
-// client is a WebSocket client on a blocking socket.
-type client struct {
+// viewer is a WebSocket viewer on a blocking socket.
+type viewer struct {
 	t    testing.TB
 	c    *net.TCPConn
 	r    *bufio.Reader
@@ -61,12 +62,12 @@ type received struct {
 	payload string
 }
 
-func (c *client) Message(op frame.Opcode, p []byte) error {
+func (c *viewer) Message(op frame.Opcode, p []byte) error {
 	c.msgs = append(c.msgs, received{op, string(p)})
 	return nil
 }
 
-func (c *client) Control(op frame.Opcode, p []byte) error { return c.Message(op, p) }
+func (c *viewer) Control(op frame.Opcode, p []byte) error { return c.Message(op, p) }
 
 func dialTCP(t testing.TB, s *Server) *net.TCPConn {
 	t.Helper()
@@ -93,14 +94,14 @@ func upgradeRequest(target string, headers ...string) string {
 }
 
 // handshake sends a request and returns the response.
-func handshake(t testing.TB, s *Server, request string) (*client, *http.Response) {
+func handshake(t testing.TB, s *Server, request string) (*viewer, *http.Response) {
 	t.Helper()
 	return handshakeOn(t, dialTCP(t, s), request)
 }
 
-func handshakeOn(t testing.TB, conn *net.TCPConn, request string) (*client, *http.Response) {
+func handshakeOn(t testing.TB, conn *net.TCPConn, request string) (*viewer, *http.Response) {
 	t.Helper()
-	c := &client{t: t, c: conn, asm: frame.Assembler{Client: true}, mask: [4]byte{1, 2, 3, 4}}
+	c := &viewer{t: t, c: conn, asm: frame.Assembler{Client: true}, mask: [4]byte{1, 2, 3, 4}}
 	c.r = bufio.NewReaderSize(c.c, 64<<10)
 	if _, err := io.WriteString(c.c, request); err != nil {
 		t.Fatal(err)
@@ -113,7 +114,7 @@ func handshakeOn(t testing.TB, conn *net.TCPConn, request string) (*client, *htt
 }
 
 // join opens a WebSocket to a target such as /ws?room=a.
-func join(t testing.TB, s *Server, target string) *client {
+func join(t testing.TB, s *Server, target string) *viewer {
 	t.Helper()
 	c, resp := handshake(t, s, upgradeRequest(target))
 	if resp.StatusCode != http.StatusSwitchingProtocols {
@@ -122,14 +123,14 @@ func join(t testing.TB, s *Server, target string) *client {
 	return c
 }
 
-func (c *client) write(p []byte) {
+func (c *viewer) write(p []byte) {
 	c.t.Helper()
 	if _, err := c.c.Write(p); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
-func (c *client) send(op frame.Opcode, payload string) {
+func (c *viewer) send(op frame.Opcode, payload string) {
 	c.t.Helper()
 	c.write(frame.AppendMasked(nil, op, c.mask, []byte(payload)))
 }
@@ -137,7 +138,7 @@ func (c *client) send(op frame.Opcode, payload string) {
 var errTimeout = errors.New("nothing came in time")
 
 // next returns the next frame.
-func (c *client) next() (received, error) {
+func (c *viewer) next() (received, error) {
 	buf := make([]byte, 64<<10)
 	for len(c.msgs) == 0 {
 		n, err := c.r.Read(buf)
@@ -157,7 +158,7 @@ func (c *client) next() (received, error) {
 	return m, nil
 }
 
-func (c *client) want(op frame.Opcode, payload string) {
+func (c *viewer) want(op frame.Opcode, payload string) {
 	c.t.Helper()
 	m, err := c.next()
 	if err != nil {
@@ -169,7 +170,7 @@ func (c *client) want(op frame.Opcode, payload string) {
 }
 
 // wantClose wants a close frame with the code and then the end of the stream.
-func (c *client) wantClose(code uint16) {
+func (c *viewer) wantClose(code uint16) {
 	c.t.Helper()
 	m, err := c.next()
 	if err != nil {
@@ -182,7 +183,7 @@ func (c *client) wantClose(code uint16) {
 	c.wantEnd()
 }
 
-func (c *client) wantEnd() {
+func (c *viewer) wantEnd() {
 	c.t.Helper()
 	m, err := c.next()
 	switch {
@@ -205,11 +206,11 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 // publish sends a text through the API's entrance.
 func publish(t testing.TB, s *Server, room, text string) (deliveredTo int) {
 	t.Helper()
-	_, _, n, _, err := s.Publish(context.Background(), room, false, []byte(text))
+	r, err := s.Publish(context.Background(), &broker.Publication{Room: room, Format: broker.Text, Payload: []byte(text)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return r.Members
 }
 
 func waitMembers(t testing.TB, s *Server, room string, n int) {
@@ -222,7 +223,7 @@ func balanced(t testing.TB, s *Server) {
 	t.Helper()
 	waitFor(t, "offered = delivered + skipped", func() bool {
 		for _, f := range s.Stats().Fanout {
-			if f.Offered != f.Delivered+f.Skipped[0]+f.Skipped[1]+f.Pending {
+			if f.Offered != f.Delivered+f.Skipped[0]+f.Skipped[1]+f.Skipped[2]+f.Pending {
 				t.Fatalf("offered %d, delivered %d, skipped %v, pending %d", f.Offered, f.Delivered, f.Skipped, f.Pending)
 			}
 			if f.Pending != 0 {

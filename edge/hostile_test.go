@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge/broker"
 	"barrage/frame"
 )
 
@@ -181,7 +182,7 @@ func TestReuseTorture(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					s.Deliver(fmt.Sprint("room", r), false, fmt.Appendf(nil, "room%d %d", r, n))
+					s.Deliver(&broker.Message{Room: fmt.Sprint("room", r), Format: broker.Text, Payload: fmt.Appendf(nil, "room%d %d", r, n)})
 					if n%50 == 0 {
 						time.Sleep(time.Millisecond)
 					}
@@ -225,7 +226,7 @@ func TestRoomChurn(t *testing.T) {
 	const conns, perConn = 200, 16
 	s := startServer(t, nil)
 	round := func(n int) {
-		cs := make([]*client, conns)
+		cs := make([]*viewer, conns)
 		for i := range cs {
 			target := fmt.Sprintf("/ws?room=r-%d-%d-0", n, i)
 			for j := 1; j < perConn; j++ {

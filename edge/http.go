@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"time"
 
+	"barrage/edge/auth"
+	"barrage/edge/events"
+	"barrage/fanout"
 	"barrage/frame"
 	"barrage/netpoll"
 )
@@ -68,10 +71,13 @@ func (s *shard) count(id netpoll.ID, req *frame.Request) error {
 	if len(rooms) != 1 {
 		return refuse(http.StatusBadRequest, "bad_room", "count wants exactly one room")
 	}
-	if err := checkJoin(rooms[0]); err != nil {
+	if err := CheckRoom(rooms[0]); err != nil {
 		return err
 	}
-	members, _, _ := s.srv.hub.Room(rooms[0])
+	if !s.srv.anonymous.MayJoin(rooms[0]) {
+		return refuse(http.StatusForbidden, "forbidden", "rooms of single users have no public count")
+	}
+	_, members := s.srv.count(rooms[0])
 	body := append([]byte(`{"room":"`), rooms[0]...) // its charset needs no escaping
 	body = strconv.AppendInt(append(body, `","members":`...), int64(members), 10)
 	s.respond(id, req, http.StatusOK, "application/json", "Cache-Control: no-store\r\n", append(body, "}\n"...))
@@ -97,6 +103,8 @@ func (s *shard) refuse(id netpoll.ID, reason netpoll.CloseReason, err error) {
 	case errors.As(err, &he):
 	case errors.As(err, &re):
 		he = &frame.HTTPError{Status: re.status, Reason: re.message}
+	case tokenError(err) != nil:
+		he = tokenError(err)
 	default:
 		s.srv.cfg.Logger.Error("request failed", "err", err)
 		he = &frame.HTTPError{Status: http.StatusInternalServerError, Reason: "internal error"}
@@ -117,12 +125,17 @@ func (s *shard) unavailable(reason string) error {
 	}
 }
 
-// waiter is an upgrade whose 101 waits for the broker.
+// waiter is an upgrade on its way, which may have to wait for its token to be
+// checked, and for the broker.
 type waiter struct {
-	rooms    []string
-	response []byte // the 101
-	rest     []byte // what came behind the request
-	echo     bool
+	rooms     []string
+	response  []byte // the 101
+	rest      []byte // what came behind the request
+	ident     *auth.Identity
+	echo      bool
+	json      bool // barrage.v1
+	deflate   bool
+	verifying bool // its token is being checked
 }
 
 const (
@@ -149,10 +162,21 @@ func (s *shard) upgrade(id netpoll.ID, req *frame.Request, rest []byte) error {
 	if err := frame.CheckOrigin(req.Origin, req.Host, cfg.AllowedOrigins, cfg.RequireOrigin); err != nil {
 		return err
 	}
-	w := waiter{echo: req.Path == "/echo", rest: rest}
+	w := &waiter{echo: req.Path == "/echo", rest: rest}
+	token := ""
 	if !w.echo {
+		w.json = req.Offers(Subprotocol)
 		var err error
-		if w.rooms, err = s.wantedRooms(req); err != nil {
+		if w.rooms, err = s.wantedRooms(req, w.json); err != nil {
+			return err
+		}
+		if token, err = tokenOf(req); err != nil {
+			return err
+		}
+	}
+	if cfg.Compression {
+		var err error
+		if w.deflate, err = req.OffersDeflate(); err != nil {
 			return err
 		}
 	}
@@ -162,24 +186,60 @@ func (s *shard) upgrade(id netpoll.ID, req *frame.Request, rest []byte) error {
 	if err := s.takePlace(id); err != nil {
 		return err
 	}
-	ready := s.wantAll(w.rooms)
-	if !ready && len(rest) > maxEarly {
-		return refuse(http.StatusBadRequest, "too_early", "more than "+strconv.Itoa(maxEarly)+" bytes came before the upgrade was answered")
+	subprotocol := ""
+	if w.json {
+		subprotocol = Subprotocol
 	}
-	s.out = frame.AppendUpgrade(s.out[:0], req, "")
-	if ready {
-		w.response = s.out
-		s.open(id, &w)
+	s.out = frame.AppendUpgrade(s.out[:0], req, subprotocol, w.deflate)
+	w.response = s.out
+	if w.echo {
+		s.open(id, w)
 		return nil
 	}
-	s.wait(id, w)
+	return s.identify(id, w, token)
+}
+
+// seat checks the rights of an upgrade and lets it in, or has it wait for the
+// broker: a raw viewer who has been told "you are in" misses nothing. Clients of
+// barrage.v1 are told of each room by itself.
+func (s *shard) seat(id netpoll.ID, w *waiter) error {
+	if w.ident != nil {
+		for _, room := range w.rooms {
+			if !w.ident.MayJoin(room) {
+				return refuse(http.StatusForbidden, "forbidden", "this connection may not join room "+room)
+			}
+			if err := s.srv.checkBan(w.ident.User, room); err != nil {
+				return err
+			}
+		}
+		if err := s.srv.checkBan(w.ident.User, ""); err != nil {
+			return err
+		}
+	}
+	if w.json || s.wantAll(w.rooms) {
+		s.open(id, w)
+		return nil
+	}
+	if err := s.hold(id, w, brokerWait); err != nil {
+		return err
+	}
+	for _, r := range w.rooms {
+		s.waits[r] = append(s.waits[r], id)
+	}
+	// The broker may have got ready before the waiter was written down.
+	if s.wantAll(w.rooms) {
+		s.admit(id)
+	}
 	return nil
 }
 
-func (s *shard) wantedRooms(req *frame.Request) ([]string, error) {
+func (s *shard) wantedRooms(req *frame.Request, json bool) ([]string, error) {
 	rooms, err := req.Query("room")
 	if err != nil {
 		return nil, err
+	}
+	if len(rooms) == 0 && json {
+		return nil, nil // it joins by commands
 	}
 	if len(rooms) == 0 {
 		if s.srv.cfg.DefaultRoom == "" {
@@ -193,7 +253,7 @@ func (s *shard) wantedRooms(req *frame.Request) ([]string, error) {
 	}
 	once := rooms[:0] // a room named twice counts once
 	for _, r := range rooms {
-		if err := checkJoin(r); err != nil {
+		if err := CheckRoom(r); err != nil {
 			return nil, err
 		}
 		if !slices.Contains(once, r) {
@@ -222,44 +282,85 @@ func (s *shard) takePlace(id netpoll.ID) error {
 	return nil
 }
 
-// open joins the rooms, sends the 101 and reads on.
+// open sends the 101, joins the rooms and reads on.
 func (s *shard) open(id netpoll.ID, w *waiter) {
 	ses := s.sessions.at(id)
 	ses.state = stateOpen
 	if w.echo {
 		ses.flags |= flagEcho
 	}
-	// Joined before the 101 is out, so that who has read it misses nothing; what
-	// the rooms say is sent by a later Work. The room named first is joined last:
-	// it is the one published to.
-	for i := len(w.rooms) - 1; i >= 0; i-- {
-		s.fan.Join(uint32(id), w.rooms[i])
+	if w.deflate {
+		ses.flags |= flagDeflate
+	}
+	var c *client
+	if w.json || w.ident != nil && w.ident != &s.srv.anonymous {
+		c = s.newClient(id, w)
+	}
+	if !w.json {
+		s.joinRaw(id, c, w)
 	}
 	s.queue(id, w.response)
 	s.srv.countHandshake(http.StatusSwitchingProtocols)
 	s.loop.SetDeadline(id, s.firstPing())
-	if len(w.rest) > 0 {
+	if w.json {
+		s.welcome(c, w)
+	}
+	if c != nil && c.ident != nil {
+		s.emit(&events.Event{Type: events.Connect}, c)
+	}
+	if len(w.rest) > 0 && ses.state == stateOpen {
 		s.readFrames(id, w.rest)
 	}
 }
 
-// wait keeps an upgrade until all its rooms are ready. Nothing is read from it
-// meanwhile.
-func (s *shard) wait(id netpoll.ID, w waiter) {
-	w.response = slices.Clone(s.out)
-	w.rest = slices.Clone(w.rest)
-	for _, r := range w.rooms {
-		s.waits[r] = append(s.waits[r], id)
+// joinRaw joins before the 101 is out, so that who has read it misses nothing;
+// what the rooms say is sent by a later Work. The room named first is joined
+// last: it is the one published to.
+func (s *shard) joinRaw(id netpoll.ID, c *client, w *waiter) {
+	var enc fanout.Encoding
+	if w.deflate {
+		enc = encodeDeflate
 	}
-	s.waiting[id] = &w
+	for i := len(w.rooms) - 1; i >= 0; i-- {
+		s.fan.Join(uint32(id), w.rooms[i], enc, false)
+		s.arrive(c, w.rooms[i])
+	}
+}
+
+// welcome is the first word to a client of barrage.v1. The rooms that it named in
+// its URL follow, each with a push.
+func (s *shard) welcome(c *client, w *waiter) {
+	hello := &welcomeJSON{Push: "welcome", Conn: s.srv.connName(c.serial), Rooms: w.rooms, Time: time.Now().UnixMilli()}
+	if c.ident == nil {
+		hello.Auth = "required"
+		hello.Rooms = nil
+		s.push(c, hello)
+		return
+	}
+	hello.User, hello.Name = c.ident.User, c.ident.Name
+	if !c.ident.Expires.IsZero() {
+		hello.Expires = c.ident.Expires.UnixMilli()
+	}
+	s.push(c, hello)
+	for _, room := range w.rooms {
+		s.join(&joining{c: c, room: room})
+	}
+	s.joinUserRoom(c)
+}
+
+// hold keeps an upgrade for later. Nothing is read from it meanwhile.
+func (s *shard) hold(id netpoll.ID, w *waiter, longest time.Duration) error {
+	if len(w.rest) > maxEarly {
+		return refuse(http.StatusBadRequest, "too_early", "more than "+strconv.Itoa(maxEarly)+" bytes came before the upgrade was answered")
+	}
+	w.response = slices.Clone(w.response)
+	w.rest = slices.Clone(w.rest)
+	s.waiting[id] = w
 	s.sessions.at(id).state = stateWaiting
 	s.loop.Pause(id)
-	s.loop.SetDeadline(id, brokerWait)
+	s.loop.SetDeadline(id, longest)
 	s.srv.waiters.Add(1)
-	// The broker may have got ready before the waiter was written down.
-	if s.wantAll(w.rooms) {
-		s.admit(id)
-	}
+	return nil
 }
 
 // roomReady admits those who waited for this room last.
@@ -269,6 +370,7 @@ func (s *shard) roomReady(room string) {
 			s.loop.Guard(id, s.admit)
 		}
 	}
+	s.joinsReady(room)
 }
 
 // admit lets a waiting connection in, with the broker's messages or without.

@@ -36,6 +36,9 @@ func (r rate) allow(tat *time.Duration, now time.Duration) bool {
 	return true
 }
 
+// wait is how long until allow would be true.
+func (r rate) wait(tat, now time.Duration) time.Duration { return max(0, tat-now-r.slack) }
+
 // addressLimit counts connections per address. Any goroutine.
 type addressLimit struct {
 	max int

@@ -23,12 +23,16 @@ const (
 	closeUnresponsive                                  // a ping was not answered
 	closeSlow                                          // took no byte for too long, or fell behind with SlowClose
 	closeDrain                                         // the server is stopping
+	closeNoAuth                                        // no token within the time for it
+	closeTokenExpired                                  // the token was not renewed
+	closeKicked                                        // sent away by an operator
 	numCloseReasons
 )
 
 var closeNames = [...]string{
 	"normal", "served", "refused", "crowded", "handshake_timeout", "protocol_error", "too_big", "policy", "flood",
 	"unfinished_message", "ping_timeout", "slow", "drain",
+	"no_token", "token_expired", "kicked",
 }
 
 func closeName(r netpoll.CloseReason) string {
@@ -38,9 +42,24 @@ func closeName(r netpoll.CloseReason) string {
 	return closeNames[r-netpoll.FirstUserReason]
 }
 
-// CloseSlow is the close code sent to a viewer that is too slow. It may
-// reconnect.
-const CloseSlow = 4108
+// Close codes of Barrage's own. Those from 4200 on mean: do not come back by
+// yourself; all others that it sends, 1008 apart, mean: reconnect.
+const (
+	CloseTokenExpired = 4101 // reconnect with a new token
+	CloseDismissed    = 4103 // sent away by an operator, who wants it back
+	CloseSlow         = 4108 // too slow for its rooms
+	CloseKicked       = 4200 // sent away for good
+	CloseNoAuth       = 4201 // did not say who it is in time
+)
+
+// mayReconnect tells what a close code means to a client.
+func mayReconnect(code uint16) bool {
+	switch code {
+	case frame.CloseProtocol, frame.CloseUnsupported, frame.CloseInvalidPayload, frame.ClosePolicy, frame.CloseTooBig:
+		return false
+	}
+	return code < 4200 || code > 4999
+}
 
 // reasonOfCode maps the close code of a protocol violation to a close reason.
 func reasonOfCode(code uint16) netpoll.CloseReason {

@@ -5,6 +5,7 @@ package edge
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // MaxRoomName is the longest room name in bytes.
@@ -32,25 +33,17 @@ func CheckRoom(name string) error {
 	return nil
 }
 
-// checkJoin tells whether anyone may join the room from the public listener.
-func checkJoin(name string) error {
-	if err := CheckRoom(name); err != nil {
-		return err
-	}
-	if strings.HasPrefix(name, userPrefix) {
-		return refuse(403, "private_room", "rooms of single users cannot be joined without authentication")
-	}
-	return nil
-}
-
 // Error is a refusal with a stable code and the HTTP status it maps to.
 type Error struct {
 	status  int
 	code    string
 	message string
+	retry   time.Duration // 0: repeating it will not help
 }
 
-func refuse(status int, code, message string) *Error { return &Error{status, code, message} }
+func refuse(status int, code, message string) *Error {
+	return &Error{status: status, code: code, message: message}
+}
 
 // Error returns the sentence for people, the clients of the API among them.
 func (e *Error) Error() string { return e.message }
@@ -60,3 +53,6 @@ func (e *Error) Code() string { return e.code }
 
 // HTTPStatus returns the status of the response.
 func (e *Error) HTTPStatus() int { return e.status }
+
+// RetryAfter returns when it may be tried again; 0 if that will not help.
+func (e *Error) RetryAfter() time.Duration { return e.retry }

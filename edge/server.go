@@ -4,14 +4,23 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"barrage/edge/auth"
+	"barrage/edge/broker"
+	"barrage/edge/events"
+	"barrage/edge/presence"
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/netpoll"
@@ -25,7 +34,16 @@ type Server struct {
 	limits      frame.Limits
 	publishRate rate
 	hub         *fanout.Hub
-	broker      Broker // nil on a single node
+	broker      broker.Broker
+	ownBroker   *broker.Memory // the same, without SetBroker
+	presence    *presence.Registry
+	pool        *pool
+	fetcher     *fetcher
+	epochs      *epochs
+	anonymous   auth.Identity
+	strangers   chan struct{} // one for each token that waits for the issuer's keys
+	background  sync.WaitGroup     // announce, presence.Run
+	stop        context.CancelFunc // ends them
 	shards      []*shard
 	assets      map[string]*Asset
 	start       time.Time
@@ -34,19 +52,24 @@ type Server struct {
 	onMessage   func([]byte) // tests only
 
 	perIP addressLimit
+	bans  bans
+
+	settings roomSettings
 
 	lastMu sync.Mutex     // guards last; held while the loops are asked
 	last   []fanout.Stats // by shard
 
 	// Counters.
 	conns       atomic.Int64 // WebSocket connections
+	clients     atomic.Int64
 	sockets     atomic.Int64 // all of the public listener's
 	waiters     atomic.Int64
-	serial      atomic.Uint64
+	serial      atomic.Uint64 // names connections
 	received    atomic.Uint64
 	published   atomic.Uint64
 	pings       atomic.Uint64
 	refused     [numRefused]atomic.Uint64
+	tokens      [numTokenResults]atomic.Uint64
 	closed      [int(numCloseReasons)]atomic.Uint64
 	closedEarly [int(numCloseReasons)]atomic.Uint64
 	handshakes  [600]atomic.Uint64 // by status
@@ -58,8 +81,19 @@ const (
 	refusedRate     = iota // from a socket, over its rate
 	refusedOverload        // the shards are too far behind
 	refusedTooBig          // came through the broker
+	refusedRights          // from a raw socket that may not publish there
 	numRefused
 )
+
+// What became of tokens.
+const (
+	tokenAccepted = iota
+	tokenRefused
+	numTokenResults
+)
+
+// NewNode returns a random name for a node.
+func NewNode() string { return strconv.FormatUint(rand.Uint64(), 36) }
 
 // New validates the settings and makes the server, which holds no descriptor
 // until Start.
@@ -74,7 +108,8 @@ func New(cfg Config) (*Server, error) {
 		publishRate: newRate(cfg.PublishRate, cfg.PublishBurst),
 		start:       time.Now(),
 		assets:      make(map[string]*Asset),
-		node:        strconv.FormatUint(rand.Uint64(), 36),
+		strangers:   make(chan struct{}, maxStrangers),
+		node:        cfg.Node,
 	}
 	s.perIP.max = cfg.MaxPerIP
 	s.last = make([]fanout.Stats, cfg.Shards)
@@ -83,26 +118,51 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.hub, err = fanout.NewHub(fanout.Config{
 		Shards:     cfg.Shards,
+		Encodings:  numEncodings,
 		RoomBytes:  cfg.RoomLogBytes,
 		ShardBytes: max(cfg.LogBytes/cfg.Shards, 64<<10),
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.presence, err = presence.New(presence.Config{
+		Store: cfg.Presence, Logger: cfg.Logger,
+		Quiet: func(room string) bool { return strings.HasPrefix(room, userPrefix) || s.settings.of(room).Quiet },
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.epochs = newEpochs(s.hub.Members)
+	s.anonymous = auth.Anonymous(cfg.PublishRate > 0)
 	return s, nil
 }
 
-// SetBroker joins the server to other nodes. Before Start.
-func (s *Server) SetBroker(b Broker) { s.broker = b }
+// SetBroker joins the server to other nodes. Before Start; without it a broker in
+// memory serves this one.
+func (s *Server) SetBroker(b broker.Broker) { s.broker = b }
 
 // Start listens and starts the loops.
 func (s *Server) Start() error {
+	if s.broker == nil {
+		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History, Node: s.node}, s)
+		if err != nil {
+			return err
+		}
+		s.broker, s.ownBroker = m, m
+	}
+	s.pool = newPool()
+	s.fetcher = newFetcher(s.pool, s.broker)
 	ls, err := netpoll.Listen(s.cfg.Listen, s.cfg.Shards, netpoll.ListenConfig{
 		Backlog: s.cfg.Backlog, UserTimeout: s.cfg.UserTimeout, SendBuffer: s.cfg.SendBuffer,
 	})
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.background.Go(func() { s.presence.Run(ctx) })
+	s.background.Go(func() { s.announce(ctx) })
+	s.broker.Want(controlRoom)
 	s.addr = ls[0].Addr()
 	for i, l := range ls {
 		if err := s.startShard(i, l); err != nil {
@@ -144,8 +204,18 @@ func (s *Server) startShard(i int, l *netpoll.Listener) error {
 // Close stops the loops at once; connections are closed without a word. Once,
 // after Start, and after the broker and the API no longer call.
 func (s *Server) Close() {
+	if s.stop != nil {
+		s.stop()
+		s.background.Wait()
+	}
+	if s.pool != nil {
+		s.pool.close()
+	}
 	for _, sh := range s.shards {
 		sh.loop.Stop()
+	}
+	if s.ownBroker != nil {
+		_ = s.ownBroker.Close() // cannot fail: it has nothing to lose
 	}
 }
 
@@ -158,75 +228,129 @@ func (s *Server) Node() string { return s.node }
 // CheckRoom tells whether name may be a room's.
 func (s *Server) CheckRoom(name string) error { return CheckRoom(name) }
 
-// Publish sends a message to all members of a room, on all nodes. It returns
-// the message's id, its offset in the room (without a history: its number since
-// the room came to life on this node; 0 through a broker that keeps none), and
-// how many local members it was queued for. localOnly: the other nodes cannot
-// be reached at present, and it went to local members only.
-func (s *Server) Publish(ctx context.Context, room string, binary bool, payload []byte) (id string, offset uint64, deliveredTo int, localOnly bool, err error) {
-	if err := CheckRoom(room); err != nil {
-		return "", 0, 0, false, err
+// Publish sends a message to all members of a room, on all nodes. It returns once
+// the broker has it, or the time of ctx is over.
+func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
+	if err := CheckRoom(p.Room); err != nil {
+		return broker.Receipt{}, err
 	}
-	if s.broker == nil {
-		offset, deliveredTo, err = s.toHub(room, binary, payload)
-		if err != nil {
-			return "", 0, 0, false, refuse(503, "overloaded", "the server is too far behind its input")
-		}
-		s.published.Add(1)
-		return s.node + "-" + strconv.FormatUint(s.serial.Add(1), 36), offset, deliveredTo, false, nil
+	if err := checkKind(p.Kind); err != nil {
+		return broker.Receipt{}, err
 	}
-	members, _, _ := s.hub.Room(room)
-	id, offset, localOnly, err = s.broker.Publish(ctx, room, binary, payload)
+	r, err := s.broker.Publish(ctx, p)
 	if err != nil {
-		return "", 0, 0, false, refuse(503, "unavailable", "the message could not be published: "+err.Error())
+		return broker.Receipt{}, brokerError(err)
 	}
 	s.published.Add(1)
-	return id, offset, members, localOnly, nil
+	if s.cfg.Events.Wants(events.Publish, p.Room) {
+		kept := *p
+		kept.Payload = slices.Clone(p.Payload)
+		s.tell(&kept, r)
+	}
+	return r, nil
 }
 
-// tryPublish is Publish for the loops.
-func (s *Server) tryPublish(room string, binary bool, payload []byte) bool {
-	ok := false
-	if s.broker != nil {
-		ok = s.broker.TryPublish(room, binary, payload)
-	} else {
-		_, _, err := s.toHub(room, binary, payload)
-		ok = err == nil
+// tell has backends told of a message that was published here. p is kept.
+func (s *Server) tell(p *broker.Publication, r broker.Receipt) {
+	if r.Replayed {
+		return
 	}
+	s.cfg.Events.Emit(&events.Event{
+		Type: events.Publish, Room: p.Room, User: p.Sender.User, Conn: p.Sender.Conn,
+		Message: &broker.Message{
+			Room: p.Room, ID: r.ID, Epoch: r.Position.Epoch, Offset: r.Position.Offset, Time: time.Now().UnixMilli(),
+			Sender: p.Sender, Kind: p.Kind, Format: p.Format, Payload: p.Payload,
+		},
+	})
+}
+
+// checkKind keeps kinds short and printable; those of the nodes themselves begin
+// with NUL.
+func checkKind(kind string) error {
+	if len(kind) > maxKind {
+		return refuse(http.StatusBadRequest, "bad_kind", "kind has "+strconv.Itoa(len(kind))+" bytes, want at most "+strconv.Itoa(maxKind))
+	}
+	for i := range len(kind) {
+		if kind[i] <= ' ' || kind[i] >= 0x7f {
+			return refuse(http.StatusBadRequest, "bad_kind", "kind has a byte that is not printable ASCII")
+		}
+	}
+	return nil
+}
+
+// brokerError is a broker's error as a refusal.
+func brokerError(err error) error {
+	if errors.Is(err, broker.ErrOverloaded) {
+		return &Error{status: http.StatusServiceUnavailable, code: "overloaded", message: "the server is too far behind its input", retry: time.Second}
+	}
+	return &Error{status: http.StatusServiceUnavailable, code: "unavailable", message: "the store of messages did not take it: " + err.Error(), retry: time.Second}
+}
+
+// tryPublish is Publish for the loops. done may be nil.
+func (s *Server) tryPublish(p *broker.Publication, done func(broker.Receipt, error)) bool {
+	if s.cfg.Events.Wants(events.Publish, p.Room) {
+		done = s.telling(p, done)
+	}
+	ok := s.broker.TryPublish(p, done)
 	if ok {
 		s.published.Add(1)
 	}
 	return ok
 }
 
-// Deliver gives a message that came through the broker to the local members of
-// its room. It never blocks and does not keep payload.
-func (s *Server) Deliver(room string, binary bool, payload []byte) {
-	if len(payload) > s.cfg.MaxMessage {
-		s.refused[refusedTooBig].Add(1)
-		return
+// telling adds tell to what is done after a publish, when the caller's p is long
+// something else.
+func (s *Server) telling(p *broker.Publication, done func(broker.Receipt, error)) func(broker.Receipt, error) {
+	kept := *p
+	kept.Payload = slices.Clone(p.Payload)
+	return func(r broker.Receipt, err error) {
+		if err == nil {
+			s.tell(&kept, r)
+		}
+		if done != nil {
+			done(r, err)
+		}
 	}
-	if _, _, err := s.toHub(room, binary, payload); err != nil {
+}
+
+// Deliver implements broker.Receiver: it gives a message to the local members of
+// its room.
+func (s *Server) Deliver(m *broker.Message) (members int) {
+	if len(m.Payload) > s.cfg.MaxMessage {
+		s.refused[refusedTooBig].Add(1)
+		return 0
+	}
+	if m.Kind != "" && m.Kind[0] == 0 {
+		s.internal(m)
+		return 0
+	}
+	members, err := s.hub.Publish(m.Room, &publication{m, s.epochs.place(m.Room, m.Epoch, m.Offset)})
+	if err != nil {
 		s.refused[refusedOverload].Add(1)
 	}
+	return members
 }
 
-func (s *Server) toHub(room string, binary bool, payload []byte) (offset uint64, members int, err error) {
-	op := frame.Text
-	if binary {
-		op = frame.Binary
+// internal takes a message of a node to all nodes.
+func (s *Server) internal(m *broker.Message) {
+	switch m.Kind {
+	case kindControl:
+		s.obey(m)
+	case kindPresence:
+		var n presenceJSON
+		if json.Unmarshal(m.Payload, &n) == nil {
+			s.tellPresence(m.Room, &n)
+		}
 	}
-	f := frame.Encode(op, payload)
-	defer f.Release()
-	return s.hub.Publish(room, f)
 }
 
-func (s *Server) want(room string) (ready bool) { return s.broker == nil || s.broker.Want(room) }
+func (s *Server) want(room string) (ready bool) { return s.broker.Want(room) }
 
-// RoomReady tells that the broker delivers the room's messages from now on.
-func (s *Server) RoomReady(room string) {
+// Ready implements broker.Receiver: the broker brings the room's messages from
+// now on.
+func (s *Server) Ready(room string) {
 	if s.waiters.Load() == 0 {
-		return
+		return // nobody waits, neither upgrades nor joins
 	}
 	for _, sh := range s.shards {
 		sh.loop.Post(func() { sh.roomReady(room) })
@@ -235,8 +359,10 @@ func (s *Server) RoomReady(room string) {
 
 // Members returns how many local members a room has.
 func (s *Server) Members(room string) int {
-	n, _, _ := s.hub.Room(room)
-	return n
+	if room == controlRoom {
+		return 1 // the node itself
+	}
+	return s.hub.Members(room)
 }
 
 // Room returns a room's local members and its messages a second; ok is false if
@@ -244,18 +370,43 @@ func (s *Server) Members(room string) int {
 func (s *Server) Room(name string) (members int, rate float64, ok bool) { return s.hub.Room(name) }
 
 // EachRoom calls f for every room with members until it returns false.
-func (s *Server) EachRoom(f func(name string, members int, rate float64) bool) { s.hub.EachRoom(f) }
+func (s *Server) EachRoom(f func(name string, members int, rate float64) bool) {
+	s.hub.EachRoom(func(name string, members int, rate float64) bool {
+		return !isPublicName(name) || f(name, members, rate)
+	})
+}
 
-// Ready returns the reasons why traffic should go elsewhere; none means ready.
-func (s *Server) Ready() []string {
+// History reads a part of a room's history.
+func (s *Server) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
+	page, err := s.broker.History(ctx, room, q)
+	if err != nil {
+		return page, brokerError(err)
+	}
+	return page, nil
+}
+
+// Clear forgets a room's history.
+func (s *Server) Clear(ctx context.Context, room string) error {
+	if err := s.broker.Clear(ctx, room); err != nil {
+		return brokerError(err)
+	}
+	return nil
+}
+
+// Retention is what a room remembers.
+func (s *Server) Retention(room string) broker.Retention { return s.cfg.History.For(room) }
+
+// Registry knows who is where.
+func (s *Server) Registry() *presence.Registry { return s.presence }
+
+// Unready returns the reasons why traffic should go elsewhere; none means ready.
+func (s *Server) Unready() []string {
 	var why []string
 	if s.draining.Load() {
 		why = append(why, "draining")
 	}
-	if s.broker != nil {
-		if err := s.broker.Err(); err != nil {
-			why = append(why, err.Error())
-		}
+	if err := s.broker.Err(); err != nil {
+		why = append(why, err.Error())
 	}
 	return why
 }

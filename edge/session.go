@@ -26,6 +26,8 @@ const (
 	flagBlocked                    // the socket is full since blockedAt
 	flagThrottle                   // reading is paused until the queue is gone
 	flagCounted                    // counts as a WebSocket connection
+	flagClient                     // has a record in shard.clients
+	flagDeflate                    // permessage-deflate was negotiated
 )
 
 // session is one connection's record, kept free of pointers so that the garbage

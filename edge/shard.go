@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"barrage/edge/events"
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/netpoll"
@@ -28,9 +29,13 @@ type shard struct {
 	waits     map[string][]netpoll.ID         // by room
 	addrs     map[netpoll.ID]netip.Addr       // counted by Server.perIP
 	blockedAt map[netpoll.ID]uint32           // of those with flagBlocked, in seconds since the server started
+	clients   map[netpoll.ID]*client          // those with flagClient
+	joins     []*joining                      // joins that wait for the broker, the oldest first
+	expiries  expiries
 
 	scratch  *frame.Assembler // of the connection whose bytes are being read
 	cur      netpoll.ID       // that connection
+	reading  bool             // its frames are being handled: answers go to replies
 	messages int              // messages completed by the current read
 	replies  []byte           // what the frames of the current read are answered with
 	out      []byte           // scratch for frames and responses
@@ -49,6 +54,7 @@ func newShard(srv *Server, i int) *shard {
 		waits:     make(map[string][]netpoll.ID),
 		addrs:     make(map[netpoll.ID]netip.Addr),
 		blockedAt: make(map[netpoll.ID]uint32),
+		clients:   make(map[netpoll.ID]*client),
 		scratch:   new(frame.Assembler),
 	}
 }
@@ -95,6 +101,12 @@ func (s *shard) Expired(id netpoll.ID) {
 	case stateHandshake:
 		s.refuse(id, closeHandshake, &frame.HTTPError{Status: 408, Reason: "no complete request in time"})
 	case stateWaiting:
+		if s.waiting[id].verifying {
+			s.forgetWaiter(id)
+			s.loop.Resume(id)
+			s.refuse(id, closeHandshake, s.unavailable("the token could not be checked in time"))
+			return
+		}
 		s.admit(id) // better without the other nodes than not at all
 	case stateOpen:
 		s.heartbeat(id)
@@ -106,7 +118,7 @@ func (s *shard) Closed(id netpoll.ID, reason netpoll.CloseReason) {
 	ses := s.sessions.at(id)
 	s.srv.sockets.Add(-1)
 	if ses.flags&flagCounted != 0 {
-		s.fan.LeaveAll(uint32(id))
+		s.goodbye(id, ses, reason)
 		s.srv.conns.Add(-1)
 		s.srv.closed[reason].Add(1)
 		if a, ok := s.addrs[id]; ok {
@@ -128,11 +140,34 @@ func (s *shard) Closed(id netpoll.ID, reason netpoll.CloseReason) {
 	ses.state = stateNone
 }
 
+// goodbye ends all memberships of a connection and tells whoever has to know.
+func (s *shard) goodbye(id netpoll.ID, ses *session, reason netpoll.CloseReason) {
+	c := s.clients[id]
+	for room := range s.fan.Rooms(uint32(id)) {
+		if isPublicName(room) {
+			s.depart(c, room)
+		}
+	}
+	s.fan.LeaveAll(uint32(id))
+	if c != nil {
+		delete(s.clients, id)
+		s.srv.clients.Add(-1)
+		if c.gone != nil {
+			c.leave()
+		}
+		s.emit(&events.Event{Type: events.Disconnect, Reason: closeName(reason)}, c)
+	}
+}
+
 // Work is one slice of the shard's fan-out.
 func (s *shard) Work() (more bool) { return s.fan.Work() }
 
-// Tick goes on with a drain.
-func (s *shard) Tick() { s.drainSome() }
+// Tick goes on with what has its time.
+func (s *shard) Tick() {
+	s.expire()
+	s.joinsLate()
+	s.drainSome()
+}
 
 // heartbeat looks after a live connection whose deadline has passed.
 func (s *shard) heartbeat(id netpoll.ID) {
@@ -250,10 +285,17 @@ func (s *sink) Queue(sub uint32, p []byte) { s.loop.Queue(netpoll.ID(sub), p) }
 func (s *sink) Blocked(sub uint32) bool { return s.loop.Blocked(netpoll.ID(sub)) }
 
 // Skipped applies the slow-viewer policy.
-func (s *sink) Skipped(sub uint32, _ string, _ uint64) {
+func (s *sink) Skipped(sub uint32, room string, n, from, to uint64) {
 	id := netpoll.ID(sub)
-	if s.srv.cfg.SlowPolicy == SlowClose && s.sessions.at(id).state == stateOpen {
+	ses := s.sessions.at(id)
+	switch {
+	case ses.state != stateOpen:
+	case s.srv.cfg.SlowPolicy == SlowClose:
 		(*shard)(s).fail(id, CloseSlow, "too slow", closeSlow)
+	case ses.flags&flagClient != 0:
+		if c := s.clients[id]; c.json {
+			(*shard)(s).skipped(c, room, n, from, to)
+		}
 	}
 }
 

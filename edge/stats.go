@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"barrage/edge/broker"
+	"barrage/edge/presence"
 	"barrage/fanout"
 	"barrage/netpoll"
 )
@@ -25,8 +27,12 @@ type Stats struct {
 	Handshakes     map[string]uint64 // by HTTP status
 	Closed         map[string]uint64 // WebSocket connections, by reason
 	ClosedEarly    map[string]uint64 // connections that were never WebSocket, by reason
-	Loops          []netpoll.Stats   // by shard
-	Fanout         []fanout.Stats    // by shard
+	Clients        int64             // connections that speak barrage.v1 or have an identity
+	Tokens         map[string]uint64 // checked, by result
+	Presence       presence.Stats
+	Memory         *broker.MemoryStats // nil with a broker of somebody else
+	Loops          []netpoll.Stats     // by shard
+	Fanout         []fanout.Stats      // by shard
 }
 
 // statsWait bounds how long Stats waits for a loop that is busy.
@@ -44,7 +50,7 @@ func (s *Server) Stats() Stats {
 		Published:      s.published.Load(),
 		Refused: map[string]uint64{
 			"rate": s.refused[refusedRate].Load(), "overload": s.refused[refusedOverload].Load(),
-			"too_big": s.refused[refusedTooBig].Load(),
+			"too_big": s.refused[refusedTooBig].Load(), "forbidden": s.refused[refusedRights].Load(),
 		},
 		Pings:       s.pings.Load(),
 		Handshakes:  make(map[string]uint64),
@@ -64,6 +70,13 @@ func (s *Server) Stats() Stats {
 		if n := s.closedEarly[r].Load(); n > 0 {
 			st.ClosedEarly[name] += n
 		}
+	}
+	st.Clients = s.clients.Load()
+	st.Tokens = map[string]uint64{"accepted": s.tokens[tokenAccepted].Load(), "refused": s.tokens[tokenRefused].Load()}
+	st.Presence = s.presence.Stats()
+	if s.ownBroker != nil {
+		m := s.ownBroker.Stats()
+		st.Memory = &m
 	}
 	st.Fanout = s.fanoutStats()
 	for _, sh := range s.shards {

@@ -5,6 +5,7 @@ package edge
 import (
 	"errors"
 
+	"barrage/edge/broker"
 	"barrage/frame"
 	"barrage/netpoll"
 )
@@ -23,16 +24,19 @@ const (
 // connection if a message does not end with it.
 func (s *shard) readFrames(id netpoll.ID, p []byte) {
 	ses := s.sessions.at(id)
-	s.cur, s.messages, s.now = id, 0, s.srv.now()
-	s.replies = s.replies[:0] // a handler may have panicked with some in it
+	s.cur, s.messages, s.now, s.reading = id, 0, s.srv.now(), true
+	s.replies = s.replies[:0]            // a handler may have panicked with some in it
+	defer func() { s.reading = false }() // also if one panics now
 	asm := s.partial[id]
 	if asm == nil {
 		asm = s.scratch
 		if !asm.Idle() {
 			asm.Reset() // a handler had panicked
 		}
+		asm.Deflate = ses.flags&flagDeflate != 0
 	}
 	err := asm.Feed(p, &s.srv.limits, (*reader)(s))
+	s.reading = false
 	s.sendReplies(id)
 	if err != nil {
 		asm.Reset()
@@ -101,14 +105,46 @@ func (s *reader) Message(op frame.Opcode, payload []byte) error {
 		s.replies = frame.AppendFrame(s.replies, op, payload)
 		return nil
 	}
+	p := broker.Publication{Format: broker.Text, Payload: payload}
+	if ses.flags&flagClient != 0 {
+		c := s.clients[s.cur]
+		if c.json {
+			(*shard)(s).command(c, op, payload)
+			return s.ended()
+		}
+		p.Sender = (*shard)(s).sender(c)
+	}
 	s.srv.received.Add(1)
 	if !s.srv.publishRate.allow(&ses.tat, s.now) {
 		return s.overRate(ses)
 	}
 	ses.refused -= (ses.refused + refusedDecay - 1) / refusedDecay
-	room := s.fan.LastJoined(uint32(s.cur))
-	if !s.srv.tryPublish(room, op == frame.Binary, payload) {
+	p.Room = s.fan.LastJoined(uint32(s.cur))
+	if op == frame.Binary {
+		p.Format = broker.Binary
+	}
+	if !s.mayPublish(ses, p.Room) {
+		s.srv.refused[refusedRights].Add(1)
+		return nil
+	}
+	if !s.srv.tryPublish(&p, nil) {
 		s.srv.refused[refusedOverload].Add(1)
+	}
+	return nil
+}
+
+// mayPublish looks at the identity of those who have one.
+func (s *reader) mayPublish(ses *session, room string) bool {
+	if ses.flags&flagClient == 0 {
+		return room != "" && !s.srv.settings.of(room).Muted
+	}
+	return s.srv.checkPublish(s.clients[s.cur].ident, room) == nil
+}
+
+// ended stops the assembler if the connection was ended by what it sent.
+func (s *reader) ended() error {
+	if s.sessions.at(s.cur).state != stateOpen {
+		return errEnded
 	}
 	return nil
 }

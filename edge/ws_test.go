@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge/broker"
 	"barrage/frame"
 )
 
@@ -21,7 +22,7 @@ func TestPublishReachesAllMembersSenderIncluded(t *testing.T) {
 		t.Errorf("queued for %d members, want 2", n)
 	}
 	a.want(frame.Text, "弹幕")
-	if _, _, _, _, err := s.Publish(context.Background(), "a", true, []byte{0, 1, 0xff}); err != nil {
+	if _, err := s.Publish(context.Background(), &broker.Publication{Room: "a", Format: broker.Binary, Payload: []byte{0, 1, 0xff}}); err != nil {
 		t.Fatal(err)
 	}
 	a.want(frame.Binary, "\x00\x01\xff")
@@ -53,7 +54,7 @@ func TestSeveralRooms(t *testing.T) {
 func TestOrder(t *testing.T) {
 	s := startServer(t, nil)
 	const members, publishers, each = 20, 4, 200
-	var cs []*client
+	var cs []*viewer
 	for range members {
 		cs = append(cs, join(t, s, "/ws?room=a"))
 	}
@@ -327,7 +328,7 @@ func TestFloods(t *testing.T) {
 func TestDrain(t *testing.T) {
 	s := startServer(t, nil)
 	const n = 6 // few, as one at every tick would be over at once
-	var cs []*client
+	var cs []*viewer
 	for range n {
 		cs = append(cs, join(t, s, "/ws?room=a"))
 	}
@@ -354,7 +355,7 @@ func TestDrain(t *testing.T) {
 	if d := time.Since(start); d < 250*time.Millisecond {
 		t.Errorf("all were closed within %v, want them spread over the window", d)
 	}
-	if why := s.Ready(); len(why) != 1 || why[0] != "draining" {
+	if why := s.Unready(); len(why) != 1 || why[0] != "draining" {
 		t.Errorf("ready says %v", why)
 	}
 	waitFor(t, "clients to end", func() bool { return left.Load() == 0 })

@@ -6,6 +6,12 @@
 // shards. A member is a cursor: the number of the next message it needs. There
 // is no queue per member, so a slow one costs nothing but its lag.
 //
+// # Encodings
+//
+// A room can have members of several encodings. Each shard has a log for each
+// that it has members of; a message is encoded once for each that is in use
+// anywhere, and for no other. A subscriber is in a room in one encoding.
+//
 // # The flush
 //
 // A shard sends by passes over a room's members. Each member gets, in one send,
@@ -27,10 +33,21 @@
 // told, which may close the connection instead. When everybody has caught up
 // the log is given back whole: a quiet room holds no buffer.
 //
+// # Joining at a known place
+//
+// Messages may have an offset, which the publisher gives: their place in a
+// history that is kept elsewhere. Who is to have a part of it first joins held:
+// from then on the log keeps for it what is published, within the bounds that
+// hold for a slow member, and nothing is sent. After it was given the history up
+// to an offset, [Shard.Resume] lets it go on behind that, without a gap and
+// without a repetition, also when the history was ahead of what was published
+// here.
+//
 // # Guarantees
 //
-// Every member of a room sees its messages in one order, the same in all
-// shards, none twice, and none left out but those counted as skipped:
+// Every member of a room sees its messages in one order, that of the calls of
+// [Hub.Publish], the same in all shards and encodings, none twice, and none left
+// out but those counted as skipped:
 //
 //	offered = delivered + skipped by reason + still in the log
 //
@@ -44,5 +61,6 @@
 //
 // Lock order: a stripe of the directory, then a shard's inbox. The stripe is
 // held while a message is put into all inboxes; that is what makes the order of
-// a room the same everywhere. Under neither is anything called or sent.
+// a room the same everywhere. Under neither is anything encoded, called back or
+// sent.
 package fanout

@@ -2,10 +2,7 @@
 
 package fanout
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // visitsPerSend bounds the members looked at in a slice, most of whom may need
 // nothing, as a multiple of the sends.
@@ -44,12 +41,11 @@ func (s *Shard) pass(r *room, sends, visits *int) (done bool) {
 			m := &r.members[r.pos]
 			r.pos++
 			seq := m.at(r)
-			if seq != r.log.head {
+			if seq != r.log.head && m.link&held == 0 {
 				if sub := s.links.at(m.link).sub; !s.sink.Blocked(sub) {
-					s.flush(r, m, sub)
+					seq = s.flush(r, m, sub, seq)
 					*sends--
 					r.passSent = true
-					seq = m.at(r)
 					r.again = r.again || seq != r.log.head && !s.sink.Blocked(sub) // one send did not carry it all
 				}
 			}
@@ -57,23 +53,22 @@ func (s *Shard) pass(r *room, sends, visits *int) (done bool) {
 		}
 		s.stats.Passes++
 		if r.passSent {
-			s.stats.Latency.observe(time.Since(r.passFrom))
+			s.stats.Latency.observe(s.hub.clock() - r.passFrom)
 		}
 		s.trim(r, r.passMin)
 		if r.passHead == r.log.head && !r.again {
 			return true
 		}
 		// Messages came in during the pass: those visited before them are owed.
-		r.begin()
+		r.begin(s.hub.clock())
 	}
 }
 
-// flush sends a member everything from its cursor to the head, as far as one
-// send takes it.
-func (s *Shard) flush(r *room, m *member, sub uint32) {
-	before := m.at(r)
-	g := r.log.find(before)
-	from := r.log.segs[g].start(before)
+// flush sends a member everything from its cursor, which is seq, to the head, as
+// far as one send takes it. It returns the new cursor.
+func (s *Shard) flush(r *room, m *member, sub uint32, seq uint64) uint64 {
+	g := r.log.find(seq)
+	from := r.log.segs[g].start(seq)
 	sent, n := 0, 0
 	if g == len(r.log.segs)-1 {
 		p := r.log.segs[g].data[from:]
@@ -88,29 +83,31 @@ func (s *Shard) flush(r *room, m *member, sub uint32) {
 		clear(vec)
 	}
 	if sent == 0 {
-		return
+		return seq
 	}
-	s.stats.Sends++
+	to := uint64(0)
 	if sent == n {
-		m.to(r.log.segs[min(g+MaxVectors, len(r.log.segs))-1].next())
+		to = r.log.segs[min(g+MaxVectors, len(r.log.segs))-1].next()
 	} else {
-		s.settle(r, m, sub, g, sent)
+		to = s.settle(r, sub, g, r.log.segs[g].start(seq)+sent)
 	}
-	s.stats.Delivered += m.at(r) - before
+	m.to(to)
+	s.stats.Sends++
+	s.stats.Delivered += to - seq
+	return to
 }
 
-// settle moves the cursor past the frames that a partial send touched and
-// queues the rest of the last one.
-func (s *Shard) settle(r *room, m *member, sub uint32, g, sent int) {
-	off := r.log.segs[g].start(m.at(r)) + sent
+// settle returns the cursor behind the frames that a partial send touched, up to
+// off in segment g or behind it, and queues the rest of the last one.
+func (s *Shard) settle(r *room, sub uint32, g, off int) uint64 {
 	for off > len(r.log.segs[g].data) {
 		off -= len(r.log.segs[g].data)
 		g++
 	}
 	seg := r.log.segs[g]
 	i, _ := slices.BinarySearch(seg.ends, uint32(off)) // the frame in which off lies or ends
-	m.to(seg.first + uint64(i) + 1)
 	if end := int(seg.ends[i]); end > off {
 		s.sink.Queue(sub, seg.data[off:end])
 	}
+	return seg.first + uint64(i) + 1
 }

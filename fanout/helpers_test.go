@@ -7,18 +7,20 @@ import (
 )
 
 // msg is a Message whose release is checked. Its bytes are a length, the number
-// of the message, and filling, so that a stream of them can be taken apart.
+// of the message, its encoding, and filling, so that a stream of them can be
+// taken apart.
 type msg struct {
 	b    []byte
 	refs atomic.Int32
 }
 
-const msgHeader = 8
+const msgHeader = 9
 
-func newMsg(num, size int) *msg {
+func newMsg(num, size int, e Encoding) *msg {
 	m := &msg{b: make([]byte, msgHeader+size)}
 	binary.BigEndian.PutUint32(m.b, uint32(size))
 	binary.BigEndian.PutUint32(m.b[4:], uint32(num))
+	m.b[8] = byte(e)
 	m.refs.Store(1)
 	return m
 }
@@ -34,22 +36,68 @@ func (m *msg) Release() {
 	}
 }
 
+// pub is a Publication that remembers what it was encoded to.
+type pub struct {
+	num, size int
+	offset    uint64
+	encoding  func(Encoding) // if not nil, called by Encode
+	msgs      [MaxEncodings]*msg
+}
+
+func newPub(num, size int) *pub { return &pub{num: num, size: size} }
+
+func (p *pub) Offset() uint64 { return p.offset }
+
+func (p *pub) Encode(e Encoding) Message {
+	if p.msgs[e] != nil {
+		panic("encoded twice")
+	}
+	p.msgs[e] = newMsg(p.num, p.size, e)
+	if p.encoding != nil {
+		p.encoding(e)
+	}
+	return p.msgs[e]
+}
+
+// encodings returns the set of encodings that were asked for.
+func (p *pub) encodings() (set uint8) {
+	for e, m := range p.msgs {
+		if m != nil {
+			set |= 1 << e
+		}
+	}
+	return set
+}
+
+// checkReleased wants that nobody holds a reference.
+func (p *pub) checkReleased(t interface{ Fatalf(string, ...any) }) {
+	for e, m := range p.msgs {
+		if m != nil && m.refs.Load() != 0 {
+			t.Fatalf("message %d in encoding %d still has %d references", p.num, e, m.refs.Load())
+		}
+	}
+}
+
 // fakeSink is a set of sockets that take as much as they are told to.
 type fakeSink struct {
-	socks []*fakeSock
+	socks  []*fakeSock
+	onSkip func(sub uint32, room string, n, from, to uint64) // if not nil
 }
 
 type fakeSock struct {
 	room    int // bytes it still takes
 	blocked bool
 	stream  []byte
-	skipped map[string]uint64
+	skips   []skip
 }
+
+// skip is what a sink was told.
+type skip struct{ n, from, to uint64 }
 
 func newFakeSink(n, room int) *fakeSink {
 	f := new(fakeSink)
 	for range n {
-		f.socks = append(f.socks, &fakeSock{room: room, skipped: make(map[string]uint64)})
+		f.socks = append(f.socks, &fakeSock{room: room})
 	}
 	return f
 }
@@ -81,13 +129,22 @@ func (f *fakeSink) Queue(sub uint32, p []byte) {
 	f.socks[sub].stream = append(f.socks[sub].stream, p...)
 }
 func (f *fakeSink) Blocked(sub uint32) bool { return f.socks[sub].blocked }
-func (f *fakeSink) Skipped(sub uint32, room string, n uint64) {
-	f.socks[sub].skipped[room] += n
+func (f *fakeSink) Skipped(sub uint32, room string, n, from, to uint64) {
+	f.socks[sub].skips = append(f.socks[sub].skips, skip{n, from, to})
+	if f.onSkip != nil {
+		f.onSkip(sub, room, n, from, to)
+	}
 }
 
-// take parses and removes what a socket has received.
-func (s *fakeSock) take(t interface{ Fatalf(string, ...any) }) []int {
-	var nums []int
+// got is one message that came.
+type got struct {
+	num int
+	enc Encoding
+}
+
+// receive parses and removes what a socket has received.
+func (s *fakeSock) receive(t interface{ Fatalf(string, ...any) }) []got {
+	var all []got
 	for len(s.stream) > 0 {
 		if len(s.stream) < msgHeader {
 			t.Fatalf("stream ends within a header")
@@ -96,8 +153,17 @@ func (s *fakeSock) take(t interface{ Fatalf(string, ...any) }) []int {
 		if len(s.stream) < msgHeader+size {
 			t.Fatalf("stream ends within a message: %d of %d bytes", len(s.stream), msgHeader+size)
 		}
-		nums = append(nums, int(binary.BigEndian.Uint32(s.stream[4:])))
+		all = append(all, got{int(binary.BigEndian.Uint32(s.stream[4:])), Encoding(s.stream[8])})
 		s.stream = s.stream[msgHeader+size:]
+	}
+	return all
+}
+
+// take is receive without the encodings.
+func (s *fakeSock) take(t interface{ Fatalf(string, ...any) }) []int {
+	var nums []int
+	for _, g := range s.receive(t) {
+		nums = append(nums, g.num)
 	}
 	return nums
 }
@@ -122,10 +188,21 @@ func newTestShard(t testing.TB, cfg Config, subs int) (*Hub, *Shard, *fakeSink) 
 	return hub, hub.Shard(0), sink
 }
 
-func publish(t testing.TB, hub *Hub, room string, m Message) {
+func publish(t testing.TB, hub *Hub, room string, p Publication) {
 	t.Helper()
-	if _, _, err := hub.Publish(room, m); err != nil {
+	if _, err := hub.Publish(room, p); err != nil {
 		t.Fatal(err)
 	}
-	m.Release()
+}
+
+// checkAccounts wants every message that was offered to be accounted for once.
+func checkAccounts(t interface{ Fatalf(string, ...any) }, s *Shard) {
+	st := s.Stats()
+	sum := st.Delivered + st.Pending
+	for _, r := range SkipReasons() {
+		sum += st.Skipped[r]
+	}
+	if st.Offered != sum {
+		t.Fatalf("offered %d, delivered %d, skipped %v, pending %d", st.Offered, st.Delivered, st.Skipped, st.Pending)
+	}
 }

@@ -1,13 +1,11 @@
-// The hub: the directory of rooms, and the one place where a room's order is
-// made.
+// The hub: the directory of rooms.
 
 package fanout
 
 import (
-	"errors"
 	"fmt"
 	"hash/maphash"
-	"math/bits"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,22 +15,18 @@ import (
 // MaxShards is the most shards a hub can have.
 const MaxShards = 64
 
-// ErrOverloaded means that a shard has more undelivered input than
-// Config.InboxBytes. The message was given to no one.
-var ErrOverloaded = errors.New("fanout: a shard is too far behind its input")
+// MaxEncodings is the most encodings a hub can have.
+const MaxEncodings = 8
 
-// Message is one encoded frame, shared by all who send it. Bytes must not change
-// while a reference is held. Retain and Release are called from any goroutine.
-type Message interface {
-	Bytes() []byte
-	Retain()
-	Release()
-}
+// Encoding is one of the forms in which a room's messages are sent, from 0 to
+// Config.Encodings-1. What each stands for is the caller's to say.
+type Encoding uint8
 
 // Config holds a hub's settings. The zero value of a field means its default.
 type Config struct {
 	Shards     int // 1 to MaxShards (default 1)
-	RoomBytes  int // bound of a room's log in one shard (default 4 MiB)
+	Encodings  int // 1 to MaxEncodings (default 1)
+	RoomBytes  int // bound of a room's log in one shard and encoding (default 4 MiB)
 	ShardBytes int // bound of all logs of one shard; past it members that are too slow lose what they have not read (default 256 MiB)
 	InboxBytes int // bound of a shard's input not yet in a log (default 64 MiB)
 	SliceSends int // sends in a row before the loop serves its sockets (default 256)
@@ -45,12 +39,16 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	def(&c.Shards, 1)
+	def(&c.Encodings, 1)
 	def(&c.RoomBytes, 4<<20)
 	def(&c.ShardBytes, 256<<20)
 	def(&c.InboxBytes, 64<<20)
 	def(&c.SliceSends, 256)
 	if c.Shards < 1 || c.Shards > MaxShards {
 		return c, fmt.Errorf("fanout: Shards is %d, want 1 to %d", c.Shards, MaxShards)
+	}
+	if c.Encodings < 1 || c.Encodings > MaxEncodings {
+		return c, fmt.Errorf("fanout: Encodings is %d, want 1 to %d", c.Encodings, MaxEncodings)
 	}
 	if c.RoomBytes < segmentSize || c.ShardBytes < segmentSize || c.InboxBytes < segmentSize {
 		return c, fmt.Errorf("fanout: RoomBytes, ShardBytes and InboxBytes are %d, %d and %d, want at least %d",
@@ -84,10 +82,52 @@ type stripe struct {
 
 // entry is what the hub knows of a room that has members.
 type entry struct {
-	members int
-	shards  uint64 // bit i: shard i has members
-	offset  uint64 // messages published since the room came to life here
+	members int   // in all encodings
+	uses    []use // the encodings that have members
 	rate    meter
+}
+
+// use says where a room has members in one encoding.
+type use struct {
+	shards uint64 // bit i: shard i has members
+	enc    Encoding
+}
+
+// encodings returns the set of encodings that have members.
+func (e *entry) encodings() (set uint8) {
+	for _, u := range e.uses {
+		set |= 1 << u.enc
+	}
+	return set
+}
+
+// shards returns the set of shards that have members.
+func (e *entry) shards() (set uint64) {
+	for _, u := range e.uses {
+		set |= u.shards
+	}
+	return set
+}
+
+func (e *entry) indexOf(enc Encoding) int {
+	return slices.IndexFunc(e.uses, func(u use) bool { return u.enc == enc })
+}
+
+func (e *entry) add(enc Encoding, shard int) {
+	i := e.indexOf(enc)
+	if i < 0 {
+		i = len(e.uses)
+		e.uses = append(e.uses, use{enc: enc})
+	}
+	e.uses[i].shards |= 1 << shard
+}
+
+func (e *entry) del(enc Encoding, shard int) {
+	i := e.indexOf(enc)
+	e.uses[i].shards &^= 1 << shard
+	if e.uses[i].shards == 0 {
+		e.uses = slices.Delete(e.uses, i, i+1)
+	}
 }
 
 // NewHub returns a hub; sinks must be given to its shards before use.
@@ -106,45 +146,27 @@ func NewHub(cfg Config) (*Hub, error) {
 // Shard returns the i-th shard.
 func (h *Hub) Shard(i int) *Shard { return h.shards[i] }
 
-// seconds is the meters' clock, which the wall clock's steps do not move.
-func (h *Hub) seconds() int64 { return int64(time.Since(h.start) / time.Second) }
+// clock is the time since the hub's start, which the wall clock's steps do not
+// move. It is kept where a time.Time would be three times as large.
+func (h *Hub) clock() time.Duration { return time.Since(h.start) }
+
+// seconds is the meters' clock.
+func (h *Hub) seconds() int64 { return int64(h.clock() / time.Second) }
 
 func (h *Hub) stripe(room string) *stripe {
 	return &h.stripes[maphash.String(h.seed, room)%uint64(len(h.stripes))]
 }
 
-// Publish gives m to all members of room: it puts it, in the room's order, into
-// the inboxes of their shards and wakes these. It keeps the caller's reference
-// with the caller. It returns the message's number in the room and how many
-// members it was queued for; both are 0 when the room has none.
-func (h *Hub) Publish(room string, m Message) (offset uint64, members int, err error) {
+// Members returns how many members a room has, in all encodings, held ones
+// included.
+func (h *Hub) Members(room string) int {
 	st := h.stripe(room)
-	now := h.seconds()
 	st.mu.Lock()
-	e := st.rooms.get(room)
-	if e == nil {
-		st.mu.Unlock()
-		return 0, 0, nil
+	defer st.mu.Unlock()
+	if e := st.rooms.get(room); e != nil {
+		return e.members
 	}
-	shards := e.shards
-	for b := shards; b != 0; b &= b - 1 {
-		if h.shards[bits.TrailingZeros64(b)].inboxBytes.Load() > int64(h.cfg.InboxBytes) {
-			st.mu.Unlock()
-			return 0, 0, ErrOverloaded
-		}
-	}
-	e.offset++
-	e.rate.add(now)
-	offset, members = e.offset, e.members
-	for b := shards; b != 0; b &= b - 1 {
-		m.Retain()
-		h.shards[bits.TrailingZeros64(b)].push(room, m)
-	}
-	st.mu.Unlock()
-	for b := shards; b != 0; b &= b - 1 {
-		h.shards[bits.TrailingZeros64(b)].wake()
-	}
-	return offset, members, nil
+	return 0
 }
 
 // Room returns how many members a room has and how many messages a second it
@@ -199,8 +221,9 @@ func (h *Hub) Rooms() int {
 }
 
 // join notes one more member in a shard. first: it is the shard's first in this
-// room. A message published after it returns will reach the shard's inbox.
-func (h *Hub) join(room string, shard int, first bool) {
+// room and encoding. A message published after it returns will reach the shard's
+// inbox.
+func (h *Hub) join(room string, enc Encoding, shard int, first bool) {
 	st := h.stripe(room)
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -211,19 +234,20 @@ func (h *Hub) join(room string, shard int, first bool) {
 	}
 	e.members++
 	if first {
-		e.shards |= 1 << shard
+		e.add(enc, shard)
 	}
 }
 
-// leave undoes join. last: the shard has no members in this room any more.
-func (h *Hub) leave(room string, shard int, last bool) {
+// leave undoes join. last: the shard has no members in this room and encoding any
+// more.
+func (h *Hub) leave(room string, enc Encoding, shard int, last bool) {
 	st := h.stripe(room)
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	e := st.rooms.get(room)
 	e.members--
 	if last {
-		e.shards &^= 1 << shard
+		e.del(enc, shard)
 	}
 	if e.members == 0 {
 		st.rooms.del(room)

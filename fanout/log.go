@@ -2,7 +2,12 @@
 
 package fanout
 
-import "github.com/valyala/bytebufferpool"
+import (
+	"slices"
+	"sort"
+
+	"github.com/valyala/bytebufferpool"
+)
 
 const (
 	firstSegmentSize = 4 << 10  // a room that speaks now and then needs no more
@@ -14,12 +19,14 @@ const (
 // take them. Its bytes are either copied into a pooled buffer or those of one
 // large message, held by a reference.
 type segment struct {
-	first  uint64   // number of the first frame
-	data   []byte   // the frames
-	ends   []uint32 // where in data each frame ends
-	buf    *bytebufferpool.ByteBuffer
-	pool   *bytebufferpool.Pool
-	shared Message
+	first   uint64   // number of the first frame
+	data    []byte   // the frames
+	ends    []uint32 // where in data each frame ends
+	offsets []uint64 // of each frame; one without has that of the frame before it
+	prev    uint64   // offset of the frame before the first
+	buf     *bytebufferpool.ByteBuffer
+	pool    *bytebufferpool.Pool
+	shared  Message
 }
 
 func (g *segment) next() uint64 { return g.first + uint64(len(g.ends)) }
@@ -37,22 +44,75 @@ func (g *segment) start(seq uint64) int {
 type log struct {
 	segs  []*segment
 	head  uint64 // number of the next frame
+	last  uint64 // offset of the frame before head
 	bytes int    // memory held: the sizes of the segments
 }
 
-// find returns the index of the segment that holds frame seq, searching from
-// the end, where most members are.
+// find returns the index of the segment that holds frame seq. Most members are
+// in the last.
 func (l *log) find(seq uint64) int {
-	i := len(l.segs) - 1
-	for l.segs[i].first > seq {
-		i--
+	if i := len(l.segs) - 1; l.segs[i].first <= seq {
+		return i
 	}
-	return i
+	return l.search(seq)
+}
+
+// search is find for the others. It is kept apart so that find is inlined.
+//
+//go:noinline
+func (l *log) search(seq uint64) int {
+	return sort.Search(len(l.segs), func(i int) bool { return l.segs[i].first > seq }) - 1
+}
+
+// before returns the offset of the frame before seq.
+func (l *log) before(seq uint64) uint64 {
+	if seq == l.head {
+		return l.last
+	}
+	g := l.segs[l.find(seq)]
+	if seq == g.first {
+		return g.prev
+	}
+	return g.offsets[seq-g.first-1]
+}
+
+// above returns the first frame from seq on whose offset is greater, head if none
+// is.
+func (l *log) above(seq, offset uint64) uint64 {
+	if seq == l.head || l.last <= offset {
+		return l.head
+	}
+	i := l.find(seq)
+	for l.segs[i].offsets[len(l.segs[i].offsets)-1] <= offset {
+		i++
+	}
+	n, _ := slices.BinarySearch(l.segs[i].offsets, offset+1)
+	return max(seq, l.segs[i].first+uint64(n))
+}
+
+// behind returns the frame behind the last one from seq on that has an offset of
+// its own, up to the given one; seq if none has.
+func (l *log) behind(seq, offset uint64) uint64 {
+	last := l.before(l.above(seq, offset))
+	if last == l.before(seq) {
+		return seq
+	}
+	return l.above(seq, last-1) + 1
+}
+
+// span returns the first and the last offset that a frame from seq to before end
+// has of its own, 0 and 0 if none has.
+func (l *log) span(seq, end uint64) (from, to uint64) {
+	prev, last := l.before(seq), l.before(end)
+	if prev == last {
+		return 0, 0
+	}
+	return l.before(l.above(seq, prev) + 1), last
 }
 
 // append adds one frame and takes over the caller's reference to m. It returns
 // by how many bytes the log grew.
-func (l *log) append(s *Shard, m Message) int {
+func (l *log) append(s *Shard, m Message, offset uint64) int {
 	p := m.Bytes()
 	var g *segment
 	if n := len(l.segs); n > 0 {
@@ -79,6 +139,8 @@ func (l *log) append(s *Shard, m Message) int {
 		m.Release()
 	}
 	g.ends = append(g.ends, uint32(len(g.data)))
+	l.last = max(l.last, offset)
+	g.offsets = append(g.offsets, l.last)
 	l.head++
 	grown := g.size() - before
 	l.bytes += grown
@@ -87,7 +149,8 @@ func (l *log) append(s *Shard, m Message) int {
 
 // add appends an empty segment.
 func (l *log) add(s *Shard) *segment {
-	g := s.newSegment(l.head)
+	g := s.newSegment()
+	g.first, g.prev = l.head, l.last
 	l.segs = append(l.segs, g)
 	return g
 }
@@ -116,10 +179,11 @@ func (l *log) trim(s *Shard, seq uint64) int {
 
 // size is the memory that the segment holds.
 func (g *segment) size() int {
+	lists := 4*cap(g.ends) + 8*cap(g.offsets)
 	if g.shared != nil {
-		return len(g.data) + 4*cap(g.ends)
+		return len(g.data) + lists
 	}
-	return cap(g.data) + 4*cap(g.ends)
+	return cap(g.data) + lists
 }
 
 // getBuffer takes an empty buffer of exactly the given capacity from a pool.
@@ -138,14 +202,13 @@ const (
 	maxSpareEnds     = 4096
 )
 
-func (s *Shard) newSegment(first uint64) *segment {
+func (s *Shard) newSegment() *segment {
 	if n := len(s.spareSegs); n > 0 {
 		g := s.spareSegs[n-1]
 		s.spareSegs = s.spareSegs[:n-1]
-		g.first = first
 		return g
 	}
-	return &segment{first: first}
+	return new(segment)
 }
 
 func (s *Shard) freeSegment(g *segment) {
@@ -157,7 +220,7 @@ func (s *Shard) freeSegment(g *segment) {
 		g.pool.Put(g.buf)
 	}
 	if len(s.spareSegs) < maxSpareSegments && cap(g.ends) <= maxSpareEnds {
-		*g = segment{ends: g.ends[:0]}
+		*g = segment{ends: g.ends[:0], offsets: g.offsets[:0]}
 		s.spareSegs = append(s.spareSegs, g)
 	}
 }

@@ -8,6 +8,13 @@ import (
 	"pgregory.net/rapid"
 )
 
+const (
+	modelShards    = 2
+	modelSubs      = 12 // in each shard
+	modelRooms     = 3
+	modelEncodings = 3
+)
+
 // TestModel drives the shards with random operations and compares every
 // subscriber's stream with what the oracle says it should have got.
 func TestModel(t *testing.T) {
@@ -15,79 +22,58 @@ func TestModel(t *testing.T) {
 		_ = f.Value.Set("1000") // the defects it has found needed that many
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		const subs, rooms = 12, 3
-		hub, err := NewHub(Config{
-			Shards: 2, RoomBytes: segmentSize, SliceSends: rapid.IntRange(1, 5).Draw(t, "slice"),
+		o := newOracle(t, Config{
+			Shards: modelShards, Encodings: modelEncodings, RoomBytes: segmentSize,
+			SliceSends: rapid.IntRange(1, 5).Draw(t, "slice"),
 			ShardBytes: rapid.SampledFrom([]int{segmentSize, 1 << 30}).Draw(t, "all logs"),
 		})
-		if err != nil {
-			t.Fatal(err)
+		for sub := range modelSubs {
+			o.join(t, place{0, sub, "room0"}, Encoding(sub%2), false)
+			o.join(t, place{1, sub, fmt.Sprint("room", sub%modelRooms)}, 0, sub%4 == 0)
 		}
-		shards := []*Shard{hub.Shard(0), hub.Shard(1)}
-		sinks := []*fakeSink{newFakeSink(subs, 1<<30), newFakeSink(subs, 1<<30)}
-		for i, s := range shards {
-			s.Attach(sinks[i], func() {})
+		shard := func(t *rapid.T) int { return rapid.IntRange(0, modelShards-1).Draw(t, "shard") }
+		sub := func(t *rapid.T) int { return rapid.IntRange(0, modelSubs-1).Draw(t, "sub") }
+		room := func(t *rapid.T) string {
+			return fmt.Sprint("room", rapid.IntRange(0, modelRooms-1).Draw(t, "room"))
 		}
-		o := newOracle(shards, sinks)
-		for sub := range subs {
-			o.join(0, sub, "room0")
-			o.join(1, sub, fmt.Sprint("room", sub%rooms))
-		}
-		var msgs []*msg
-		name := func(l string) string { return fmt.Sprint("room", rapid.IntRange(0, rooms-1).Draw(t, l)) }
+		at := func(t *rapid.T) place { return place{shard(t), sub(t), room(t)} }
 		t.Repeat(map[string]func(*rapid.T){
 			"join": func(t *rapid.T) {
-				o.join(rapid.IntRange(0, 1).Draw(t, "shard"), rapid.IntRange(0, subs-1).Draw(t, "sub"), name("room"))
+				enc := Encoding(rapid.IntRange(0, modelEncodings-1).Draw(t, "encoding"))
+				o.join(t, at(t), enc, rapid.Bool().Draw(t, "held"))
 			},
-			"leave": func(t *rapid.T) {
-				o.leave(t, rapid.IntRange(0, 1).Draw(t, "shard"), rapid.IntRange(0, subs-1).Draw(t, "sub"), name("room"))
+			"resume": func(t *rapid.T) {
+				p := at(t)
+				// Around the newest offset: nothing, old ones, and ones to come.
+				newest := int(o.newest[p.room])
+				o.resume(t, p, uint64(rapid.IntRange(max(0, newest-30), newest+10).Draw(t, "after")))
 			},
-			"gone": func(t *rapid.T) {
-				o.gone(t, rapid.IntRange(0, 1).Draw(t, "shard"), rapid.IntRange(0, subs-1).Draw(t, "sub"))
-			},
-			"publish": func(t *rapid.T) {
-				room := name("room")
-				for range rapid.IntRange(1, 20).Draw(t, "count") {
-					m := newMsg(len(msgs), rapid.SampledFrom([]int{0, 1, 50, 3000, sharedFrameSize, 30000}).Draw(t, "size"))
-					msgs = append(msgs, m)
-					if _, _, err := hub.Publish(room, m); err != nil {
-						t.Fatal(err)
-					}
-					m.Release()
-					o.publish(room, len(msgs)-1)
-				}
-			},
-			"work": func(t *rapid.T) { shards[rapid.IntRange(0, 1).Draw(t, "shard")].Work() },
+			"leave":   func(t *rapid.T) { o.leave(t, at(t)) },
+			"gone":    func(t *rapid.T) { o.gone(t, shard(t), sub(t)) },
+			"publish": func(t *rapid.T) { o.publishMany(t, room(t)) },
+			"work":    func(t *rapid.T) { o.work(t, shard(t)) },
 			"freeze": func(t *rapid.T) {
-				sinks[rapid.IntRange(0, 1).Draw(t, "shard")].socks[rapid.IntRange(0, subs-1).Draw(t, "sub")].room = rapid.IntRange(0, 70000).Draw(t, "bytes")
+				o.sinks[shard(t)].socks[sub(t)].room = rapid.IntRange(0, 70000).Draw(t, "bytes")
 			},
-			"thaw": func(t *rapid.T) {
-				sh, sub := rapid.IntRange(0, 1).Draw(t, "shard"), rapid.IntRange(0, subs-1).Draw(t, "sub")
-				o.thaw(sh, sub, rapid.IntRange(1, 1<<20).Draw(t, "bytes"))
-			},
+			"thaw": func(t *rapid.T) { o.thaw(shard(t), sub(t), rapid.IntRange(1, 1<<20).Draw(t, "bytes")) },
+			"":     func(t *rapid.T) { o.checkAll(t) },
 		})
-		for sh := range shards {
-			for sub := range subs {
-				o.thaw(sh, sub, 1<<30)
-			}
-		}
-		settleAll(shards)
-		o.check(t)
-		for i, m := range msgs {
-			if n := m.refs.Load(); n != 0 {
-				t.Fatalf("message %d still has %d references", i, n)
-			}
-		}
+		o.finish(t)
 	})
 }
 
-// oracle is the naive model: a list of expected numbers per membership.
+// oracle is the naive model: for each membership a list of what must come.
 type oracle struct {
-	shards []*Shard
-	sinks  []*fakeSink
-	// What each subscriber may still get, by room, in order; the shard's inbox
-	// included.
-	want map[place][]int
+	hub     *Hub
+	shards  []*Shard
+	sinks   []*fakeSink
+	members map[place]*membership
+	logs    map[logPlace]*logModel // of the rooms that have members there
+	pubs    []*pub
+	newest  map[string]uint64 // the last offset given to a room
+	t       *rapid.T          // of the operation at hand
+	// What the shards must have counted.
+	slow, replayed [modelShards]uint64
 }
 
 type place struct {
@@ -95,77 +81,229 @@ type place struct {
 	room       string
 }
 
-func newOracle(shards []*Shard, sinks []*fakeSink) *oracle {
-	return &oracle{shards: shards, sinks: sinks, want: make(map[place][]int)}
+type logPlace struct {
+	shard int
+	room  string
+	enc   Encoding
 }
 
-func (o *oracle) join(sh, sub int, room string) {
-	o.shards[sh].Work() // so that nothing published before is in the inbox
-	joined := o.shards[sh].Join(uint32(sub), room)
-	p := place{sh, sub, room}
-	if _, in := o.want[p]; in == joined {
-		panic("Join's answer is wrong")
+// logModel is what the oracle knows of a log.
+type logModel struct {
+	members int
+	next    uint64 // number of the next frame, those in the inbox included
+	last    uint64 // the greatest offset so far
+}
+
+// frame is one message for one log.
+type frame struct {
+	num    int
+	seq    uint64
+	offset uint64 // of its own; 0 if it has none
+}
+
+type membership struct {
+	enc   Encoding
+	held  bool
+	after uint64  // it was given everything up to here by Resume
+	want  []frame // what it may still get, in order; the shard's inbox included
+}
+
+func newOracle(t *rapid.T, cfg Config) *oracle {
+	hub, err := NewHub(cfg)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if joined {
-		o.want[p] = []int{}
+	o := &oracle{
+		hub: hub, t: t, members: make(map[place]*membership), logs: make(map[logPlace]*logModel),
+		newest: make(map[string]uint64),
+	}
+	for i := range cfg.Shards {
+		sink := newFakeSink(modelSubs, 1<<30)
+		sink.onSkip = func(sub uint32, room string, n, from, to uint64) {
+			o.skipped(place{i, int(sub), room}, n, from, to)
+		}
+		o.shards, o.sinks = append(o.shards, hub.Shard(i)), append(o.sinks, sink)
+		o.shards[i].Attach(sink, func() {})
+	}
+	return o
+}
+
+func (o *oracle) join(t *rapid.T, p place, enc Encoding, held bool) {
+	o.work(t, p.shard) // so that nothing published before is in the inbox
+	m := o.members[p]
+	if joined := o.shards[p.shard].Join(uint32(p.sub), p.room, enc, held); joined != (m == nil) {
+		t.Fatalf("Join's answer is %v", joined)
+	}
+	if m != nil {
+		return
+	}
+	o.members[p] = &membership{enc: enc, held: held}
+	lp := logPlace{p.shard, p.room, enc}
+	if o.logs[lp] == nil {
+		o.logs[lp] = new(logModel)
+	}
+	o.logs[lp].members++
+}
+
+func (o *oracle) publishMany(t *rapid.T, room string) {
+	for range rapid.IntRange(1, 20).Draw(t, "count") {
+		p := newPub(len(o.pubs), rapid.SampledFrom([]int{0, 1, 50, 3000, sharedFrameSize, 30000}).Draw(t, "size"))
+		switch step := rapid.IntRange(-2, 3).Draw(t, "offset"); {
+		case step > 0:
+			p.offset = o.newest[room] + uint64(step)
+			o.newest[room] = p.offset
+		case step < 0:
+			p.offset = o.newest[room] / uint64(-step) // not greater: counts as none
+		}
+		o.pubs = append(o.pubs, p)
+		o.publish(t, room, p)
 	}
 }
 
-func (o *oracle) publish(room string, num int) {
-	for p := range o.want {
-		if p.room == room {
-			o.want[p] = append(o.want[p], num)
+func (o *oracle) publish(t *rapid.T, room string, p *pub) {
+	encodings, members := uint8(0), 0
+	for pl, m := range o.members {
+		if pl.room == room {
+			encodings |= 1 << m.enc
+			members++
+		}
+	}
+	if n, err := o.hub.Publish(room, p); err != nil || n != members {
+		t.Fatalf("Publish returned %d, %v, want %d members", n, err, members)
+	}
+	if p.encodings() != encodings {
+		t.Fatalf("encoded to %b, want %b", p.encodings(), encodings)
+	}
+	for lp, l := range o.logs {
+		if lp.room != room {
+			continue
+		}
+		f := frame{num: p.num, seq: l.next}
+		l.next++
+		if p.offset > l.last {
+			l.last, f.offset = p.offset, p.offset
+		}
+		for pl, m := range o.members {
+			if pl.room == room && pl.shard == lp.shard && m.enc == lp.enc {
+				m.want = append(m.want, f)
+			}
 		}
 	}
 }
 
-// consume checks what a subscriber received so far: per room, a subsequence in
-// order whose gaps are as large as the skips it was told of.
+// replay takes out of a membership's list what Resume says it was given: all up
+// to the last message in the log that has such an offset.
+func (o *oracle) replay(p place, m *membership) {
+	if m.after == 0 || m.held {
+		return
+	}
+	head := o.shards[p.shard].rooms[m.enc].get(p.room).log.head
+	n := 0
+	for i, f := range m.want {
+		if f.seq < head && f.offset != 0 && f.offset <= m.after {
+			n = i + 1
+		}
+	}
+	m.want = m.want[n:]
+	o.replayed[p.shard] += uint64(n)
+}
+
+// consume checks what a subscriber received: per room what must come next.
 func (o *oracle) consume(t *rapid.T, sh, sub int) {
-	sock := o.sinks[sh].socks[sub]
-	for _, num := range sock.take(t) {
+	for p, m := range o.members {
+		if p.shard == sh && p.sub == sub {
+			o.replay(p, m)
+		}
+	}
+	for _, g := range o.sinks[sh].socks[sub].receive(t) {
 		found := false
-		for p, want := range o.want {
-			if p.shard != sh || p.sub != sub {
+		for p, m := range o.members {
+			if p.shard != sh || p.sub != sub || len(m.want) == 0 || m.want[0].num != g.num {
 				continue
 			}
-			for i, w := range want {
-				if w == num {
-					if uint64(i) > sock.skipped[p.room] {
-						t.Fatalf("sub %d lost %d messages of %s and was told of %d", sub, i, p.room, sock.skipped[p.room])
-					}
-					sock.skipped[p.room] -= uint64(i)
-					o.want[p] = want[i+1:]
-					found = true
-				}
+			if m.held || m.enc != g.enc {
+				t.Fatalf("%+v got message %d in encoding %d; it is in %d, held: %v", p, g.num, g.enc, m.enc, m.held)
 			}
+			m.want, found = m.want[1:], true
 		}
 		if !found {
-			t.Fatalf("sub %d/%d got message %d, which it was not to get or had before", sh, sub, num)
+			t.Fatalf("sub %d/%d got message %d, which is not its next", sh, sub, g.num)
 		}
 	}
 }
 
-func (o *oracle) leave(t *rapid.T, sh, sub int, room string) {
-	o.consume(t, sh, sub)
-	p := place{sh, sub, room}
-	_, in := o.want[p]
-	if o.shards[sh].Leave(uint32(sub), room) != in {
-		t.Fatalf("Leave's answer is wrong")
+func (o *oracle) consumeAll(t *rapid.T, sh int) {
+	for sub := range modelSubs {
+		o.consume(t, sh, sub)
 	}
-	delete(o.want, p)
-	delete(o.sinks[sh].socks[sub].skipped, room)
+}
+
+// skipped is called by the shard.
+func (o *oracle) skipped(p place, n, from, to uint64) {
+	o.consume(o.t, p.shard, p.sub)
+	m := o.members[p]
+	var first, last uint64
+	for _, f := range m.want[:n] {
+		if first == 0 {
+			first = f.offset
+		}
+		last = max(last, f.offset)
+	}
+	if from != first || to != last {
+		o.t.Fatalf("%+v was told of %d to %d, lost are %d to %d", p, from, to, first, last)
+	}
+	m.want = m.want[n:]
+	o.slow[p.shard] += n
+}
+
+func (o *oracle) work(t *rapid.T, sh int) {
+	o.t = t
+	o.consumeAll(t, sh)
+	o.shards[sh].Work()
+	o.consumeAll(t, sh)
+}
+
+func (o *oracle) resume(t *rapid.T, p place, after uint64) {
+	o.consume(t, p.shard, p.sub)
+	if m := o.members[p]; m != nil && m.held {
+		m.held, m.after = false, after
+		o.replay(p, m)
+	}
+	o.shards[p.shard].Resume(uint32(p.sub), p.room, after)
+	o.consume(t, p.shard, p.sub)
+}
+
+// forget ends a membership in the model.
+func (o *oracle) forget(p place) {
+	lp := logPlace{p.shard, p.room, o.members[p].enc}
+	delete(o.members, p)
+	if o.logs[lp].members--; o.logs[lp].members == 0 {
+		delete(o.logs, lp)
+	}
+}
+
+func (o *oracle) leave(t *rapid.T, p place) {
+	o.consume(t, p.shard, p.sub)
+	left := o.shards[p.shard].Leave(uint32(p.sub), p.room)
+	if left != (o.members[p] != nil) {
+		t.Fatalf("Leave's answer is %v", left)
+	}
+	if left {
+		o.forget(p)
+	}
 }
 
 func (o *oracle) gone(t *rapid.T, sh, sub int) {
 	o.consume(t, sh, sub)
+	for room := range o.shards[sh].Rooms(uint32(sub)) {
+		o.forget(place{sh, sub, room})
+	}
 	o.shards[sh].LeaveAll(uint32(sub))
-	for p := range o.want {
+	for p := range o.members {
 		if p.shard == sh && p.sub == sub {
-			delete(o.want, p)
+			t.Fatalf("Rooms did not return %s", p.room)
 		}
 	}
-	clear(o.sinks[sh].socks[sub].skipped)
 }
 
 func (o *oracle) thaw(sh, sub, bytes int) {
@@ -177,25 +315,52 @@ func (o *oracle) thaw(sh, sub, bytes int) {
 	}
 }
 
-func (o *oracle) check(t *rapid.T) {
+// checkAll holds between all operations.
+func (o *oracle) checkAll(t *rapid.T) {
 	for sh, s := range o.shards {
-		for sub := range o.sinks[sh].socks {
-			o.consume(t, sh, sub)
-		}
-		if n := s.Stats().Pending; n != 0 {
-			t.Fatalf("shard %d: %d messages pending after everybody was drained", sh, n)
-		}
-		st := s.Stats()
-		if st.Offered != st.Delivered+st.Skipped[SkipSlow]+st.Skipped[SkipLeft] {
-			t.Fatalf("shard %d: offered %d, delivered %d, skipped %v", sh, st.Offered, st.Delivered, st.Skipped)
-		}
-		if st.LogBytes != 0 {
-			t.Fatalf("shard %d: logs hold %d bytes after everybody was drained", sh, st.LogBytes)
+		o.consumeAll(t, sh)
+		checkAccounts(t, s)
+		if st := s.Stats(); st.Skipped[SkipSlow] != o.slow[sh] || st.Skipped[SkipReplayed] != o.replayed[sh] {
+			t.Fatalf("shard %d: skipped %v, want %d slow and %d replayed", sh, st.Skipped, o.slow[sh], o.replayed[sh])
 		}
 	}
-	for p, want := range o.want {
-		if left := o.sinks[p.shard].socks[p.sub].skipped[p.room]; uint64(len(want)) != left {
-			t.Fatalf("%+v: %d messages never came, told of %d", p, len(want), left)
+	for p, m := range o.members {
+		if !o.shards[p.shard].In(uint32(p.sub), p.room) {
+			t.Fatalf("%+v is not in its room", p)
 		}
+		if m.held && len(o.sinks[p.shard].socks[p.sub].stream) != 0 {
+			t.Fatalf("%+v has a stream left", p)
+		}
+	}
+}
+
+// finish lets everybody go on and wants that everything has come.
+func (o *oracle) finish(t *rapid.T) {
+	for sh := range o.shards {
+		for sub := range modelSubs {
+			o.thaw(sh, sub, 1<<30)
+		}
+		o.work(t, sh)
+		for sub := range modelSubs {
+			for room := range modelRooms {
+				p := place{sh, sub, fmt.Sprint("room", room)}
+				o.resume(t, p, o.newest[p.room]/2)
+			}
+		}
+	}
+	settleAll(o.shards)
+	o.checkAll(t)
+	for p, m := range o.members {
+		if len(m.want) != 0 {
+			t.Fatalf("%+v: %d messages never came", p, len(m.want))
+		}
+	}
+	for sh, s := range o.shards {
+		if st := s.Stats(); st.Pending != 0 || st.LogBytes != 0 {
+			t.Fatalf("shard %d: %d messages pending and %d bytes of log after everybody was drained", sh, st.Pending, st.LogBytes)
+		}
+	}
+	for _, p := range o.pubs {
+		p.checkReleased(t)
 	}
 }

@@ -3,33 +3,37 @@
 package fanout
 
 import (
+	"iter"
 	"strings"
 	"time"
 )
 
-// room is a room's part in one shard. Owner: the shard's goroutine.
+// room is a room's part in one shard and encoding. There are as many as users
+// where each has one, so it is kept small. Owner: the shard's goroutine.
 type room struct {
 	name    string
-	num     uint32 // its place in Shard.tab
 	members []member
 	log     log
-	last    time.Time // when a message was last appended
+	waits   *wait         // members that were given more by Resume than the log has had
+	last    time.Duration // when a message was last appended, by Hub.clock; 0 is never
+	num     uint32        // its place in Shard.tab
+	enc     Encoding
 
 	// The pass under way, while hot.
 	hot      bool
-	pos      int       // the next member to visit
-	passHead uint64    // log.head when the pass began
-	passMin  uint64    // the smallest cursor seen, after sending
-	passFrom time.Time // when it began
-	passSent bool      // it has sent something
-	again    bool      // another pass must follow
+	passSent bool          // it has sent something
+	again    bool          // another pass must follow
+	pos      int           // the next member to visit
+	passHead uint64        // log.head when the pass began
+	passMin  uint64        // the smallest cursor seen, after sending
+	passFrom time.Duration // when it began
 
 	prevHolding, nextHolding *room // in Shard.holding, while the log is not empty
 }
 
 // begin starts a pass.
-func (r *room) begin() {
-	r.pos, r.passHead, r.passMin, r.passSent, r.again, r.passFrom = 0, r.log.head, r.log.head, false, false, time.Now()
+func (r *room) begin(now time.Duration) {
+	r.pos, r.passHead, r.passMin, r.passSent, r.again, r.passFrom = 0, r.log.head, r.log.head, false, false, now
 }
 
 // member is one subscriber's place in a room. Of its cursor, the number of the
@@ -37,8 +41,14 @@ func (r *room) begin() {
 // the room's head gives the rest.
 type member struct {
 	low  uint32
-	link uint32
+	link uint32 // and held, which a pass thus finds where it looks anyway
 }
+
+// held is the bit of member.link that says that nothing is sent to the member.
+const held = 1 << 31
+
+// id is the member's link.
+func (m *member) id() uint32 { return m.link &^ held }
 
 // at is the member's cursor.
 func (m *member) at(r *room) uint64 { return r.log.head - uint64(uint32(r.log.head)-m.low) }
@@ -99,25 +109,54 @@ func (t *linkTable) setFirst(sub, l uint32) {
 	t.firsts[sub/linkPage][sub%linkPage] = l
 }
 
-// Join makes the subscriber a member of the room from the next message on. It
-// returns false if it is one already.
-func (s *Shard) Join(sub uint32, name string) bool {
-	for l := s.links.first(sub); l != 0; l = s.links.at(l).next {
-		if s.tab[s.links.at(l).room].name == name {
-			return false
-		}
+// Join makes the subscriber a member of the room, in one encoding, from the next
+// message on. It returns false if it is one already, in whichever encoding. A
+// held member is kept waiting until Resume.
+func (s *Shard) Join(sub uint32, name string, enc Encoding, hold bool) bool {
+	if s.find(sub, name) != 0 {
+		return false
 	}
-	r := s.rooms.get(name)
+	r := s.rooms[enc].get(name)
 	if r == nil {
-		r = s.newRoom(name)
+		r = s.newRoom(name, enc)
 	}
 	l := s.links.alloc()
 	*s.links.at(l) = link{sub: sub, room: r.num, pos: uint32(len(r.members)), next: s.links.first(sub)}
 	s.links.setFirst(sub, l)
-	r.members = append(r.members, member{low: uint32(r.log.head), link: l})
+	m := member{low: uint32(r.log.head), link: l}
+	if hold {
+		m.link |= held
+	}
+	r.members = append(r.members, m)
 	s.members++
-	s.hub.join(r.name, s.idx, len(r.members) == 1)
+	s.hub.join(r.name, enc, s.idx, len(r.members) == 1)
 	return true
+}
+
+// find returns the link of a membership, 0 if there is none.
+func (s *Shard) find(sub uint32, name string) uint32 {
+	l := s.links.first(sub)
+	for l != 0 && s.tab[s.links.at(l).room].name != name {
+		l = s.links.at(l).next
+	}
+	return l
+}
+
+// In reports whether the subscriber is a member of the room.
+func (s *Shard) In(sub uint32, name string) bool { return s.find(sub, name) != 0 }
+
+// Rooms returns the rooms that the subscriber is in, the last joined first. The
+// loop over them may leave the room at hand, but join or leave no other.
+func (s *Shard) Rooms(sub uint32) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for l := s.links.first(sub); l != 0; {
+			next := s.links.at(l).next
+			if !yield(s.tab[s.links.at(l).room].name) {
+				return
+			}
+			l = next
+		}
+	}
 }
 
 // Leave ends one membership. It returns false if there was none.
@@ -161,8 +200,8 @@ func (s *Shard) LastJoined(sub uint32) string {
 	return ""
 }
 
-func (s *Shard) newRoom(name string) *room {
-	r := &room{name: strings.Clone(name)} // the caller's may be part of a read buffer
+func (s *Shard) newRoom(name string, enc Encoding) *room {
+	r := &room{name: strings.Clone(name), enc: enc} // the caller's may be part of a read buffer
 	if n := len(s.freeRooms); n > 0 {
 		r.num = s.freeRooms[n-1]
 		s.freeRooms = s.freeRooms[:n-1]
@@ -171,7 +210,7 @@ func (s *Shard) newRoom(name string) *room {
 		r.num = uint32(len(s.tab))
 		s.tab = append(s.tab, r)
 	}
-	s.rooms.put(r.name, r)
+	s.rooms[enc].put(r.name, r)
 	return r
 }
 
@@ -182,6 +221,7 @@ func (s *Shard) remove(l uint32) {
 	r, i := s.tab[s.links.at(l).room], int(s.links.at(l).pos)
 	seq := r.members[i].at(r)
 	s.stats.Skipped[SkipLeft] += r.log.head - seq
+	r.unwait(l)
 	if r.hot && i < r.pos {
 		r.pos--
 		s.move(r, r.pos, i)
@@ -192,7 +232,7 @@ func (s *Shard) remove(l uint32) {
 	r.members = r.members[:end]
 	s.links.release(l)
 	s.members--
-	s.hub.leave(r.name, s.idx, end == 0)
+	s.hub.leave(r.name, r.enc, s.idx, end == 0)
 	if end == 0 {
 		s.freeRoom(r)
 		return
@@ -207,13 +247,13 @@ func (s *Shard) remove(l uint32) {
 func (s *Shard) move(r *room, from, to int) {
 	if from != to {
 		r.members[to] = r.members[from]
-		s.links.at(r.members[to].link).pos = uint32(to)
+		s.links.at(r.members[to].id()).pos = uint32(to)
 	}
 }
 
 func (s *Shard) freeRoom(r *room) {
 	s.trim(r, r.log.head)
-	s.rooms.del(r.name)
+	s.rooms[r.enc].del(r.name)
 	s.tab[r.num] = nil
 	s.freeRooms = append(s.freeRooms, r.num)
 }

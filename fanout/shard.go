@@ -9,7 +9,7 @@ import (
 )
 
 // Sink is what a shard sends through: the connections of one event loop. It is
-// called on the shard's goroutine, during Work, Drained and Leave, and must not
+// called on the shard's goroutine, during Work, Drained and Resume, and must not
 // call back into the shard.
 type Sink interface {
 	// Send offers p to the subscriber's socket and returns how many bytes it
@@ -23,9 +23,12 @@ type Sink interface {
 	Queue(sub uint32, p []byte)
 	// Blocked reports whether Send would take nothing.
 	Blocked(sub uint32) bool
-	// Skipped tells that the subscriber was too slow for n messages of the room,
-	// which it will never get.
-	Skipped(sub uint32, room string, n uint64)
+	// Skipped tells that n messages of the room are gone before the subscriber
+	// got them (SkipSlow): it is too slow, or was held for too long. It is called
+	// during Work only. from and to are the first and the last offset among the
+	// n, 0 and 0 if none has one. A held subscriber may still be given them
+	// otherwise, before Resume.
+	Skipped(sub uint32, room string, n, from, to uint64)
 }
 
 // MaxVectors is the most slices that Sink.Sendv is given.
@@ -44,9 +47,9 @@ type Shard struct {
 	inboxBytes atomic.Int64
 
 	// The shard's goroutine only.
-	spare     []item // the other buffer of the inbox
-	rooms     shrinkMap[*room]
-	tab       []*room // rooms by number; numbers are in freeRooms when unused
+	spare     []item             // the other buffer of the inbox
+	rooms     []shrinkMap[*room] // by encoding
+	tab       []*room            // rooms by number; numbers are in freeRooms when unused
 	freeRooms []uint32
 	links     linkTable
 	hot       hotQueue // rooms with a pass to make, in turn
@@ -54,28 +57,32 @@ type Shard struct {
 	logBytes  int
 	spareSegs []*segment
 	vec       [MaxVectors][]byte
-	now       time.Time // of the current Work
+	now       time.Duration // of the current Work, by Hub.clock
 	members   int
 	stats     Stats // its counters; Stats fills in the gauges
 }
 
-// item is one message for one room.
+// item is one message for one room, in one encoding.
 type item struct {
-	room string
-	m    Message
+	room   string
+	m      Message
+	offset uint64
+	enc    Encoding
 }
 
-func newShard(h *Hub, idx int) *Shard { return &Shard{hub: h, idx: idx, now: time.Now()} }
+func newShard(h *Hub, idx int) *Shard {
+	return &Shard{hub: h, idx: idx, rooms: make([]shrinkMap[*room], h.cfg.Encodings)}
+}
 
 // Attach gives the shard what it sends through, and what makes the loop call
 // Work (from any goroutine). Once, before use.
 func (s *Shard) Attach(sink Sink, wake func()) { s.sink, s.wake = sink, wake }
 
 // push puts a message into the inbox; the reference goes with it. Any goroutine.
-func (s *Shard) push(room string, m Message) {
-	s.inboxBytes.Add(inboxCost(m))
+func (s *Shard) push(it item) {
+	s.inboxBytes.Add(inboxCost(it.m))
 	s.inMu.Lock()
-	s.in = append(s.in, item{room, m})
+	s.in = append(s.in, it)
 	s.inMu.Unlock()
 }
 
@@ -86,7 +93,7 @@ func inboxCost(m Message) int64 { return int64(len(m.Bytes())) + 512 }
 // Work takes the inbox into the logs and makes one slice of the passes. It
 // returns true when more is to be done.
 func (s *Shard) Work() (more bool) {
-	s.now = time.Now()
+	s.now = s.hub.clock()
 	s.takeInbox()
 	s.slice()
 	reclaimed := s.reclaim()
@@ -101,8 +108,8 @@ func (s *Shard) takeInbox() {
 	for i, it := range s.spare {
 		s.spare[i] = item{}
 		cost += inboxCost(it.m)
-		if r := s.rooms.get(it.room); r != nil {
-			s.append(r, it.m)
+		if r := s.rooms[it.enc].get(it.room); r != nil {
+			s.append(r, it.m, it.offset)
 		} else {
 			it.m.Release() // the last member left meanwhile
 		}
@@ -115,12 +122,16 @@ func (s *Shard) takeInbox() {
 	}
 }
 
-func (s *Shard) append(r *room, m Message) {
+func (s *Shard) append(r *room, m Message, offset uint64) {
 	s.stats.Offered += uint64(len(r.members))
 	if len(r.log.segs) == 0 {
 		s.holding.push(r)
 	}
-	s.logBytes += r.log.append(s, m)
+	numbered := offset > r.log.last
+	s.logBytes += r.log.append(s, m, offset)
+	if numbered {
+		s.passOver(r)
+	}
 	r.last = s.now
 	s.bound(r)
 	s.heat(r)
@@ -149,12 +160,13 @@ func (s *Shard) bound(r *room) {
 	s.trim(r, tail)
 }
 
-// skip moves a member that is too slow forward.
-func (s *Shard) skip(r *room, m *member, to uint64) {
-	n := to - m.at(r)
-	m.to(to)
+// skip moves a member that is too slow, or held, forward.
+func (s *Shard) skip(r *room, m *member, seq uint64) {
+	n := seq - m.at(r)
+	from, to := r.log.span(m.at(r), seq)
+	m.to(seq)
 	s.stats.Skipped[SkipSlow] += n
-	s.sink.Skipped(s.links.at(m.link).sub, r.name, n)
+	s.sink.Skipped(s.links.at(m.id()).sub, r.name, n, from, to)
 }
 
 // trim gives back what all members of the room have got.
@@ -172,8 +184,8 @@ func (s *Shard) trim(r *room, seq uint64) {
 const reclaimTries = 8
 
 // reclaim takes back logs while all of them together are over their bound: in
-// the rooms that have held one longest, blocked members skip to the head. It
-// reports whether that gave anything back.
+// the rooms that have held one longest, blocked and held members skip to the
+// head. It reports whether that gave anything back.
 func (s *Shard) reclaim() bool {
 	before := s.logBytes
 	for range reclaimTries {
@@ -186,7 +198,7 @@ func (s *Shard) reclaim() bool {
 		least := r.log.head
 		for i := range r.members {
 			m := &r.members[i]
-			if m.at(r) != r.log.head && s.sink.Blocked(s.links.at(m.link).sub) {
+			if m.at(r) != r.log.head && (m.link&held != 0 || s.sink.Blocked(s.links.at(m.link).sub)) {
 				s.skip(r, m, r.log.head)
 				r.again = true // a pass under way may have counted its old cursor
 			}
@@ -201,7 +213,7 @@ func (s *Shard) reclaim() bool {
 func (s *Shard) heat(r *room) {
 	if !r.hot {
 		r.hot = true
-		r.begin()
+		r.begin(s.hub.clock())
 		s.hot.push(r)
 	}
 }
@@ -226,28 +238,34 @@ func (s *Shard) Drained(sub uint32) {
 		link := s.links.at(l)
 		r := s.tab[link.room]
 		m := &r.members[link.pos]
-		if m.at(r) == r.log.head {
+		if m.at(r) == r.log.head || m.link&held != 0 {
 			continue
 		}
-		before := m.at(r)
-		for m.at(r) != r.log.head && !s.sink.Blocked(sub) {
-			s.flush(r, m, sub)
-		}
-		s.moved(r, before, m.at(r))
+		from := m.at(r)
+		s.drain(r, m, sub)
+		s.moved(r, from, m.at(r))
 		if s.sink.Blocked(sub) {
 			break
 		}
 	}
 }
 
+// drain sends a member all that its socket takes.
+func (s *Shard) drain(r *room, m *member, sub uint32) {
+	for seq := m.at(r); seq != r.log.head && !s.sink.Blocked(sub); {
+		seq = s.flush(r, m, sub, seq)
+	}
+}
+
 // LastMessage returns when a message was last appended to a room the subscriber
 // is in; the zero time if never.
 func (s *Shard) LastMessage(sub uint32) time.Time {
-	var t time.Time
+	var last time.Duration
 	for l := s.links.first(sub); l != 0; l = s.links.at(l).next {
-		if r := s.tab[s.links.at(l).room]; r.last.After(t) {
-			t = r.last
-		}
+		last = max(last, s.tab[s.links.at(l).room].last)
 	}
-	return t
+	if last == 0 {
+		return time.Time{}
+	}
+	return s.hub.start.Add(last)
 }

@@ -9,20 +9,25 @@ type SkipReason uint8
 
 // The reasons for skipping.
 const (
-	SkipSlow SkipReason = iota // it fell behind the bound of the room's log
-	SkipLeft                   // it left, or was closed, with messages outstanding
+	SkipSlow     SkipReason = iota // it fell behind the bound of the room's log, or was held for too long
+	SkipLeft                       // it left, or was closed, with messages outstanding
+	SkipReplayed                   // it was given the message otherwise before Resume
 	numSkipReasons
 )
 
 // SkipReasons lists all reasons.
-func SkipReasons() []SkipReason { return []SkipReason{SkipSlow, SkipLeft} }
+func SkipReasons() []SkipReason { return []SkipReason{SkipSlow, SkipLeft, SkipReplayed} }
 
 // String returns the reason in the form used in logs and metric labels.
 func (r SkipReason) String() string {
-	if r == SkipSlow {
+	switch r {
+	case SkipSlow:
 		return "slow"
+	case SkipLeft:
+		return "left"
+	default:
+		return "replayed"
 	}
-	return "left"
 }
 
 // Stats are a shard's counters. Those of the first group only grow.
@@ -35,7 +40,7 @@ type Stats struct {
 	Latency   Histogram
 
 	Pending  uint64 // in the logs, for members that have still to get them
-	Rooms    int    // rooms with members in this shard
+	Rooms    int    // rooms with members in this shard, once for each encoding
 	Members  int
 	LogBytes int // memory of all logs
 }
@@ -72,7 +77,10 @@ func (h *Histogram) observe(d time.Duration) {
 // can be checked rather than assumed. On the shard's goroutine.
 func (s *Shard) Stats() Stats {
 	st := s.stats
-	st.Rooms, st.Members, st.LogBytes = len(s.rooms.m), s.members, s.logBytes
+	st.Members, st.LogBytes = s.members, s.logBytes
+	for i := range s.rooms {
+		st.Rooms += len(s.rooms[i].m)
+	}
 	for _, r := range s.tab {
 		if r == nil || len(r.log.segs) == 0 {
 			continue

@@ -13,7 +13,9 @@ import (
 type Limits struct {
 	// MaxMessage is the largest message in bytes, over all its fragments;
 	// 0 means 65,536. A larger one fails with CloseTooBig as soon as a header
-	// announces it.
+	// announces it. It bounds a compressed message twice: what arrives (and may
+	// be 0.1 % and 64 bytes more, since compression adds to some), and what it
+	// inflates to.
 	MaxMessage int
 	// MaxFragments is the largest number of frames in one message; 0 means
 	// 1,024. One more fails with ClosePolicy: empty fragments cost work and
@@ -63,6 +65,10 @@ type Assembler struct {
 	// Client selects the client's side, which expects frames without a mask;
 	// the server's side expects a mask (RFC 6455 section 5.1). Reset keeps it.
 	Client bool
+	// Deflate says that permessage-deflate was negotiated on the connection, so
+	// its messages may be compressed. It may change while Idle, with the
+	// connection that the Assembler serves; Reset keeps it.
+	Deflate bool
 
 	stopped bool // by a Close frame or an error: what follows is ignored
 
@@ -75,10 +81,11 @@ type Assembler struct {
 	control [maxControl]byte       // the payload of a control frame cut likewise
 
 	// The message being received, which control frames may interrupt.
-	op     Opcode // Continuation: no message has begun
-	frames int    // of the message, so far
-	text   utf8Check
-	buf    *bytebufferpool.ByteBuffer // ours until delivered or Reset; nil while there are no bytes to keep
+	op       Opcode // Continuation: no message has begun
+	deflated bool   // the message is compressed
+	frames   int    // of the message, so far
+	text     utf8Check
+	buf      *bytebufferpool.ByteBuffer // ours until delivered or Reset; nil while there are no bytes to keep
 }
 
 // Feed parses p to its end and calls h for everything that p completes. It
@@ -117,7 +124,7 @@ func (a *Assembler) Buffered() int {
 // Reset returns all buffers and readies the Assembler for another connection.
 func (a *Assembler) Reset() {
 	a.release()
-	*a = Assembler{Client: a.Client}
+	*a = Assembler{Client: a.Client, Deflate: a.Deflate}
 }
 
 func (a *Assembler) stop() {
@@ -154,6 +161,9 @@ func (a *Assembler) step(p []byte, lim *Limits, h Handler) (int, error) {
 	if a.header.op.isControl() {
 		return n, a.takeControl(chunk, h)
 	}
+	if a.deflated {
+		return n, a.takeDeflated(chunk, lim, h)
+	}
 	return n, a.takeData(chunk, h)
 }
 
@@ -167,7 +177,7 @@ func (a *Assembler) takeHeader(p []byte, lim *Limits) (n int, err error) {
 	}
 	var h header
 	if len(b) >= ws.MinHeaderSize {
-		if h, err = parseStart(b[0], b[1]); err != nil {
+		if h, err = parseStart(b[0], b[1], a.Deflate); err != nil {
 			return 0, err
 		}
 		if err = a.checkStart(&h, lim); err != nil {
@@ -206,15 +216,18 @@ func (a *Assembler) checkStart(h *header, lim *Limits) error {
 
 func (a *Assembler) beginFrame(h *header, lim *Limits) error {
 	if !h.op.isControl() {
-		have := 0
+		if h.op != Continuation {
+			a.op, a.deflated = h.op, h.deflated
+		}
+		most, have := lim.maxMessage(), 0
+		if a.deflated {
+			most = maxDeflated(most)
+		}
 		if a.buf != nil {
 			have = len(a.buf.B)
 		}
-		if h.length > lim.maxMessage()-int64(have) {
-			return &Error{Code: CloseTooBig, Reason: "message too big"}
-		}
-		if h.op != Continuation {
-			a.op = h.op
+		if h.length > most-int64(have) {
+			return errTooBig()
 		}
 		a.frames++
 	}
@@ -277,8 +290,12 @@ func (a *Assembler) takeData(chunk []byte, h Handler) error {
 // of the one that ended.
 func (a *Assembler) endMessage() Opcode {
 	op := a.op
-	a.op, a.frames = Continuation, 0
+	a.op, a.deflated, a.frames = Continuation, false, 0
 	return op
+}
+
+func errTooBig() error {
+	return &Error{Code: CloseTooBig, Reason: "message too big"}
 }
 
 func errNotUTF8() error {

@@ -19,11 +19,16 @@ var ruleLimits = Limits{MaxMessage: 70_000, MaxFragments: 4}
 // checkRules feeds every case whole, byte by byte, and cut once at each of the
 // first and last offsets.
 func checkRules(t *testing.T, lim *Limits, cases []ruleCase) {
+	checkRulesOf(t, Assembler{}, lim, cases)
+}
+
+// checkRulesOf is checkRules with the settings of an Assembler.
+func checkRulesOf(t *testing.T, settings Assembler, lim *Limits, cases []ruleCase) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			try := func(how string, cuts ...int) {
 				t.Helper()
-				var a Assembler
+				a := settings
 				defer a.Reset()
 				if got := feed(t, &a, lim, tc.input, cuts...); !got.equal(tc.want) {
 					t.Fatalf("%s: got %v, want %v", how, got, tc.want)

@@ -67,7 +67,7 @@ func BenchmarkHandshake(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		out = AppendUpgrade(out[:0], &r, "barrage.v1")
+		out = AppendUpgrade(out[:0], &r, "barrage.v1", false)
 	}
 }
 
@@ -91,5 +91,43 @@ func BenchmarkClientHandshake(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkEncodeDeflated is what a message costs once, however many get it.
+// sent/B is the part of the payload that is sent.
+func BenchmarkEncodeDeflated(b *testing.B) {
+	for _, size := range []int{100, 512, 2 << 10, 16 << 10} {
+		b.Run(fmt.Sprintf("msg=%dB", size), func(b *testing.B) {
+			payload := []byte(chat(size))
+			sent := 0
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				f := EncodeDeflated(Text, payload)
+				sent = len(f.Bytes())
+				f.Release()
+			}
+			b.ReportMetric(float64(sent)/float64(size), "sent/B")
+		})
+	}
+}
+
+func BenchmarkFeedDeflated(b *testing.B) {
+	for _, size := range []int{100, 512, 2 << 10, 16 << 10} {
+		b.Run(fmt.Sprintf("msg=%dB", size), func(b *testing.B) {
+			in := AppendMaskedDeflated(nil, Text, testMask, []byte(chat(size)))
+			a := Assembler{Deflate: true}
+			var h nopHandler
+			buf := make([]byte, len(in))
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				copy(buf, in)
+				if err := a.Feed(buf, &ruleLimits, &h); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -18,6 +18,7 @@ type ClientRequest struct {
 	Host         string   // host, with the port unless it is the scheme's own
 	Key          string   // see NewKey
 	Subprotocols []string // offered, the preferred one first
+	Deflate      bool     // offers permessage-deflate; see CheckAcceptDeflate
 	Header       []string // further lines, "Name: value", such as Origin or Authorization
 }
 
@@ -47,6 +48,9 @@ func AppendClientRequest(dst []byte, r ClientRequest) ([]byte, error) {
 			dst = append(dst, ", "...)
 		}
 		dst = append(dst, name...)
+	}
+	if r.Deflate {
+		dst = appendExtension(dst, deflateTerms)
 	}
 	for _, line := range r.Header {
 		dst = append(dst, "\r\n"...)
@@ -82,7 +86,8 @@ func (r *ClientRequest) check() error {
 }
 
 // isOurs reports whether a header belongs to the handshake, which has it already
-// or, as with an extension, could not keep what it promises; or announces a body.
+// or, as with another extension, could not keep what it promises; or announces a
+// body.
 func isOurs(name string) bool {
 	const prefix = "Sec-WebSocket-"
 	if len(name) > len(prefix) && equalASCII(name[:len(prefix)], prefix) {
@@ -225,6 +230,29 @@ func (r *Response) Header(name string) string {
 // told by the header Sec-WebSocket-Protocol; a server may choose none. The error
 // is a *HandshakeError.
 func (r *Response) CheckAccept(key string, offered []string) error {
+	if err := r.checkAccept(key, offered); err != nil {
+		return err
+	}
+	if r.Header(extensionsHeader) != "" {
+		return r.fail("extension that was not offered")
+	}
+	return nil
+}
+
+// CheckAcceptDeflate is CheckAccept for a request with Deflate set. It also
+// tells whether the server agreed to compress.
+func (r *Response) CheckAcceptDeflate(key string, offered []string) (deflate bool, err error) {
+	if err := r.checkAccept(key, offered); err != nil {
+		return false, err
+	}
+	deflate, wrong := acceptsDeflate(r.Header(extensionsHeader))
+	if wrong != "" {
+		return false, r.fail(wrong)
+	}
+	return deflate, nil
+}
+
+func (r *Response) checkAccept(key string, offered []string) error {
 	if r.Status != http.StatusSwitchingProtocols {
 		return r.fail("upgrade refused")
 	}
@@ -240,9 +268,6 @@ func (r *Response) CheckAccept(key string, offered []string) error {
 	var room [32]byte
 	if r.Header("Sec-WebSocket-Accept") != string(appendAccept(room[:0], key)) {
 		return r.fail("Sec-WebSocket-Accept does not answer the key")
-	}
-	if r.Header("Sec-WebSocket-Extensions") != "" { // none is ever offered
-		return r.fail("extension that was not offered")
 	}
 	chosen, found := findHeader(r.headers, "Sec-WebSocket-Protocol")
 	if found && !slices.Contains(offered, chosen) {

@@ -342,7 +342,7 @@ func TestClientAgainstWS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, answer := range map[string][]byte{"library": theirs.Bytes(), "own": AppendUpgrade(nil, &r, "barrage.v1")} {
+	for name, answer := range map[string][]byte{"library": theirs.Bytes(), "own": AppendUpgrade(nil, &r, "barrage.v1", false)} {
 		res, n, err := ParseResponse(answer)
 		if err != nil || n != len(answer) {
 			t.Fatalf("%s: n %d of %d, %v", name, n, len(answer), err)

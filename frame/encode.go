@@ -34,9 +34,14 @@ type Frame struct {
 // reference and must Release it. Like [AppendFrame] it panics if a control
 // frame's payload is too long.
 func Encode(op Opcode, payload []byte) *Frame {
+	checkControl(op, payload)
+	return encode(finBit|byte(op), payload)
+}
+
+func encode(b0 byte, payload []byte) *Frame {
 	f := framePool.Get().(*Frame)
 	f.buf = frameBuffers.get(frameSize(payload, false))
-	f.buf.B = AppendFrame(f.buf.B, op, payload)
+	f.buf.B = append(appendHeader(f.buf.B, b0, 0, len(payload)), payload...)
 	f.refs.Store(1)
 	return f
 }
@@ -71,21 +76,28 @@ func (f *Frame) Release() {
 // frame with more than 125 bytes of payload is a mistake of the caller and
 // panics.
 func AppendFrame(dst []byte, op Opcode, payload []byte) []byte {
+	checkControl(op, payload)
+	dst = slices.Grow(dst, frameSize(payload, false))
+	dst = appendHeader(dst, finBit|byte(op), 0, len(payload))
+	return append(dst, payload...)
+}
+
+func checkControl(op Opcode, payload []byte) {
 	if op.isControl() && len(payload) > maxControl {
 		panic("frame: payload of a control frame over 125 bytes")
 	}
-	dst = slices.Grow(dst, frameSize(payload, false))
-	dst = appendHeader(dst, op, 0, len(payload))
-	return append(dst, payload...)
 }
 
 // AppendMasked appends a final frame masked with mask: the client's side, for
 // tests and load generators. It checks nothing, so that they can also send what
 // they should not.
 func AppendMasked(dst []byte, op Opcode, mask [4]byte, payload []byte) []byte {
-	const maskBit = 0x80
+	return appendMasked(dst, finBit|byte(op), mask, payload)
+}
+
+func appendMasked(dst []byte, b0 byte, mask [4]byte, payload []byte) []byte {
 	dst = slices.Grow(dst, frameSize(payload, true))
-	dst = appendHeader(dst, op, maskBit, len(payload))
+	dst = appendHeader(dst, b0, maskBit, len(payload))
 	dst = append(dst, mask[:]...)
 	start := len(dst)
 	dst = append(dst, payload...)
@@ -124,16 +136,16 @@ func frameSize(payload []byte, masked bool) int {
 	return ws.HeaderSize(ws.Header{Length: int64(len(payload)), Masked: masked}) + len(payload)
 }
 
-// appendHeader appends a header with FIN set, up to but not including the
-// masking key (RFC 6455 section 5.2).
-func appendHeader(dst []byte, op Opcode, maskBit byte, length int) []byte {
-	dst = append(dst, 0x80|byte(op))
+// appendHeader appends a header that begins with the byte b0, up to but not
+// including the masking key (RFC 6455 section 5.2). masked is maskBit or 0.
+func appendHeader(dst []byte, b0, masked byte, length int) []byte {
+	dst = append(dst, b0)
 	switch {
 	case length <= 125:
-		return append(dst, maskBit|byte(length))
+		return append(dst, masked|byte(length))
 	case length <= 0xFFFF:
-		return binary.BigEndian.AppendUint16(append(dst, maskBit|126), uint16(length))
+		return binary.BigEndian.AppendUint16(append(dst, masked|126), uint16(length))
 	default:
-		return binary.BigEndian.AppendUint64(append(dst, maskBit|127), uint64(length))
+		return binary.BigEndian.AppendUint64(append(dst, masked|127), uint64(length))
 	}
 }

@@ -78,14 +78,20 @@ func (r *Request) Offers(subprotocol string) bool {
 }
 
 // AppendUpgrade appends the response that accepts a request which CheckUpgrade
-// found right. subprotocol is one the client Offers, or empty for none.
-func AppendUpgrade(dst []byte, r *Request, subprotocol string) []byte {
+// found right. subprotocol is one the client Offers, or empty for none. deflate
+// agrees to permessage-deflate, if the client OffersDeflate.
+func AppendUpgrade(dst []byte, r *Request, subprotocol string, deflate bool) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\n"+
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	dst = appendAccept(dst, r.key)
 	if subprotocol != "" {
 		dst = append(dst, "\r\nSec-WebSocket-Protocol: "...)
 		dst = append(dst, subprotocol...)
+	}
+	if deflate {
+		if answer, err := r.answerDeflate(); err == nil && answer != "" {
+			dst = appendExtension(dst, answer)
+		}
 	}
 	return append(dst, "\r\n\r\n"...)
 }

@@ -141,7 +141,7 @@ func TestAppendUpgrade(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, _ := readResponse(t, AppendUpgrade(nil, &r, subprotocol), http.MethodGet)
+		resp, _ := readResponse(t, AppendUpgrade(nil, &r, subprotocol, false), http.MethodGet)
 		want := map[string]string{
 			"Upgrade": "websocket", "Connection": "Upgrade", "Sec-Websocket-Protocol": subprotocol,
 			"Sec-Websocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", // of the key in RFC 6455 section 1.3
@@ -159,30 +159,12 @@ func TestAppendUpgrade(t *testing.T) {
 
 // TestUpgradeAgainstWS lets the library's client shake hands with us.
 func TestUpgradeAgainstWS(t *testing.T) {
-	var request []byte
-	answer := new(bytes.Buffer)
-	conn := struct {
-		io.Reader
-		io.Writer
-	}{readerFunc(func(p []byte) (int, error) {
-		if answer.Len() == 0 {
-			r, n, err := ParseRequest(request)
-			if err != nil || n != len(request) {
-				t.Fatalf("n %d, %v", n, err)
-			}
-			if err := r.CheckUpgrade(); err != nil {
-				t.Fatal(err)
-			}
-			if !r.Offers("barrage.v1") {
-				t.Error("subprotocol not seen")
-			}
-			answer.Write(AppendFrame(AppendUpgrade(nil, &r, "barrage.v1"), Text, []byte("hello")))
+	conn := answering(t, func(r *Request) []byte {
+		if !r.Offers("barrage.v1") {
+			t.Error("subprotocol not seen")
 		}
-		return answer.Read(p)
-	}), writerFunc(func(p []byte) (int, error) {
-		request = append(request, p...)
-		return len(p), nil
-	})}
+		return AppendFrame(AppendUpgrade(nil, r, "barrage.v1", false), Text, []byte("hello"))
+	})
 	d := ws.Dialer{Protocols: []string{"other", "barrage.v1"}}
 	u := mustURL(t, "ws://h:1234/ws?room=a")
 	br, hs, err := d.Upgrade(conn, u)
@@ -196,6 +178,31 @@ func TestUpgradeAgainstWS(t *testing.T) {
 	if _, payload := readFrame(t, r); string(payload) != "hello" {
 		t.Errorf("%q", payload)
 	}
+}
+
+// answering is a connection on which answer is what comes back for a request.
+func answering(t *testing.T, answer func(*Request) []byte) io.ReadWriter {
+	var request []byte
+	answered := new(bytes.Buffer)
+	return struct {
+		io.Reader
+		io.Writer
+	}{readerFunc(func(p []byte) (int, error) {
+		if answered.Len() == 0 {
+			r, n, err := ParseRequest(request)
+			if err != nil || n != len(request) {
+				t.Fatalf("n %d, %v", n, err)
+			}
+			if err := r.CheckUpgrade(); err != nil {
+				t.Fatal(err)
+			}
+			answered.Write(answer(&r))
+		}
+		return answered.Read(p)
+	}), writerFunc(func(p []byte) (int, error) {
+		request = append(request, p...)
+		return len(p), nil
+	})}
 }
 
 type readerFunc func(p []byte) (int, error)

@@ -9,29 +9,45 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// header is a frame header without its reserved bits, which must be zero.
+// The parts of a header's first two bytes (RFC 6455 section 5.2).
+const (
+	finBit  = 0x80
+	rsvBits = 0x70
+	rsv1Bit = 0x40 // the message is compressed (RFC 7692 section 6)
+	opBits  = 0x0F
+	maskBit = 0x80 // in the second byte
+)
+
+// header is a frame header. The reserved bits it has no field for are zero.
 type header struct {
-	op     Opcode
-	fin    bool
-	masked bool
-	short  byte // the 7-bit length: 126 and 127 announce a longer one
-	mask   [4]byte
-	length int64 // of the payload
+	op       Opcode
+	fin      bool
+	deflated bool // begins a compressed message
+	masked   bool
+	short    byte // the 7-bit length: 126 and 127 announce a longer one
+	mask     [4]byte
+	length   int64 // of the payload
 }
 
 // parseStart reads the two bytes that every header begins with and checks what
-// they alone can violate (RFC 6455 sections 5.2 and 5.5).
-func parseStart(b0, b1 byte) (header, error) {
-	const finBit, rsvBits, opBits, maskBit = 0x80, 0x70, 0x0F, 0x80
+// they alone can violate (RFC 6455 sections 5.2 and 5.5). With deflate, RSV1 may
+// be set on the first frame of a data message, and only there (RFC 7692 section
+// 6.1).
+func parseStart(b0, b1 byte, deflate bool) (header, error) {
 	h := header{
-		op:     Opcode(b0 & opBits),
-		fin:    b0&finBit != 0,
-		masked: b1&maskBit != 0,
-		short:  b1 &^ maskBit,
+		op:       Opcode(b0 & opBits),
+		fin:      b0&finBit != 0,
+		deflated: b0&rsv1Bit != 0,
+		masked:   b1&maskBit != 0,
+		short:    b1 &^ maskBit,
+	}
+	reserved := b0 & rsvBits
+	if deflate && (h.op == Text || h.op == Binary) {
+		reserved &^= rsv1Bit
 	}
 	switch {
-	case b0&rsvBits != 0:
-		return h, protocolError("reserved bit set without an extension")
+	case reserved != 0:
+		return h, protocolError("reserved bit set that has no meaning there")
 	case ws.OpCode(h.op).IsReserved():
 		return h, protocolError("reserved opcode")
 	case !h.op.isControl():

@@ -13,7 +13,7 @@ func parseHeader(b []byte) (h header, size int, err error) {
 	if len(b) < ws.MinHeaderSize {
 		return h, 0, nil
 	}
-	if h, err = parseStart(b[0], b[1]); err != nil || len(b) < h.size() {
+	if h, err = parseStart(b[0], b[1], false); err != nil || len(b) < h.size() {
 		return h, 0, err
 	}
 	return h, h.size(), h.parseRest(b)

@@ -99,6 +99,7 @@ func join(frames ...[]byte) []byte { return slices.Concat(frames...) }
 const (
 	fin  = 0x80
 	more = 0x00
+	rsv1 = rsv1Bit
 	cont = byte(Continuation)
 	text = byte(Text)
 	bin  = byte(Binary)

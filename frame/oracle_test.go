@@ -8,17 +8,19 @@ import (
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/gobwas/ws"
 )
 
-// oracle parses input as the server's side.
-func oracle(input []byte, lim *Limits) (res result) {
+// oracle parses input as the server's side, with permessage-deflate or without.
+func oracle(input []byte, lim *Limits, deflate bool) (res result) {
 	var (
-		message []byte
-		op      ws.OpCode
-		frames  int
+		message  []byte
+		op       ws.OpCode
+		frames   int
+		deflated bool
 	)
 	for r := bytes.NewReader(input); r.Len() > 0; {
 		rest := input[len(input)-r.Len():]
@@ -30,6 +32,9 @@ func oracle(input []byte, lim *Limits) (res result) {
 			state := ws.StateServerSide
 			if frames > 0 {
 				state |= ws.StateFragmented
+			}
+			if deflate && start.Rsv == 4 && (start.OpCode == ws.OpText || start.OpCode == ws.OpBinary) {
+				start.Rsv = 0
 			}
 			if ws.CheckHeader(start, state) != nil {
 				res.code = CloseProtocol
@@ -50,7 +55,14 @@ func oracle(input []byte, lim *Limits) (res result) {
 			res.code = CloseProtocol
 			return res
 		}
-		if !h.OpCode.IsControl() && h.Length+int64(len(message)) > lim.maxMessage() {
+		if frames == 0 && !h.OpCode.IsControl() {
+			deflated = h.Rsv != 0
+		}
+		most := lim.maxMessage()
+		if deflated {
+			most = maxDeflated(most)
+		}
+		if !h.OpCode.IsControl() && h.Length+int64(len(message)) > most {
 			res.code = CloseTooBig
 			return res
 		}
@@ -82,6 +94,14 @@ func oracle(input []byte, lim *Limits) (res result) {
 		}
 		frames++
 		message = append(message, payload...)
+		if deflated {
+			if !whole || !h.Fin {
+				continue
+			}
+			if message, res.code = referenceInflate(message, lim.maxMessage()); res.code != 0 {
+				return res
+			}
+		}
 		ok, complete := utf8Prefix(message)
 		if op == ws.OpText && (!ok || whole && h.Fin && !complete) {
 			res.code = CloseInvalidPayload
@@ -116,14 +136,22 @@ func oracleClose(payload []byte) uint16 {
 var fuzzLimits = Limits{MaxMessage: 200, MaxFragments: 3}
 
 // checkOracle feeds input whole and cut, where each byte of splits is the length
-// of a piece, and compares both with the oracle.
+// of a piece, and compares both with the oracle; with permessage-deflate and
+// without.
 func checkOracle(t *testing.T, input, splits []byte) {
 	t.Helper()
-	want := oracle(input, &fuzzLimits)
-	var a Assembler
+	for _, deflate := range []bool{false, true} {
+		checkOracleOf(t, Assembler{Deflate: deflate}, input, splits)
+	}
+}
+
+func checkOracleOf(t *testing.T, a Assembler, input, splits []byte) {
+	t.Helper()
+	want := oracle(input, &fuzzLimits, a.Deflate)
 	defer a.Reset()
-	if got := feed(t, &a, &fuzzLimits, input); !got.equal(want) {
-		t.Fatalf("%x\nwhole:  %v\noracle: %v", input, got, want)
+	whole := feed(t, &a, &fuzzLimits, input)
+	if !sameInflation(whole, want) || !a.Deflate && whole.code != want.code {
+		t.Fatalf("%x\nwhole:  %v\noracle: %v", input, whole, want)
 	}
 	var cuts []int
 	at := 0
@@ -134,9 +162,19 @@ func checkOracle(t *testing.T, input, splits []byte) {
 		cuts = append(cuts, at)
 	}
 	a.Reset()
-	if got := feed(t, &a, &fuzzLimits, input, cuts...); !got.equal(want) {
-		t.Fatalf("%x\ncut at %v: %v\noracle: %v", input, cuts, got, want)
+	if got := feed(t, &a, &fuzzLimits, input, cuts...); !got.equal(whole) {
+		t.Fatalf("%x\ncut at %v: %v\nwhole: %v", input, cuts, got, whole)
 	}
+}
+
+// sameInflation is equal, except that of a message both too big and damaged
+// either may be said: inflaters differ in how much they put out before they see
+// the damage.
+func sameInflation(got, want result) bool {
+	if got.code == CloseInvalidPayload || got.code == CloseTooBig {
+		return (want.code == CloseInvalidPayload || want.code == CloseTooBig) && slices.Equal(got.events, want.events)
+	}
+	return got.equal(want)
 }
 
 func FuzzAssemble(f *testing.F) {
@@ -154,6 +192,10 @@ func FuzzAssemble(f *testing.F) {
 		raw(fin|bin, 0xfe, 0, 1),
 		join(fragment(more|bin, ""), fragment(more|cont, ""), fragment(more|cont, ""), fragment(more|cont, ""), fragment(more|cont, ""), fragment(fin|cont, "")),
 		AppendFrame(nil, Text, []byte("unmasked")),
+		fragment(fin|rsv1|text, rfcHello),
+		join(fragment(more|rsv1|bin, rfcHello[:3]), fragment(fin|ping, "x"), fragment(fin|cont, rfcHello[3:]), fragment(fin|text, "plain")),
+		join(fragment(more|rsv1|text, rfcHello), fragment(fin|rsv1|cont, rfcHello)),
+		fragment(fin|rsv1|bin, packed(string(make([]byte, 201)))),
 	} {
 		f.Add(in, byteByByte)
 		f.Add(in, []byte{3, 9})
@@ -165,9 +207,11 @@ func FuzzAssemble(f *testing.F) {
 // without coverage hardly finds: some frames, sometimes a byte changed.
 func TestAssembleOracle(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	pieces := []string{"", "a", "hello", "\u00fc", "\xe2\x82", "\xac", "\xf0\x9f", "\x98\x80", "\xff", string(make([]byte, 126)), "\x03\xe8", "\x0f\xa0bye"}
-	first := []byte{fin | text, more | text, fin | bin, more | bin, fin | cont, more | cont, fin | cont, fin | ping, fin | pong, fin | clos}
+	pieces := []string{"", "a", "hello", "\u00fc", "\xe2\x82", "\xac", "\xf0\x9f", "\x98\x80", "\xff", string(make([]byte, 126)), "\x03\xe8", "\x0f\xa0bye",
+		rfcHello, rfcHello[:3], rfcHello[3:], packed("\u00fc\xff"), packed(string(make([]byte, 201)))}
+	first := []byte{fin | text, more | text, fin | bin, more | bin, fin | rsv1 | text, more | rsv1 | text, fin | rsv1 | bin, fin | cont, more | cont, fin | cont, fin | ping, fin | pong, fin | clos}
 	outcomes := map[uint16]int{}
+	inflated := 0
 	for range 30_000 {
 		var in []byte
 		open := false
@@ -175,7 +219,10 @@ func TestAssembleOracle(t *testing.T) {
 			b0 := first[rnd.IntN(len(first))]
 			isCont := b0&0x0f == cont
 			if b0&0x08 == 0 && isCont != open && rnd.IntN(20) > 0 {
-				b0 = b0&fin | map[bool]byte{true: cont, false: text}[open]
+				b0 = b0&(fin|rsv1) | map[bool]byte{true: cont, false: text}[open]
+				if open && rnd.IntN(10) > 0 {
+					b0 &^= rsv1
+				}
 			}
 			if b0&0x08 == 0 {
 				open = b0&fin == 0
@@ -194,7 +241,13 @@ func TestAssembleOracle(t *testing.T) {
 			splits[i] = byte(rnd.IntN(longest))
 		}
 		checkOracle(t, in, splits)
-		outcomes[oracle(in, &fuzzLimits).code]++
+		outcomes[oracle(in, &fuzzLimits, true).code]++
+		if slices.Contains(oracle(in, &fuzzLimits, true).events, txt("Hello")) {
+			inflated++
+		}
+	}
+	if inflated < 100 {
+		t.Errorf("only %d streams with a compressed message: the test proves little", inflated)
 	}
 	for _, code := range []uint16{0, CloseProtocol, CloseInvalidPayload, ClosePolicy, CloseTooBig} {
 		if outcomes[code] < 10 {

@@ -110,3 +110,35 @@ type failingHandler struct{ err error }
 
 func (h *failingHandler) Message(Opcode, []byte) error { return h.err }
 func (h *failingHandler) Control(Opcode, []byte) error { return h.err }
+
+func TestEncodeDeflatedNoAlloc(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	for _, payload := range [][]byte{[]byte(chat(100)), []byte(chat(600)), []byte(chat(16 << 10)), []byte(chat(127 << 10)), []byte(noise(2000))} {
+		dst := make([]byte, 0, 256<<10)
+		if n := testing.AllocsPerRun(100, func() {
+			EncodeDeflated(Text, payload).Release()
+			dst = AppendMaskedDeflated(dst[:0], Text, testMask, payload)
+		}); n != 0 {
+			t.Errorf("%d bytes: %v allocations", len(payload), n)
+		}
+	}
+}
+
+func TestInflateNoAlloc(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	lim := Limits{MaxMessage: 1 << 20}
+	for _, message := range []string{"", "Hello", chat(600), chat(16 << 10), chat(128 << 10), noise(2000)} {
+		in := fragment(fin|rsv1|bin, packed(message))
+		buf := make([]byte, len(in))
+		a := deflateOn
+		var h nopHandler
+		if n := testing.AllocsPerRun(100, func() {
+			copy(buf, in)
+			if err := a.Feed(buf, &lim, &h); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%d bytes: %v allocations", len(message), n)
+		}
+	}
+}

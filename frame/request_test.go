@@ -347,7 +347,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		checkAgainstNetHTTP(t, b[:n], &r)
 		if err := r.CheckUpgrade(); err == nil {
-			AppendUpgrade(nil, &r, "")
+			AppendUpgrade(nil, &r, "", true)
 		} else {
 			status(t, err)
 		}

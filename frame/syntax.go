@@ -10,14 +10,15 @@ import (
 // isToken reports whether s is a token: a method or a header's name.
 func isToken(s string) bool {
 	for i := range len(s) {
-		switch c := s[i]; {
-		case isAlnum(c), c == '-':
-		case strings.IndexByte("!#$%&'*+.^_`|~", c) >= 0:
-		default:
+		if !isTokenChar(s[i]) {
 			return false
 		}
 	}
 	return s != ""
+}
+
+func isTokenChar(c byte) bool {
+	return isAlnum(c) || c == '-' || strings.IndexByte("!#$%&'*+.^_`|~", c) >= 0
 }
 
 // isFieldValue reports whether s may be a header's value: no control characters

@@ -97,7 +97,7 @@ func (f *faulty) join(w http.ResponseWriter, r *http.Request) {
 	}
 	m := &member{conn: conn}
 	f.mu.Lock()
-	_, _ = conn.Write(frame.AppendUpgrade(nil, &req, ""))
+	_, _ = conn.Write(frame.AppendUpgrade(nil, &req, "", false))
 	room := r.URL.Query().Get("room")
 	if f.rooms[room] == nil {
 		f.rooms[room] = map[*member]bool{}

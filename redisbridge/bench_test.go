@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"barrage/edge/broker"
 )
 
 // pump keeps at most window messages in flight, so that Redis's output buffer
@@ -37,7 +39,7 @@ func pump(b *testing.B, s *server, channel, payload string, received *atomic.Int
 
 func BenchmarkReceive(b *testing.B) {
 	plain := strings.Repeat("x", 200)
-	enveloped := string(appendEnvelope(nil, "other-node", 1, false, []byte(plain)))
+	enveloped := string(appendBody(appendEnvelope(nil, 1), "other-node", 1, message("a", plain)))
 	report := func(b *testing.B) { b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s") }
 
 	bridged := func(channel, payload string) func(b *testing.B) {
@@ -45,25 +47,20 @@ func BenchmarkReceive(b *testing.B) {
 			s := startRedis(b)
 			var received atomic.Int64
 			done := make(chan struct{})
-			cfg := calmConfig(s.url())
-			cfg.Members = func(string) int { return 1 }
-			ready := make(chan struct{}, 1)
-			cfg.Ready = func(string) { ready <- struct{}{} }
-			cfg.Deliver = func(string, bool, []byte) {
+			n := &node{t: b, members: map[string]int{"a": 1}, ready: make(map[string]int)}
+			br, err := New(calmConfig(s.url()), counting{(*receiver)(n), func(*broker.Message) {
 				if received.Add(1) == int64(b.N) {
 					close(done)
 				}
-			}
-			br, err := New(cfg)
+			}})
 			if err != nil {
 				b.Fatal(err)
 			}
+			n.Bridge = br
 			br.Start()
 			defer br.Close()
-			eventually(b, "up", func() bool { return br.Err() == nil })
-			if !br.Want("a") {
-				<-ready
-			}
+			n.waitUp()
+			n.join("a")
 			b.ReportAllocs()
 			b.SetBytes(int64(len(plain)))
 			b.ResetTimer()
@@ -73,7 +70,7 @@ func BenchmarkReceive(b *testing.B) {
 		}
 	}
 	b.Run("via=bridge/channel=plain", bridged("room:a", plain))
-	b.Run("via=bridge/channel=internal", bridged("barrage:msg:room:a", enveloped))
+	b.Run("via=bridge/channel=internal", bridged(newLayout("room:").message("a"), enveloped))
 	b.Run("via=go-redis", func(b *testing.B) {
 		s := startRedis(b)
 		c := redis.NewClient(&redis.Options{Addr: s.addr()})
@@ -98,24 +95,51 @@ func BenchmarkReceive(b *testing.B) {
 	})
 }
 
+// counting has a receiver that keeps nothing.
+type counting struct {
+	*receiver
+	count func(*broker.Message)
+}
+
+func (c counting) Deliver(m *broker.Message) int {
+	c.count(m)
+	return 1
+}
+
+// What appending to a history costs more than bare PUBLISH, and what the bridge
+// adds to either.
 func BenchmarkTryPublish(b *testing.B) {
-	s := startRedis(b)
-	cfg := calmConfig(s.url())
-	cfg.Deliver, cfg.Members, cfg.Ready = func(string, bool, []byte) {}, func(string) int { return 0 }, func(string) {}
-	br, err := New(cfg)
-	if err != nil {
-		b.Fatal(err)
-	}
-	br.Start()
-	defer br.Close()
-	eventually(b, "up", func() bool { return br.Err() == nil })
 	payload := make([]byte, 64)
-	b.ReportAllocs()
-	for b.Loop() {
-		for !br.TryPublish("a", true, payload) {
-			runtime.Gosched()
+	report := func(b *testing.B) { b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s") }
+	bridged := func(rules broker.Rules) func(b *testing.B) {
+		return func(b *testing.B) {
+			s := startRedis(b)
+			cfg := calmConfig(s.url())
+			cfg.Rules = rules
+			n := healthyNode(b, cfg)
+			p := &broker.Publication{Room: "a", Format: broker.Binary, Payload: payload}
+			b.ReportAllocs()
+			for b.Loop() {
+				for !n.TryPublish(p, nil) {
+					runtime.Gosched()
+				}
+			}
+			eventually(b, "the queue is empty", func() bool { return n.Stats().Queued == 0 })
+			report(b)
+			if st := n.Stats(); st.Published != uint64(b.N) {
+				b.Errorf("published %d of %d", st.Published, b.N)
+			}
 		}
 	}
-	eventually(b, "the queue is empty", func() bool { return br.Stats().Queued == 0 })
-	b.ReportMetric(float64(br.Stats().Published)/b.Elapsed().Seconds(), "msg/s")
+	b.Run("via=bridge/history=off", bridged(nil))
+	b.Run("via=bridge/history=on", bridged(broker.DefaultRules()))
+	b.Run("via=go-redis", func(b *testing.B) {
+		s := startRedis(b)
+		var none atomic.Int64
+		none.Store(int64(b.N)) // nobody receives: no window
+		b.ReportAllocs()
+		b.ResetTimer()
+		pump(b, s, "room:a", string(payload), &none, int64(b.N))
+		report(b)
+	})
 }

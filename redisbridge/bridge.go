@@ -4,29 +4,33 @@ package redisbridge
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"barrage/edge/broker"
 )
 
-// A Bridge is made by New, runs from Start to Close, and is safe for use by any
-// goroutine.
+// A Bridge is a broker.Broker on Redis. It is made by New, runs from Start to
+// Close, and is safe for use by any goroutine.
 type Bridge struct {
 	// Fixed at construction.
-	cfg            Config
-	opt            *clientOptions
-	client         *client // nil before Start
-	log            *slog.Logger
-	internalPrefix string
-	probeChannel   string
-	instance       string   // begins our probes; tells them from a namesake's
-	fixed          []string // channels subscribed whatever the rooms
-	born           time.Time
-	ctx            context.Context // ends with Close
-	cancel         context.CancelFunc
+	cfg          Config
+	receiver     broker.Receiver
+	address      *address
+	names        *layout
+	client       *client // nil before Start
+	log          *slog.Logger
+	probeChannel string
+	instance     string   // begins our probes; tells them from a namesake's
+	fixed        []string // channels subscribed whatever the rooms
+	born         time.Time
+	ctx          context.Context // ends with Close
+	cancel       context.CancelFunc
 
 	rooms   *interest
 	ledger  *ledger
@@ -37,8 +41,13 @@ type Bridge struct {
 	number  atomic.Uint64        // of the newest message
 	closeBy atomic.Int64         // when the publisher must be done; 0 before Close
 	link    atomic.Pointer[link] // set by the reader; nil between two links
+	catch   catchup
+	shards  shards
 
-	delivering sync.Mutex // see deliver
+	// delivering is held during every call of the receiver but Members, and
+	// guards what follows and all tracks. Then may come: interest.mu, ledger.mu.
+	delivering sync.Mutex
+	held       int // bytes held in all tracks
 
 	// Wake-ups, each of capacity one.
 	write    chan struct{} // the subscriber: something to subscribe
@@ -46,35 +55,42 @@ type Bridge struct {
 	toSend   chan struct{} // the publisher
 
 	goroutines sync.WaitGroup
-	publishers sync.WaitGroup // calls of Publish under way
+	calls      sync.WaitGroup // methods under way that use the client
 
 	mu      sync.Mutex // guards what follows
 	started bool
 	closed  bool
 }
 
-// New checks the whole Config and builds a Bridge. It does not dial. The error
-// joins one error per bad field.
-func New(cfg Config) (*Bridge, error) {
-	opt, err := cfg.prepare()
+// New checks the whole Config and builds a Bridge that delivers to receiver. It
+// does not dial. The error joins one error per bad field.
+func New(cfg Config, receiver broker.Receiver) (*Bridge, error) {
+	addr, err := cfg.prepare()
 	if err != nil {
 		return nil, err
 	}
-	b := &Bridge{
-		cfg:            cfg,
-		opt:            opt,
-		log:            cfg.Logger.With("component", "redisbridge", "node", cfg.Node),
-		internalPrefix: messagePrefix + cfg.Prefix,
-		probeChannel:   probePrefix + cfg.Node,
-		instance:       randomHex(8) + " ",
-		born:           time.Now(),
-		rooms:          newInterest(),
-		ledger:         newLedger(),
-		queue:          queue{maxLen: cfg.QueueLen, maxBytes: cfg.QueueBytes},
-		write:          make(chan struct{}, 1),
-		probeNow:       make(chan struct{}, 1),
-		toSend:         make(chan struct{}, 1),
+	if receiver == nil {
+		return nil, errors.New("redisbridge: no receiver")
 	}
+	b := &Bridge{
+		cfg:      cfg,
+		receiver: receiver,
+		address:  addr,
+		names:    newLayout(cfg.Prefix),
+		log:      cfg.Logger.With("component", "redisbridge", "node", cfg.Node),
+		instance: randomHex(8) + " ",
+		born:     time.Now(),
+		rooms:    newInterest(cfg.Sharded, cfg.ProbeTimeout),
+		catch:    catchup{wake: make(chan struct{}, 1)},
+		ledger:   newLedger(),
+		queue:    queue{maxLen: cfg.QueueLen, maxBytes: cfg.QueueBytes},
+		write:    make(chan struct{}, 1),
+		probeNow: make(chan struct{}, 1),
+		toSend:   make(chan struct{}, 1),
+	}
+	b.shards.wake = make(chan struct{}, 1)
+	b.cfg.Rules = slices.Clone(cfg.Rules)
+	b.probeChannel = b.names.probe(0, cfg.Node)
 	b.cfg.Channels = make(map[string]string, len(cfg.Channels))
 	for channel, room := range cfg.Channels {
 		b.cfg.Channels[channel] = room
@@ -97,12 +113,19 @@ func (b *Bridge) Start() {
 		return
 	}
 	b.started = true
-	b.client = newClient(b.opt)
+	b.client = newClient(b.address, b.names, b.cfg.Sharded)
 	// All end with b.ctx; Close waits.
 	b.goroutines.Go(b.read)
 	b.goroutines.Go(b.subscribe)
 	b.goroutines.Go(b.probe)
 	b.goroutines.Go(b.publish)
+	b.goroutines.Go(b.catchUp)
+	if b.address.kind == sentinel {
+		b.goroutines.Go(b.watchMaster)
+	}
+	if b.cfg.Sharded {
+		b.goroutines.Go(b.route)
+	}
 }
 
 // Close publishes what TryPublish has accepted, as far as that takes no longer
@@ -120,28 +143,30 @@ func (b *Bridge) Close() error {
 	}
 	b.cancel()
 	if l := b.link.Load(); l != nil {
-		l.cut(ErrClosed)
+		l.cut(broker.ErrClosed)
 	}
+	b.shards.cut(broker.ErrClosed)
 	b.goroutines.Wait()
-	b.publishers.Wait()
+	b.calls.Wait()
 	if !first {
 		return nil
 	}
 	b.goDown(true) // keeps the promise of Ready to those who still wait
 	if !started {
+		b.abandon()
 		return nil
 	}
 	return b.client.close()
 }
 
-// enter registers a call of Publish; Close waits for publishers.Done.
+// enter registers a call that uses the client; Close waits for calls.Done.
 func (b *Bridge) enter() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.started || b.closed {
 		return false
 	}
-	b.publishers.Add(1)
+	b.calls.Add(1)
 	return true
 }
 

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"barrage/edge/broker"
 )
 
 func TestForeignPublishIsDelivered(t *testing.T) {
@@ -55,12 +57,16 @@ func TestPublishReachesAllNodes(t *testing.T) {
 
 	want := []delivery{{"a", "\xff binary", true}, {"a", "valid UTF-8, still binary", true}, {"a", "text", false}, {"a", "", false}, {"a", "queued", false}}
 	for _, d := range want[:4] {
-		id, offset, localOnly, err := none.Publish(context.Background(), d.room, d.binary, []byte(d.payload))
-		if err != nil || offset != 0 || localOnly || !strings.HasPrefix(id, none.cfg.Node+"-") {
-			t.Fatalf("Publish = %q, %d, %v, %v", id, offset, localOnly, err)
+		p := message(d.room, d.payload)
+		if d.binary {
+			p.Format = broker.Binary
+		}
+		r, err := none.Publish(context.Background(), p)
+		if err != nil || r.Position != (broker.Position{}) || r.LocalOnly || !strings.HasPrefix(r.ID, none.cfg.Node+"-") {
+			t.Fatalf("Publish: %+v, %v", r, err)
 		}
 	}
-	if !none.TryPublish("a", false, []byte("queued")) {
+	if !none.try("a", "queued") {
 		t.Fatal("TryPublish refused")
 	}
 	for name, n := range map[string]*node{"one": one, "two": two} {
@@ -89,17 +95,15 @@ func TestOneOrderOnAllNodes(t *testing.T) {
 	for i, n := range nodes {
 		wg.Go(func() {
 			for k := range each {
-				msg := fmt.Appendf(nil, "queue%d:%d", i, k)
-				for !n.TryPublish("a", k%2 == 0, msg) {
+				for !n.try("a", fmt.Sprintf("queue%d:%d", i, k)) {
 					time.Sleep(time.Millisecond)
 				}
 			}
 		})
 		wg.Go(func() {
 			for k := range each / 4 {
-				msg := fmt.Appendf(nil, "api%d:%d", i, k)
-				if _, _, local, err := n.Publish(context.Background(), "a", false, msg); err != nil || local {
-					t.Errorf("Publish: local=%v err=%v", local, err)
+				if r, err := n.publish("a", fmt.Sprintf("api%d:%d", i, k)); err != nil || r.LocalOnly {
+					t.Errorf("Publish: %+v, %v", r, err)
 					return
 				}
 			}
@@ -137,10 +141,10 @@ func TestGarbageOnInternalChannels(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, calmConfig(s.url()), "a")
-	garbage := []string{"", "x", "\x01", "\x01\x01\x04node", "hello world, this is no envelope",
-		"\x02\x01\x01n12345678payload", "\x01\x01\x01n12345678\xff", strings.Repeat("\xff", 70000)}
+	garbage := []string{"", "x", "\x02", "\x02\x00", "\x02\x00\x03", "\x02\x00\x030-1", "\x01\x01\x04node",
+		"hello world, this is no envelope", strings.Repeat("\xff", 70000)}
 	for _, g := range garbage {
-		s.say("barrage:msg:room:a", g)
+		s.say(n.names.message("a"), g)
 	}
 	s.say(n.probeChannel, "not a probe")
 	s.say(n.probeChannel, n.instance+"12x")
@@ -161,18 +165,23 @@ func TestTryPublishIsBounded(t *testing.T) {
 		accepted, refuse int
 	}{
 		{"by number", 3, 1 << 20, 3, 2},
-		{"by bytes", 100, 1000, 2, 2},
+		{"by bytes", 100, 1200, 2, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := calmConfig("redis://127.0.0.1:1")
 			cfg.QueueLen, cfg.QueueBytes, cfg.Node = tt.length, tt.bytes, "n"
-			cfg.Deliver, cfg.Members, cfg.Ready = func(string, bool, []byte) {}, func(string) int { return 0 }, func(string) {}
-			b, err := New(cfg) // not started: nothing empties the queue
+			b, err := New(cfg, (*receiver)(&node{})) // not started: nothing empties the queue
 			if err != nil {
 				t.Fatal(err)
 			}
+			abandoned := 0
+			done := func(_ broker.Receipt, err error) {
+				if errors.Is(err, broker.ErrClosed) {
+					abandoned++
+				}
+			}
 			for i := range tt.accepted + tt.refuse {
-				if got := b.TryPublish("a", false, make([]byte, 400)); got != (i < tt.accepted) {
+				if got := b.TryPublish(message("a", strings.Repeat("x", 400)), done); got != (i < tt.accepted) {
 					t.Errorf("message %d: accepted=%v", i, got)
 				}
 			}
@@ -181,6 +190,9 @@ func TestTryPublishIsBounded(t *testing.T) {
 			}
 			if err := b.Close(); err != nil {
 				t.Error(err)
+			}
+			if abandoned != tt.accepted {
+				t.Errorf("%d of %d were told that nobody publishes them", abandoned, tt.accepted)
 			}
 		})
 	}
@@ -192,7 +204,7 @@ func TestClose(t *testing.T) {
 	n := healthyNode(t, calmConfig(s.url()), "a")
 	other := healthyNode(t, calmConfig(s.url()), "a")
 	for i := range 1000 {
-		if !n.TryPublish("a", false, fmt.Append(nil, i)) {
+		if !n.try("a", fmt.Sprint(i)) {
 			t.Fatal("refused")
 		}
 	}
@@ -203,16 +215,16 @@ func TestClose(t *testing.T) {
 	}
 	n.Start() // does nothing now
 	eventually(t, "what was accepted is published", func() bool { return len(other.deliveries()) == 1000 })
-	if _, _, _, err := n.Publish(context.Background(), "a", false, nil); !errors.Is(err, ErrClosed) {
+	if _, err := n.publish("a", ""); !errors.Is(err, broker.ErrClosed) {
 		t.Errorf("Publish after Close: %v", err)
 	}
-	if n.TryPublish("a", false, nil) {
+	if n.try("a", "") {
 		t.Error("TryPublish after Close accepted")
 	}
 	if !n.Want("b") {
 		t.Error("Want after Close asks to wait")
 	}
-	if err := n.Err(); !errors.Is(err, ErrClosed) {
+	if err := n.Err(); !errors.Is(err, broker.ErrClosed) {
 		t.Errorf("Err after Close: %v", err)
 	}
 }
@@ -223,8 +235,8 @@ func TestPublishWithEndedContext(t *testing.T) {
 	n := healthyNode(t, calmConfig(s.url()), "a")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, _, local, err := n.Publish(ctx, "a", false, []byte("x")); !errors.Is(err, context.Canceled) || local {
-		t.Errorf("Publish: local=%v err=%v", local, err)
+	if r, err := n.Publish(ctx, message("a", "x")); !errors.Is(err, context.Canceled) || r.LocalOnly {
+		t.Errorf("Publish: %+v, %v", r, err)
 	}
 	if n.times("x") != 0 || !n.health.usable.Load() {
 		t.Error("a caller that gave up was taken for an outage")

@@ -1,92 +1,399 @@
 package redisbridge
 
-// The client that publishes, and what every go-redis client here is told. Only
-// this file, link.go and log.go know go-redis.
+// The client that publishes and reads. Beside it only address.go, errors.go,
+// link.go, log.go and scripts.go know go-redis.
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"strings"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"barrage/edge/broker"
 )
 
-// clientOptions is the template of all clients. A client gets a copy: making
-// one changes its options.
-type clientOptions redis.Options
+// A client may be used by any goroutine.
+type client struct {
+	address  *address
+	names    *layout
+	scripts  scripts
+	announce string // the command that announces messages
 
-// newClientOptions turns the URL into options without the defaults that lose,
-// double or delay messages.
-func newClientOptions(c *Config) (*clientOptions, error) {
-	opt, err := redis.ParseURL(c.URL)
-	if err != nil {
-		// The error of a URL with credentials in it may quote a part of them.
-		if strings.Contains(c.URL, "@") {
-			return nil, errors.New("not a valid redis://, rediss:// or unix:// URL (not shown: it holds credentials)")
+	mu     sync.Mutex // guards what follows
+	redis  redis.UniversalClient
+	closed bool
+}
+
+func newClient(a *address, names *layout, sharded bool) *client {
+	c := &client{address: a, names: names, scripts: newScripts(), announce: "PUBLISH"}
+	if sharded {
+		c.announce = "SPUBLISH"
+	}
+	if a.kind == cluster {
+		c.redis = redis.NewClusterClient(a.clusterOptions())
+	} else {
+		c.redis = redis.NewClient(a.options())
+	}
+	return c
+}
+
+func (c *client) universal() redis.UniversalClient {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.redis
+}
+
+// renew drops all connections, once the sentinels have named another master: a
+// deposed one that is merely cut off would go on taking what we publish.
+func (c *client) renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	// Whatever was under way fails and is repeated with its key.
+	_ = c.redis.Close()
+	c.redis = redis.NewClient(c.address.options())
+}
+
+func (c *client) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	return c.redis.Close()
+}
+
+// probe returns when Redis has acknowledged the message. In a cluster any node
+// passes it on; should one be down, another is tried.
+func (c *client) probe(ctx context.Context, channel string, payload []byte) error {
+	all, ok := c.universal().(*redis.ClusterClient)
+	if !ok {
+		return c.universal().Publish(ctx, channel, payload).Err()
+	}
+	var err error
+	for range 3 {
+		var node *redis.Client
+		if node, err = c.someMaster(ctx, all); err == nil {
+			if err = node.Publish(ctx, channel, payload).Err(); err == nil {
+				return nil
+			}
 		}
-		return nil, err
 	}
-	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = c.Timeout, c.Timeout, c.Timeout
-	opt.PoolTimeout = c.Timeout
-	opt.DialerRetries = 1
-	opt.ContextTimeoutEnabled = true // else a context's deadline does not bound socket I/O
-	opt.MaxRetries = -1              // a retried PUBLISH is a duplicate
-	opt.DisableIdentity = true
-	if opt.ClientName == "" {
-		opt.ClientName = "barrage:" + c.Node
+	return err
+}
+
+func (c *client) someMaster(ctx context.Context, all *redis.ClusterClient) (*redis.Client, error) {
+	return all.MasterForKey(ctx, "{"+c.names.tags[rand.N(partitions)]+"}")
+}
+
+// someNode is the address of a master of the cluster, or if none is known of the
+// i-th node that is configured.
+func (c *client) someNode(ctx context.Context, i int) string {
+	if all, ok := c.universal().(*redis.ClusterClient); ok {
+		if node, err := c.someMaster(ctx, all); err == nil {
+			return node.Options().Addr
+		}
 	}
-	if opt.PipelinePoolSize == 0 {
-		opt.PipelinePoolSize = 1 // only the publisher goroutine pipelines
+	return c.address.hosts[i%len(c.address.hosts)]
+}
+
+// owner is the address of the master that a partition is on, as far as we know.
+func (c *client) owner(ctx context.Context, partition int) (string, error) {
+	all, ok := c.universal().(*redis.ClusterClient)
+	if !ok {
+		return "", errors.New("redisbridge: not a cluster")
 	}
-	return (*clientOptions)(opt), nil
+	node, err := all.MasterForKey(ctx, "{"+c.names.tags[partition]+"}")
+	if err != nil {
+		return "", err
+	}
+	return node.Options().Addr, nil
 }
 
-func (o *clientOptions) copy() *redis.Options {
-	opt := redis.Options(*o)
-	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return &opt
+// reload has a cluster asked for its present layout, soon.
+func (c *client) reload() {
+	if all, ok := c.universal().(*redis.ClusterClient); ok {
+		all.ReloadState(context.Background())
+	}
 }
 
-// A client publishes. Any goroutine may use it.
-type client struct{ redis *redis.Client }
+// pauseTryAgain is the time between two tries while a room's slot is moving.
+const pauseTryAgain = 20 * time.Millisecond
 
-func newClient(o *clientOptions) *client {
-	return &client{redis.NewClient(o.copy())}
+// publishAll publishes the batch, in one go if pipelined, and leaves each
+// message's own outcome in it. What Redis has not executed for a passing reason,
+// or may have executed, is tried again: the result's key makes that harmless.
+func (c *client) publishAll(ctx context.Context, batch []*outgoing, pipelined bool) {
+	whole, repeated := false, false
+	for {
+		if pipelined {
+			c.pipeline(ctx, batch, whole)
+		} else {
+			c.publishOne(ctx, batch[0], whole)
+		}
+		again, unknown, pause := false, false, time.Duration(0)
+		rest := batch[:0:0]
+		for _, m := range batch {
+			switch code := replyCode(m.err); {
+			case code == "NOSCRIPT":
+				again, whole = again || !whole, true
+			case code == "TRYAGAIN" || code == "MOVED" || code == "ASK":
+				again, pause = true, pauseTryAgain
+			case isNetworkError(m.err) && m.scripted && !repeated:
+				again, unknown = true, true
+			default:
+				continue
+			}
+			rest = append(rest, m)
+		}
+		batch = inOrder(rest, batch)
+		if !again || len(batch) == 0 || !sleep(ctx, pause) {
+			return
+		}
+		// One repetition of what may have been executed; any number, within the
+		// deadline, of what was not.
+		repeated = repeated || unknown
+	}
 }
 
-// publish returns when Redis has acknowledged the message.
-func (c *client) publish(ctx context.Context, channel string, payload []byte) error {
-	return c.redis.Publish(ctx, channel, payload).Err()
+// inOrder leaves out those of rest that a later message of the same room has
+// overtaken: repeated, they would be out of order.
+func inOrder(rest, batch []*outgoing) []*outgoing {
+	if len(batch) == 1 {
+		return rest
+	}
+	done := make(map[string]bool)
+	kept := rest
+	for i, k := len(batch)-1, len(rest)-1; k >= 0; i-- {
+		m := batch[i]
+		if m == rest[k] {
+			if done[m.room] {
+				kept = append(kept[:k:k], kept[k+1:]...)
+			}
+			k--
+		} else {
+			done[m.room] = true
+		}
+	}
+	return kept
 }
 
-// publishAll sends the batch in one go, to prefix and the message's room, and
-// leaves each message's own outcome in its err.
-func (c *client) publishAll(ctx context.Context, prefix string, batch []queued) {
-	pipe := c.redis.Pipeline()
-	cmds := make([]*redis.IntCmd, len(batch))
-	for i := range batch {
-		cmds[i] = pipe.Publish(ctx, prefix+batch[i].room, *batch[i].buf)
+// sleep waits, and tells whether the context still has time.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err() == nil
+}
+
+func (c *client) publishOne(ctx context.Context, m *outgoing, whole bool) {
+	m.note(c.issue(ctx, c.universal(), m, whole), nil)
+}
+
+func (c *client) pipeline(ctx context.Context, batch []*outgoing, whole bool) {
+	pipe := c.universal().Pipeline()
+	cmds := make([]redis.Cmder, len(batch))
+	for i, m := range batch {
+		cmds[i] = c.issue(ctx, pipe, m, whole)
 	}
 	_, failed := pipe.Exec(ctx)
-	for i := range batch {
-		batch[i].err = cmds[i].Err()
-		if batch[i].err != nil {
+	for _, cmd := range cmds {
+		if cmd.Err() != nil {
 			failed = nil // the commands tell for themselves
 		}
 	}
 	// A failed login is an error of no command, but none was sent.
-	for i := range batch {
-		batch[i].err = cmp.Or(batch[i].err, failed)
+	for i, m := range batch {
+		m.note(cmds[i], failed)
 	}
 }
 
-func (c *client) close() error { return c.redis.Close() }
+func (c *client) issue(ctx context.Context, to redis.Cmdable, m *outgoing, whole bool) redis.Cmder {
+	if !m.scripted {
+		return to.Publish(ctx, c.names.message(m.room), *m.buf)
+	}
+	meta, log := c.names.meta(m.room), c.names.log(m.room)
+	keep, age := 0, time.Duration(0)
+	if m.history.On() {
+		keep, age = m.history.Messages, m.history.Age
+	}
+	return c.eval(ctx, to, c.scripts.publish, whole, []string{meta, log, m.result},
+		newEpoch(), keep, age.Milliseconds(), (age + metaKeep).Milliseconds(), m.remember.Milliseconds(),
+		m.id, (*m.buf)[m.head:], c.names.message(m.room), c.announce, m.seen.Epoch, m.seen.Offset)
+}
 
-// isNetworkError tells a failure to reach Redis from an error Redis replied
-// with.
-func isNetworkError(err error) bool {
-	var reply redis.Error
-	return err != nil && !errors.As(err, &reply)
+// eval sends a script by its hash, or whole.
+func (c *client) eval(ctx context.Context, to redis.Cmdable, s *redis.Script, whole bool, keys []string, args ...any) *redis.Cmd {
+	if whole {
+		return s.Eval(ctx, to, keys, args...)
+	}
+	return s.EvalSha(ctx, to, keys, args...)
+}
+
+// note keeps the outcome of a command.
+func (m *outgoing) note(cmd redis.Cmder, failed error) {
+	m.err = cmd.Err()
+	if m.err == nil {
+		m.err = failed
+	}
+	if reply, ok := cmd.(*redis.Cmd); ok && m.err == nil {
+		m.err = m.parseResult(reply)
+	}
+}
+
+// parseResult takes the script's answer apart: {seen before, "STAMP EPOCH ID"}.
+func (m *outgoing) parseResult(reply *redis.Cmd) error {
+	list, err := reply.Slice()
+	if err != nil || len(list) != 2 {
+		return fmt.Errorf("redisbridge: not the publish script's answer: %v", reply.Val())
+	}
+	seen, _ := list[0].(int64)
+	text, _ := list[1].(string)
+	at, epoch, id, ok := cutResult(text)
+	if !ok {
+		return fmt.Errorf("redisbridge: not a result of publishing: %.99q", text)
+	}
+	m.replayed = seen != 0
+	m.answer = broker.Receipt{ID: id}
+	if at.offset != 0 {
+		m.answer.Position = broker.Position{Epoch: epoch, Offset: at.offset}
+	}
+	return nil
+}
+
+// A page is what the read script answers.
+type page struct {
+	epoch   string // "" if there is no history
+	head    uint64
+	more    bool
+	entries []entry
+}
+
+type entry struct {
+	stamp
+	body string
+}
+
+// A query is what the read script is asked.
+type query struct {
+	begin string // epoch to begin if there is none
+	mode  string
+	after uint64
+	epoch string // that after belongs to; "" is any
+	limit int
+	bytes int
+	age   time.Duration // beyond which messages are left out
+	keep  time.Duration // how long a begun epoch lives
+}
+
+func (c *client) read(ctx context.Context, room string, q query) (page, error) {
+	to := c.universal()
+	cmd := c.issueRead(ctx, to, room, q, false)
+	if replyCode(cmd.Err()) == "NOSCRIPT" {
+		cmd = c.issueRead(ctx, to, room, q, true)
+	}
+	return parsePage(cmd)
+}
+
+func (c *client) issueRead(ctx context.Context, to redis.Cmdable, room string, q query, whole bool) *redis.Cmd {
+	return c.eval(ctx, to, c.scripts.read, whole, []string{c.names.meta(room), c.names.log(room)},
+		q.begin, q.keep.Milliseconds(), q.mode, q.after, q.epoch, q.limit, q.bytes, q.age.Milliseconds())
+}
+
+// readAll does the catch-up's readings in one go.
+func (c *client) readAll(ctx context.Context, batch []reading) {
+	c.readPipeline(ctx, batch, false)
+	for i := range batch {
+		if replyCode(batch[i].err) == "NOSCRIPT" {
+			c.readPipeline(ctx, batch, true)
+			return
+		}
+	}
+}
+
+func (c *client) readPipeline(ctx context.Context, batch []reading, whole bool) {
+	pipe := c.universal().Pipeline()
+	cmds := make([]*redis.Cmd, len(batch))
+	for i := range batch {
+		r := &batch[i]
+		q := query{mode: "newest", limit: 1}
+		if r.known {
+			// From the newest one we have, to see that it is still the same.
+			q = query{mode: "follow", after: max(r.stamp.offset, 1) - 1, epoch: r.epoch, limit: messagesPerRead, bytes: bytesPerRead}
+		}
+		cmds[i] = c.issueRead(ctx, pipe, r.room.name, q, whole)
+	}
+	_, failed := pipe.Exec(ctx)
+	for i, cmd := range cmds {
+		r := &batch[i]
+		if r.page, r.err = parsePage(cmd); r.err == nil && cmd.Val() == nil {
+			r.err = failed
+		}
+	}
+}
+
+// parsePage trusts neither the types nor the order of what is in the keys.
+func parsePage(cmd *redis.Cmd) (page, error) {
+	list, err := cmd.Slice()
+	if err != nil {
+		return page{}, err
+	}
+	bad := errors.New("redisbridge: not the read script's answer")
+	if len(list) < 3 || len(list)%2 != 1 {
+		return page{}, bad
+	}
+	p := page{}
+	var head string
+	var more int64
+	var ok [3]bool
+	p.epoch, ok[0] = list[0].(string)
+	head, ok[1] = list[1].(string)
+	more, ok[2] = list[2].(int64)
+	if p.head, err = strconv.ParseUint(head, 10, 64); err != nil || ok != [3]bool{true, true, true} {
+		return page{}, bad
+	}
+	p.more = more != 0
+	for list = list[3:]; len(list) > 0; list = list[2:] {
+		id, okID := list[0].(string)
+		text, okText := list[1].(string)
+		at, okAt := parseStamp(id)
+		if !okID || !okText || !okAt || at.offset == 0 {
+			continue // somebody else's entry; a hole is noticed by the offsets
+		}
+		p.entries = append(p.entries, entry{at, text})
+	}
+	return p, nil
+}
+
+// clear deletes a room's history, if epoch is "" or its epoch.
+func (c *client) clear(ctx context.Context, room, epoch string) error {
+	return c.scripts.clear.Run(ctx, c.universal(), []string{c.names.meta(room), c.names.log(room)}, epoch).Err()
+}
+
+func (c *client) acknowledge(ctx context.Context, room string, pos broker.Position) error {
+	return c.scripts.acknowledge.Run(ctx, c.universal(), []string{c.names.meta(room)}, pos.Epoch, pos.Offset).Err()
+}
+
+func (c *client) acknowledged(ctx context.Context, room string) (broker.Position, error) {
+	list, err := c.universal().HMGet(ctx, c.names.meta(room), "e", "a").Result()
+	if err != nil || len(list) != 2 {
+		return broker.Position{}, err
+	}
+	epoch, _ := list[0].(string)
+	text, _ := list[1].(string)
+	offset, ok := parseDecimal(text)
+	if epoch == "" || !ok {
+		return broker.Position{}, nil
+	}
+	return broker.Position{Epoch: epoch, Offset: offset}, nil
 }

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"barrage/edge/broker"
 )
 
 // What happens to a publish while Redis is out of reach (Config.Outage).
@@ -26,19 +28,29 @@ const (
 	defaultTimeout       = time.Second
 	defaultQueueLen      = 16384
 	defaultQueueBytes    = 16 << 20
+	defaultIdempotency   = 5 * time.Minute
 
-	ownNamespace  = "barrage:"
-	messagePrefix = ownNamespace + "msg:"
-	probePrefix   = ownNamespace + "probe:"
-	maxNodeLen    = 64
+	maxNodeLen = 64
 )
 
 // Config is what New needs. It is copied and never changed afterwards. Zero
 // values mean the default, where one is given.
 type Config struct {
-	// URL of Redis: redis://, rediss:// (TLS) or unix://. Its timeout and retry
-	// options are overruled by Timeout.
+	// URL of Redis; rediss for TLS. Timeout and retry options are overruled by
+	// Timeout.
+	//
+	//	redis://user:password@host:port, unix://path
+	//	redis+sentinel://user:password@host:port,host:port/MASTER: the hosts are
+	//	the sentinels'; ?sentinel_username=&sentinel_password= if they want that
+	//	redis+cluster://user:password@host:port,host:port: some of the nodes
 	URL string
+	// Sharded uses sharded pub/sub among the nodes: a message goes to those nodes
+	// of Redis only that carry its room. It needs a Redis Cluster of version 7.
+	Sharded bool
+	// Rules say which rooms have a history. Default: none has.
+	Rules broker.Rules
+	// IdempotencyTTL is how long a publication's key is remembered. Default 5m.
+	IdempotencyTTL time.Duration
 	// Prefix of the channels any program may publish to. Default "room:".
 	Prefix string
 	// Channels maps further channel names to rooms. They are always subscribed.
@@ -63,30 +75,23 @@ type Config struct {
 	// Outage is OutageLocal (default) or OutageRefuse.
 	Outage string
 
-	// Deliver hands a message to the members of room on this node. It must not
-	// block. Payload is valid during the call only and must not be changed.
-	Deliver func(room string, binary bool, payload []byte)
-	// Members is the number of members of room on this node: any goroutine,
-	// cheap.
-	Members func(room string) int
-	// Ready says that a room for which Want returned false is subscribed now,
-	// or that waiting for it has become pointless. It must not block.
-	Ready func(room string)
-
 	// Logger gets one line per change of state. Default: none.
 	Logger *slog.Logger
 }
 
 // prepare fills in the defaults and reports every bad field in one error.
-func (c *Config) prepare() (*clientOptions, error) {
+func (c *Config) prepare() (*address, error) {
 	c.setDefaults()
 	var errs []error
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("redisbridge: %s: %s", field, fmt.Sprintf(format, args...)))
 	}
-	opt, err := newClientOptions(c)
-	if err != nil {
+	addr, err := parseAddress(c)
+	switch {
+	case err != nil:
 		bad("URL", "%v", err)
+	case c.Sharded && addr.kind != cluster:
+		bad("Sharded", "needs a redis+cluster:// URL")
 	}
 	if strings.HasPrefix(c.Prefix, ownNamespace) || strings.HasPrefix(ownNamespace, c.Prefix) {
 		bad("Prefix", "%q cannot be told from %q, which nodes use among themselves", c.Prefix, ownNamespace)
@@ -106,16 +111,7 @@ func (c *Config) prepare() (*clientOptions, error) {
 	if c.Outage != OutageLocal && c.Outage != OutageRefuse {
 		bad("Outage", "%q: want %q or %q", c.Outage, OutageLocal, OutageRefuse)
 	}
-	if c.Deliver == nil {
-		bad("Deliver", "missing")
-	}
-	if c.Members == nil {
-		bad("Members", "missing")
-	}
-	if c.Ready == nil {
-		bad("Ready", "missing")
-	}
-	return opt, errors.Join(errs...)
+	return addr, errors.Join(errs...)
 }
 
 func (c *Config) setDefaults() {
@@ -128,6 +124,7 @@ func (c *Config) setDefaults() {
 	orDuration(&c.ProbeInterval, defaultProbeInterval)
 	orDuration(&c.ProbeTimeout, defaultProbeTimeout)
 	orDuration(&c.Timeout, defaultTimeout)
+	orDuration(&c.IdempotencyTTL, defaultIdempotency)
 	if c.Prefix == "" {
 		c.Prefix = defaultPrefix
 	}
@@ -154,7 +151,7 @@ func (c *Config) checkNumbers(bad func(field, format string, args ...any)) {
 		value time.Duration
 	}{
 		{"Linger", c.Linger}, {"ProbeInterval", c.ProbeInterval},
-		{"ProbeTimeout", c.ProbeTimeout}, {"Timeout", c.Timeout},
+		{"ProbeTimeout", c.ProbeTimeout}, {"Timeout", c.Timeout}, {"IdempotencyTTL", c.IdempotencyTTL},
 	} {
 		if d.value < time.Millisecond {
 			bad(d.field, "%v is under 1ms", d.value)
@@ -168,6 +165,11 @@ func (c *Config) checkNumbers(bad func(field, format string, args ...any)) {
 	}
 	if c.QueueBytes < 0 {
 		bad("QueueBytes", "%d is negative", c.QueueBytes)
+	}
+	for _, r := range c.Rules {
+		if r.Messages < 0 || r.Age < 0 || (r.On() && r.Age < time.Millisecond) {
+			bad("Rules", "%q: %d messages for %v", r.Pattern, r.Messages, r.Age)
+		}
 	}
 }
 

@@ -6,16 +6,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"barrage/edge/broker"
 )
 
-func validConfig() Config {
-	return Config{
-		URL:     "redis://127.0.0.1:6379",
-		Deliver: func(string, bool, []byte) {},
-		Members: func(string) int { return 0 },
-		Ready:   func(string) {},
-	}
-}
+func validConfig() Config { return Config{URL: "redis://127.0.0.1:6379"} }
 
 func TestNewNamesEveryBadField(t *testing.T) {
 	tests := []struct {
@@ -27,6 +22,16 @@ func TestNewNamesEveryBadField(t *testing.T) {
 		{"tls", func(c *Config) { c.URL = "rediss://user:secret@redis.example:6380/2" }, nil},
 		{"unix", func(c *Config) { c.URL = "unix:///run/redis.sock" }, nil},
 		{"client options in the URL", func(c *Config) { c.URL = "redis://h?pool_size=3" }, nil},
+		{"sentinels", func(c *Config) { c.URL = "redis+sentinel://u:p@h:1,i:2/main?sentinel_password=x&pool_size=3" }, nil},
+		{"one sentinel, tls", func(c *Config) { c.URL = "rediss+sentinel://[::1]:26379/main" }, nil},
+		{"cluster", func(c *Config) { c.URL, c.Sharded = "redis+cluster://:p@h:1,i:2,[::1]:3", true }, nil},
+		{"cluster without shards", func(c *Config) { c.URL = "rediss+cluster://h:1/?pool_size=3" }, nil},
+		{"sentinels without a master", func(c *Config) { c.URL = "redis+sentinel://h:1,i:2" }, []string{"URL: ", "master"}},
+		{"sentinel without a port", func(c *Config) { c.URL = "redis+sentinel://h:1,i/main" }, []string{"URL: ", `"i"`}},
+		{"cluster with a database", func(c *Config) { c.URL = "redis+cluster://h:1/3" }, []string{"URL: ", "database"}},
+		{"shards without a cluster", func(c *Config) { c.Sharded = true }, []string{"Sharded: "}},
+		{"negative rule", func(c *Config) { c.Rules = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: -1}}} }, []string{"Rules: "}},
+		{"negative idempotency", func(c *Config) { c.IdempotencyTTL = -1 }, []string{"IdempotencyTTL: "}},
 		{"no URL", func(c *Config) { c.URL = "" }, []string{"URL: "}},
 		{"other scheme", func(c *Config) { c.URL = "http://h" }, []string{"URL: "}},
 		{"unknown client option", func(c *Config) { c.URL = "redis://h?colour=red" }, []string{"URL: ", "colour"}},
@@ -42,13 +47,13 @@ func TestNewNamesEveryBadField(t *testing.T) {
 		{"timeout under interval", func(c *Config) { c.ProbeInterval = 5 * time.Second }, []string{"ProbeTimeout: "}},
 		{"negative queue", func(c *Config) { c.QueueLen, c.QueueBytes = -1, -1 }, []string{"QueueLen: ", "QueueBytes: "}},
 		{"outage", func(c *Config) { c.Outage = "panic" }, []string{"Outage: "}},
-		{"nothing set", func(c *Config) { *c = Config{} }, []string{"URL: ", "Deliver: ", "Members: ", "Ready: "}},
+		{"nothing set", func(c *Config) { *c = Config{} }, []string{"URL: "}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := validConfig()
 			tt.change(&cfg)
-			b, err := New(cfg)
+			b, err := New(cfg, (*receiver)(&node{}))
 			if len(tt.want) == 0 {
 				if err != nil {
 					t.Fatal(err)
@@ -76,11 +81,12 @@ func TestNewNamesEveryBadField(t *testing.T) {
 func TestBadURLDoesNotShowCredentials(t *testing.T) {
 	for _, url := range []string{
 		"redis://user:top secret@h:6379", "redis://user:secret@h:port", "redis://:sec/ret@h:6379",
-		"redis://user:secret@h?colour=red", "ftp://user:secret@h", "redis://user:%zzsecret@h",
+		"redis://user:secret@h?colour=red", "redis+sentinel://user:secret@h:1,i/main", "redis+cluster://user:sec/ret@h:1",
+		"redis+sentinel://h:1/main?colour=red&sentinel_password=secret", "ftp://user:secret@h", "redis://user:%zzsecret@h",
 	} {
 		cfg := validConfig()
 		cfg.URL = url
-		if _, err := New(cfg); err == nil || strings.Contains(err.Error(), "ret") {
+		if _, err := New(cfg, (*receiver)(&node{})); err == nil || strings.Contains(err.Error(), "ret") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -89,7 +95,7 @@ func TestBadURLDoesNotShowCredentials(t *testing.T) {
 func TestNodeNamesAreRandom(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 3 {
-		b, err := New(validConfig())
+		b, err := New(validConfig(), (*receiver)(&node{}))
 		if err != nil {
 			t.Fatal(err)
 		}

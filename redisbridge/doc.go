@@ -1,35 +1,54 @@
-// Package redisbridge joins many Barrage nodes through Redis pub/sub.
+// Package redisbridge is the broker on Redis: it joins many Barrage nodes, and
+// keeps the histories of rooms in Redis Streams. It also keeps who is in which
+// room ([Presence]).
 //
 // Any program's plain PUBLISH room:NAME payload reaches every member of NAME
-// on every node, and what one node publishes reaches all nodes, the publishing
-// one included, in the order in which Redis executed it. The bridge does not
-// know members, only rooms: it subscribes the rooms that have members here,
-// hands each payload to Config.Deliver, and drops a subscription when a room
-// has been empty for Config.Linger.
+// on every node, at most once and in no history. What a node publishes is
+// appended to the room's history, where it has one ([Config].Rules), and
+// announced to all nodes, the publishing one included, in one step; it comes
+// back through the subscription and is delivered then. The bridge does not know
+// members, only rooms: it subscribes the rooms that have members here, hands
+// their messages to its [broker.Receiver], and drops a subscription when a room
+// has been empty for Config.Linger. The names in Redis are told in keys.go, the
+// bytes in envelope.go, and what runs within Redis in scripts.go.
 //
-// # Channels
+// # Histories
 //
-// One SUBSCRIBE takes two channels per room, so the order between them is
-// Redis's order too:
+// A bridge remembers for each room with a history how far it has delivered it.
+// The message after that is delivered; what was delivered already is dropped; at
+// a hole, and whenever a subscription was made anew, the history is read from
+// there before the room goes on (catchup.go). So no loss between Redis and this
+// node matters: a lost connection, a failover, a slot that moves, an output
+// buffer that Redis would not grow. What the history no longer has is told by
+// Receiver.Lost in its place: trimmed messages, or the end of an epoch.
 //
-//	room:NAME              any program; the bare payload, sent on as text if it
-//	                       is valid UTF-8, else as binary
-//	barrage:msg:room:NAME  Barrage nodes only; a small envelope (envelope.go),
-//	                       so that binary stays binary and a node knows its own
-//	barrage:probe:NODE     one per node, for the end-to-end probe
+// An epoch ends when Redis lost the history, an operator cleared it, or Redis
+// went back to an older state of it (a master died before its replica had the
+// newest messages; a restart from an older file). The last is recognised by a
+// message that is not where it was delivered from, and only by a node that had
+// delivered it. An epoch and its offset outlive the messages by a day, so a quiet
+// room goes on where it was.
 //
-// "room:" is Config.Prefix; Config.Channels maps further channel names to
-// rooms. Redis pub/sub ignores the database number of the URL. A Redis ACL
-// must allow all of these channels: one that is refused keeps the bridge down,
-// and Err says so.
+// A publish is tried once more if its connection broke; a key in Redis keeps the
+// repetition harmless. Config.IdempotencyTTL is for the caller's keys.
 //
-// # Guarantees and limits
+// # Redis
 //
-// One Redis, or one address in front of several; not Redis Cluster. At most
-// once, no history: offsets are 0. A published message comes back
-// through the subscription and is delivered then, not when it is published.
-// What is published while a node's subscription connection is being rebuilt
-// (tens of milliseconds after it is cut) does not reach that node's members.
+// One server, a set of sentinels, or a Redis Cluster, version 7.0 or later.
+// Everything that belongs to a room is in one of 128 partitions, and so on one
+// node of a cluster. With Config.Sharded nodes use sharded pub/sub among
+// themselves, over one connection to each master that carries rooms wanted here;
+// the plain channels then are on a connection of their own, and the order
+// between a plain PUBLISH and a node's message is not kept. Without, a cluster
+// sends every message to each of its nodes.
+//
+// Redis pub/sub ignores the database number of the URL. A Redis ACL must allow
+// the channels and keys in keys.go: a channel that is refused keeps the bridge
+// down, and Err says so. The store is as good as Redis's own: to lose nothing
+// with a master, let it write its file always, or want replicas
+// (min-replicas-to-write). Keys must not be evicted for want of memory.
+//
+// # Outages
 //
 // Healthy means that a probe, published through the ordinary client and
 // received on the ordinary subscription connection, came back within
@@ -40,21 +59,27 @@
 // its sockets when it thaws); its number is remembered, and if it does come
 // back it is not delivered here a second time. Local members see one order at
 // all times, but across the start and the end of an outage it need not be the
-// order of the other nodes.
+// order of the other nodes. In a cluster one dead master does not stop the
+// publishing to the others, but a batch of TryPublish waits for the slowest of
+// its nodes.
 //
 // # Who does what
 //
 //	goroutine   owns                                          stopped by
-//	reader      the subscription connection; parses, calls    Close
-//	            Deliver and Ready; builds the next connection
-//	            when one is lost; waits for nothing else
+//	reader      the subscription connection; parses, delivers, Close
+//	            builds the next connection when one is lost;
+//	            waits for nothing else
 //	subscriber  every SUBSCRIBE and UNSUBSCRIBE, so a room    Close
 //	            wanted after it was dropped ends subscribed
+//	catch-up    reading histories, one pipelined batch at a   Close
+//	            time; delivers what was missed
 //	prober      the probe, the health, cutting a deaf link    Close
 //	publisher   the queue of TryPublish, in pipelined batches Close
+//	master      asking the sentinels (with sentinels)         Close
+//	router      which master carries which partition, and one Close
+//	            more reader for each (Config.Sharded)
 //
-// Close waits for all of them. Want, Publish, TryPublish, Err and Stats may be
-// called by any goroutine; Want and TryPublish never wait for Redis. Calls of
-// Deliver never overlap; its payload may not be changed, nor kept after it
-// returns. Neither callback may call Publish or Close.
+// Close waits for all of them. All methods may be called by any goroutine; Want
+// and TryPublish never wait for Redis. Calls of the receiver, but for Members,
+// never overlap.
 package redisbridge

@@ -1,68 +1,215 @@
 package redisbridge
 
-// The envelope in which nodes exchange messages on the internal channels:
+// How messages are written into Redis. The body is what the publishing node
+// makes, and what a stream's entry holds:
 //
-//	offset  length  content
-//	0       1       version, 1
-//	1       1       kind: 1 text, 2 binary (the WebSocket opcodes, RFC 6455 5.2)
-//	2       1       n, length of the node's name, 1 to 64
-//	3       n       the node's name
-//	3+n     8       message number, unique within the node, big endian
-//	11+n    rest    payload
+//	length  content
+//	1       n, length of the node's name, 1 to 64
+//	n       the node's name
+//	8       message number, unique within the node, big endian
+//	1       format: 1 text, 2 binary, 3 JSON
+//	        the sender's connection, user, name and avatar, and the kind: each
+//	        2 bytes of length, big endian, and so many bytes of UTF-8
+//	rest    payload
 //
-// A message with history will need its offset in here: that is version 2, which
-// a node that knows only version 1 drops and counts.
+// The envelope is what goes over the channels: a body after its place, which
+// only the script knows (scripts.go):
+//
+//	1       version, 2
+//	1       n, length of the epoch; 0 for a message in no history
+//	n       the epoch
+//	1       n, length of the stamp
+//	n       the stamp: OFFSET-MILLISECONDS in decimal; also the stream entry's id
+//	rest    body
 
 import (
 	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
 	"unicode/utf8"
+	"unsafe"
+
+	"barrage/edge/broker"
 )
 
 const (
-	envelopeVersion = 1
-	kindText        = 1
-	kindBinary      = 2
+	envelopeVersion = 2
+	maxFieldLen     = math.MaxUint16
 )
 
-type envelope struct {
+// A stamp is when a message was accepted and where in its epoch.
+type stamp struct {
+	offset uint64
+	time   int64 // milliseconds since the Unix epoch
+}
+
+type body struct {
 	node    string
-	number  uint64
-	binary  bool
+	number  uint64 // with node, what the message is known by
+	format  broker.Format
+	sender  broker.Sender
+	kind    string
 	payload string
 }
 
-func envelopeLen(node string, payload []byte) int {
-	return 3 + len(node) + 8 + len(payload)
+type envelope struct {
+	epoch string
+	stamp
+	body
 }
 
-func appendEnvelope(dst []byte, node string, number uint64, isBinary bool, payload []byte) []byte {
-	kind := byte(kindText)
-	if isBinary {
-		kind = kindBinary
+// message builds what the Receiver gets. It does not copy the payload, which is
+// part of an immutable string.
+func (e *envelope) message(room string) *broker.Message {
+	return &broker.Message{
+		Room: room, ID: messageID(e.node, e.number),
+		Epoch: e.epoch, Offset: e.offset, Time: e.time,
+		Sender: e.sender, Kind: e.kind, Format: e.format, Payload: stringBytes(e.payload),
 	}
-	dst = append(dst, envelopeVersion, kind, byte(len(node)))
-	dst = append(dst, node...)
+}
+
+// stringBytes gives the bytes of a string without a copy; nobody may change them.
+func stringBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+func messageID(node string, number uint64) string {
+	return node + "-" + strconv.FormatUint(number, 36)
+}
+
+// checkPublication refuses what parseBody would not accept.
+func checkPublication(p *broker.Publication) error {
+	for _, field := range [...]struct{ name, value string }{
+		{"connection", p.Sender.Conn}, {"user", p.Sender.User}, {"name", p.Sender.Name},
+		{"avatar", p.Sender.Avatar}, {"kind", p.Kind},
+	} {
+		if len(field.value) > maxFieldLen || !utf8.ValidString(field.value) {
+			return fmt.Errorf("redisbridge: publish: the %s must be UTF-8 of at most %d bytes", field.name, maxFieldLen)
+		}
+	}
+	if !fits(p.Format, unsafe.String(unsafe.SliceData(p.Payload), len(p.Payload))) {
+		return fmt.Errorf("redisbridge: publish: the payload is not of format %d", p.Format)
+	}
+	return nil
+}
+
+// fits is what keeps a broken payload from making every browser in a room close
+// its connection (RFC 6455 8.1).
+func fits(format broker.Format, payload string) bool {
+	switch format {
+	case broker.Text:
+		return utf8.ValidString(payload)
+	case broker.Binary:
+		return true
+	case broker.JSON:
+		return utf8.ValidString(payload) && json.Valid(stringBytes(payload))
+	}
+	return false
+}
+
+func bodyLen(node string, p *broker.Publication) int {
+	s := &p.Sender
+	return 1 + len(node) + 8 + 1 + 5*2 +
+		len(s.Conn) + len(s.User) + len(s.Name) + len(s.Avatar) + len(p.Kind) + len(p.Payload)
+}
+
+// appendBody wants a publication that checkPublication has let through.
+func appendBody(dst []byte, node string, number uint64, p *broker.Publication) []byte {
+	dst = append(append(dst, byte(len(node))), node...)
 	dst = binary.BigEndian.AppendUint64(dst, number)
-	return append(dst, payload...)
+	dst = append(dst, byte(p.Format))
+	for _, field := range [...]string{p.Sender.Conn, p.Sender.User, p.Sender.Name, p.Sender.Avatar, p.Kind} {
+		dst = append(binary.BigEndian.AppendUint16(dst, uint16(len(field))), field...)
+	}
+	return append(dst, p.Payload...)
 }
 
-// parseEnvelope takes s apart without copying. It refuses what appendEnvelope
-// cannot have made, and text that is not UTF-8: sent on as a text frame, that
-// would make every browser in the room close its connection (RFC 6455 8.1).
+// parseBody takes s apart without copying. It refuses what appendBody cannot
+// have made.
+func parseBody(s string) (b body, ok bool) {
+	if len(s) < 1 || len(s) < 1+int(s[0])+8+1 {
+		return body{}, false
+	}
+	n := 1 + int(s[0])
+	b.node = s[1:n]
+	for _, c := range []byte(s[n : n+8]) {
+		b.number = b.number<<8 | uint64(c)
+	}
+	b.format = broker.Format(s[n+8])
+	s = s[n+9:]
+	for _, field := range [...]*string{&b.sender.Conn, &b.sender.User, &b.sender.Name, &b.sender.Avatar, &b.kind} {
+		if len(s) < 2 {
+			return body{}, false
+		}
+		n := int(s[0])<<8 | int(s[1])
+		if len(s) < 2+n || !utf8.ValidString(s[2:2+n]) {
+			return body{}, false
+		}
+		*field, s = s[2:2+n], s[2+n:]
+	}
+	b.payload = s
+	if !validNode(b.node) || !fits(b.format, s) {
+		return body{}, false
+	}
+	return b, true
+}
+
+// appendEnvelope is what the script does, for messages in no history.
+func appendEnvelope(dst []byte, now int64) []byte {
+	at := stamp{time: now}.String()
+	dst = append(dst, envelopeVersion, 0, byte(len(at)))
+	return append(dst, at...)
+}
+
+// parseEnvelope takes s apart without copying.
 func parseEnvelope(s string) (e envelope, ok bool) {
-	if len(s) < 3 || s[0] != envelopeVersion {
+	if len(s) < 2 || s[0] != envelopeVersion {
 		return envelope{}, false
 	}
-	kind, n := s[1], int(s[2])
-	if (kind != kindText && kind != kindBinary) || len(s) < 3+n+8 || !validNode(s[3:3+n]) {
+	e.epoch, s, ok = cutCounted(s[1:])
+	if !ok {
 		return envelope{}, false
 	}
-	e = envelope{node: s[3 : 3+n], binary: kind == kindBinary, payload: s[3+n+8:]}
-	for _, c := range []byte(s[3+n : 3+n+8]) {
-		e.number = e.number<<8 | uint64(c)
+	at, s, ok := cutCounted(s)
+	if !ok {
+		return envelope{}, false
 	}
-	if !e.binary && !utf8.ValidString(e.payload) {
+	if e.stamp, ok = parseStamp(at); !ok || (e.epoch == "") != (e.offset == 0) || !utf8.ValidString(e.epoch) {
+		return envelope{}, false
+	}
+	if e.body, ok = parseBody(s); !ok {
 		return envelope{}, false
 	}
 	return e, true
+}
+
+// cutCounted takes off a string after its length in one byte.
+func cutCounted(s string) (head, rest string, ok bool) {
+	if len(s) < 1 || len(s) < 1+int(s[0]) {
+		return "", "", false
+	}
+	n := 1 + int(s[0])
+	return s[1:n], s[n:], true
+}
+
+func (s stamp) String() string {
+	return strconv.FormatUint(s.offset, 10) + "-" + strconv.FormatInt(s.time, 10)
+}
+
+func parseStamp(text string) (stamp, bool) {
+	offset, time, _ := strings.Cut(text, "-")
+	o, okOffset := parseDecimal(offset)
+	t, okTime := parseDecimal(time)
+	return stamp{o, int64(t)}, okOffset && okTime
+}
+
+// parseDecimal wants the one way to write a number up to 2^53, the largest the
+// script counts to.
+func parseDecimal(s string) (uint64, bool) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n > 1<<53 || (s[0] == '0' && s != "0") {
+		return 0, false
+	}
+	return n, true
 }

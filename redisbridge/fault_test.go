@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"barrage/edge/broker"
 )
 
 func TestClientKill(t *testing.T) {
@@ -41,15 +43,13 @@ func TestKillAndRestart(t *testing.T) {
 	n := healthyNode(t, hastyConfig(s.url()), "a")
 	s.kill()
 	n.waitDown()
-	if err := n.Err(); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "refused") {
+	if err := n.Err(); !errors.Is(err, broker.ErrUnavailable) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("Err does not tell why: %v", err)
 	}
 	// Err sees the probe's age at once, Want with the prober's next turn.
 	eventually(t, "Want does not ask to wait", func() bool { return n.Want("b") })
-	if _, _, local, err := n.Publish(context.Background(), "a", false, []byte("local")); err != nil || !local {
-		t.Errorf("Publish: local=%v err=%v", local, err)
-	}
-	if !n.TryPublish("a", true, []byte("queued")) {
+	n.wantLocal("a", "local")
+	if !n.try("a", "queued") {
 		t.Error("TryPublish refused")
 	}
 	n.waitFor("local")
@@ -63,8 +63,8 @@ func TestKillAndRestart(t *testing.T) {
 	n.waitFor("from outside")
 	n.waitFor("to the room wanted meanwhile")
 	eventually(t, "publishing goes through Redis again", func() bool {
-		_, _, local, err := n.Publish(context.Background(), "a", false, []byte("through redis"))
-		return err == nil && !local
+		r, err := n.publish("a", "through redis")
+		return err == nil && !r.LocalOnly
 	})
 	n.waitFor("through redis")
 	if n.times("local") != 1 || n.times("queued") != 1 {
@@ -81,21 +81,21 @@ func TestFrozenRedis(t *testing.T) {
 	cfg.Timeout, cfg.ProbeTimeout = time.Second, 1500*time.Millisecond
 	n := healthyNode(t, cfg, "a")
 	other := healthyNode(t, cfg, "a")
-	n.TryPublish("a", false, []byte("warm")) // opens the publisher's connection
+	n.try("a", "warm") // opens the publisher's connection
 	n.waitFor("warm")
 	other.waitFor("warm")
 
 	n.waitUp()
 	s.freeze()
 	frozen := time.Now()
-	if !n.TryPublish("a", false, []byte("queued into the freeze")) {
+	if !n.try("a", "queued into the freeze") {
 		t.Fatal("TryPublish refused")
 	}
 	waiter := fmt.Sprintf("wanted at %v", frozen)
 	released := n.Want(waiter) // false: Ready must come although no subscription does
-	_, _, local, err := n.Publish(context.Background(), "a", false, []byte("published into the freeze"))
-	if took := time.Since(frozen); err != nil || !local || took > cfg.Timeout+patience/4 {
-		t.Errorf("Publish: local=%v err=%v after %v", local, err, took)
+	r, err := n.publish("a", "published into the freeze")
+	if took := time.Since(frozen); err != nil || !r.LocalOnly || took > cfg.Timeout+patience/4 {
+		t.Errorf("Publish: %+v, %v after %v", r, err, took)
 	}
 	n.waitDown()
 	t.Logf("down %v after the freeze", time.Since(frozen))
@@ -105,9 +105,7 @@ func TestFrozenRedis(t *testing.T) {
 	n.waitFor("queued into the freeze")
 	n.waitFor("published into the freeze")
 	for i := range 100 {
-		if _, _, local, err := n.Publish(context.Background(), "a", false, fmt.Append(nil, "frozen ", i)); err != nil || !local {
-			t.Fatalf("Publish while frozen: local=%v err=%v", local, err)
-		}
+		n.wantLocal("a", fmt.Sprint("frozen ", i))
 	}
 
 	s.thaw()
@@ -137,15 +135,16 @@ func TestRedisDownAtStart(t *testing.T) {
 	s := startRedis(t)
 	s.kill()
 	n := newNode(t, hastyConfig(s.url()))
-	if err := n.Err(); !errors.Is(err, ErrUnavailable) {
+	if err := n.Err(); !errors.Is(err, broker.ErrUnavailable) {
 		t.Errorf("Err = %v", err)
 	}
 	if !n.Want("a") {
 		t.Error("Want asks to wait")
 	}
 	n.setMembers("a", 1)
-	if _, _, local, err := n.Publish(context.Background(), "a", false, []byte("early")); err != nil || !local || n.times("early") != 1 {
-		t.Errorf("Publish: local=%v err=%v", local, err)
+	n.wantLocal("a", "early")
+	if n.times("early") != 1 {
+		t.Error("not delivered locally")
 	}
 	s.start()
 	n.waitUp()
@@ -162,15 +161,15 @@ func TestOutageRefuse(t *testing.T) {
 	n := healthyNode(t, cfg, "a")
 	s.kill()
 	// Refused at once, known to be out or not.
-	if _, _, local, err := n.Publish(context.Background(), "a", false, []byte("x")); !errors.Is(err, ErrUnavailable) || local {
-		t.Errorf("Publish: local=%v err=%v", local, err)
+	if r, err := n.publish("a", "x"); !errors.Is(err, broker.ErrUnavailable) || r.LocalOnly {
+		t.Errorf("Publish: %+v, %v", r, err)
 	}
 	n.waitDown()
-	if _, _, local, err := n.Publish(context.Background(), "a", false, []byte("x")); !errors.Is(err, ErrUnavailable) || local {
-		t.Errorf("Publish: local=%v err=%v", local, err)
+	if r, err := n.publish("a", "x"); !errors.Is(err, broker.ErrUnavailable) || r.LocalOnly {
+		t.Errorf("Publish: %+v, %v", r, err)
 	}
 	before := n.Stats()
-	n.TryPublish("a", false, []byte("x"))
+	n.try("a", "x")
 	eventually(t, "the queued message is refused", func() bool {
 		st := n.Stats()
 		return st.Refused+st.PublishErrors > before.Refused+before.PublishErrors && st.Queued == 0
@@ -182,7 +181,7 @@ func TestOutageRefuse(t *testing.T) {
 	n.waitUp()
 	n.join("a")
 	eventually(t, "publishing works again", func() bool {
-		_, _, _, err := n.Publish(context.Background(), "a", false, []byte("y"))
+		_, err := n.publish("a", "y")
 		return err == nil
 	})
 	n.waitFor("y")
@@ -194,21 +193,12 @@ func TestOutputBufferLimit(t *testing.T) {
 	s := startRedis(t, "--client-output-buffer-limit", "pubsub 256kb 0 0")
 	held := make(chan struct{})
 	n := &node{t: t, members: map[string]int{"a": 1}, ready: make(map[string]int)}
-	cfg := calmConfig(s.url())
-	cfg.Members, cfg.Ready = n.count, n.isReady
-	cfg.Deliver = func(room string, binary bool, payload []byte) {
-		if string(payload) == "hold" {
+	n.hold = func(m *broker.Message) {
+		if string(m.Payload) == "hold" {
 			<-held
 		}
-		n.deliver(room, binary, payload)
 	}
-	b, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.Bridge = b
-	b.Start()
-	t.Cleanup(func() { b.Close() })
+	n.begin(calmConfig(s.url()))
 	n.waitUp()
 	n.join("a")
 

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"barrage/edge/broker"
 )
 
 // deafFactor: a link that still hears other messages, but none of our probes,
@@ -42,11 +44,11 @@ func (h *health) blame(err error) {
 	h.cause = err
 }
 
-// Err is nil while the bridge is healthy, and otherwise wraps ErrUnavailable
-// (or is ErrClosed) and says why. Any goroutine may call it.
+// Err is nil while the bridge is healthy, and otherwise wraps
+// broker.ErrUnavailable (or is broker.ErrClosed) and says why. Any goroutine may call it.
 func (b *Bridge) Err() error {
 	if b.ctx.Err() != nil {
-		return ErrClosed
+		return broker.ErrClosed
 	}
 	h := &b.health
 	h.mu.Lock()
@@ -55,15 +57,15 @@ func (b *Bridge) Err() error {
 	age := b.now() - back
 	switch {
 	case up && age <= b.cfg.ProbeTimeout:
-		return nil
+		return b.orphanErr()
 	case back == 0 && cause == nil:
-		return fmt.Errorf("%w: no probe has come back yet", ErrUnavailable)
+		return fmt.Errorf("redis: %w: no probe has come back yet", broker.ErrUnavailable)
 	case back == 0:
-		return fmt.Errorf("%w: no probe has come back yet: %w", ErrUnavailable, cause)
+		return fmt.Errorf("redis: %w: no probe has come back yet: %w", broker.ErrUnavailable, cause)
 	case cause == nil:
-		return fmt.Errorf("%w: no probe came back for %v", ErrUnavailable, age.Round(time.Millisecond))
+		return fmt.Errorf("redis: %w: no probe came back for %v", broker.ErrUnavailable, age.Round(time.Millisecond))
 	}
-	return fmt.Errorf("%w: no probe came back for %v: %w", ErrUnavailable, age.Round(time.Millisecond), cause)
+	return fmt.Errorf("redis: %w: no probe came back for %v: %w", broker.ErrUnavailable, age.Round(time.Millisecond), cause)
 }
 
 // probeBack is called by the reader. A probe counts from when it was sent: one
@@ -110,14 +112,16 @@ func (b *Bridge) goDown(force bool) {
 		b.log.Warn("redis bridge is down: probes do not come back", "cause", cause)
 	}
 	for _, room := range release {
-		b.cfg.Ready(room)
+		b.ready(room)
 	}
 }
 
 // failed notes a publish that did not get through.
 func (b *Bridge) failed(err error) {
 	b.health.blame(err)
-	if isNetworkError(err) {
+	b.client.reload()
+	// In a cluster it is one of several masters, and the others go on.
+	if isNetworkError(err) && b.address.kind != cluster {
 		b.health.usable.Store(false)
 		signal(b.probeNow) // a passing failure should not cost a whole interval
 	}
@@ -157,8 +161,9 @@ func (b *Bridge) sendProbe(sent time.Duration) error {
 	ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Timeout)
 	defer cancel()
 	payload := strconv.AppendInt([]byte(b.instance), int64(sent), 10)
-	err := b.client.publish(ctx, b.probeChannel, payload)
+	err := b.client.probe(ctx, b.probeChannel, payload)
 	if err != nil && b.ctx.Err() == nil {
+		b.client.reload()
 		b.health.blame(err)
 		b.health.usable.Store(false)
 	}

@@ -7,6 +7,8 @@ package redisbridge
 import (
 	"sync"
 	"time"
+
+	"barrage/edge/broker"
 )
 
 const (
@@ -20,24 +22,30 @@ const (
 // A ledger is used by publishers, the reader and the prober, under its mutex.
 type ledger struct {
 	mu sync.Mutex
-	// flying holds messages whose publish has not returned; true once the
-	// message itself has.
-	flying map[uint64]bool
+	// flying holds messages whose publish has not returned.
+	flying map[uint64]flight
 	// young and old hold messages delivered locally after a failed publish. A
 	// message is in old for as long as it takes young to fill or to age.
 	young, old map[uint64]struct{}
 	turned     time.Duration // when old was last dropped
 }
 
+// A flight tells whether the message itself has come back already, and where it
+// had its place.
+type flight struct {
+	back bool
+	pos  broker.Position
+}
+
 func newLedger() *ledger {
-	return &ledger{flying: make(map[uint64]bool)}
+	return &ledger{flying: make(map[uint64]flight)}
 }
 
 // begin must come before the message can reach Redis.
 func (l *ledger) begin(number uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.flying[number] = false
+	l.flying[number] = flight{}
 }
 
 // settled ends a publish whose message, if it comes, is to be delivered.
@@ -48,14 +56,14 @@ func (l *ledger) settled(number uint64) {
 }
 
 // failed ends a publish that failed. True: the message has come back all the
-// same and was delivered. False: the caller delivers it, now or never.
-func (l *ledger) failed(number uint64) bool {
+// same, at pos, and was delivered. False: the caller delivers it, now or never.
+func (l *ledger) failed(number uint64) (pos broker.Position, back bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	back := l.flying[number]
+	f := l.flying[number]
 	delete(l.flying, number)
-	if back {
-		return true
+	if f.back {
+		return f.pos, true
 	}
 	if len(l.young) >= ledgerLimit {
 		l.turnLocked()
@@ -64,16 +72,16 @@ func (l *ledger) failed(number uint64) bool {
 		l.young = make(map[uint64]struct{})
 	}
 	l.young[number] = struct{}{}
-	return false
+	return broker.Position{}, false
 }
 
 // returned is called when an own message comes back; false: it has been
 // delivered already.
-func (l *ledger) returned(number uint64) bool {
+func (l *ledger) returned(number uint64, pos broker.Position) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, ok := l.flying[number]; ok {
-		l.flying[number] = true
+		l.flying[number] = flight{true, pos}
 		return true
 	}
 	for _, m := range []map[uint64]struct{}{l.young, l.old} {

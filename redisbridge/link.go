@@ -8,9 +8,12 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"barrage/edge/broker"
 )
 
 const linkReadBuffer = 64 << 10
@@ -31,11 +34,14 @@ type link struct {
 
 	timeout time.Duration
 
-	greeted bool   // subscriber only: the rooms' commands have been written once
-	buf     []byte // subscriber only: the command being written
+	greeted bool          // subscriber only: the rooms' commands have been written once
+	pinged  time.Duration // subscriber only: when a PING was written last; 0: never
+	buf     []byte        // subscriber only: the command being written
 
 	answered bool // reader only: something was received
 	proven   bool // reader only: a probe came back on it
+
+	ponged atomic.Int64 // when the reader got a reply to a PING
 
 	mu     sync.Mutex
 	dialed bool
@@ -45,15 +51,17 @@ type link struct {
 
 // newLink does not dial; the first receive does. Opened is called, by the same
 // goroutine, when the connection is there and the handshake is over.
-func newLink(parent context.Context, base *clientOptions, opened func(*link)) *link {
-	opt := base.copy()
+func newLink(parent context.Context, opt *redis.Options, opened func(*link)) *link {
 	opt.Protocol = 2 // plain arrays: no push processing between reads
 	opt.ReadBufferSize = linkReadBuffer
 	opt.MinIdleConns = 0
 	opt.PipelinePoolSize = -1
 	l := &link{timeout: opt.WriteTimeout}
 	l.ctx, l.cancel = context.WithCancel(parent)
-	dial := redis.NewDialer(opt)
+	dial := opt.Dialer
+	if dial == nil {
+		dial = redis.NewDialer(opt)
+	}
 	opt.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return l.dialOnce(ctx, dial, network, addr)
 	}
@@ -90,7 +98,7 @@ func (l *link) dialOnce(ctx context.Context, dial dialFunc, network, addr string
 	// Close ends the context before it looks for a link to cut, so a link it did
 	// not see yet is caught here.
 	if l.err == nil && l.ctx.Err() != nil {
-		l.err = ErrClosed
+		l.err = broker.ErrClosed
 	}
 	if l.err != nil {
 		conn.Close()
@@ -114,9 +122,14 @@ func (l *link) receive() (event, error) {
 	switch m := m.(type) {
 	case *redis.Message:
 		return event{eventMessage, m.Channel, m.Payload}, nil
+	case *redis.Pong:
+		return event{kind: eventPong}, nil
 	case *redis.Subscription:
-		if m.Kind == "subscribe" {
+		switch m.Kind {
+		case "subscribe", "ssubscribe":
 			return event{kind: eventSubscribed, channel: m.Channel}, nil
+		case "sunsubscribe":
+			return event{kind: eventUnsubscribed, channel: m.Channel}, nil
 		}
 	}
 	return event{}, nil // the reply to an UNSUBSCRIBE of ours: nothing to do
@@ -133,10 +146,13 @@ type eventKind uint8
 const (
 	eventOther eventKind = iota
 	eventMessage
-	eventSubscribed // one channel of a SUBSCRIBE is confirmed
+	eventSubscribed // one channel of a SUBSCRIBE or SSUBSCRIBE is confirmed
+	eventPong
+	eventUnsubscribed // an SUNSUBSCRIBE of ours is confirmed, or the slot is gone
 )
 
-// subscribe and unsubscribe write one command each, within the write timeout.
+// subscribe, unsubscribe and their sharded kin write one command each, within
+// the write timeout.
 //
 // They bypass PubSub.Subscribe: that keeps every name in a table for its own
 // reconnects, which a link never makes, and the table does not shrink (7 MB
@@ -145,6 +161,13 @@ const (
 func (l *link) subscribe(channels []string) bool { return l.write("subscribe", channels) }
 
 func (l *link) unsubscribe(channels []string) bool { return l.write("unsubscribe", channels) }
+
+// ssubscribe and sunsubscribe want channels of one slot.
+func (l *link) ssubscribe(channels []string) bool { return l.write("ssubscribe", channels) }
+
+func (l *link) sunsubscribe(channels []string) bool { return l.write("sunsubscribe", channels) }
+
+func (l *link) ping() bool { return l.write("ping", nil) }
 
 func (l *link) write(command string, args []string) bool {
 	l.buf = appendCommand(l.buf[:0], command, args)
@@ -201,4 +224,16 @@ func (l *link) close() {
 	// Nothing is lost if these fail: the socket is closed already.
 	_ = l.sub.Close()
 	_ = l.client.Close()
+}
+
+// linkOptions are those of the main lane's next link: in a cluster, one of its
+// nodes, since plain pub/sub reaches all of them.
+func (b *Bridge) linkOptions(attempt int) *redis.Options {
+	opt := b.address.options()
+	if b.address.kind == cluster {
+		ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Timeout)
+		defer cancel()
+		opt.Addr = b.client.someNode(ctx, attempt)
+	}
+	return opt
 }

@@ -7,6 +7,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"barrage/edge/broker"
 )
 
 const (
@@ -16,20 +18,12 @@ const (
 	keepBuffer = 64 << 10
 )
 
-// A queued message holds its envelope, so that the publisher need not copy the
-// payload again. The buffer belongs to the queue, then to the publisher.
-type queued struct {
-	room   string
-	number uint64
-	buf    *[]byte
-	err    error // of the publish, set by client.publishAll
-}
-
 // A queue is bounded by what has been put in and not been released, so that the
-// batch under way counts too.
+// batch under way counts too. The messages' buffers belong to the queue, then to
+// the publisher.
 type queue struct {
 	mu       sync.Mutex
-	waiting  []queued
+	waiting  []*outgoing
 	len      int // messages put and not released
 	bytes    int
 	maxLen   int
@@ -37,10 +31,22 @@ type queue struct {
 	closed   bool
 }
 
-func (q *queue) put(m queued) bool {
+// full is put's answer without a message: an overloaded bridge must not spend
+// much on what it refuses.
+func (q *queue) full(bytes int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || q.len >= q.maxLen || q.bytes+len(*m.buf) > q.maxBytes {
+	return q.fullLocked(bytes)
+}
+
+func (q *queue) fullLocked(bytes int) bool {
+	return q.closed || q.len >= q.maxLen || q.bytes+bytes > q.maxBytes
+}
+
+func (q *queue) put(m *outgoing) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.fullLocked(len(*m.buf)) {
 		return false
 	}
 	q.len++
@@ -58,7 +64,7 @@ func (q *queue) close() {
 }
 
 // swap gives what is waiting and takes the emptied slice of last time.
-func (q *queue) swap(empty []queued) []queued {
+func (q *queue) swap(empty []*outgoing) []*outgoing {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	full := q.waiting
@@ -66,7 +72,7 @@ func (q *queue) swap(empty []queued) []queued {
 	return full
 }
 
-func (q *queue) release(batch []queued, pool *bufferPool) {
+func (q *queue) release(batch []*outgoing, pool *bufferPool) {
 	bytes := 0
 	for _, m := range batch {
 		bytes += len(*m.buf)
@@ -75,10 +81,10 @@ func (q *queue) release(batch []queued, pool *bufferPool) {
 	q.len -= len(batch)
 	q.bytes -= bytes
 	q.mu.Unlock()
-	for i, m := range batch {
+	for _, m := range batch {
 		pool.put(m.buf)
-		batch[i] = queued{}
 	}
+	clear(batch)
 }
 
 func (q *queue) size() int {
@@ -87,16 +93,22 @@ func (q *queue) size() int {
 	return q.len
 }
 
-// TryPublish copies payload and has it published soon, in the order of the
-// calls. It never blocks and may be called by any goroutine; false means that
-// the queue is full (counted) or the bridge closed. The caller has checked that
-// text is UTF-8. In an outage the message goes the way of Config.Outage.
-func (b *Bridge) TryPublish(room string, binary bool, payload []byte) bool {
-	number := b.number.Add(1)
-	buf := b.buffers.get(envelopeLen(b.cfg.Node, payload))
-	*buf = appendEnvelope((*buf)[:0], b.cfg.Node, number, binary, payload)
-	if !b.queue.put(queued{room: room, number: number, buf: buf}) {
-		b.buffers.put(buf)
+// TryPublish implements broker.Broker: it has p published soon, in the order of
+// the calls. False means that the queue is full (counted), the bridge closed, or
+// p not fit to be published. In an outage the message goes the way of
+// Config.Outage. Done is called by the publisher goroutine, or by Close.
+func (b *Bridge) TryPublish(p *broker.Publication, done func(broker.Receipt, error)) bool {
+	if b.queue.full(len(p.Payload)) {
+		b.count.queueFull.Add(1)
+		return false
+	}
+	m, err := b.prepare(p)
+	if err != nil {
+		return false
+	}
+	m.done = done
+	if !b.queue.put(m) {
+		b.buffers.put(m.buf)
 		b.count.queueFull.Add(1)
 		return false
 	}
@@ -107,7 +119,7 @@ func (b *Bridge) TryPublish(room string, binary bool, payload []byte) bool {
 // publish is the publisher goroutine. What was accepted before Close is still
 // published, until closeBy.
 func (b *Bridge) publish() {
-	var spare []queued
+	var spare []*outgoing
 	for {
 		select {
 		case <-b.toSend:
@@ -120,7 +132,7 @@ func (b *Bridge) publish() {
 }
 
 // empty publishes all that is waiting and returns the slice it came in.
-func (b *Bridge) empty(spare []queued) []queued {
+func (b *Bridge) empty(spare []*outgoing) []*outgoing {
 	all := b.queue.swap(spare)
 	for rest := all; len(rest) > 0; {
 		n, bytes := 0, 0
@@ -138,12 +150,10 @@ func (b *Bridge) empty(spare []queued) []queued {
 	return all
 }
 
-func (b *Bridge) publishBatch(batch []queued) {
+func (b *Bridge) publishBatch(batch []*outgoing) {
 	if !b.health.usable.Load() {
 		for _, m := range batch {
-			binary, payload := b.content(m)
-			// Refused or local, both are counted, and nobody waits for the outcome.
-			_, _ = b.insteadOfRedis(m.room, binary, payload)
+			m.tell(b.insteadOfRedis(m))
 		}
 		return
 	}
@@ -157,20 +167,23 @@ func (b *Bridge) publishBatch(batch []queued) {
 	// Not a child of the bridge's context: the last batches go out after Close.
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	b.client.publishAll(ctx, b.internalPrefix, batch)
+	b.client.publishAll(ctx, batch, true)
 	for _, m := range batch {
-		if m.err == nil {
-			b.ledger.settled(m.number)
-			b.count.published.Add(1)
-			continue
-		}
-		binary, payload := b.content(m)
-		_, _ = b.unsettled(m.number, m.room, binary, payload, m.err)
+		m.tell(b.settle(context.Background(), m))
 	}
 }
 
-// content takes a queued message's envelope apart again.
-func (b *Bridge) content(m queued) (binary bool, payload []byte) {
-	head := envelopeLen(b.cfg.Node, nil)
-	return (*m.buf)[1] == kindBinary, (*m.buf)[head:]
+// abandon ends what nobody will publish, since the bridge was never started.
+func (b *Bridge) abandon() {
+	all := b.queue.swap(nil)
+	for _, m := range all {
+		m.tell(broker.Receipt{}, broker.ErrClosed)
+	}
+	b.queue.release(all, &b.buffers)
+}
+
+func (m *outgoing) tell(r broker.Receipt, err error) {
+	if m.done != nil {
+		m.done(r, err)
+	}
 }

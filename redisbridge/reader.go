@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-	"unsafe"
+
+	"barrage/edge/broker"
 )
 
 const (
@@ -19,13 +20,13 @@ const (
 // read is the reader goroutine.
 func (b *Bridge) read() {
 	for attempt := 0; b.ctx.Err() == nil; attempt++ {
-		l := newLink(b.ctx, b.opt, b.opened)
+		l := newLink(b.ctx, b.linkOptions(attempt), b.opened)
 		b.link.Store(l)
 
-		err := b.drain(l)
+		err := b.drain(l, &b.rooms.main)
 
 		b.link.Store(nil)
-		b.rooms.unlinked()
+		b.rooms.unlinked(&b.rooms.main)
 		l.close()
 		if b.ctx.Err() != nil {
 			return
@@ -43,7 +44,7 @@ func (b *Bridge) read() {
 
 // opened has the rooms subscribed on a new link.
 func (b *Bridge) opened(l *link) {
-	b.rooms.linked(l)
+	b.rooms.linked(&b.rooms.main, l)
 	signal(b.write)
 }
 
@@ -74,8 +75,8 @@ func (b *Bridge) lost(err error, attempt int) {
 	}
 }
 
-// drain receives until the link is lost.
-func (b *Bridge) drain(l *link) error {
+// drain receives on a lane until its link is lost.
+func (b *Bridge) drain(l *link, ln *lane) error {
 	for {
 		e, err := l.receive()
 		if err != nil {
@@ -84,78 +85,119 @@ func (b *Bridge) drain(l *link) error {
 		b.count.heard.Add(1)
 		if !l.answered {
 			l.answered = true
-			b.count.links.Add(1)
+			ln.links.Add(1)
 		}
 		switch e.kind {
 		case eventMessage:
 			b.arrived(l, e.channel, e.payload)
 		case eventSubscribed:
-			b.confirmed(e.channel)
+			b.confirmed(ln, e.channel)
+		case eventUnsubscribed:
+			b.unsubscribed(ln, e.channel)
+		case eventPong:
+			l.ponged.Store(int64(b.now()))
 		}
 	}
 }
 
 // confirmed handles the reply to one channel of a SUBSCRIBE.
-func (b *Bridge) confirmed(channel string) {
-	name, which := "", uint8(0)
-	switch {
-	case channel == b.probeChannel:
+func (b *Bridge) confirmed(ln *lane, channel string) {
+	if channel == b.probeChannel {
 		signal(b.probeNow) // the last of all channels: healthy is one probe away
 		return
-	case strings.HasPrefix(channel, b.internalPrefix):
-		name, which = channel[len(b.internalPrefix):], gotInternal
-	case strings.HasPrefix(channel, b.cfg.Prefix):
-		name, which = channel[len(b.cfg.Prefix):], gotPlain
-	default:
-		return // one of Config.Channels
 	}
-	if b.rooms.confirm(name, which) {
-		b.cfg.Ready(name)
+	which := uint8(gotInternal)
+	name, ok := b.names.roomOfMessage(channel)
+	if !ok {
+		which = gotPlain
+		if name, ok = strings.CutPrefix(channel, b.cfg.Prefix); !ok {
+			return // one of Config.Channels
+		}
+	}
+	r, ready := b.rooms.confirm(ln, name, which)
+	switch {
+	case ready:
+		b.ready(name)
+	case r != nil && r.track != nil:
+		b.catch.add(r)
 	}
 }
 
 func (b *Bridge) arrived(l *link, channel, payload string) {
-	switch {
-	case strings.HasPrefix(channel, b.internalPrefix):
-		b.fromNode(channel[len(b.internalPrefix):], payload)
-	case channel == b.probeChannel:
+	if room, ok := b.names.roomOfMessage(channel); ok {
+		b.fromNode(room, payload)
+		return
+	}
+	if channel == b.probeChannel {
 		b.probeBack(l, payload)
-	case strings.HasPrefix(channel, b.cfg.Prefix):
-		b.received(channel[len(b.cfg.Prefix):], !utf8.ValidString(payload), payload)
-	default:
-		if room, ok := b.cfg.Channels[channel]; ok {
-			b.received(room, !utf8.ValidString(payload), payload)
-		}
+		return
+	}
+	if room, ok := strings.CutPrefix(channel, b.cfg.Prefix); ok {
+		b.fromOutside(room, payload)
+		return
+	}
+	if room, ok := b.cfg.Channels[channel]; ok {
+		b.fromOutside(room, payload)
 	}
 }
 
-func (b *Bridge) fromNode(room, s string) {
-	e, ok := parseEnvelope(s)
+func (b *Bridge) fromNode(room, payload string) {
+	e, ok := parseEnvelope(payload)
 	if !ok {
 		b.count.foreign.Add(1)
 		return
 	}
-	if e.node == b.cfg.Node && !b.ledger.returned(e.number) {
-		b.count.suppressed.Add(1)
+	r := b.rooms.lookup(room)
+	if r == nil {
+		return // given up meanwhile; nobody is there
+	}
+	if e.offset == 0 || r.track == nil {
+		if e.node == b.cfg.Node && !b.ledger.returned(e.number, broker.Position{Epoch: e.epoch, Offset: e.offset}) {
+			b.count.suppressed.Add(1)
+			return
+		}
+		b.received(e.message(room))
 		return
 	}
-	b.received(room, e.binary, e.payload)
+	b.delivering.Lock()
+	read := b.followLocked(r, &e)
+	b.delivering.Unlock()
+	if read {
+		b.catch.add(r)
+	}
 }
 
-func (b *Bridge) received(room string, binary bool, payload string) {
+// fromOutside passes on what any program published, bare.
+func (b *Bridge) fromOutside(room, payload string) {
+	m := &broker.Message{
+		Room: room, ID: messageID(b.cfg.Node, b.number.Add(1)), Time: time.Now().UnixMilli(),
+		Format: broker.Text, Payload: stringBytes(payload),
+	}
+	if !utf8.ValidString(payload) {
+		m.Format = broker.Binary
+	}
+	b.received(m)
+}
+
+func (b *Bridge) received(m *broker.Message) {
 	b.count.received.Add(1)
-	b.count.receivedBytes.Add(uint64(len(payload)))
-	// No copy: Deliver promises not to change the bytes.
-	b.deliver(room, binary, unsafe.Slice(unsafe.StringData(payload), len(payload)))
+	b.count.receivedBytes.Add(uint64(len(m.Payload)))
+	b.deliver(m)
 }
 
 // deliver serves the reader and, in an outage, those who publish. The lock is
-// held during the callback because it is what makes the order of two such calls
-// the same for all shards behind Deliver; Deliver never blocks.
-func (b *Bridge) deliver(room string, binary bool, payload []byte) {
+// held during the call because it is what makes the order of two such calls the
+// same for all shards behind the receiver, which never blocks.
+func (b *Bridge) deliver(m *broker.Message) (members int) {
 	b.delivering.Lock()
 	defer b.delivering.Unlock()
-	b.cfg.Deliver(room, binary, payload)
+	return b.receiver.Deliver(m)
+}
+
+func (b *Bridge) ready(room string) {
+	b.delivering.Lock()
+	defer b.delivering.Unlock()
+	b.receiver.Ready(room)
 }
 
 // signal wakes the goroutine that waits on a channel of capacity one.

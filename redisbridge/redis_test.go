@@ -20,6 +20,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
+
+	"barrage/edge/broker"
 )
 
 // patience bounds every wait of a test. It is never the thing measured.
@@ -62,13 +64,16 @@ type server struct {
 	dir  string
 	cmd  *exec.Cmd
 	*redis.Client
+	sentinel bool // args is the configuration file
 }
 
 // startRedis runs a redis-server of the test's own and stops it at the end.
 func startRedis(t testing.TB, args ...string) *server {
 	t.Helper()
 	s := &server{t: t, port: freePort(t), args: args, dir: t.TempDir()}
-	s.Client = redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: 20, DialTimeout: time.Second})
+	s.Client = redis.NewClient(&redis.Options{
+		Addr: s.addr(), MaxRetries: 20, DialTimeout: time.Second, ContextTimeoutEnabled: true,
+	})
 	t.Cleanup(func() { s.Close() })
 	s.start()
 	t.Cleanup(s.kill)
@@ -95,6 +100,9 @@ func (s *server) start() {
 	}
 	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
 		"--save", "", "--appendonly", "no", "--loglevel", "warning"}, s.args...)
+	if s.sentinel {
+		args = append(append([]string(nil), s.args...), "--sentinel")
+	}
 	s.cmd = exec.Command(path, args...)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -150,16 +158,18 @@ type delivery struct {
 	binary        bool
 }
 
-// A node is a bridge with what it delivered and who its members are.
+// A node is a bridge and its receiver: what was delivered, and who the members
+// are.
 type node struct {
 	*Bridge
 	t testing.TB
 
 	mu      sync.Mutex
 	got     []delivery
+	lost    []broker.Gap
 	members map[string]int
 	ready   map[string]int
-	quiet   bool // count, do not record
+	hold    func(*broker.Message) // what Deliver does first; nil: nothing
 }
 
 // calmConfig is for tests in which Redis is well: however slow the machine, the
@@ -174,22 +184,32 @@ func hastyConfig(url string) Config {
 	return Config{URL: url, ProbeInterval: 50 * time.Millisecond, ProbeTimeout: 500 * time.Millisecond, Timeout: 300 * time.Millisecond}
 }
 
+// kept has all rooms keep their last messages.
+func kept(cfg Config, messages int) Config {
+	cfg.Rules = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: messages, Age: time.Hour}}}
+	return cfg
+}
+
 func newNode(t testing.TB, cfg Config) *node {
 	t.Helper()
 	n := &node{t: t, members: make(map[string]int), ready: make(map[string]int)}
-	cfg.Deliver, cfg.Members, cfg.Ready = n.deliver, n.count, n.isReady
-	b, err := New(cfg)
+	n.begin(cfg)
+	return n
+}
+
+func (n *node) begin(cfg Config) {
+	n.t.Helper()
+	b, err := New(cfg, (*receiver)(n))
 	if err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	n.Bridge = b
-	t.Cleanup(func() {
+	n.t.Cleanup(func() {
 		if err := b.Close(); err != nil {
-			t.Errorf("Close: %v", err)
+			n.t.Errorf("Close: %v", err)
 		}
 	})
 	b.Start()
-	return n
 }
 
 // healthyNode is a node that is up and has one member in each of rooms.
@@ -203,26 +223,63 @@ func healthyNode(t testing.TB, cfg Config, rooms ...string) *node {
 	return n
 }
 
-func (n *node) deliver(room string, binary bool, payload []byte) {
-	d := delivery{room, string(payload), binary}
+// A receiver is the node as its bridge sees it.
+type receiver node
+
+func (n *receiver) Deliver(m *broker.Message) int {
+	if n.hold != nil {
+		n.hold(m)
+	}
+	d := delivery{m.Room, string(m.Payload), m.Format == broker.Binary}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.quiet {
-		n.got = append(n.got, d)
-	}
+	n.got = append(n.got, d)
+	return n.members[m.Room]
 }
 
-func (n *node) count(room string) int {
+func (n *receiver) Lost(room string, gap broker.Gap) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lost = append(n.lost, gap)
+}
+
+func (n *receiver) Ready(room string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ready[room]++
+}
+
+func (n *receiver) Members(room string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.members[room]
 }
 
-func (n *node) isReady(room string) {
+func (n *node) gaps() []broker.Gap {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.ready[room]++
+	return append([]broker.Gap(nil), n.lost...)
 }
+
+// message makes a publication.
+func message(room, payload string) *broker.Publication {
+	return &broker.Publication{Room: room, Format: broker.Text, Payload: []byte(payload)}
+}
+
+// publish returns what Publish does with a plain comment.
+func (n *node) publish(room, payload string) (broker.Receipt, error) {
+	return n.Publish(context.Background(), message(room, payload))
+}
+
+// wantLocal publishes during an outage.
+func (n *node) wantLocal(room, payload string) {
+	n.t.Helper()
+	if r, err := n.publish(room, payload); err != nil || !r.LocalOnly {
+		n.t.Fatalf("Publish: %+v, %v, want LocalOnly", r, err)
+	}
+}
+
+func (n *node) try(room, payload string) bool { return n.TryPublish(message(room, payload), nil) }
 
 func (n *node) readyCalls(room string) int {
 	n.mu.Lock()

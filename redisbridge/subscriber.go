@@ -17,22 +17,37 @@ const (
 	roomsPerStep = 1024
 )
 
-// Want says that room has, or is about to have, a member on this node. True
-// means that nobody needs to wait: the room is subscribed, or the bridge is down
-// and waiting is pointless. False means that Ready(room) will be called. Any
-// goroutine may call it; it never blocks.
+// Want implements broker.Broker. True also if the bridge is down and waiting is
+// pointless.
 func (b *Bridge) Want(room string) bool {
-	ready, queued := b.rooms.want(room, b.now())
+	ready, queued := b.rooms.want(room, b.now(), b.freshRoom)
 	if queued {
 		signal(b.write)
+		if b.cfg.Sharded {
+			signal(b.shards.wake) // it may be the first room of a partition
+		}
 	}
 	return ready
+}
+
+func (b *Bridge) freshRoom(name string) *room {
+	r := &room{name: name, part: b.names.partition(name)}
+	if b.cfg.Rules.For(name).On() {
+		r.track = &track{}
+	}
+	return r
 }
 
 // subscribe is the subscriber goroutine.
 func (b *Bridge) subscribe() {
 	tick := time.NewTicker(b.cfg.Linger / 3)
 	defer tick.Stop()
+	var pings <-chan time.Time
+	if b.cfg.Sharded {
+		t := time.NewTicker(b.cfg.ProbeInterval)
+		defer t.Stop()
+		pings = t.C
+	}
 	s := &subscriber{bridge: b}
 	for {
 		select {
@@ -41,8 +56,11 @@ func (b *Bridge) subscribe() {
 		case <-b.write:
 		case <-tick.C:
 			s.sweep()
+		case <-pings:
+			s.ping()
 		}
 		s.writeWanted()
+		s.writeShards()
 	}
 }
 
@@ -50,6 +68,8 @@ func (b *Bridge) subscribe() {
 type subscriber struct {
 	bridge   *Bridge
 	names    []string
+	rooms    []*room
+	partings []parting
 	channels []string
 }
 
@@ -57,7 +77,8 @@ type subscriber struct {
 // channel comes last, so that a returned probe proves all rooms subscribed.
 func (s *subscriber) writeWanted() {
 	b := s.bridge
-	l := b.rooms.present()
+	main := &b.rooms.main
+	l := b.rooms.present(main)
 	if l == nil {
 		return
 	}
@@ -65,11 +86,15 @@ func (s *subscriber) writeWanted() {
 		return
 	}
 	for {
-		s.names = b.rooms.take(l, roomsPerCommand, s.names[:0])
-		if len(s.names) == 0 {
+		s.rooms = b.rooms.take(main, l, roomsPerCommand, s.rooms[:0])
+		if len(s.rooms) == 0 {
 			break
 		}
-		if !l.subscribe(s.roomChannels(s.names)) {
+		s.channels = s.channels[:0]
+		for _, r := range s.rooms {
+			s.addChannels(r, main.carries)
+		}
+		if !l.subscribe(s.channels) {
 			return
 		}
 	}
@@ -77,6 +102,15 @@ func (s *subscriber) writeWanted() {
 		l.greeted = true
 	}
 	s.release()
+}
+
+func (s *subscriber) addChannels(r *room, carries uint8) {
+	if carries&gotPlain != 0 {
+		s.channels = append(s.channels, s.bridge.names.plain(r.name))
+	}
+	if carries&gotInternal != 0 {
+		s.channels = append(s.channels, s.bridge.names.message(r.name))
+	}
 }
 
 // sweep drops the rooms that have had no members for the linger time. A room
@@ -89,34 +123,40 @@ func (s *subscriber) sweep() {
 		s.names, pos = b.rooms.step(pos, roomsPerStep, s.names[:0])
 		empty := s.names[:0]
 		for _, name := range s.names {
-			if b.cfg.Members(name) > 0 {
+			if b.receiver.Members(name) > 0 {
 				b.rooms.touch(name, now)
 			} else {
 				empty = append(empty, name)
 			}
 		}
-		gone, l := b.rooms.remove(empty, cutoff, nil)
-		for l != nil && len(gone) > 0 {
-			n := min(len(gone), roomsPerCommand)
-			if !l.unsubscribe(s.roomChannels(gone[:n])) {
-				break // a new link starts without them anyway
-			}
-			gone = gone[n:]
-		}
+		var l *link
+		s.partings, l = b.rooms.remove(empty, cutoff, s.partings[:0])
+		s.part(s.partings, l)
+		s.partShards(s.partings)
 	}
 	s.release()
 }
 
-func (s *subscriber) roomChannels(names []string) []string {
-	s.channels = s.channels[:0]
-	for _, name := range names {
-		s.channels = append(s.channels, s.bridge.cfg.Prefix+name, s.bridge.internalPrefix+name)
+// part unsubscribes rooms that were dropped. If that fails, the next link starts
+// without them anyway.
+func (s *subscriber) part(gone []parting, l *link) {
+	for l != nil && len(gone) > 0 {
+		n := min(len(gone), roomsPerCommand)
+		s.channels = s.channels[:0]
+		for _, p := range gone[:n] {
+			s.addChannels(p.room, s.bridge.rooms.main.carries)
+		}
+		if !l.unsubscribe(s.channels) {
+			return
+		}
+		gone = gone[n:]
 	}
-	return s.channels
 }
 
-// release lets go of the names of rooms, some of which may be gone.
+// release lets go of rooms, some of which may be gone.
 func (s *subscriber) release() {
 	clear(s.names[:cap(s.names)])
+	clear(s.rooms[:cap(s.rooms)])
+	clear(s.partings[:cap(s.partings)])
 	clear(s.channels[:cap(s.channels)])
 }

@@ -10,12 +10,16 @@ import (
 // allowedImports is the star: what each package may import beside the standard
 // library.
 var allowedImports = map[string][]string{
-	"barrage/frame":            {"github.com/gobwas/ws", "github.com/valyala/bytebufferpool"},
+	"barrage/frame":            {"github.com/gobwas/ws", "github.com/klauspost/compress/flate", "github.com/valyala/bytebufferpool"},
 	"barrage/netpoll":          {"github.com/mailru/easygo", "golang.org/x/sys/unix"},
 	"barrage/fanout":           {"github.com/valyala/bytebufferpool"},
-	"barrage/redisbridge":      {"github.com/redis/go-redis"},
+	"barrage/redisbridge":      {"barrage/edge/broker", "barrage/edge/presence", "github.com/redis/go-redis"},
 	"barrage/web":              {},
-	"barrage/edge":             {"barrage/netpoll", "barrage/frame", "barrage/fanout"},
+	"barrage/edge":             {"barrage/netpoll", "barrage/frame", "barrage/fanout", "barrage/edge"},
+	"barrage/edge/auth":        {"barrage/edge/broker", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},
+	"barrage/edge/broker":      {},
+	"barrage/edge/events":      {"barrage/edge/broker"},
+	"barrage/edge/presence":    {},
 	"barrage/loadtest":         {"barrage/loadtest"},
 	"barrage/loadtest/plan":    {"barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml", "golang.org/x/sys/unix"},
 	"barrage/loadtest/stamp":   {},
@@ -27,7 +31,7 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/assert":  {},
 	"barrage/loadtest/report":  {"barrage/loadtest", "golang.org/x/sys/unix"},
 	"barrage/api": {
-		"github.com/prometheus/client_golang", "github.com/hashicorp/golang-lru", "github.com/valyala/bytebufferpool",
+		"barrage/edge/broker", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
 	},
 }
 

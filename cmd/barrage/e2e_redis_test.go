@@ -130,8 +130,16 @@ func (s *redisServer) cli(room, payload string) {
 // subscribers is how many nodes are subscribed to a room by both its channels.
 func (s *redisServer) subscribers(room string) int64 {
 	s.t.Helper()
-	plain, own := "room:"+room, "barrage:msg:room:"+room
-	n, err := s.PubSubNumSub(context.Background(), plain, own).Result()
+	ctx := context.Background()
+	channels, err := s.PubSubChannels(ctx, "barrage:{*}:msg:room:"+room).Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(channels) != 1 {
+		return 0
+	}
+	plain, own := "room:"+room, channels[0]
+	n, err := s.PubSubNumSub(ctx, plain, own).Result()
 	if err != nil {
 		s.t.Fatal(err)
 	}

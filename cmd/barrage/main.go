@@ -85,7 +85,7 @@ func newRoot(p *process) *cobra.Command {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), loadtestCommand(p), versionCommand(p))
+	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), tokenCommand(p), loadtestCommand(p), versionCommand(p))
 	return root
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"barrage/edge"
+	"barrage/edge/events"
 	"barrage/fanout"
 	"barrage/netpoll"
 	"barrage/redisbridge"
@@ -35,7 +36,7 @@ var (
 	descPublished      = desc("messages_published_total", "Messages accepted from sockets and the API.")
 	descOffered        = desc("messages_offered_total", "Messages times members to send them to: delivered + skipped + pending.")
 	descDelivered      = desc("messages_delivered_total", "Messages handed to members' sockets.")
-	descSkipped        = desc("messages_skipped_total", "Messages that members did not get.", "reason")
+	descSkipped        = desc("messages_skipped_total", "Messages that members were not sent; replayed: they had them from the history.", "reason")
 	descPending        = desc("messages_pending", "Messages in room logs, times the members that have still to get them.")
 	descSends          = desc("sends_total", "System calls that delivered messages.")
 	descLogBytes       = desc("log_bytes", "Memory of all room logs.")
@@ -47,6 +48,18 @@ var (
 	descPanics         = desc("panics_total", "Events that panicked; each cost one connection.")
 	descReceivedBytes  = desc("received_bytes_total", "Bytes read from sockets.")
 
+	descClients       = desc("clients", "Connections that speak barrage.v1 or have an identity.")
+	descTokens        = desc("tokens_total", "Tokens checked.", "result")
+	descPresenceUsers = desc("presence_users", "Users in rooms here; one in two rooms counts twice.")
+	descPresenceDown  = desc("presence_store_down", "1 while the presence of other nodes cannot be had.")
+	descHistories     = desc("history_rooms", "Rooms with a history in memory.")
+	descHistoryBytes  = desc("history_bytes", "Memory of the histories in memory.")
+	descHistoryLost   = desc("histories_dropped_total", "Histories in memory that were given up before their time, for lack of room.")
+	descReplays       = desc("publish_replays_total", "Publishes with a key seen before, answered with the first one's receipt.")
+
+	descEventResults  = desc("events_total", "Events for backends, by what became of them.", "result")
+	descEventsWaiting = desc("events_waiting", "Events that backends have still to be told.")
+
 	descRedisUp         = desc("redis_probe_success", "1 while messages published to Redis come back, else 0.")
 	descRedisRTT        = desc("redis_probe_seconds", "Time a probe last took through Redis and back.")
 	descRedisReceived   = desc("redis_messages_received_total", "Messages that came from Redis.")
@@ -55,21 +68,21 @@ var (
 	descRedisLocal      = desc("redis_local_only_total", "Messages delivered to local members only, because of an outage.")
 	descRedisDropped    = desc("redis_messages_dropped_total", "Messages that were not passed on.", "reason")
 	descRedisReconnects = desc("redis_reconnects_total", "New subscription connections after the first.")
+	descRedisCaughtUp   = desc("redis_messages_caught_up_total", "Messages that were read from a history, after the connection was lost.")
+	descRedisGaps       = desc("redis_gaps_total", "Times that members of a room were told of messages that could not be had.")
+	descRedisCatching   = desc("redis_rooms_catching_up", "Rooms whose history is to be read before they go on.")
 	descRedisChannels   = desc("redis_subscriptions", "Rooms subscribed.")
 )
 
 // collector reads the counters when it is scraped.
-type collector struct {
-	server *edge.Server
-	bridge *redisbridge.Bridge // nil on a single node
-}
+type collector struct{ node *wired }
 
 // Describe makes this an unchecked collector: reasons appear as they occur.
 func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads all counters at about one moment.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	s := c.server.Stats()
+	s := c.node.Stats()
 	gauge(ch, descConnections, float64(s.Connections))
 	gauge(ch, descMaxConnections, float64(s.MaxConnections))
 	gauge(ch, descRooms, float64(s.Rooms))
@@ -82,8 +95,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	byLabel(ch, descClosedEarly, s.ClosedEarly)
 	collectLoops(ch, s.Loops)
 	collectFanout(ch, s.Fanout)
-	if c.bridge != nil {
-		collectRedis(ch, c.bridge.Stats())
+	collectRooms(ch, &s)
+	if c.node.bridge != nil {
+		collectRedis(ch, c.node.bridge.Stats())
+	}
+	if c.node.backends.emitter != nil {
+		collectEvents(ch, c.node.backends.emitter.Stats())
 	}
 }
 
@@ -165,11 +182,7 @@ func histogram(d *prometheus.Desc, h *fanout.Histogram) prometheus.Metric {
 }
 
 func collectRedis(ch chan<- prometheus.Metric, s redisbridge.Stats) {
-	up := 0.0
-	if s.Probe {
-		up = 1
-	}
-	gauge(ch, descRedisUp, up)
+	gauge(ch, descRedisUp, oneIf(s.Probe))
 	gauge(ch, descRedisRTT, s.ProbeRTT.Round(time.Microsecond).Seconds())
 	gauge(ch, descRedisChannels, float64(s.Subscriptions))
 	counter(ch, descRedisReceived, s.Received)
@@ -177,8 +190,41 @@ func collectRedis(ch chan<- prometheus.Metric, s redisbridge.Stats) {
 	counter(ch, descRedisErrors, s.PublishErrors)
 	counter(ch, descRedisLocal, s.LocalOnly)
 	counter(ch, descRedisReconnects, s.Reconnects)
+	counter(ch, descRedisCaughtUp, s.CaughtUp)
+	counter(ch, descRedisGaps, s.Gaps)
+	gauge(ch, descRedisCatching, float64(s.CatchingUp))
 	counter(ch, descRedisDropped, s.Foreign, "foreign")
 	counter(ch, descRedisDropped, s.Suppressed, "duplicate")
+	counter(ch, descRedisDropped, s.Duplicates, "repeated")
 	counter(ch, descRedisDropped, s.QueueFull, "queue_full")
 	counter(ch, descRedisDropped, s.Refused, "refused")
+}
+
+// collectRooms is what rooms remember and who is in them.
+func collectRooms(ch chan<- prometheus.Metric, s *edge.Stats) {
+	gauge(ch, descClients, float64(s.Clients))
+	byLabel(ch, descTokens, s.Tokens)
+	gauge(ch, descPresenceUsers, float64(s.Presence.Users))
+	gauge(ch, descPresenceDown, oneIf(s.Presence.StoreDown))
+	if m := s.Memory; m != nil {
+		gauge(ch, descHistories, float64(m.Rooms))
+		gauge(ch, descHistoryBytes, float64(m.Bytes))
+		counter(ch, descHistoryLost, m.EvictedTotal)
+		counter(ch, descReplays, m.ReplaysTotal)
+	}
+}
+
+func oneIf(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+func collectEvents(ch chan<- prometheus.Metric, s events.Stats) {
+	counter(ch, descEventResults, s.Delivered, "delivered")
+	for r, n := range s.Dropped {
+		counter(ch, descEventResults, n, events.DropReason(r).String())
+	}
+	gauge(ch, descEventsWaiting, float64(s.Queued))
 }

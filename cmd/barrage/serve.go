@@ -9,57 +9,81 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"barrage/edge"
 	"barrage/redisbridge"
 	"barrage/web"
 )
 
-// wired is an edge server and the bridge that joins it to other nodes.
+// wired is an edge server, what joins it to other nodes, and what it has of other
+// programs.
 type wired struct {
-	*edge.Server
-	bridge *redisbridge.Bridge // nil on a single node
-	log    *slog.Logger
+	admin
+	bridge   *redisbridge.Bridge   // nil on a single node
+	redis    redis.UniversalClient // of the presence; likewise
+	backends backends
+	log      *slog.Logger
 }
 
 // newNode builds the node that serve runs.
-func newNode(p parts) (node, error) {
-	ec := edgeConfig(p)
-	assets, err := web.Assets()
+func newNode(p parts) (_ node, err error) {
+	n := &wired{log: p.log}
+	defer func() {
+		if err != nil {
+			n.release()
+		}
+	}()
+	ec, err := edgeConfig(p)
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range assets {
-		ec.Assets = append(ec.Assets, edge.Asset(a))
-	}
-	var headers strings.Builder
-	for _, h := range web.Headers() {
-		fmt.Fprintf(&headers, "%s: %s\r\n", h.Name, h.Value)
-	}
-	ec.AssetHeaders = headers.String()
-	server, err := edge.New(ec)
-	if err != nil {
+	if n.backends, err = newBackends(p.cfg, ec.Node, p.log); err != nil {
 		return nil, err
 	}
-	n := &wired{Server: server, log: p.log}
-	if p.cfg.Redis == "" {
-		return n, p.registry.Register(&collector{server: server})
+	ec.Auth, ec.Events, ec.Caller = n.backends.verifier, n.backends.emitter, n.backends.caller
+	if p.cfg.Redis != "" {
+		redisbridge.RouteClientLog(p.log)
+		if n.redis, err = redisbridge.NewClient(redisbridge.Config{URL: p.cfg.Redis, Node: ec.Node, Timeout: p.cfg.RedisTimeout}); err != nil {
+			return nil, err
+		}
+		ec.Presence, err = redisbridge.NewPresence(redisbridge.PresenceConfig{Client: n.redis, Node: ec.Node, Timeout: p.cfg.RedisTimeout})
+		if err != nil {
+			return nil, err
+		}
 	}
-	redisbridge.RouteClientLog(p.log)
-	n.bridge, err = redisbridge.New(redisbridge.Config{
-		URL: p.cfg.Redis, Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: server.Node(),
-		Linger: p.cfg.RedisLinger, Timeout: p.cfg.RedisTimeout, Outage: p.cfg.RedisOutage,
-		Deliver: server.Deliver, Members: server.Members, Ready: server.RoomReady, Logger: p.log,
-	})
-	if err != nil {
+	if n.Server, err = edge.New(ec); err != nil {
 		return nil, err
 	}
-	server.SetBroker(n.bridge)
-	return n, p.registry.Register(&collector{server, n.bridge})
+	if p.cfg.Redis != "" {
+		if err := n.join(p, &ec); err != nil {
+			return nil, err
+		}
+	}
+	return n, p.registry.Register(&collector{n})
 }
 
-func edgeConfig(p parts) edge.Config {
+// join makes the bridge to the other nodes.
+func (n *wired) join(p parts, ec *edge.Config) (err error) {
+	n.bridge, err = redisbridge.New(redisbridge.Config{
+		URL: p.cfg.Redis, Sharded: p.cfg.RedisSharded, Rules: ec.History, Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: ec.Node,
+		Linger: p.cfg.RedisLinger, Timeout: p.cfg.RedisTimeout, Outage: p.cfg.RedisOutage, Logger: p.log,
+	}, n.Server)
+	if err != nil {
+		return err
+	}
+	n.SetBroker(n.bridge)
+	return nil
+}
+
+func edgeConfig(p parts) (edge.Config, error) {
 	c := p.cfg
-	return edge.Config{
+	rules, err := historyRules(c.History)
+	if err != nil {
+		return edge.Config{}, fmt.Errorf("history: %w", err)
+	}
+	ec := edge.Config{
+		Node:   edge.NewNode(),
 		Listen: c.Listen, Shards: c.Shards,
 		MaxConnections: p.capacity.connections, MaxSockets: p.capacity.sockets, MaxPerIP: c.MaxConnectionsPerIP, MaxRooms: c.MaxRoomsPerConn,
 		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, Echo: c.Echo,
@@ -69,6 +93,7 @@ func edgeConfig(p parts) edge.Config {
 		SlowPolicy: edge.SlowPolicy(c.SlowPolicy), SlowTimeout: c.SlowTimeout,
 		RoomLogBytes: int(c.RoomLogBytes), LogBytes: int(c.LogBytes),
 		SendBuffer: int(c.SendBufferBytes), UserTimeout: c.TCPUserTimeout, Backlog: c.Backlog,
+		Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, Compression: c.Compression, History: rules,
 		Logger: p.log,
 		OnFatal: func(err error) {
 			select {
@@ -77,6 +102,24 @@ func edgeConfig(p parts) edge.Config {
 			}
 		},
 	}
+	return ec, addPage(&ec)
+}
+
+// addPage adds the viewer page.
+func addPage(ec *edge.Config) error {
+	assets, err := web.Assets()
+	if err != nil {
+		return err
+	}
+	for _, a := range assets {
+		ec.Assets = append(ec.Assets, edge.Asset(a))
+	}
+	var headers strings.Builder
+	for _, h := range web.Headers() {
+		fmt.Fprintf(&headers, "%s: %s\r\n", h.Name, h.Value)
+	}
+	ec.AssetHeaders = headers.String()
+	return nil
 }
 
 // redisStart bounds how long the first clients are kept out while Redis is
@@ -95,17 +138,30 @@ func (n *wired) Start() error {
 		}
 	}
 	err := n.Server.Start()
-	if err != nil && n.bridge != nil {
-		_ = n.bridge.Close() // the listener's error is the one to tell
+	if err != nil {
+		n.release()
 	}
 	return err
 }
 
-// Close ends the bridge first, as it delivers to the server.
+// Close ends what calls the server first.
 func (n *wired) Close() {
 	if n.bridge != nil {
-		// It can only say that Redis was already gone.
-		_ = n.bridge.Close()
+		_ = n.bridge.Close() // it can only say that Redis was already gone
 	}
 	n.Server.Close()
+	n.release()
+}
+
+// release ends what does not need the server. It may be called again.
+func (n *wired) release() {
+	if n.bridge != nil {
+		_ = n.bridge.Close() // as above
+	}
+	if n.redis != nil {
+		_ = n.redis.Close() // it has nothing to lose
+		n.redis = nil
+	}
+	n.backends.close()
+	n.backends = backends{}
 }

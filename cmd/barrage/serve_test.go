@@ -18,6 +18,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"barrage/api"
 )
 
 // lockedBuffer can be read while the program writes.
@@ -93,8 +95,9 @@ func TestServe(t *testing.T) {
 
 // stubNode is a node whose life is the test's.
 type stubNode struct {
-	startErr error
-	fatal    chan<- error
+	api.Server // nil: nobody asks
+	startErr   error
+	fatal      chan<- error
 
 	mu    sync.Mutex // guards steps
 	steps []string
@@ -106,12 +109,6 @@ func (n *stubNode) step(s string) {
 	n.steps = append(n.steps, s)
 }
 
-func (n *stubNode) CheckRoom(string) error { return nil }
-func (n *stubNode) Publish(context.Context, string, bool, []byte) (string, uint64, int, bool, error) {
-	return "", 0, 0, false, nil
-}
-func (n *stubNode) Room(string) (int, float64, bool)           { return 0, 0, false }
-func (n *stubNode) EachRoom(func(string, int, float64) bool)   {}
 func (n *stubNode) Ready() []string                            { return nil }
 func (n *stubNode) Start() error                               { n.step("start"); return n.startErr }
 func (n *stubNode) Addr() netip.AddrPort                       { return netip.MustParseAddrPort("127.0.0.1:1") }

@@ -28,6 +28,7 @@ type Config struct {
 	RedisLinger   time.Duration     `koanf:"redis_linger"`
 	RedisTimeout  time.Duration     `koanf:"redis_timeout"`
 	RedisOutage   string            `koanf:"redis_outage"`
+	RedisSharded  bool              `koanf:"redis_sharded"`
 
 	Shards              int      `koanf:"shards"`
 	MaxConnections      int      `koanf:"max_connections"`
@@ -42,6 +43,26 @@ type Config struct {
 	MaxMessageBytes Bytes   `koanf:"max_message_bytes"`
 	PublishRate     float64 `koanf:"publish_rate"`
 	PublishBurst    int     `koanf:"publish_burst"`
+
+	AuthSecret     string        `koanf:"auth_secret"`
+	AuthPublicKeys string        `koanf:"auth_public_keys"`
+	AuthJWKS       string        `koanf:"auth_jwks"`
+	AuthAlgorithms []string      `koanf:"auth_algorithms"`
+	AuthAudience   string        `koanf:"auth_audience"`
+	AuthIssuer     string        `koanf:"auth_issuer"`
+	AuthTimeout    time.Duration `koanf:"auth_timeout"`
+	Anonymous      bool          `koanf:"anonymous"`
+
+	History     []string `koanf:"history"`
+	Compression bool     `koanf:"compression"`
+
+	WebhookURL     string            `koanf:"webhook_url"`
+	WebhookSecret  string            `koanf:"webhook_secret"`
+	EventStream    string            `koanf:"event_stream"`
+	EventTypes     []string          `koanf:"event_types"`
+	EventRooms     []string          `koanf:"event_rooms"`
+	RequestRoutes  map[string]string `koanf:"request_routes"`
+	RequestTimeout time.Duration     `koanf:"request_timeout"`
 
 	HandshakeTimeout time.Duration `koanf:"handshake_timeout"`
 	FrameTimeout     time.Duration `koanf:"frame_timeout"`
@@ -72,6 +93,11 @@ func defaultConfig() Config {
 		RedisLinger:      30 * time.Second,
 		RedisTimeout:     time.Second,
 		RedisOutage:      "local",
+		AuthTimeout:      10 * time.Second,
+		History:          []string{"user:*=1000/168h", "*=100/10m"},
+		EventTypes:       []string{"connect", "disconnect", "join", "leave", "publish", "room_closed"},
+		EventRooms:       []string{"*"},
+		RequestTimeout:   5 * time.Second,
 		MaxRoomsPerConn:  16,
 		MaxMessageBytes:  64 * kib,
 		PublishRate:      10,
@@ -116,12 +142,13 @@ var settings = []setting{
 	{key: "admin_token", unit: "text", secret: true, help: "Bearer token of the admin address, needed by all but the health checks; empty: none"},
 	{key: "pprof", help: "Serve profiles at /debug/pprof/ of the admin address"},
 
-	{key: "redis", unit: "URL", secret: true, help: "Redis that joins several nodes, redis://, rediss:// or unix://; empty: a single node"},
+	{key: "redis", unit: "URL", secret: true, help: "Redis that joins several nodes, redis://, rediss://, unix://, redis+sentinel://host,host/master or redis+cluster://host,host; empty: a single node"},
 	{key: "redis_prefix", unit: "text", help: "A plain PUBLISH to this prefix and a room's name reaches that room"},
 	{key: "redis_channels", unit: "channel=room", help: "Further Redis channels, each with the room it feeds"},
 	{key: "redis_linger", min: time.Second, max: time.Hour, help: "How long a room without members stays subscribed"},
 	{key: "redis_timeout", min: 10 * time.Millisecond, max: time.Minute, help: "Longest wait for Redis to answer"},
 	{key: "redis_outage", oneOf: []string{"local", "refuse"}, help: "A publish while Redis is out of reach: deliver to the members here, or refuse"},
+	{key: "redis_sharded", help: "Sharded pub/sub among the nodes, for a Redis Cluster of version 7 (redis+cluster://)"},
 
 	{key: "shards", min: 1, max: fanout.MaxShards, zero: "as many as processors (GOMAXPROCS)", help: "Event loops"},
 	{key: "max_connections", unit: "connections", min: 1, max: maxCount, zero: "what the file limit allows", help: "WebSocket connections at a time; further ones get 503", kernel: "nofile, fs.nr_open"},
@@ -136,6 +163,26 @@ var settings = []setting{
 	{key: "max_message_bytes", min: Bytes(1), max: 16 * mib, help: "Longest message, from a socket or a backend"},
 	{key: "publish_rate", unit: "messages/s", min: 0.01, max: 1e6, zero: "sockets may not publish", help: "Messages that one connection may publish, lastingly"},
 	{key: "publish_burst", unit: "messages", min: 1, max: 1000000, help: "Messages that one connection may publish at once"},
+
+	{key: "auth_secret", unit: "text", secret: true, help: "Secret of tokens signed with HS256, at least 32 bytes; empty, as the next two: everybody is anonymous"},
+	{key: "auth_public_keys", unit: "file", help: "PEM file with the public keys of tokens signed with RS256, ES256 or EdDSA"},
+	{key: "auth_jwks", unit: "URL", help: "Where the issuer of tokens publishes its keys (JWKS)"},
+	{key: "auth_algorithms", unit: "names", help: "Algorithms that are accepted, of HS256, RS256, ES256, EdDSA; empty: those that the keys can verify"},
+	{key: "auth_audience", unit: "text", help: "Audience (aud) that tokens must be for; empty: any"},
+	{key: "auth_issuer", unit: "text", help: "Issuer (iss) that tokens must be from; empty: any"},
+	{key: "auth_timeout", min: 100 * time.Millisecond, max: 5 * time.Minute, help: "Longest wait of a barrage.v1 connection's first command, where that must be auth"},
+	{key: "anonymous", help: "Where tokens are checked: let those in who have none, too"},
+
+	{key: "history", unit: "pattern=messages/age", help: "What rooms remember: the first pattern that fits a room's name decides; 0/0 is nothing"},
+	{key: "compression", help: "Use permessage-deflate with clients that offer it"},
+
+	{key: "webhook_url", unit: "URL", help: "Where backends are told what happens; empty: nobody is told"},
+	{key: "webhook_secret", unit: "text", secret: true, help: "Secret that signs what backends are told and asked, at least 16 bytes"},
+	{key: "event_stream", unit: "key", help: "Redis stream to which backends' events are added, instead of webhook_url; empty: none"},
+	{key: "event_types", unit: "types", help: "Events that backends are told of"},
+	{key: "event_rooms", unit: "patterns", help: "Rooms that backends are told of"},
+	{key: "request_routes", unit: "method=URL", help: "Where requests of clients go, by method; * stands for any bytes"},
+	{key: "request_timeout", min: 100 * time.Millisecond, max: time.Minute, help: "Longest wait for a backend's answer"},
 
 	{key: "handshake_timeout", min: 100 * time.Millisecond, max: 5 * time.Minute, help: "From accept to a complete request head"},
 	{key: "frame_timeout", min: 100 * time.Millisecond, max: 5 * time.Minute, help: "From the first byte of a message to its last"},

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/redis/go-redis/v9"
-
 	"barrage/api"
 	"barrage/edge"
+	"barrage/edge/events"
+	"barrage/redisbridge"
 )
 
 const maxTextLen = 4096 // bytes of any text
@@ -32,6 +32,7 @@ func (c *Config) validate(sources map[string]string) []error {
 	v.rooms()
 	v.origins()
 	v.redis()
+	v.backends()
 	v.sizes()
 	return v.problems
 }
@@ -132,9 +133,14 @@ func (v *validation) origins() {
 func (v *validation) redis() {
 	c := v.cfg
 	if c.Redis != "" {
-		if _, err := redis.ParseURL(c.Redis); err != nil {
-			// The parser's error may quote the password.
-			v.bad("redis", "its value (not shown) is not a redis://, rediss:// or unix:// URL")
+		client, err := redisbridge.NewClient(redisbridge.Config{URL: c.Redis})
+		if err != nil {
+			v.bad("redis", "%v", err)
+		} else {
+			_ = client.Close() // it has not been used
+		}
+		if c.RedisSharded && !strings.HasPrefix(c.Redis, "redis+cluster") {
+			v.bad("redis_sharded", "needs a redis+cluster:// URL in redis")
 		}
 	}
 	if c.RedisPrefix == "" || strings.HasPrefix(c.RedisPrefix, "barrage:") || strings.HasPrefix("barrage:", c.RedisPrefix) {
@@ -148,6 +154,33 @@ func (v *validation) redis() {
 		if err := edge.CheckRoom(room); err != nil {
 			v.bad("redis_channels", "channel %q: room %q: %v", channel, room, err)
 		}
+	}
+}
+
+// backends checks what talks to other programs: tokens, histories, webhooks.
+func (v *validation) backends() {
+	if _, err := historyRules(v.cfg.History); err != nil {
+		v.bad("history", "%v", err)
+	}
+	if verifier, err := newVerifier(v.cfg, nil); err != nil {
+		v.problems = append(v.problems, err)
+	} else if verifier != nil {
+		verifier.Close()
+	}
+	for _, t := range v.cfg.EventTypes {
+		if !slices.Contains(events.AllTypes(), events.Type(t)) {
+			v.bad("event_types", "%q is none of %v", t, events.AllTypes())
+		}
+	}
+	switch {
+	case v.cfg.EventStream != "" && v.cfg.Redis == "":
+		v.bad("event_stream", "needs redis")
+	case v.cfg.EventStream != "" && v.cfg.WebhookURL != "":
+		v.bad("event_stream", "events go there or to webhook_url, not to both")
+	}
+	needed := v.cfg.WebhookURL != "" || len(v.cfg.RequestRoutes) > 0
+	if needed && len(v.cfg.WebhookSecret) < minWebhookSecret {
+		v.bad("webhook_secret", "has %d bytes, want at least %d", len(v.cfg.WebhookSecret), minWebhookSecret)
 	}
 }
 

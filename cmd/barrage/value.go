@@ -99,7 +99,7 @@ func wanted(t reflect.Type) string {
 	case t.Kind() == reflect.Slice:
 		return "is not a list of texts"
 	case t.Kind() == reflect.Map:
-		return "is not a list of name=room"
+		return "is not a list of name=value"
 	}
 	return "is not a text (quote it)"
 }

@@ -1,0 +1,152 @@
+package api
+
+// This file shows and clears the histories of rooms.
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"barrage/edge/broker"
+)
+
+const (
+	defaultPage  = 100
+	maxPage      = 1000
+	maxPageBytes = 4 << 20 // of payloads, as an answer is built in memory
+)
+
+// messageAnswer is a message. Exactly one of Data, Text and Base64 is there.
+type messageAnswer struct {
+	ID     string          `json:"id"`
+	Offset uint64          `json:"offset"`
+	Time   int64           `json:"time"` // milliseconds since the Unix epoch
+	Sender *senderAnswer   `json:"sender,omitempty"`
+	Kind   string          `json:"kind,omitempty"`
+	Data   json.RawMessage `json:"data,omitempty"`
+	Text   *string         `json:"text,omitempty"`
+	Base64 *[]byte         `json:"base64,omitempty"`
+}
+
+type senderAnswer struct {
+	User   string `json:"user,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"`
+	Conn   string `json:"conn,omitempty"`
+}
+
+type gapAnswer struct {
+	Epoch  string `json:"epoch"`
+	From   uint64 `json:"from"`
+	To     uint64 `json:"to,omitempty"`
+	Reason string `json:"reason"`
+}
+
+type pageAnswer struct {
+	Room     string          `json:"room"`
+	Messages []messageAnswer `json:"messages"`
+	Epoch    string          `json:"epoch"`  // of the history's head
+	Offset   uint64          `json:"offset"` // of the history's head
+	Gap      *gapAnswer      `json:"gap,omitempty"`
+	More     bool            `json:"more,omitempty"`
+}
+
+type doneAnswer struct {
+	Done bool `json:"done"`
+}
+
+// history handles GET /v1/rooms/{room}/messages.
+func (a *API) history(x *exchange, r *http.Request) error {
+	q := readParams(r)
+	query := broker.Query{Limit: q.limit(defaultPage, maxPage)}
+	epoch, after := q.text("epoch", "", maxEpoch), q.value("after", "")
+	if after != "" {
+		offset, err := strconv.ParseUint(after, 10, 64)
+		if err != nil {
+			q.fail("after", "must be an offset: a number that is not negative")
+		}
+		query.After = &broker.Position{Epoch: epoch, Offset: offset}
+	} else if epoch != "" {
+		q.fail("epoch", "means nothing without after")
+	}
+	if q.err != nil {
+		return q.err
+	}
+	if query.After != nil && epoch == "" && query.After.Offset > 0 {
+		// Without an epoch the offset is one of the present history.
+		newest, err := a.server.History(r.Context(), x.param, broker.Query{Limit: 1})
+		if err != nil {
+			return err
+		}
+		query.After.Epoch = newest.Head.Epoch
+	}
+	page, err := a.server.History(r.Context(), x.param, query)
+	if err != nil {
+		return err
+	}
+	trimPage(&page, query.After != nil, maxPageBytes)
+	return writeJSON(x, http.StatusOK, answerPage(x.param, &page))
+}
+
+// trimPage bounds the bytes of a page, but leaves it one message: of those after
+// a position it keeps the first ones, of the newest the last.
+func trimPage(page *broker.Page, fromFront bool, limit int) {
+	m, total := page.Messages, 0
+	for i := range m {
+		next := m[i]
+		if !fromFront {
+			next = m[len(m)-1-i]
+		}
+		total += len(next.Payload)
+		if total <= limit || i == 0 {
+			continue
+		}
+		if fromFront {
+			page.Messages, page.More = m[:i], true
+		} else {
+			page.Messages = m[len(m)-i:]
+		}
+		return
+	}
+}
+
+func answerPage(room string, page *broker.Page) pageAnswer {
+	answer := pageAnswer{
+		Room: room, Messages: make([]messageAnswer, len(page.Messages)),
+		Epoch: page.Head.Epoch, Offset: page.Head.Offset, More: page.More,
+	}
+	for i, m := range page.Messages {
+		answer.Messages[i] = answerMessage(m)
+	}
+	if g := page.Gap; g != nil {
+		answer.Gap = &gapAnswer{Epoch: g.Epoch, From: g.From, To: g.To, Reason: g.Reason}
+	}
+	return answer
+}
+
+func answerMessage(m *broker.Message) messageAnswer {
+	answer := messageAnswer{ID: m.ID, Offset: m.Offset, Time: m.Time, Kind: m.Kind}
+	if s := m.Sender; s != (broker.Sender{}) {
+		answer.Sender = &senderAnswer{User: s.User, Name: s.Name, Avatar: s.Avatar, Conn: s.Conn}
+	}
+	switch {
+	case m.Format == broker.Binary:
+		bytes := append([]byte{}, m.Payload...) // not nil, which would be null
+		answer.Base64 = &bytes
+	// What a foreign writer left in the store must not spoil the whole page.
+	case m.Format == broker.JSON && json.Valid(m.Payload):
+		answer.Data = m.Payload
+	default:
+		text := string(m.Payload)
+		answer.Text = &text
+	}
+	return answer
+}
+
+// clear handles DELETE /v1/rooms/{room}/messages.
+func (a *API) clear(x *exchange, r *http.Request) error {
+	if err := a.server.Clear(r.Context(), x.param); err != nil {
+		return err
+	}
+	return writeJSON(x, http.StatusOK, doneAnswer{Done: true})
+}

@@ -1,0 +1,223 @@
+package api
+
+// This file tests hostile room names, and hostile use of publishing, on a real
+// listener where that can make a difference.
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// TestHostileRoomNames: one rule refuses them on every route, before anything
+// else of the server is asked, and neither log nor metrics see them.
+func TestHostileRoomNames(t *testing.T) {
+	names := map[string]string{
+		"empty": "", "10 KB": strings.Repeat("zzzzzzzzzz", 1000), "star": "*", "braces": "{}", "hash tag": "{zzz}", "line feed": "zzz\r\nzzz", "NUL": "\x00zzz", "NUL inside": "zzz\x00",
+		"proto": "__proto__", "parent": "../zzz", "dots": "..", "Cyrillic": "аdmin-zzz", "full width": "ｚｚｚ", "zero width": "zzz\u200b", "bidi": "zzz\u202e",
+		"not UTF-8": "zzz\xff", "space": "zzz zzz", "glob": "[zzz]", "query": "zzz?a=b", "fragment": "zzz#a", "escaped": "%7Azz",
+	}
+	for name, room := range names {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			reg := prometheus.NewPedanticRegistry()
+			s := &memServer{strict: true}
+			a := newAPI(t, Config{Gatherer: reg, Registerer: reg, Logger: slog.New(slog.NewTextHandler(&log, nil))}, s)
+			for _, e := range a.routes {
+				if !strings.Contains(e.pattern, "{room}") {
+					continue
+				}
+				target := strings.Replace(e.pattern, "{room}", url.PathEscape(room), 1)
+				if target == "/v1/rooms/" {
+					continue // nothing is there
+				}
+				answered(t, request(t, a, e.method, target, ""), 400, "srv_bad_room")
+			}
+			query := url.QueryEscape(room)
+			if room != "" {
+				answered(t, request(t, a, "GET", "/v1/connections?room="+query, ""), 400, "srv_bad_room")
+			}
+			if room != "*" {
+				answered(t, request(t, a, "POST", "/v1/broadcast?pattern="+query, "hi"), 400, "invalid_pattern")
+			}
+			item := append(appendString([]byte(`[{"text":"hi","room":`), room), "}]"...)
+			if w := request(t, a, "POST", "/v1/rooms/messages", string(item)); w.Code != 200 || !strings.Contains(w.Body.String(), `"srv_bad_room"`) {
+				t.Errorf("batch: %d %s", w.Code, w.Body)
+			}
+			if len(s.messages()) != 0 || len(s.noted()) != 0 || len(s.settings) != 0 {
+				t.Errorf("the server was asked %v, sent %v", s.noted(), s.messages())
+			}
+			wantNoTrace(t, reg, &log)
+		})
+	}
+}
+
+// wantNoTrace looks for what all names have that could leave one.
+func wantNoTrace(t *testing.T, reg *prometheus.Registry, log *bytes.Buffer) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if text := f.String(); strings.Contains(text, "zzz") || strings.Contains(text, "proto__") {
+			t.Errorf("a label from outside in %.300s", text)
+		}
+	}
+	if log.Len() > 0 {
+		t.Errorf("log: %.300s", log)
+	}
+}
+
+// TestHostileRoomNamesOnTheWire: the same through net/http, which sees the path
+// first. Nothing is redirected.
+func TestHostileRoomNamesOnTheWire(t *testing.T) {
+	s := &memServer{strict: true}
+	base := serve(t, newAPI(t, Config{}, s))
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	for _, path := range []string{"", "..", ".", "*", "%2e%2e", "..%2f", "%0d%0a", "%00", "%7B%7D", strings.Repeat("z", 10<<10), "__proto__", "%D0%B0dmin"} {
+		w, err := client.Post(base+"/v1/rooms/"+path+"/messages", "text/plain", strings.NewReader("hi"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(w.Body)
+		w.Body.Close()
+		if err != nil || w.StatusCode != 400 {
+			t.Errorf("%.20q: %d %s %v", path, w.StatusCode, body, err)
+		}
+	}
+	if len(s.messages()) != 0 {
+		t.Errorf("sent %v", s.messages())
+	}
+}
+
+// TestHostilePublish: none of it is sent, all of it is refused for its own
+// reason. That keys are compared in constant time is the doing of
+// crypto/subtle on hashes of equal length; a test by the clock would prove
+// nothing here.
+func TestHostilePublish(t *testing.T) {
+	const room, batch = "/v1/rooms/r/messages", "/v1/rooms/messages"
+	items := func(n int, item string) string { return "[" + strings.Repeat(item+",", n-1) + item + "]" }
+	asJSON := []string{"Content-Type", "application/json"}
+	good := `{"room":"r","text":"x"}`
+	tests := []struct {
+		name, path, body, token string
+		header                  []string
+		status                  int
+		code                    string
+	}{
+		{"no key", room, "hi", "", nil, 401, "unauthorized"},
+		{"bad key", room, "hi", "Bearer s3creT", nil, 401, "unauthorized"},
+		{"10 KB key", room, "hi", "Bearer " + strings.Repeat("s", 10<<10), nil, 401, "unauthorized"},
+		{"no key, huge body", room, strings.Repeat("x", 8<<20), "", nil, 401, "unauthorized"},
+		{"huge body", room, strings.Repeat("x", 8<<20), "Bearer s3cret", nil, 413, "message_too_large"},
+		{"huge JSON body", room, strings.Repeat("[", 8<<20), "Bearer s3cret", asJSON, 413, "message_too_large"},
+		{"a million messages", batch, items(1_000_000, good), "Bearer s3cret", nil, 413, "batch_too_large"},
+		{"a million empty ones", batch, items(1_000_000, "{}"), "Bearer s3cret", nil, 413, "batch_too_large"},
+		{"one over the bound", batch, items(1001, good), "Bearer s3cret", nil, 413, "batch_too_large"},
+		{"batch of the wrong type", batch, items(1, good), "Bearer s3cret", []string{"Content-Type", "text/plain"}, 415, "unsupported_media_type"},
+		{"batch as a form", batch, items(1, good), "Bearer s3cret", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"},
+		{"JSON that is none", room, "hi", "Bearer s3cret", asJSON, 400, "invalid_json"},
+		{"settings of the wrong type", "PUT /v1/rooms/r/settings", "{}", "Bearer s3cret", []string{"Content-Type", "text/yaml"}, 415, "unsupported_media_type"},
+		{"huge command", "/v1/rooms/r/kick", strings.Repeat("x", 8<<20), "Bearer s3cret", nil, 413, "body_too_large"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &memServer{}
+			a := newAPI(t, Config{Token: "s3cret"}, s)
+			header := tt.header
+			if tt.token != "" {
+				header = append([]string{"Authorization", tt.token}, header...)
+			}
+			method, path, found := strings.Cut(tt.path, " ")
+			if !found {
+				method, path = "POST", tt.path
+			}
+			answered(t, request(t, a, method, path, tt.body, header...), tt.status, tt.code)
+			if len(s.messages()) != 0 || len(s.noted()) != 0 {
+				t.Errorf("the server was asked %v, sent %d", s.noted(), len(s.messages()))
+			}
+		})
+	}
+}
+
+func TestFullBatch(t *testing.T) {
+	s := &memServer{}
+	w := request(t, newAPI(t, Config{}, s), "POST", "/v1/rooms/messages", "["+strings.Repeat(`{"room":"r","text":"x"},`, 999)+`{"room":"r","text":"x"}]`)
+	if w.Code != 200 || len(s.messages()) != 1000 || strings.Count(w.Body.String(), `"id":`) != 1000 {
+		t.Errorf("%d, %d sent", w.Code, len(s.messages()))
+	}
+}
+
+// TestTooFast: where the server limits rates, the client learns for how long.
+func TestTooFast(t *testing.T) {
+	s := &memServer{onSend: func(context.Context) error { return &codedError{429, "srv_rate", "slow down", 7 * time.Second} }}
+	a := newAPI(t, Config{}, s)
+	for _, path := range []string{"/v1/rooms/r/messages", "/v1/users/7/messages"} {
+		w := request(t, a, "POST", path, "hi")
+		answered(t, w, 429, "srv_rate")
+		if got := w.Header().Get("Retry-After"); got != "7" {
+			t.Errorf("Retry-After %q", got)
+		}
+	}
+}
+
+// TestReplay: a hundred times the same publish at once is delivered once.
+func TestReplay(t *testing.T) {
+	s := &memServer{rooms: map[string]int{"r": 5}}
+	a := newAPI(t, Config{}, s)
+	base := serve(t, a)
+	// One connection each: one that was dialled and never used would hold up
+	// Shutdown.
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	var wg sync.WaitGroup
+	bodies := make(chan string, 100)
+	for range 100 {
+		wg.Go(func() { // ends when its request is answered; waited for below
+			bodies <- publishWithKey(&client, base, "k")
+		})
+	}
+	wg.Wait()
+	close(bodies)
+	for body := range bodies {
+		if body != `200 {"id":"id-1","offset":1,"delivered_to":5}`+"\n" {
+			t.Errorf("answer %s", body)
+		}
+	}
+	if got := s.messages(); len(got) != 1 {
+		t.Errorf("published %d times", len(got))
+	}
+	if got := testutil.ToFloat64(a.routes[0].ok); got != 100 {
+		t.Errorf("%v requests counted", got)
+	}
+}
+
+func publishWithKey(client *http.Client, base, key string) string {
+	r, err := http.NewRequest("POST", base+"/v1/rooms/r/messages", strings.NewReader("hi"))
+	if err != nil {
+		return err.Error()
+	}
+	r.Header.Set(keyHeader, key)
+	w, err := client.Do(r)
+	if err != nil {
+		return err.Error()
+	}
+	defer w.Body.Close()
+	body, err := io.ReadAll(w.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d %s", w.StatusCode, body)
+}

@@ -1,0 +1,89 @@
+package api
+
+// This file puts people out: of a room, of the server, all of a room.
+
+import (
+	"net/http"
+)
+
+type kickBody struct {
+	User   string `json:"user"`
+	Reason string `json:"reason"`
+	For    string `json:"for"`
+}
+
+type disconnectBody struct {
+	Reason    string `json:"reason"`
+	Reconnect bool   `json:"reconnect"`
+	For       string `json:"for"`
+}
+
+type closeBody struct {
+	Reason string `json:"reason"`
+}
+
+// removedAnswer counts connections of this node; the others do their part.
+type removedAnswer struct {
+	Connections int `json:"connections"`
+}
+
+// kick handles POST /v1/rooms/{room}/kick.
+func (a *API) kick(x *exchange, r *http.Request) error {
+	var body kickBody
+	if err := readCommand(r, &body); err != nil {
+		return err
+	}
+	if err := checkUser(body.User); err != nil {
+		return err
+	}
+	return a.remove(x, r, Removal{Room: x.param, User: body.User, Reason: body.Reason}, body.For)
+}
+
+// disconnectUser handles POST /v1/users/{user}/disconnect.
+func (a *API) disconnectUser(x *exchange, r *http.Request) error {
+	return a.close(x, r, Removal{User: x.param})
+}
+
+// disconnect handles POST /v1/connections/{conn}/disconnect.
+func (a *API) disconnect(x *exchange, r *http.Request) error {
+	return a.close(x, r, Removal{Conn: x.param})
+}
+
+func (a *API) close(x *exchange, r *http.Request, what Removal) error {
+	var body disconnectBody
+	if err := readOption(r, &body); err != nil {
+		return err
+	}
+	what.Reason, what.Reconnect = body.Reason, body.Reconnect
+	return a.remove(x, r, what, body.For)
+}
+
+func (a *API) remove(x *exchange, r *http.Request, what Removal, forTime string) (err error) {
+	if !plain(what.Reason, maxReason) {
+		return invalid("reason", notPlain(maxReason))
+	}
+	if what.For, err = duration("for", forTime, maxFor); err != nil {
+		return err
+	}
+	n, err := a.server.Remove(r.Context(), what)
+	if err != nil {
+		return err
+	}
+	return writeJSON(x, http.StatusOK, removedAnswer{Connections: n})
+}
+
+// closeRoom handles POST /v1/rooms/{room}/close.
+func (a *API) closeRoom(x *exchange, r *http.Request) error {
+	var body closeBody
+	if err := readOption(r, &body); err != nil {
+		return err
+	}
+	if !plain(body.Reason, maxReason) {
+		return invalid("reason", notPlain(maxReason))
+	}
+	n, err := a.server.CloseRoom(r.Context(), x.param, body.Reason)
+	if err != nil {
+		return err
+	}
+	return writeJSON(x, http.StatusOK, removedAnswer{Connections: n})
+}

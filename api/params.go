@@ -1,0 +1,148 @@
+package api
+
+// This file reads query parameters and the headers that may stand for them, and
+// checks texts and durations wherever they come from.
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of texts, in bytes.
+const (
+	maxKind   = 64
+	maxUser   = 128
+	maxName   = 128
+	maxAvatar = 1024
+	maxEpoch  = 64
+	maxConn   = 64
+	maxReason = 123 // what a close frame holds (RFC 6455, section 5.5)
+)
+
+// maxFor bounds how long somebody can be kept out.
+const maxFor = 30 * 24 * time.Hour
+
+// params are a request's. The first thing that is wrong is kept in err.
+type params struct {
+	header http.Header
+	query  url.Values
+	err    error
+}
+
+func readParams(r *http.Request) params {
+	p := params{header: r.Header}
+	if r.URL.RawQuery != "" {
+		var err error
+		if p.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+			p.err = invalid("query", err.Error())
+		}
+	}
+	return p
+}
+
+func (p *params) fail(field, text string) {
+	if p.err == nil {
+		p.err = invalid(field, text)
+	}
+}
+
+// value is the parameter's, given in the query or by the header, if it has one.
+func (p *params) value(name, header string) string {
+	inQuery, inHeader := p.query[name], p.header[header]
+	switch {
+	case len(inQuery)+len(inHeader) == 0:
+		return ""
+	case len(inQuery)+len(inHeader) > 1:
+		p.fail(name, "must be given once")
+		return ""
+	case len(inQuery) == 1:
+		return inQuery[0]
+	}
+	return inHeader[0]
+}
+
+// text is a value of at most limit bytes that a log line or a screen can show.
+func (p *params) text(name, header string, limit int) string {
+	s := p.value(name, header)
+	if s == "" {
+		return s
+	}
+	if !plain(s, limit) {
+		p.fail(name, notPlain(limit))
+	}
+	return s
+}
+
+// flag is true or false; if it is not given, def.
+func (p *params) flag(name, header string, def bool) bool {
+	switch p.value(name, header) {
+	case "":
+		return def
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	p.fail(name, "must be true or false")
+	return def
+}
+
+// limit is a number from 1 to most; if it is not given, def.
+func (p *params) limit(def, most int) int {
+	s := p.value("limit", "")
+	if s == "" {
+		return def
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > most {
+		p.fail("limit", fmt.Sprintf("must be a number from 1 to %d", most))
+	}
+	return n
+}
+
+// plain tells whether s is at most limit bytes of UTF-8 without control
+// characters.
+func plain(s string, limit int) bool {
+	if len(s) > limit || !utf8.ValidString(s) {
+		return false
+	}
+	for _, c := range s {
+		if unicode.IsControl(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func notPlain(limit int) string {
+	return fmt.Sprintf("must be at most %d bytes of UTF-8 without control characters", limit)
+}
+
+// required checks a text that must not be empty.
+func required(field, s string, limit int) error {
+	if s == "" || !plain(s, limit) {
+		return invalid(field, fmt.Sprintf("must be 1 to %d bytes of UTF-8 without control characters", limit))
+	}
+	return nil
+}
+
+// checkUser and checkConn are for the variables of paths.
+func checkUser(user string) error { return required("user", user, maxUser) }
+func checkConn(conn string) error { return required("conn", conn, maxConn) }
+
+// duration reads what time.ParseDuration does, from 0 to most; empty is 0.
+func duration(field, s string, most time.Duration) (time.Duration, error) {
+	if s == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 || d > most {
+		return 0, invalid(field, fmt.Sprintf("must be a duration such as 90s or 10m, from 0 to %v", most))
+	}
+	return d, nil
+}

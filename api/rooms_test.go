@@ -1,0 +1,246 @@
+package api
+
+// This file tests what is asked about and done to rooms, users and connections.
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"barrage/edge/broker"
+)
+
+// TestQuestionsAndCommands: what is answered, and what the server was asked.
+func TestQuestionsAndCommands(t *testing.T) {
+	const reason = `"reason":"spam"`
+	tests := []struct {
+		name, method, path, body string
+		status                   int
+		want                     string
+		calls                    []string
+	}{
+		{"members", "GET", "/v1/rooms/lobby/members", "", 200,
+			`{"room":"lobby","users":[{"user":"7","name":"Ann","avatar":"https://x.example/a.png","connections":2},{"user":"8","connections":1}],"total":5,"connections":9}`,
+			[]string{"presence lobby limit 100"}},
+		{"members of an empty room", "GET", "/v1/rooms/zz/members?limit=1000", "", 200, `{"room":"zz","users":[],"total":0,"connections":0}`, []string{"presence zz limit 1000"}},
+		{"members limit", "GET", "/v1/rooms/lobby/members?limit=1001", "", 400, "invalid_limit", nil},
+		{"clear", "DELETE", "/v1/rooms/lobby/messages", "", 200, `{"done":true}`, []string{"clear lobby"}},
+
+		{"kick", "POST", "/v1/rooms/lobby/kick", `{"user":"7",` + reason + `,"for":"10m"}`, 200, `{"connections":3}`,
+			[]string{"remove {Room:lobby User:7 Conn: Reason:spam For:10m0s Reconnect:false}"}},
+		{"kick, least", "POST", "/v1/rooms/lobby/kick", `{"user":"7"}`, 200, `{"connections":3}`,
+			[]string{"remove {Room:lobby User:7 Conn: Reason: For:0s Reconnect:false}"}},
+		{"kick nobody", "POST", "/v1/rooms/lobby/kick", `{` + reason + `}`, 400, "invalid_user", nil},
+		{"kick null", "POST", "/v1/rooms/lobby/kick", `null`, 400, "invalid_user", nil},
+		{"kick without a body", "POST", "/v1/rooms/lobby/kick", ``, 400, "invalid_json", nil},
+		{"kick mistyped", "POST", "/v1/rooms/lobby/kick", `{"user":"7","four":"10m"}`, 400, "invalid_json", nil},
+		{"kick for ever", "POST", "/v1/rooms/lobby/kick", `{"user":"7","for":"721h"}`, 400, "invalid_for", nil},
+		{"kick for a word", "POST", "/v1/rooms/lobby/kick", `{"user":"7","for":"long"}`, 400, "invalid_for", nil},
+		{"kick with a long reason", "POST", "/v1/rooms/lobby/kick", `{"user":"7","reason":"` + strings.Repeat("x", 124) + `"}`, 400, "invalid_reason", nil},
+
+		{"close", "POST", "/v1/rooms/lobby/close", `{` + reason + `}`, 200, `{"connections":3}`, []string{`close lobby "spam"`}},
+		{"close without a body", "POST", "/v1/rooms/lobby/close", ``, 200, `{"connections":3}`, []string{`close lobby ""`}},
+		{"close with a bad reason", "POST", "/v1/rooms/lobby/close", `{"reason":"\n"}`, 400, "invalid_reason", nil},
+
+		{"user", "GET", "/v1/users/7", "", 200, `{"user":"7","online":true,"connections":2,"rooms":["lobby"]}`, nil},
+		{"user offline", "GET", "/v1/users/8", "", 200, `{"user":"8","online":false,"connections":0,"rooms":[]}`, nil},
+		{"user of an identity provider", "GET", "/v1/users/auth0%7Cx%2F1", "", 200, `{"user":"auth0|x/1","online":false,"connections":0,"rooms":[]}`, nil},
+		{"no user", "GET", "/v1/users/", "", 404, "not_found", nil},
+		{"disconnect a user", "POST", "/v1/users/7/disconnect", `{` + reason + `,"reconnect":true,"for":"90s"}`, 200, `{"connections":3}`,
+			[]string{"remove {Room: User:7 Conn: Reason:spam For:1m30s Reconnect:true}"}},
+		{"disconnect a user, least", "POST", "/v1/users/7/disconnect", ``, 200, `{"connections":3}`,
+			[]string{"remove {Room: User:7 Conn: Reason: For:0s Reconnect:false}"}},
+		{"disconnect a connection", "POST", "/v1/connections/c1/disconnect", `{` + reason + `}`, 200, `{"connections":3}`,
+			[]string{"remove {Room: User: Conn:c1 Reason:spam For:0s Reconnect:false}"}},
+		{"disconnect nothing", "POST", "/v1/connections//disconnect", ``, 400, "invalid_conn", nil},
+
+		{"connections", "GET", "/v1/connections?user=7&room=lobby&limit=5", "", 200,
+			`{"connections":[{"conn":"c1","user":"7","name":"Ann","address":"192.0.2.1:5","protocol":"barrage.v1","since":1700000000000,"rooms":["lobby"]},` +
+				`{"conn":"c2","protocol":"raw","since":1700000000001,"rooms":[]}],"total":12}`,
+			[]string{"connections {User:7 Room:lobby Limit:5}"}},
+		{"connections in a bad room", "GET", "/v1/connections?room=*", "", 400, "invalid_room", nil},
+		{"connections limit", "GET", "/v1/connections?limit=x", "", 400, "invalid_limit", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &memServer{rooms: map[string]int{"lobby": 3}, online: []string{"7"}}
+			answered(t, request(t, newAPI(t, Config{}, s), tt.method, tt.path, tt.body), tt.status, tt.want)
+			if got := s.noted(); !slices.Equal(got, tt.calls) {
+				t.Errorf("the server was asked\n%q, want\n%q", got, tt.calls)
+			}
+		})
+	}
+}
+
+func TestRoomDetails(t *testing.T) {
+	s := &memServer{rooms: map[string]int{"r": 3}, detail: Room{
+		Cluster: &Audience{Members: 30, Users: 20, Unique: 500},
+		Head:    broker.Position{Epoch: "e1"}, Retention: broker.Retention{Messages: 100, Age: 10 * time.Minute},
+	}}
+	a := newAPI(t, Config{}, s)
+	answered(t, request(t, a, "GET", "/v1/rooms/r", ""), 200, `{"room":"r","members":3,"rate":1.23,`+
+		`"cluster":{"members":30,"users":20,"unique_viewers":500},"epoch":"e1","offset":0,"retention":{"messages":100,"age":"10m0s"}}`)
+}
+
+func TestHistory(t *testing.T) {
+	head := broker.Position{Epoch: "e2", Offset: 9}
+	messages := []*broker.Message{
+		{ID: "a", Offset: 7, Time: 1700000000000, Format: broker.Text, Payload: []byte("hi <b>")},
+		{ID: "b", Offset: 8, Time: 1700000000001, Format: broker.JSON, Payload: []byte(`{"x":null}`), Kind: "gift",
+			Sender: broker.Sender{User: "7", Name: "Ann", Avatar: "u", Conn: "c1"}},
+		{ID: "c", Offset: 9, Time: 1700000000002, Format: broker.Binary, Payload: nil},
+	}
+	page := func(q broker.Query) broker.Page {
+		p := broker.Page{Messages: messages[len(messages)-min(q.Limit, 3):], Head: head}
+		switch {
+		case q.After == nil:
+		case q.After.Epoch != head.Epoch && q.After.Offset > 0:
+			p.Gap = &broker.Gap{Epoch: q.After.Epoch, From: q.After.Offset + 1, Reason: broker.GapEpoch}
+		case q.After.Offset == 3:
+			p.Gap = &broker.Gap{Epoch: head.Epoch, From: 4, To: 6, Reason: broker.GapTrimmed}
+		case q.After.Offset == 8:
+			p.Messages, p.More = messages[2:], true
+		}
+		return p
+	}
+	const a = `{"id":"a","offset":7,"time":1700000000000,"text":"hi \u003cb\u003e"}`
+	const b = `{"id":"b","offset":8,"time":1700000000001,"sender":{"user":"7","name":"Ann","avatar":"u","conn":"c1"},"kind":"gift","data":{"x":null}}`
+	const c = `{"id":"c","offset":9,"time":1700000000002,"base64":""}`
+	tests := []struct {
+		name, query string
+		status      int
+		want        string // within the page; or the code
+		calls       []string
+	}{
+		{"newest", "", 200, a + "," + b + "," + c + `],"epoch":"e2","offset":9`, []string{"history r limit 100"}},
+		{"limited", "?limit=1", 200, c + `],"epoch":"e2","offset":9`, []string{"history r limit 1"}},
+		{"from the beginning", "?after=0&limit=1000", 200, a + "," + b + "," + c + `],"epoch":"e2","offset":9`, []string{"history r after /0 limit 1000"}},
+		{"after, in the present epoch", "?after=3", 200, a + "," + b + "," + c + `],"epoch":"e2","offset":9,"gap":{"epoch":"e2","from":4,"to":6,"reason":"trimmed"}`,
+			[]string{"history r limit 1", "history r after e2/3 limit 100"}},
+		{"more", "?after=8&epoch=e2", 200, c + `],"epoch":"e2","offset":9,"more":true`, []string{"history r after e2/8 limit 100"}},
+		{"another epoch", "?after=5&epoch=e1", 200, a + "," + b + "," + c + `],"epoch":"e2","offset":9,"gap":{"epoch":"e1","from":6,"reason":"epoch"}`,
+			[]string{"history r after e1/5 limit 100"}},
+		{"epoch alone", "?epoch=e2", 400, "invalid_epoch", nil},
+		{"long epoch", "?after=1&epoch=" + strings.Repeat("e", 65), 400, "invalid_epoch", nil},
+		{"word", "?after=x", 400, "invalid_after", nil},
+		{"too large", "?after=18446744073709551616", 400, "invalid_after", nil},
+		{"limit", "?limit=1001", 400, "invalid_limit", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &memServer{page: page}
+			want := tt.want
+			if tt.status == 200 {
+				want = `{"room":"r","messages":[` + tt.want + "}"
+			}
+			answered(t, request(t, newAPI(t, Config{}, s), "GET", "/v1/rooms/r/messages"+tt.query, ""), tt.status, want)
+			if got := s.noted(); !slices.Equal(got, tt.calls) {
+				t.Errorf("the server was asked %q, want %q", got, tt.calls)
+			}
+		})
+	}
+}
+
+func TestHistoryOfNothing(t *testing.T) {
+	a := newAPI(t, Config{}, &memServer{})
+	for _, query := range []string{"", "?after=0", "?after=5", "?after=5&epoch=e"} {
+		answered(t, request(t, a, "GET", "/v1/rooms/r/messages"+query, ""), 200, `{"room":"r","messages":[],"epoch":"","offset":0}`)
+	}
+}
+
+// JSON that is none, left in the store by a stranger, is shown as text.
+func TestHistoryOfBadJSON(t *testing.T) {
+	s := &memServer{page: func(broker.Query) broker.Page {
+		return broker.Page{Messages: []*broker.Message{{ID: "a", Format: broker.JSON, Payload: []byte("{")}}}
+	}}
+	answered(t, request(t, newAPI(t, Config{}, s), "GET", "/v1/rooms/r/messages", ""), 200,
+		`{"room":"r","messages":[{"id":"a","offset":0,"time":0,"text":"{"}],"epoch":"","offset":0}`)
+}
+
+func TestTrimPage(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		sizes []int
+		front bool
+		want  []uint64
+		more  bool
+	}{
+		{"fits", []int{4, 6}, true, []uint64{0, 1}, false},
+		{"front", []int{4, 6, 1}, true, []uint64{0, 1}, true},
+		{"newest", []int{4, 6, 1}, false, []uint64{1, 2}, false},
+		{"one too large", []int{11, 1}, true, []uint64{0}, true},
+		{"newest too large", []int{1, 11}, false, []uint64{1}, false},
+		{"none", nil, true, nil, false},
+	} {
+		var page broker.Page
+		for i, n := range tt.sizes {
+			page.Messages = append(page.Messages, &broker.Message{Offset: uint64(i), Payload: make([]byte, n)})
+		}
+		trimPage(&page, tt.front, 10)
+		var got []uint64
+		for _, m := range page.Messages {
+			got = append(got, m.Offset)
+		}
+		if !slices.Equal(got, tt.want) || page.More != tt.more {
+			t.Errorf("%s: %v more %v, want %v %v", tt.name, got, page.More, tt.want, tt.more)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	s := &memServer{}
+	a := newAPI(t, Config{}, s)
+	const path = "/v1/rooms/r/settings"
+	full := `{"retention":{"messages":5,"age":"1h0m0s"},"muted":true,"presence_events":false}`
+	answered(t, request(t, a, "GET", path, ""), 200, `{"muted":false}`)
+	answered(t, request(t, a, "PUT", path, full), 200, full)
+	if got := s.settings["r"]; *got.Retention != (broker.Retention{Messages: 5, Age: time.Hour}) || !got.Muted || *got.PresenceEvents {
+		t.Errorf("set %+v", got)
+	}
+	answered(t, request(t, a, "GET", path, ""), 200, full)
+	answered(t, request(t, a, "PUT", path, `{"retention":{"messages":0,"age":"0s"}}`), 200, `{"retention":{"messages":0,"age":"0s"},"muted":false}`)
+	answered(t, request(t, a, "DELETE", path, ""), 200, `{"muted":false}`)
+	if got := s.settings["r"]; got != (Settings{}) {
+		t.Errorf("deleted, and %+v is set", got)
+	}
+	for body, code := range map[string]string{
+		"": "invalid_json", "[]": "invalid_json", `{"muted":1}`: "invalid_json", `{"mute":true}`: "invalid_json", `{} {}`: "invalid_json", "{\"\xff\":1}": "invalid_json",
+		`{"retention":{"messages":1}}`:                    "invalid_retention",
+		`{"retention":{"age":"1h"}}`:                      "invalid_retention",
+		`{"retention":{"messages":100001,"age":"1h"}}`:    "invalid_retention",
+		`{"retention":{"messages":1,"age":"721h"}}`:       "invalid_retention",
+		`{"retention":{"messages":1,"age":"an hour"}}`:    "invalid_retention",
+		`{"retention":{"messages":1,"age":"1h","x":"y"}}`: "invalid_json",
+	} {
+		answered(t, request(t, a, "PUT", path, body), 400, code)
+	}
+}
+
+// A server that cannot do something says so by its error, wherever it is asked.
+func TestServerRefuses(t *testing.T) {
+	refusal := fmt.Errorf("edge: %w", &codedError{503, "srv_not_here", "presence is turned off", 5 * time.Second})
+	for _, e := range newAPI(t, Config{}, &memServer{}).routes {
+		body := map[string]string{"kick": `{"user":"7"}`, "settings": `{}`}[e.pattern[strings.LastIndexByte(e.pattern, '/')+1:]]
+		switch {
+		case e.open, !strings.HasPrefix(e.pattern, "/v1/"), e.pattern == "/v1/rooms", e.method == "POST" && strings.HasSuffix(e.pattern, "/messages"):
+			continue // asks nothing that can be refused, or is tested above
+		}
+		if e.method != "POST" && e.method != "PUT" {
+			body = ""
+		}
+		t.Run(e.method+" "+e.pattern, func(t *testing.T) {
+			a := newAPI(t, Config{}, &memServer{err: refusal, rooms: map[string]int{"x": 1}})
+			target := strings.NewReplacer("{room}", "x", "{user}", "x", "{conn}", "x").Replace(e.pattern)
+			if e.pattern == "/v1/broadcast" {
+				target += "?pattern=x"
+			}
+			w := request(t, a, e.method, target, body)
+			answered(t, w, 503, "srv_not_here")
+			if w.Header().Get("Retry-After") != "5" || !strings.Contains(w.Body.String(), "presence is turned off") {
+				t.Errorf("%v %s", w.Header(), w.Body)
+			}
+		})
+	}
+}

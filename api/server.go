@@ -1,0 +1,133 @@
+package api
+
+// This file declares the server behind the API: what it must do, and the plain
+// types in which it answers.
+
+import (
+	"context"
+	"time"
+
+	"barrage/edge/broker"
+)
+
+// Server is what the API needs of the server behind it. All methods may be
+// called from any goroutine and return soon after their context ends.
+//
+// An error may say how it is to be answered by implementing HTTPStatus() int and
+// Code() string, and when to try again by RetryAfter() time.Duration. The
+// broker's own errors are 503. Any other error is a 500 whose text goes to the
+// log only. A capability the server does not have is an error of the first kind.
+type Server interface {
+	// CheckRoom says what is wrong with a room's name; nil if it may be used.
+	// No other method is given a room's name that it has not accepted.
+	CheckRoom(name string) error
+
+	// Publish sends a message. p and its payload are the caller's again when it
+	// returns.
+	Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error)
+	// History reads a part of a room's history, Clear forgets it.
+	History(ctx context.Context, room string, q broker.Query) (broker.Page, error)
+	Clear(ctx context.Context, room string) error
+
+	// Room describes a room; ok is false if nobody is there and nothing is known
+	// of it.
+	Room(ctx context.Context, name string) (room Room, ok bool, err error)
+	// EachRoom calls f for each room of this node in any order until f returns
+	// false. The rate is in messages per second, lately.
+	EachRoom(f func(name string, members int, rate float64) bool)
+	// MatchRooms returns up to limit rooms with members, on this node and as far
+	// as is known on the others, whose names match pattern, in which * stands
+	// for any bytes.
+	MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error)
+	// Presence tells who is in a room, naming at most limit users.
+	Presence(ctx context.Context, room string, limit int) (Presence, error)
+	// Settings returns what was set for a room; the zero Settings if nothing
+	// was, which is also how to take them back.
+	Settings(ctx context.Context, room string) (Settings, error)
+	SetSettings(ctx context.Context, room string, s Settings) error
+	// CloseRoom puts everybody out of a room and hands out its transcript.
+	CloseRoom(ctx context.Context, room, reason string) (connections int, err error)
+
+	// Online tells whether a user has a connection, on any node as far as known.
+	Online(ctx context.Context, user string) (bool, error)
+	// User describes a user; one who is not online is no error.
+	User(ctx context.Context, user string) (User, error)
+	// Connections lists connections of this node; total counts all that match.
+	Connections(ctx context.Context, q ConnectionQuery) (list []Connection, total int, err error)
+	// Remove puts connections out of a room or closes them, on all nodes, and
+	// returns how many it was on this one.
+	Remove(ctx context.Context, r Removal) (connections int, err error)
+
+	// Ready gives the reasons why the server should get no traffic; none if it
+	// should.
+	Ready() []string
+}
+
+// Room describes a room.
+type Room struct {
+	Members   int              // connections on this node
+	Rate      float64          // messages per second, lately
+	Cluster   *Audience        // over all nodes; nil: cannot be told now
+	Head      broker.Position  // of its history; without an epoch there is none
+	Retention broker.Retention // in effect
+}
+
+// Audience counts who is in a room over all nodes.
+type Audience struct {
+	Members int // connections
+	Users   int // with a name, each once
+	Unique  int // different viewers over time, estimated
+}
+
+// Presence is who is in a room over all nodes.
+type Presence struct {
+	Users       []Viewer // at most as many as asked for
+	Total       int      // users, named above or not
+	Connections int      // theirs and those of anonymous viewers
+}
+
+// Viewer is a user in a room.
+type Viewer struct {
+	User, Name, Avatar string
+	Connections        int // in the room
+}
+
+// Settings are what an operator set for one room.
+type Settings struct {
+	Retention      *broker.Retention // nil: by the server's rules
+	Muted          bool              // only backends may publish
+	PresenceEvents *bool             // joins and leaves are told in the room; nil: by the server's rules
+}
+
+// User describes a user over all nodes, as far as known.
+type User struct {
+	Connections int
+	Rooms       []string
+}
+
+// ConnectionQuery selects connections; empty fields select all.
+type ConnectionQuery struct {
+	User, Room string
+	Limit      int
+}
+
+// Connection describes a connection.
+type Connection struct {
+	ID         string // as in broker.Sender.Conn
+	User, Name string
+	Address    string // the client's
+	Protocol   string // raw or barrage.v1
+	Since      time.Time
+	Rooms      []string
+}
+
+// Removal says which connections are to go, and how. Either User or Conn is set.
+type Removal struct {
+	Room string // they leave this room; "": the connections are closed
+	User string // all connections of this user
+	Conn string // this connection
+
+	Reason    string        // told to the client
+	For       time.Duration // they are refused so long; 0: they may come back at once
+	Reconnect bool          // the client is told to come back by itself
+}

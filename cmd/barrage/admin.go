@@ -1,0 +1,174 @@
+package main
+
+// This file is the server as the admin API knows it: api.Server.
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"barrage/api"
+	"barrage/edge"
+	"barrage/edge/broker"
+	"barrage/edge/presence"
+)
+
+// admin implements api.Server.
+type admin struct{ *edge.Server }
+
+// viewersWindow is over which time different viewers are counted.
+const viewersWindow = 24 * time.Hour
+
+// Room describes a room. What other nodes know is left out while they cannot be
+// asked.
+func (a admin) Room(ctx context.Context, name string) (api.Room, bool, error) {
+	members, rate, here := a.Server.Room(name)
+	r := api.Room{Members: members, Rate: rate, Retention: a.Retention(name)}
+	if l, err := a.Registry().Cluster(ctx, name, 0); err == nil {
+		r.Cluster = &api.Audience{Members: l.Connections, Users: l.Total}
+		if n, err := a.Registry().Viewers(ctx, name, viewersWindow); err == nil {
+			r.Cluster.Unique = n
+		} else if errors.Is(err, presence.ErrNoStore) {
+			r.Cluster.Unique = l.Total
+		}
+	}
+	if r.Retention.On() {
+		page, err := a.History(ctx, name, broker.Query{Limit: 1})
+		if err != nil {
+			return r, here, err
+		}
+		r.Head = page.Head
+		if r.Head.Offset == 0 {
+			r.Head = broker.Position{}
+		}
+	}
+	return r, here || r.Head.Offset > 0 || r.Cluster != nil && r.Cluster.Members > 0, nil
+}
+
+// MatchRooms returns the rooms of this node: broadcasts go to the others' rooms
+// through them only where both have members.
+func (a admin) MatchRooms(_ context.Context, pattern string, limit int) ([]string, error) {
+	var names []string
+	a.EachRoom(func(name string, _ int, _ float64) bool {
+		if broker.Match(pattern, name) {
+			names = append(names, name)
+		}
+		return len(names) < limit
+	})
+	slices.Sort(names)
+	return names, nil
+}
+
+// Presence tells who is in a room, on all nodes if they can be asked.
+func (a admin) Presence(ctx context.Context, room string, limit int) (api.Presence, error) {
+	l, err := a.Registry().Cluster(ctx, room, limit)
+	if err != nil {
+		l = a.Registry().List(room, limit)
+	}
+	p := api.Presence{Total: l.Total, Connections: l.Connections}
+	for _, e := range l.Users {
+		p.Users = append(p.Users, api.Viewer{User: e.User.ID, Name: e.User.Name, Avatar: e.User.Avatar})
+	}
+	return p, nil
+}
+
+// errRetention is a typed error of the API: what rooms remember is set for all
+// nodes in their configuration.
+type errRetention struct{}
+
+func (errRetention) Error() string {
+	return "retention cannot be set for one room: it is the setting history, which has patterns"
+}
+func (errRetention) Code() string    { return "unsupported" }
+func (errRetention) HTTPStatus() int { return 422 }
+
+// Settings returns what was set for a room.
+func (a admin) Settings(_ context.Context, room string) (api.Settings, error) {
+	set := a.RoomSettings(room)
+	s := api.Settings{Muted: set.Muted}
+	if set.Quiet {
+		told := false
+		s.PresenceEvents = &told
+	}
+	return s, nil
+}
+
+// SetSettings changes them on all nodes.
+func (a admin) SetSettings(ctx context.Context, room string, s api.Settings) error {
+	if s.Retention != nil {
+		return errRetention{}
+	}
+	return a.SetRoomSettings(ctx, room, edge.RoomSettings{Muted: s.Muted, Quiet: s.PresenceEvents != nil && !*s.PresenceEvents})
+}
+
+// CloseRoom puts everybody out. The number is this node's, before.
+func (a admin) CloseRoom(ctx context.Context, room, reason string) (int, error) {
+	n := a.Members(room)
+	return n, a.Server.CloseRoom(ctx, room, reason)
+}
+
+// Online tells whether a user is connected to any node.
+func (a admin) Online(ctx context.Context, user string) (bool, error) {
+	return a.Server.Online(ctx, user), nil
+}
+
+// User describes a user: connections are the cluster's, rooms those of this node.
+func (a admin) User(ctx context.Context, user string) (api.User, error) {
+	list, here, err := a.Server.Connections(ctx, user, "", 1000)
+	if err != nil {
+		return api.User{}, err
+	}
+	u := api.User{Connections: here}
+	if l, err := a.Registry().Cluster(ctx, "user:"+user, 0); err == nil {
+		u.Connections = max(here, l.Connections)
+	}
+	for _, c := range list {
+		u.Rooms = append(u.Rooms, c.Rooms...)
+	}
+	slices.Sort(u.Rooms)
+	u.Rooms = slices.DeleteFunc(slices.Compact(u.Rooms), func(r string) bool { return strings.HasPrefix(r, "user:") })
+	return u, nil
+}
+
+// Connections lists connections of this node.
+func (a admin) Connections(ctx context.Context, q api.ConnectionQuery) ([]api.Connection, int, error) {
+	list, total, err := a.Server.Connections(ctx, q.User, q.Room, q.Limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	out := make([]api.Connection, 0, len(list))
+	for _, c := range list {
+		protocol := "raw"
+		if c.JSON {
+			protocol = edge.Subprotocol
+		}
+		out = append(out, api.Connection{ID: c.ID, User: c.User, Name: c.Name, Address: c.Address.String(), Protocol: protocol, Since: c.Since, Rooms: c.Rooms})
+	}
+	return out, total, nil
+}
+
+// Remove sends connections away, on all nodes. The number is this node's, before.
+func (a admin) Remove(ctx context.Context, r api.Removal) (int, error) {
+	list, n, err := a.Server.Connections(ctx, r.User, r.Room, 1000)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case r.Conn != "":
+		n = 0
+		for _, c := range list {
+			if c.ID == r.Conn {
+				n = 1
+			}
+		}
+		return n, a.DisconnectConn(ctx, r.Conn, r.Reason, r.Reconnect)
+	case r.Room != "":
+		return n, a.Kick(ctx, r.Room, r.User, r.Reason, r.For)
+	}
+	return n, a.DisconnectUser(ctx, r.User, r.Reason, r.Reconnect, r.For)
+}
+
+// Ready gives the reasons why the server should get no traffic.
+func (a admin) Ready() []string { return a.Unready() }

@@ -1,0 +1,300 @@
+// Who a connection is: tokens at the upgrade, in the first command, and renewed
+// later.
+
+package edge
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"barrage/edge/auth"
+	"barrage/edge/broker"
+	"barrage/edge/events"
+	"barrage/edge/presence"
+	"barrage/frame"
+	"barrage/netpoll"
+)
+
+// tokenOf is the token that came with the request, "" if there is none.
+func tokenOf(req *frame.Request) (string, error) {
+	tokens, err := req.Query("token")
+	if err != nil {
+		return "", err
+	}
+	if len(tokens) > 0 {
+		return tokens[0], nil
+	}
+	scheme, token, _ := strings.Cut(req.Header("Authorization"), " ")
+	if strings.EqualFold(scheme, "bearer") {
+		return strings.TrimSpace(token), nil
+	}
+	return "", nil
+}
+
+// identify finds out whose upgrade this is, perhaps later, and goes on with seat.
+func (s *shard) identify(id netpoll.ID, w *waiter, token string) error {
+	cfg := &s.srv.cfg
+	switch {
+	case cfg.Auth == nil || token == "" && cfg.Anonymous:
+		w.ident = &s.srv.anonymous
+		return s.seat(id, w)
+	case token == "" && w.json:
+		return s.seat(id, w) // its first command must be auth
+	case token == "":
+		return &frame.HTTPError{Status: http.StatusUnauthorized, Reason: "a token is needed", Header: "WWW-Authenticate: Bearer\r\n"}
+	}
+	w.verifying = true
+	if err := s.hold(id, w, cfg.HandshakeTimeout); err != nil {
+		return err
+	}
+	if !s.srv.verify(token, func(ident *auth.Identity, err error) {
+		s.loop.Post(func() {
+			if s.waiting[id] == w {
+				s.identified(id, w, ident, err)
+			}
+		})
+	}) {
+		s.forgetWaiter(id)
+		s.loop.Resume(id)
+		return s.unavailable("too many tokens are being checked")
+	}
+	return nil
+}
+
+// maxStrangers bounds the tokens that wait for the issuer's newest keys: they must
+// not keep those out whose keys are at hand.
+const maxStrangers = 64
+
+// verify checks a token and calls answer, on another goroutine. It returns false if
+// too many are being checked.
+func (s *Server) verify(token string, answer func(*auth.Identity, error)) bool {
+	return s.pool.try(func() {
+		ident, done, err := s.cfg.Auth.TryVerify(token)
+		if done {
+			s.verified(&ident, err, answer)
+			return
+		}
+		select {
+		case s.strangers <- struct{}{}:
+		default:
+			s.verified(nil, retryIn("keys_unavailable", "the issuer's keys are being read", time.Second), answer)
+			return
+		}
+		go func() { // ends with fetchTimeout at the latest
+			defer func() { <-s.strangers }()
+			ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+			defer cancel()
+			ident, err := s.cfg.Auth.Verify(ctx, token)
+			s.verified(&ident, err, answer)
+		}()
+	})
+}
+
+func (s *Server) verified(ident *auth.Identity, err error, answer func(*auth.Identity, error)) {
+	if err != nil {
+		s.tokens[tokenRefused].Add(1)
+		answer(nil, err)
+		return
+	}
+	s.tokens[tokenAccepted].Add(1)
+	answer(ident, nil)
+}
+
+func (s *shard) identified(id netpoll.ID, w *waiter, ident *auth.Identity, err error) {
+	s.forgetWaiter(id)
+	s.loop.Resume(id)
+	s.sessions.at(id).state = stateHandshake
+	w.verifying = false
+	if err == nil {
+		w.ident = ident
+		err = s.seat(id, w)
+	}
+	if err != nil {
+		s.refuse(id, closeRefused, err)
+	}
+}
+
+// newClient makes the record of a connection that has one.
+func (s *shard) newClient(id netpoll.ID, w *waiter) *client {
+	c := &client{id: id, serial: s.srv.serial.Add(1), since: s.srv.now(), json: w.json, deflate: w.deflate}
+	s.clients[id] = c
+	s.srv.clients.Add(1)
+	s.sessions.at(id).flags |= flagClient
+	if w.ident != nil {
+		s.setIdentity(c, w.ident)
+	} else {
+		heap.Push(&s.expiries, expiry{time.Now().Add(s.srv.cfg.AuthTimeout), c})
+	}
+	return c
+}
+
+// setIdentity gives the client an identity, or a newer one of the same user.
+func (s *shard) setIdentity(c *client, ident *auth.Identity) {
+	c.ident = ident
+	if !ident.Expires.IsZero() {
+		heap.Push(&s.expiries, expiry{ident.Expires, c})
+	}
+	if ident.User == "" {
+		return
+	}
+	who := &presence.User{ID: ident.User, Name: ident.Name, Avatar: ident.Avatar}
+	if c.who != nil && *c.who == *who {
+		return
+	}
+	old := ""
+	if c.who != nil {
+		old = c.who.ID
+	}
+	c.who = who
+	for room := range s.fan.Rooms(uint32(c.id)) {
+		if isPublicName(room) {
+			s.srv.presence.Join(room, who)
+			s.srv.presence.Leave(room, old)
+		}
+	}
+}
+
+type authReply struct {
+	User    string `json:"user,omitempty"`
+	Name    string `json:"name,omitempty"`
+	Expires int64  `json:"expires,omitempty"` // milliseconds since the Unix epoch
+}
+
+// cmdAuth takes the first token, or a newer one.
+func (s *shard) cmdAuth(c *client, cmd *command) error {
+	if s.srv.cfg.Auth == nil {
+		return refuse(400, "bad_command", "this server knows no tokens")
+	}
+	if cmd.Token == "" {
+		return refuse(400, "bad_command", "auth needs token")
+	}
+	id, token := cmd.ID, cmd.Token
+	if !s.srv.verify(token, func(ident *auth.Identity, err error) {
+		s.loop.Post(func() {
+			if s.alive(c) {
+				s.authenticated(c, id, ident, err)
+			}
+		})
+	}) {
+		return retryIn("overloaded", "too many tokens are being checked", time.Second)
+	}
+	return nil
+}
+
+func (s *shard) authenticated(c *client, id uint64, ident *auth.Identity, err error) {
+	if err == nil && c.user() != "" && ident.User != c.user() {
+		err = refuse(403, "forbidden", "the token is another user's")
+	}
+	if err != nil {
+		s.replyError(c, id, err)
+		return
+	}
+	first := c.user() == "" && ident.User != ""
+	s.setIdentity(c, ident)
+	r := authReply{User: ident.User, Name: ident.Name}
+	if !ident.Expires.IsZero() {
+		r.Expires = ident.Expires.UnixMilli()
+	}
+	s.reply(c, id, &r)
+	s.leaveForbidden(c)
+	if first {
+		s.emit(&events.Event{Type: events.Connect}, c)
+		s.joinUserRoom(c)
+	}
+}
+
+// leaveForbidden takes a client out of rooms that its newer token does not allow.
+func (s *shard) leaveForbidden(c *client) {
+	var gone []string
+	for room := range s.fan.Rooms(uint32(c.id)) {
+		if isPublicName(room) && !c.ident.MayJoin(room) {
+			gone = append(gone, room)
+		}
+	}
+	for _, room := range gone {
+		if s.leave(c, room) == nil {
+			s.push(c, &leftJSON{Push: "left", Room: room, Reason: "forbidden"})
+		}
+	}
+}
+
+// joinUserRoom brings a user's own messages, those of the time they were away
+// first: everything behind what one of their connections has acknowledged.
+func (s *shard) joinUserRoom(c *client) {
+	if !c.json || c.user() == "" {
+		return
+	}
+	room := userPrefix + c.user()
+	j := &joining{c: c, room: room, since: new(broker.Position)}
+	if !s.srv.pool.try(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+		defer cancel()
+		pos, err := s.srv.broker.Acknowledged(ctx, room)
+		s.loop.Post(func() {
+			if !s.alive(c) || s.fan.In(uint32(c.id), room) || c.isJoining(room) {
+				return
+			}
+			*j.since = pos
+			if err != nil {
+				j.since = nil // the messages that wait are read by history, later
+			}
+			s.join(j)
+		})
+	}) {
+		s.push(c, &leftJSON{Push: "left", Room: room, Error: errorOf(retryIn("overloaded", "the server has too much to do", time.Second))})
+	}
+}
+
+// expire ends those whose time is over: without a token in time, or with one that
+// is not good any more.
+func (s *shard) expire() {
+	now := time.Now()
+	for len(s.expiries) > 0 && !now.Before(s.expiries[0].at) {
+		c := heap.Pop(&s.expiries).(expiry).c
+		switch {
+		case !s.alive(c):
+		case c.ident == nil:
+			s.part(c.id, CloseNoAuth, "no token in time", closeNoAuth, 0)
+		case c.ident.Expired(now): // else it was renewed, and is in the heap again
+			s.part(c.id, CloseTokenExpired, "the token has expired", closeTokenExpired, 0)
+		}
+	}
+}
+
+// checkPublish tells whether an identity may publish to a room.
+func (s *Server) checkPublish(ident *auth.Identity, room string) error {
+	if s.cfg.PublishRate == 0 || ident == nil || !ident.MayPublish(room) {
+		return refuse(http.StatusForbidden, "forbidden", "this connection may not publish to room "+room)
+	}
+	if s.settings.of(room).Muted {
+		return refuse(http.StatusForbidden, "muted", "room "+room+" is muted")
+	}
+	if strings.HasPrefix(room, userPrefix) && ident.User == "" {
+		return refuse(http.StatusForbidden, "forbidden", "only users may write to users")
+	}
+	return s.checkBan(ident.User, room)
+}
+
+// retryIn is a refusal that repeating may overcome.
+func retryIn(code, message string, wait time.Duration) *Error {
+	return &Error{status: http.StatusTooManyRequests, code: code, message: message, retry: max(wait, time.Millisecond)}
+}
+
+// tokenError turns a refused token into the answer of a handshake.
+func tokenError(err error) *frame.HTTPError {
+	var te *auth.Error
+	if !errors.As(err, &te) {
+		return nil
+	}
+	he := &frame.HTTPError{Status: te.HTTPStatus(), Reason: te.Error()}
+	if he.Status == http.StatusUnauthorized {
+		he.Header = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
+	} else {
+		he.Header = "Retry-After: 5\r\n"
+	}
+	return he
+}

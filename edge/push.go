@@ -1,0 +1,204 @@
+// Messages as bytes: a message of a room in each encoding, and the JSON of
+// barrage.v1 (docs/protocol.md).
+
+package edge
+
+import (
+	"bytes"
+	"encoding/json"
+	"sync"
+
+	"barrage/edge/broker"
+	"barrage/fanout"
+	"barrage/frame"
+)
+
+// Subprotocol is the name under which clients ask for JSON instead of raw
+// payloads.
+const Subprotocol = "barrage.v1"
+
+// The encodings of a room's messages: two bits.
+const (
+	encodeJSON    fanout.Encoding = 1 << iota // barrage.v1, else raw
+	encodeDeflate                             // permessage-deflate was negotiated
+
+	numEncodings = 4
+)
+
+// presencePrefix begins the name of the room through which those who asked for
+// it hear who comes and goes. No room of the outside can have such a name.
+const presencePrefix = "\x00presence:"
+
+// publication is a message on its way to the members of its room here. It
+// implements fanout.Publication.
+type publication struct {
+	m      *broker.Message
+	offset uint64 // see epochs.place
+}
+
+func (p *publication) Offset() uint64 { return p.offset }
+
+// Encode makes the frame that all members with this encoding are sent.
+func (p *publication) Encode(e fanout.Encoding) fanout.Message {
+	op, payload := frame.Text, p.m.Payload
+	if e&encodeJSON != 0 {
+		buf := jsonBuffers.Get().(*bytes.Buffer)
+		defer putJSON(buf)
+		payload = appendJSON(buf, pushOf(p.m))
+	} else if p.m.Format == broker.Binary {
+		op = frame.Binary
+	}
+	if e&encodeDeflate != 0 {
+		return frame.EncodeDeflated(op, payload)
+	}
+	return frame.Encode(op, payload)
+}
+
+// notice is a push that is no message, to a whole room: presence.
+type notice struct{ v any }
+
+func (n *notice) Offset() uint64 { return 0 }
+
+func (n *notice) Encode(e fanout.Encoding) fanout.Message {
+	buf := jsonBuffers.Get().(*bytes.Buffer)
+	defer putJSON(buf)
+	payload := appendJSON(buf, n.v)
+	if e&encodeDeflate != 0 {
+		return frame.EncodeDeflated(frame.Text, payload)
+	}
+	return frame.Encode(frame.Text, payload)
+}
+
+// jsonBuffers are recycled memory only.
+var jsonBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func putJSON(b *bytes.Buffer) {
+	if b.Cap() <= 256<<10 {
+		jsonBuffers.Put(b)
+	}
+}
+
+// appendJSON encodes v, one of the types below, into buf and returns its bytes.
+func appendJSON(buf *bytes.Buffer, v any) []byte {
+	buf.Reset()
+	e := json.NewEncoder(buf)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		// The types below cannot fail: their raw parts were checked when they came.
+		buf.Reset()
+		buf.WriteString(`{"push":"error"}`)
+		return buf.Bytes()
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+}
+
+// messageJSON is a message: pushed, and in replies to join and history.
+type messageJSON struct {
+	Push   string          `json:"push,omitempty"` // "message"
+	Room   string          `json:"room,omitempty"` // not in replies, which name it once
+	ID     string          `json:"id"`
+	Epoch  string          `json:"epoch,omitempty"`
+	Offset uint64          `json:"offset,omitempty"`
+	Time   int64           `json:"time"`
+	Sender *senderJSON     `json:"sender,omitempty"`
+	Kind   string          `json:"kind,omitempty"`
+	Data   json.RawMessage `json:"data,omitempty"`
+	Base64 []byte          `json:"base64,omitempty"` // instead of data, of binary messages
+}
+
+type senderJSON struct {
+	User   string `json:"user,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"`
+	Conn   string `json:"conn,omitempty"`
+}
+
+func pushOf(m *broker.Message) *messageJSON {
+	j := messageOf(m)
+	j.Push, j.Room = "message", m.Room
+	return j
+}
+
+func messageOf(m *broker.Message) *messageJSON {
+	j := &messageJSON{ID: m.ID, Epoch: m.Epoch, Offset: m.Offset, Time: m.Time, Kind: m.Kind}
+	if m.Sender != (broker.Sender{}) {
+		j.Sender = &senderJSON{m.Sender.User, m.Sender.Name, m.Sender.Avatar, m.Sender.Conn}
+	}
+	switch m.Format {
+	case broker.JSON:
+		j.Data = m.Payload
+	case broker.Binary:
+		j.Base64 = m.Payload
+		if len(m.Payload) == 0 {
+			j.Data = json.RawMessage("null")
+		}
+	default:
+		j.Data = textJSON(m.Payload)
+	}
+	return j
+}
+
+// textJSON is a text as a JSON string.
+func textJSON(text []byte) json.RawMessage {
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(string(text)) // strings cannot fail
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+}
+
+type gapJSON struct {
+	Push   string `json:"push,omitempty"` // "gap"
+	Room   string `json:"room,omitempty"`
+	Epoch  string `json:"epoch,omitempty"`
+	From   uint64 `json:"from,omitempty"`
+	To     uint64 `json:"to,omitempty"`
+	Count  uint64 `json:"count,omitempty"` // messages without an offset included
+	Reason string `json:"reason"`          // "slow", "trimmed" or "epoch"
+}
+
+func gapOf(g *broker.Gap) *gapJSON {
+	if g == nil {
+		return nil
+	}
+	return &gapJSON{Epoch: g.Epoch, From: g.From, To: g.To, Reason: g.Reason}
+}
+
+// welcomeJSON is the first push.
+type welcomeJSON struct {
+	Push    string   `json:"push"` // "welcome"
+	Conn    string   `json:"conn"` // as sender.conn of this connection's messages
+	User    string   `json:"user,omitempty"`
+	Name    string   `json:"name,omitempty"`
+	Rooms   []string `json:"rooms,omitempty"` // asked for in the URL; joined
+	Time    int64    `json:"time"`
+	Auth    string   `json:"auth,omitempty"`    // "required": the first command must be auth
+	Expires int64    `json:"expires,omitempty"` // when the token must have been refreshed
+}
+
+// byeJSON tells why the connection ends, before its close frame.
+type byeJSON struct {
+	Push      string `json:"push"` // "bye"
+	Code      uint16 `json:"code"`
+	Reason    string `json:"reason"`
+	Reconnect bool   `json:"reconnect"`
+	Wait      int64  `json:"wait,omitempty"` // milliseconds before a reconnect
+}
+
+type userJSON struct {
+	User   string `json:"user"`
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"`
+}
+
+// presenceJSON tells who came or went, or, in large rooms, how many there are.
+type presenceJSON struct {
+	Push        string     `json:"push"` // "presence"
+	Room        string     `json:"room"`
+	Join        *userJSON  `json:"join,omitempty"`
+	Leave       *userJSON  `json:"leave,omitempty"`
+	Joined      []userJSON `json:"joined,omitempty"` // a sample
+	Users       int        `json:"users"`
+	Connections int        `json:"connections"`
+	Exact       bool       `json:"exact,omitempty"` // ask for the list again: from now on each join and leave is told
+}

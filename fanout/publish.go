@@ -1,0 +1,112 @@
+// Publishing: the one place where a room's order is made.
+
+package fanout
+
+import (
+	"errors"
+	"math/bits"
+)
+
+// ErrOverloaded means that a shard has more undelivered input than
+// Config.InboxBytes. The message was given to no one.
+var ErrOverloaded = errors.New("fanout: a shard is too far behind its input")
+
+// Message is one encoded frame, shared by all who send it. Bytes must not change
+// while a reference is held. Retain and Release are called from any goroutine.
+type Message interface {
+	Bytes() []byte
+	Retain()
+	Release()
+}
+
+// Publication is what Hub.Publish gives to a room.
+type Publication interface {
+	// Offset is the message's place in the room, 0 if it has none. Places must
+	// grow from one Publish to the next for as long as the room has members: one
+	// that does not counts as 0. Who begins to count anew, because a history was
+	// lost, can count how often in the upper bits.
+	Offset() uint64
+	// Encode returns a new reference to the message in an encoding. It is called
+	// by Publish, on its goroutine and under no lock, at most once for each
+	// encoding that has members.
+	Encode(e Encoding) Message
+}
+
+// encoded holds a reference to each form of a message that was made so far.
+type encoded struct {
+	set  uint8 // bit e: forms[e] is there
+	form [MaxEncodings]Message
+}
+
+func (c *encoded) add(p Publication, set uint8) {
+	for ; set != 0; set &= set - 1 {
+		e := bits.TrailingZeros8(set)
+		c.form[e] = p.Encode(Encoding(e))
+		c.set |= 1 << e
+	}
+}
+
+func (c *encoded) release() {
+	for b := c.set; b != 0; b &= b - 1 {
+		c.form[bits.TrailingZeros8(b)].Release()
+	}
+}
+
+// Publish gives p to all members of room: it puts it, in the room's order and in
+// each encoding that has members, into the inboxes of their shards and wakes
+// these. It returns how many members it was queued for, held ones included.
+func (h *Hub) Publish(room string, p Publication) (members int, err error) {
+	var forms encoded
+	defer forms.release()
+	st, now, offset := h.stripe(room), h.seconds(), p.Offset()
+	for {
+		st.mu.Lock()
+		e := st.rooms.get(room)
+		if e == nil {
+			st.mu.Unlock()
+			return 0, nil
+		}
+		shards := e.shards()
+		if h.overloaded(shards) {
+			st.mu.Unlock()
+			return 0, ErrOverloaded
+		}
+		// Encoding takes its time, and the lock must not be held for it: another
+		// encoding may come into use meanwhile.
+		missing := e.encodings() &^ forms.set
+		if missing == 0 {
+			members = e.members
+			e.rate.add(now)
+			h.push(e, item{room: room, offset: offset}, &forms)
+			st.mu.Unlock()
+			for b := shards; b != 0; b &= b - 1 {
+				h.shards[bits.TrailingZeros64(b)].wake()
+			}
+			return members, nil
+		}
+		st.mu.Unlock()
+		forms.add(p, missing)
+	}
+}
+
+// overloaded tells whether one of the shards has too much input.
+func (h *Hub) overloaded(shards uint64) bool {
+	for b := shards; b != 0; b &= b - 1 {
+		if h.shards[bits.TrailingZeros64(b)].inboxBytes.Load() > int64(h.cfg.InboxBytes) {
+			return true
+		}
+	}
+	return false
+}
+
+// push puts a message into the inboxes of all shards that have members, in the
+// encodings that they have them in. The stripe's lock is held.
+func (h *Hub) push(e *entry, it item, forms *encoded) {
+	for _, u := range e.uses {
+		it.enc, it.m = u.enc, forms.form[u.enc]
+		for b := u.shards; b != 0; b &= b - 1 {
+			it.m.Retain()
+			h.shards[bits.TrailingZeros64(b)].push(it)
+		}
+	}
+}

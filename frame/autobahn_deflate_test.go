@@ -1,0 +1,96 @@
+package frame
+
+// The sections of the Autobahn test suite on compression, 12 and 13, with its
+// sizes: an echo over a connection that negotiated permessage-deflate. The offers
+// of section 13 are in TestOffersDeflate; what differs between its cases after
+// that is only how their client compresses.
+
+import (
+	"compress/flate"
+	"fmt"
+	"testing"
+)
+
+// autobahnSizes are of messages and of fragments, 0 for none.
+var autobahnSizes = [][2]int{
+	{16, 0}, {64, 0}, {256, 0}, {1024, 0}, {4096, 0}, {8192, 0}, {16384, 0}, {32768, 0}, {65536, 0}, {131072, 0},
+	{8192, 256}, {16384, 256}, {32768, 256}, {65536, 256}, {131072, 256}, {131072, 1024}, {131072, 4096}, {131072, 32768},
+}
+
+// echo is a Handler that answers, as a server does.
+type echo struct{ wire []byte }
+
+func (e *echo) Message(op Opcode, payload []byte) error {
+	f := EncodeDeflated(op, payload)
+	defer f.Release()
+	e.wire = append(e.wire, f.Bytes()...)
+	return nil
+}
+
+func (e *echo) Control(op Opcode, payload []byte) error {
+	e.wire = AppendFrame(e.wire, Pong, payload)
+	return nil
+}
+
+func TestAutobahnDeflate(t *testing.T) {
+	bitmap := func(n int) string { // smooth, as a picture is
+		b, grain := make([]byte, n), noise(n)
+		for i := range b {
+			b[i] = byte(128 + i%512/8 + int(grain[i]&3))
+		}
+		return string(b)
+	}
+	for _, tc := range []struct {
+		name     string
+		op       byte
+		make     func(n int) string
+		compress func(string) string
+	}{
+		{"12.1 text as binary", bin, chat, packed},
+		{"12.2 bitmap", bin, bitmap, packed},
+		{"12.3 compressed already", bin, noise, packed},
+		{"12.4 JSON", text, chat, packed},
+		{"13 JSON, fastest", text, chat, func(s string) string { return packedAt(s, flate.BestSpeed) }},
+		{"13 JSON, Huffman only", text, chat, func(s string) string { return packedAt(s, flate.HuffmanOnly) }},
+		{"13 JSON, ours", text, chat, func(s string) string { return string(deflatedPayload(s)) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, size := range autobahnSizes {
+				message := tc.make(size[0])
+				payload := tc.compress(message)
+				frames := fragment(fin|rsv1|tc.op, payload)
+				if size[1] > 0 {
+					frames = inFragments(fin|rsv1|tc.op, payload, size[1])
+				}
+				checkEcho(t, fmt.Sprint(size), frames, event{Opcode(tc.op), message})
+			}
+		})
+	}
+}
+
+// checkEcho sends frames twice with a ping behind each, in pieces as TCP makes
+// them, and reads the answers.
+func checkEcho(t *testing.T, name string, frames []byte, want event) {
+	t.Helper()
+	const segment = 1448
+	server, client := deflateOn, Assembler{Client: true, Deflate: true}
+	lim := Limits{MaxMessage: 131072}
+	var e echo
+	var all []event
+	var in []byte
+	for range 2 {
+		in = append(in, frames...)
+		in = append(in, fragment(fin|ping, "p")...)
+		all = append(all, want, event{Pong, "p"})
+	}
+	for len(in) > 0 {
+		n := min(segment, len(in))
+		if err := server.Feed(in[:n], &lim, &e); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		in = in[n:]
+	}
+	if got := feed(t, &client, &lim, e.wire, len(e.wire)/3); !got.equal(events(all...)) {
+		t.Errorf("%s: got %v", name, got)
+	}
+}

@@ -1,0 +1,191 @@
+package redisbridge
+
+// Where Redis is: the forms of Config.URL, and what all connections are told.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+type addressKind uint8
+
+const (
+	single addressKind = iota
+	sentinel
+	cluster
+)
+
+// An address is the template of all connections.
+type address struct {
+	kind   addressKind
+	opt    *redis.Options // of a server with data
+	hosts  []string       // sentinels, or some nodes of the cluster
+	master string         // what the sentinels call it
+	ask    *redis.Options // of a sentinel
+	reign  reign          // what the sentinels said
+}
+
+// parseAddress turns the URL into options without the defaults that lose,
+// double or delay messages.
+func parseAddress(c *Config) (*address, error) {
+	a, err := parseURL(c.URL)
+	if err != nil {
+		// The error of a URL with credentials in it may quote a part of them.
+		if strings.Contains(c.URL, "@") || strings.Contains(c.URL, "password") {
+			return nil, errors.New("not a valid redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// URL (not shown: it holds credentials)")
+		}
+		return nil, err
+	}
+	for _, opt := range []*redis.Options{a.opt, a.ask} {
+		if opt == nil {
+			continue
+		}
+		opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = c.Timeout, c.Timeout, c.Timeout
+		opt.PoolTimeout = c.Timeout
+		opt.DialerRetries = 1
+		opt.ContextTimeoutEnabled = true // else a context's deadline does not bound socket I/O
+		opt.MaxRetries = -1              // a retried PUBLISH is a duplicate
+		opt.DisableIdentity = true
+		if opt.ClientName == "" {
+			opt.ClientName = "barrage:" + c.Node
+		}
+		if opt.PipelinePoolSize == 0 {
+			opt.PipelinePoolSize = 2 // the publisher and the catch-up pipeline
+		}
+	}
+	return a, nil
+}
+
+func parseURL(text string) (*address, error) {
+	scheme, rest, _ := strings.Cut(text, "://")
+	a := &address{}
+	var tls bool
+	switch scheme {
+	case "redis+sentinel":
+		a.kind = sentinel
+	case "rediss+sentinel":
+		a.kind, tls = sentinel, true
+	case "redis+cluster":
+		a.kind = cluster
+	case "rediss+cluster":
+		a.kind, tls = cluster, true
+	default:
+		opt, err := redis.ParseURL(text)
+		a.opt = opt
+		return a, err
+	}
+	if err := a.parseHosts(rest, tls); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// parseHosts takes the list of hosts, which package url does not know, out of
+// the URL and has the rest parsed as the URL of the first.
+func (a *address) parseHosts(rest string, tls bool) error {
+	end := strings.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	login := strings.LastIndexByte(rest[:end], '@') + 1
+	a.hosts = strings.Split(rest[login:end], ",")
+	for i, host := range a.hosts {
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			return fmt.Errorf("%q: want HOST:PORT,HOST:PORT", host)
+		}
+		a.hosts[i] = strings.TrimSpace(host)
+	}
+	scheme := "redis://"
+	if tls {
+		scheme = "rediss://"
+	}
+	u, err := url.Parse(scheme + rest[:login] + a.hosts[0] + rest[end:])
+	if err != nil {
+		return err
+	}
+	path := strings.Trim(u.Path, "/")
+	u.Path = ""
+	if a.kind == sentinel {
+		if a.master = path; a.master == "" || strings.Contains(path, "/") {
+			return errors.New("want the master's name as the path")
+		}
+		if err := a.parseSentinel(u, scheme); err != nil {
+			return err
+		}
+	} else if path != "" && path != "0" {
+		return errors.New("a cluster has no database numbers")
+	}
+	a.opt, err = redis.ParseURL(u.String())
+	return err
+}
+
+// parseSentinel takes what is meant for the sentinels out of u.
+func (a *address) parseSentinel(u *url.URL, scheme string) (err error) {
+	query := u.Query()
+	ask := url.URL{Scheme: strings.TrimSuffix(scheme, "://"), Host: u.Host}
+	if password := query.Get("sentinel_password"); password != "" {
+		ask.User = url.UserPassword(query.Get("sentinel_username"), password)
+	}
+	query.Del("sentinel_username")
+	query.Del("sentinel_password")
+	u.RawQuery = query.Encode()
+	a.ask, err = redis.ParseURL(ask.String())
+	return err
+}
+
+// options gives a copy, since making a client changes its options. With
+// sentinels it dials whoever is the master at that time.
+func (a *address) options() *redis.Options {
+	opt := *a.opt
+	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if a.kind == sentinel {
+		dial := redis.NewDialer(&opt)
+		opt.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			addr, err := a.currentMaster(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return dial(ctx, network, addr)
+		}
+	}
+	return &opt
+}
+
+// clusterOptions are those of the client that publishes and reads.
+func (a *address) clusterOptions() *redis.ClusterOptions {
+	o := a.options()
+	return &redis.ClusterOptions{
+		Addrs: a.hosts, ClientName: o.ClientName,
+		Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
+		Protocol: o.Protocol, DisableIdentity: true,
+		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+		PoolTimeout: o.PoolTimeout, DialerRetries: 1, ContextTimeoutEnabled: true, MaxRetries: -1,
+		PoolSize: o.PoolSize, PipelinePoolSize: o.PipelinePoolSize,
+		// A master that died is noticed by asking, and by nothing else.
+		ClusterStateReloadInterval: time.Second,
+		MaintNotificationsConfig:   o.MaintNotificationsConfig,
+	}
+}
+
+// NewClient makes a client for the same address and with the same care, for what
+// else a node keeps in Redis (NewPresence). Of cfg only what concerns the address
+// counts: URL, Node and Timeout.
+func NewClient(cfg Config) (redis.UniversalClient, error) {
+	cfg.setDefaults()
+	a, err := parseAddress(&cfg)
+	if err != nil {
+		return nil, fmt.Errorf("redisbridge: URL: %w", err)
+	}
+	if a.kind == cluster {
+		return redis.NewClusterClient(a.clusterOptions()), nil
+	}
+	return redis.NewClient(a.options()), nil
+}

@@ -1,0 +1,50 @@
+package redisbridge
+
+// The suite that every broker passes, on a real Redis.
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"barrage/edge/broker"
+	"barrage/edge/broker/brokertest"
+)
+
+func TestConformance(t *testing.T) {
+	checkLeaks(t)
+	s := startRedis(t)
+	for _, nodes := range []int{1, 3} {
+		t.Run(fmt.Sprintf("nodes=%d", nodes), func(t *testing.T) {
+			brokertest.Run(t, nodes, func(t *testing.T, rules broker.Rules, n int) *brokertest.Cluster {
+				if err := s.FlushAll(context.Background()).Err(); err != nil {
+					t.Fatal(err)
+				}
+				cfg := calmConfig(s.url())
+				cfg.Rules = rules
+				return startNodes(t, cfg, n)
+			})
+		})
+	}
+}
+
+// startNodes starts n nodes with the recording receiver.
+func startNodes(t *testing.T, cfg Config, n int) *brokertest.Cluster {
+	t.Helper()
+	c := &brokertest.Cluster{}
+	for range n {
+		r := brokertest.NewReceiver()
+		b, err := New(cfg, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := b.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+		b.Start()
+		c.Nodes = append(c.Nodes, &brokertest.Node{Broker: b, Receiver: r, Close: b.Close})
+	}
+	return c
+}

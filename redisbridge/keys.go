@@ -1,0 +1,125 @@
+package redisbridge
+
+// The names of channels and keys, and the partitions they are spread over.
+//
+//	room:ROOM                       channel of any program, plain payload
+//	barrage:{TAG}:msg:room:ROOM     channel of the nodes, envelopes
+//	barrage:{TAG}:meta:room:ROOM    hash: e epoch, o newest offset, a acknowledged offset
+//	barrage:{TAG}:log:room:ROOM     stream: id OFFSET-MILLISECONDS, field m the body
+//	barrage:{TAG}:idem:...          string: what a publish answered, for its repetition
+//	barrage:{TAG}:probe:NODE        channel of the end-to-end probe
+//
+// "room:" is Config.Prefix. TAG is the room's partition: Redis Cluster hashes
+// only what is in the first pair of braces, so that all that belongs to a room
+// is on one node, which a script and sharded pub/sub need.
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+const (
+	// partitions is fixed for good: with another number every room's history
+	// would be looked for in another place.
+	partitions   = 128
+	clusterSlots = 16384
+
+	ownNamespace = "barrage:"
+	tagLen       = 3
+	messageInfix = "}:msg:"
+	messageHead  = len(ownNamespace) + 1 + tagLen + len(messageInfix)
+	probeInfix   = "}:probe:"
+)
+
+// A layout makes names. It is immutable.
+type layout struct {
+	prefix string // Config.Prefix
+	tags   [partitions]string
+}
+
+// newLayout looks for one tag in each 128th of the slots: the tags 0, 1, 2 …
+// themselves would crowd some nodes of a large cluster and leave others empty.
+func newLayout(prefix string) *layout {
+	l := &layout{prefix: prefix}
+	for i, found := 0, 0; found < partitions; i++ {
+		tag := fmt.Sprintf("%0*x", tagLen, i)
+		if p := keySlot(tag) / (clusterSlots / partitions); l.tags[p] == "" {
+			l.tags[p] = tag
+			found++
+		}
+	}
+	return l
+}
+
+// partition is the FNV-1a hash of the room's name, folded.
+func (l *layout) partition(room string) int {
+	h := uint32(2166136261)
+	for i := range len(room) {
+		h = (h ^ uint32(room[i])) * 16777619
+	}
+	return int((h ^ h>>16) % partitions)
+}
+
+func (l *layout) tag(room string) string { return l.tags[l.partition(room)] }
+
+func (l *layout) plain(room string) string { return l.prefix + room }
+
+func (l *layout) message(room string) string {
+	return ownNamespace + "{" + l.tag(room) + messageInfix + l.prefix + room
+}
+
+func (l *layout) meta(room string) string {
+	return ownNamespace + "{" + l.tag(room) + "}:meta:" + l.prefix + room
+}
+
+func (l *layout) log(room string) string {
+	return ownNamespace + "{" + l.tag(room) + "}:log:" + l.prefix + room
+}
+
+// roomOfMessage is the inverse of message.
+func (l *layout) roomOfMessage(channel string) (room string, ok bool) {
+	if !strings.HasPrefix(channel, ownNamespace) || len(channel) < messageHead ||
+		channel[messageHead-len(messageInfix):messageHead] != messageInfix {
+		return "", false
+	}
+	return strings.CutPrefix(channel[messageHead:], l.prefix)
+}
+
+// result is the key that remembers what publishing answered: for an idempotency
+// key of the caller's a hash of it and its scope, so that its length and its
+// bytes do not matter; else the message's own id.
+func (l *layout) result(room, user, key, id string) string {
+	head := ownNamespace + "{" + l.tag(room) + "}:idem:"
+	if key == "" {
+		return head + "i:" + id
+	}
+	h := sha256.New()
+	for _, part := range []string{l.prefix, room, user, key} {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		h.Write([]byte(part))
+	}
+	return head + "k:" + hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func (l *layout) probe(partition int, node string) string {
+	return ownNamespace + "{" + l.tags[partition] + probeInfix + node
+}
+
+// keySlot is Redis Cluster's slot of a key without braces: CRC-16/XMODEM.
+func keySlot(key string) int {
+	crc := uint16(0)
+	for i := range len(key) {
+		crc ^= uint16(key[i]) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return int(crc) % clusterSlots
+}

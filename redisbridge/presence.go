@@ -1,0 +1,287 @@
+package redisbridge
+
+// Presence: the memory that nodes share about who is in which room.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"barrage/edge/presence"
+)
+
+const (
+	defaultPresencePrefix = ownNamespace + "here:"
+	defaultLease          = 15 * time.Second
+	defaultViewersFor     = 24 * time.Hour
+
+	// maxBuckets bounds the keys of one question for unique viewers.
+	maxBuckets = 1024
+)
+
+// PresenceConfig is what NewPresence needs. Zero values mean the default, where
+// one is given.
+type PresenceConfig struct {
+	// Client reaches Redis: one server, a Sentinel set or a Cluster. It should
+	// not retry, and its contexts' deadlines should bound its sockets. It is not
+	// closed. Either Client or URL.
+	Client redis.UniversalClient
+	// URL of a single Redis: redis://, rediss:// or unix://.
+	URL string
+	// Prefix of all keys. No braces. Default "barrage:here:".
+	Prefix string
+	// Node names this node, for people who look into Redis: letters, digits,
+	// '.', '_' and '-', at most 64. A random part is added, since a node that
+	// was restarted is another one. Default: only the random part.
+	Node string
+	// Lease is how long the users of a node count without a word from it. Three
+	// times presence.Config.RenewInterval. Default 15s.
+	Lease time.Duration
+	// ViewersFor is how long unique viewers are remembered. Default 24h.
+	ViewersFor time.Duration
+	// Timeout bounds each call. Default 1s.
+	Timeout time.Duration
+}
+
+// Presence is a presence.Store in Redis, 6.2 or later. Any goroutine may use it.
+type Presence struct {
+	cfg    PresenceConfig
+	redis  redis.UniversalClient
+	closes bool // the client is its own
+	lease  string
+	seen   string
+}
+
+var _ presence.Store = (*Presence)(nil)
+
+// NewPresence does not wait for Redis.
+func NewPresence(cfg PresenceConfig) (*Presence, error) {
+	if err := cfg.prepare(); err != nil {
+		return nil, err
+	}
+	p := &Presence{cfg: cfg, redis: cfg.Client}
+	if p.redis == nil {
+		client, err := presenceClient(&cfg)
+		if err != nil {
+			return nil, err
+		}
+		p.redis, p.closes = client, true
+	}
+	p.lease = strconv.FormatInt(cfg.Lease.Milliseconds(), 10)
+	p.seen = strconv.FormatInt(cfg.ViewersFor.Milliseconds(), 10)
+	return p, nil
+}
+
+func (c *PresenceConfig) prepare() error {
+	if c.Prefix == "" {
+		c.Prefix = defaultPresencePrefix
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		def   time.Duration
+	}{{&c.Lease, defaultLease}, {&c.ViewersFor, defaultViewersFor}, {&c.Timeout, defaultTimeout}} {
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+	}
+	var errs []error
+	if (c.Client == nil) == (c.URL == "") {
+		errs = append(errs, errors.New("redisbridge: presence: want either Client or URL"))
+	}
+	if strings.ContainsAny(c.Prefix, "{}") {
+		errs = append(errs, fmt.Errorf("redisbridge: presence: Prefix: %q has braces, which choose a key's place in a cluster", c.Prefix))
+	}
+	if c.Node != "" && !validNode(c.Node) {
+		errs = append(errs, fmt.Errorf("redisbridge: presence: Node: %q: want 1 to %d letters, digits, '.', '_' or '-'", c.Node, maxNodeLen))
+	}
+	for field, d := range map[string]time.Duration{"Lease": c.Lease, "ViewersFor": c.ViewersFor, "Timeout": c.Timeout} {
+		if d < time.Millisecond {
+			errs = append(errs, fmt.Errorf("redisbridge: presence: %s: %v is under 1ms", field, d))
+		}
+	}
+	if c.Node != "" {
+		c.Node += "."
+	}
+	c.Node += randomHex(6)
+	return errors.Join(errs...)
+}
+
+// presenceClient is a client of one server. It may retry nothing: a repeated
+// update would be refused by its version, but at the price of a full one.
+func presenceClient(c *PresenceConfig) (*redis.Client, error) {
+	opt, err := redis.ParseURL(c.URL)
+	if err != nil {
+		if strings.Contains(c.URL, "@") {
+			return nil, errors.New("redisbridge: presence: URL: not a valid redis://, rediss:// or unix:// URL (not shown: it holds credentials)")
+		}
+		return nil, fmt.Errorf("redisbridge: presence: URL: %w", err)
+	}
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.PoolTimeout = c.Timeout, c.Timeout, c.Timeout, c.Timeout
+	opt.DialerRetries = 1
+	opt.ContextTimeoutEnabled = true
+	opt.MaxRetries = -1
+	opt.DisableIdentity = true
+	opt.PipelinePoolSize = 1 // only the registry's syncer pipelines
+	if opt.ClientName == "" {
+		opt.ClientName = "barrage:presence:" + c.Node
+	}
+	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return redis.NewClient(opt), nil
+}
+
+// Close closes the client if it was made from a URL. What this node wrote ends
+// with its leases.
+func (p *Presence) Close() error {
+	if !p.closes {
+		return nil
+	}
+	if err := p.redis.Close(); err != nil {
+		return fmt.Errorf("redisbridge: presence: close: %w", err)
+	}
+	return nil
+}
+
+func (p *Presence) key(room, rest string) string { return p.cfg.Prefix + "{" + room + "}:" + rest }
+
+func (p *Presence) seenKey(room string, bucket int64) string {
+	return p.key(room, "seen:"+strconv.FormatInt(bucket, 10))
+}
+
+// Sync implements presence.Store: one script call per room, in one pipeline.
+func (p *Presence) Sync(ctx context.Context, updates []presence.Update, exact int) ([]presence.Figure, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
+	defer cancel()
+	calls := make([]call, len(updates))
+	all := make([]int, len(updates))
+	for i := range updates {
+		calls[i] = p.syncCall(&updates[i], exact)
+		all[i] = i
+	}
+	unknown, err := p.exec(ctx, calls, all, presenceSync.EvalSha)
+	if err == nil && len(unknown) > 0 {
+		// A Redis that has just started, or a cluster's node that is new here.
+		_, err = p.exec(ctx, calls, unknown, presenceSync.Eval)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("redisbridge: presence: sync: %w", err)
+	}
+	figures := make([]presence.Figure, len(calls))
+	for i := range calls {
+		if figures[i], err = parseFigure(calls[i].reply); err != nil {
+			return nil, fmt.Errorf("redisbridge: presence: sync of %s: %w", updates[i].Room, err)
+		}
+	}
+	return figures, nil
+}
+
+// A call is a script's arguments, and then its reply.
+type call struct {
+	keys  []string
+	args  []any
+	reply any
+}
+
+type evaluate func(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd
+
+// exec runs the calls of the given numbers in one pipeline. It returns the
+// numbers of those whose script Redis does not know.
+func (p *Presence) exec(ctx context.Context, calls []call, numbers []int, eval evaluate) (unknown []int, err error) {
+	pipe := p.redis.Pipeline()
+	cmds := make([]*redis.Cmd, len(numbers))
+	for i, n := range numbers {
+		cmds[i] = eval(ctx, pipe, calls[n].keys, calls[n].args...)
+	}
+	_, failed := pipe.Exec(ctx)
+	for i, n := range numbers {
+		reply, err := cmds[i].Result()
+		switch {
+		case redis.HasErrorPrefix(err, "NOSCRIPT"):
+			unknown = append(unknown, n)
+		case redis.HasErrorPrefix(err, "WRONGTYPE"):
+			reply = refused // somebody else's key: one room's trouble, not all rooms'
+		case err != nil:
+			return nil, err
+		case reply == nil:
+			return nil, failed // a failed login is an error of no command, but none was sent
+		}
+		calls[n].reply = reply
+	}
+	return unknown, nil
+}
+
+// syncCall spells an update out for the script.
+func (p *Presence) syncCall(u *presence.Update, exact int) call {
+	mode := "delta"
+	switch {
+	case u.Over:
+		mode = "over"
+	case u.Gone:
+		mode = "gone"
+	case u.Full:
+		mode = "full"
+	}
+	args := []any{
+		p.key(u.Room, "at:"), p.cfg.Node, p.lease, mode, u.Version, u.Previous,
+		fmt.Sprintf("%d %d %d", u.Users, u.Connections, bit(u.Partial)), bit(u.Ask), exact, p.seen,
+		2 * len(u.Set),
+	}
+	for _, e := range u.Set {
+		args = append(args, e.User.ID, encodeEntry(e))
+	}
+	for _, list := range [][]string{u.Removed, u.Viewers} {
+		args = append(args, len(list))
+		for _, id := range list {
+			args = append(args, id)
+		}
+	}
+	return call{keys: []string{
+		p.key(u.Room, "nodes"), p.key(u.Room, "counts"), p.key(u.Room, "at:"+p.cfg.Node), p.seenKey(u.Room, u.Bucket),
+	}, args: args}
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// List implements presence.Store.
+func (p *Presence) List(ctx context.Context, room string, exact int, names bool) (presence.List, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
+	defer cancel()
+	keys := []string{p.key(room, "nodes"), p.key(room, "counts")}
+	reply, err := presenceList.Run(ctx, p.redis, keys, p.key(room, "at:"), exact, bit(names)).Result()
+	if err != nil {
+		return presence.List{}, fmt.Errorf("redisbridge: presence: list: %w", err)
+	}
+	l, err := parseList(reply)
+	if err != nil {
+		return presence.List{}, fmt.Errorf("redisbridge: presence: list: %w", err)
+	}
+	return l, nil
+}
+
+// Viewers implements presence.Store.
+func (p *Presence) Viewers(ctx context.Context, room string, from, to int64) (int, error) {
+	if to < from || to-from >= maxBuckets {
+		return 0, fmt.Errorf("redisbridge: presence: viewers: %d buckets, want 1 to %d", to-from+1, maxBuckets)
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
+	defer cancel()
+	keys := make([]string, 0, to-from+1)
+	for b := from; b <= to; b++ {
+		keys = append(keys, p.seenKey(room, b))
+	}
+	n, err := p.redis.PFCount(ctx, keys...).Result()
+	if err != nil {
+		return 0, fmt.Errorf("redisbridge: presence: viewers: %w", err)
+	}
+	return int(n), nil
+}

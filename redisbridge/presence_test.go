@@ -1,0 +1,413 @@
+package redisbridge
+
+// Presence against a real Redis: registries of several nodes that share it.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"barrage/edge/presence"
+)
+
+// hereNode is a registry with its Run and its connection to Redis.
+type hereNode struct {
+	*presence.Registry
+	t     testing.TB
+	store *Presence
+	stop  func() // waits for Run
+
+	mu   sync.Mutex
+	told []string // guarded by mu
+}
+
+// startHere starts a node that syncs often. Its lease is long: on a slow machine
+// a node must not seem dead.
+func startHere(t testing.TB, cfg PresenceConfig) *hereNode {
+	t.Helper()
+	if cfg.Timeout == 0 {
+		cfg.Timeout = patience
+	}
+	if cfg.Lease == 0 {
+		cfg.Lease = 2 * patience
+	}
+	store, err := NewPresence(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := presence.New(presence.Config{Store: store, SyncInterval: 10 * time.Millisecond,
+		RenewInterval: 50 * time.Millisecond, Grace: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &hereNode{Registry: g, t: t, store: store}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { // ends with ctx
+		defer close(done)
+		g.Run(ctx)
+	}()
+	n.stop = func() { cancel(); <-done }
+	t.Cleanup(func() {
+		n.stop()
+		if err := store.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return n
+}
+
+// kill makes the node mute from one moment to the next.
+func (n *hereNode) kill() {
+	if err := n.store.Close(); err != nil {
+		n.t.Error(err)
+	}
+	n.stop()
+}
+
+func (n *hereNode) waitCount(room string, users, conns int) {
+	n.t.Helper()
+	eventually(n.t, fmt.Sprintf("%d users and %d connections in %s", users, conns, room), func() bool {
+		u, c := n.Count(room)
+		return u == users && c == conns
+	})
+}
+
+// events polls Due and returns all it announced so far.
+func (n *hereNode) events() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.Due(time.Now()) {
+		if c.User != nil {
+			n.told = append(n.told, fmt.Sprint(c.Kind, " ", c.User.ID))
+		}
+	}
+	return slices.Clone(n.told)
+}
+
+func (n *hereNode) waitEvent(event string) {
+	n.t.Helper()
+	eventually(n.t, event, func() bool { return slices.Contains(n.events(), event) })
+}
+
+func hereUser(id string) *presence.User {
+	return &presence.User{ID: id, Name: "Name of " + id, Avatar: "/" + id + ".png"}
+}
+
+func TestPresenceAcrossNodes(t *testing.T) {
+	s := startRedis(t)
+	checkLeaks(t)
+	testPresenceAcrossNodes(t, PresenceConfig{URL: s.url()})
+}
+
+// TestPresenceOnACluster: one server, but in cluster mode it refuses keys of
+// different slots all the same.
+func TestPresenceOnACluster(t *testing.T) {
+	s := startRedis(t, "--cluster-enabled", "yes")
+	ctx := context.Background()
+	if err := s.Do(ctx, "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the cluster is up", func() bool {
+		return strings.Contains(s.ClusterInfo(ctx).Val(), "cluster_state:ok")
+	})
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.addr()}})
+	t.Cleanup(func() { client.Close() })
+	testPresenceAcrossNodes(t, PresenceConfig{Client: client})
+}
+
+func testPresenceAcrossNodes(t *testing.T, cfg PresenceConfig) {
+	a, b := startHere(t, cfg), startHere(t, cfg)
+	a.Join("r", hereUser("x"))
+	a.Join("r", nil)
+	a.Join("other", hereUser("z"))
+	a.waitEvent("join x")
+	b.Join("r", hereUser("y"))
+	b.Join("r", hereUser("x"))
+	for _, n := range []*hereNode{a, b} {
+		n.waitCount("r", 2, 4) // x once
+	}
+	b.waitEvent("join y")
+	l, err := b.Cluster(context.Background(), "r", -1)
+	if err != nil || len(l.Users) != 2 || !l.Complete || l.Total != 2 || l.Connections != 4 {
+		t.Fatalf("list %+v, %v", l, err)
+	}
+	for _, e := range l.Users {
+		if *e.User != *hereUser(e.User.ID) || e.Joined == 0 {
+			t.Errorf("user %+v joined at %d", *e.User, e.Joined)
+		}
+	}
+	a.Leave("r", "x")
+	b.Leave("r", "y")
+	b.waitEvent("leave y")
+	a.waitCount("r", 1, 2)
+	b.waitCount("r", 1, 2)
+	b.Leave("r", "x")
+	b.waitEvent("leave x")
+	a.waitCount("r", 0, 1)
+	if got := fmt.Sprint(a.events()); got != "[join x join z]" && got != "[join z join x]" {
+		t.Errorf("the first node told %s", got)
+	}
+	if got := fmt.Sprint(b.events()); got != "[join y leave y leave x]" {
+		t.Errorf("the second node told %s", got)
+	}
+	if counts, err := b.Cluster(context.Background(), "other", 0); err != nil || counts.Total != 1 || counts.Connections != 1 {
+		t.Errorf("a room of the other node only: %+v, %v", counts, err)
+	}
+}
+
+func TestPresenceHealsWhenANodeDies(t *testing.T) {
+	s := startRedis(t)
+	cfg := PresenceConfig{URL: s.url(), Lease: 2 * time.Second}
+	a, b := startHere(t, cfg), startHere(t, cfg)
+	for _, id := range []string{"u1", "u2"} {
+		a.Join("r", hereUser(id))
+	}
+	b.Join("r", hereUser("u3"))
+	b.waitCount("r", 3, 3)
+	b.events()
+	a.kill()
+	b.Join("r", hereUser("u2")) // its user comes back
+	b.waitCount("r", 2, 2)
+	b.waitEvent("leave u1")
+	if slices.Contains(b.events(), "leave u2") {
+		t.Error("told that u2 left")
+	}
+	if n := s.ZCard(context.Background(), "barrage:here:{r}:nodes").Val(); n != 1 {
+		t.Errorf("%d nodes are kept, want 1", n)
+	}
+}
+
+func TestPresenceNodeThatEndsGoesAtOnce(t *testing.T) {
+	s := startRedis(t)
+	a, b := startHere(t, PresenceConfig{URL: s.url()}), startHere(t, PresenceConfig{URL: s.url()})
+	a.Join("r", hereUser("u1"))
+	b.Join("r", hereUser("u2"))
+	b.waitCount("r", 2, 2)
+	a.stop()
+	b.waitCount("r", 1, 1) // long before the lease
+}
+
+func TestPresenceRedisRestartedEmpty(t *testing.T) {
+	s := startRedis(t)
+	cfg := PresenceConfig{URL: s.url(), Timeout: time.Second}
+	a, b := startHere(t, cfg), startHere(t, cfg)
+	for i := range 50 {
+		a.Join("r"+strconv.Itoa(i), hereUser("u1"))
+		b.Join("r"+strconv.Itoa(i), hereUser("u2"))
+	}
+	b.waitCount("r49", 2, 2)
+	s.kill()
+	eventually(t, "the outage is seen", func() bool { return a.Stats().StoreDown && b.Stats().StoreDown })
+	a.Join("r0", hereUser("u3"))
+	a.waitEvent("join u3") // the local view goes on
+	if l := a.List("r0", -1); l.Total != 2 {
+		t.Errorf("%d users here, want 2", l.Total)
+	}
+	a.Leave("r49", "u1")
+	s.start()
+	a.waitCount("r0", 3, 3)
+	b.waitCount("r0", 3, 3)
+	for i := 1; i < 49; i++ {
+		b.waitCount("r"+strconv.Itoa(i), 2, 2)
+	}
+	b.waitCount("r49", 1, 1)
+	eventually(t, "all rooms are in Redis again", func() bool {
+		keys, err := s.Keys(context.Background(), "barrage:here:*:nodes").Result()
+		return err == nil && len(keys) == 50
+	})
+}
+
+// TestPresenceRedisFrozen: what was sent into the freeze is executed late, and
+// must not undo what was sent after it.
+func TestPresenceRedisFrozen(t *testing.T) {
+	s := startRedis(t)
+	cfg := PresenceConfig{URL: s.url(), Timeout: 200 * time.Millisecond}
+	a, b := startHere(t, cfg), startHere(t, cfg)
+	a.Join("r", hereUser("u1"))
+	b.Join("r", hereUser("u2"))
+	b.waitCount("r", 2, 2)
+	s.freeze()
+	for i := range 20 {
+		a.Join("r", hereUser("late"+strconv.Itoa(i)))
+		time.Sleep(20 * time.Millisecond) // spreads them over a few attempts; nothing depends on it
+	}
+	for i := range 19 {
+		a.Leave("r", "late"+strconv.Itoa(i))
+	}
+	eventually(t, "the outage is seen", func() bool { return a.Stats().StoreDown && b.Stats().StoreDown })
+	s.thaw()
+	b.waitCount("r", 3, 3)
+	eventually(t, "list", func() bool {
+		l, err := b.Cluster(context.Background(), "r", -1)
+		return err == nil && l.Complete && l.Total == 3
+	})
+}
+
+func TestPresenceVersions(t *testing.T) {
+	s := startRedis(t)
+	p, err := NewPresence(PresenceConfig{URL: s.url(), Timeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	set := func(ids ...string) (list []presence.Entry) {
+		for _, id := range ids {
+			list = append(list, presence.Entry{User: hereUser(id), Joined: 1})
+		}
+		return list
+	}
+	steps := []struct {
+		name   string
+		update presence.Update
+		resync bool
+		want   string // users afterwards
+	}{
+		{"a change of nothing", presence.Update{Version: 2, Previous: 1, Set: set("a")}, true, "[]"},
+		{"full", presence.Update{Version: 2, Full: true, Set: set("a", "b")}, false, "[a b]"},
+		{"change", presence.Update{Version: 5, Previous: 2, Set: set("c"), Removed: []string{"a"}}, false, "[b c]"},
+		{"the same again", presence.Update{Version: 5, Previous: 2, Set: set("c"), Removed: []string{"a"}}, true, "[b c]"},
+		{"late change", presence.Update{Version: 4, Previous: 2, Set: set("d")}, true, "[b c]"},
+		{"late full", presence.Update{Version: 3, Full: true, Set: set("d")}, true, "[b c]"},
+		{"renewal", presence.Update{Version: 5, Previous: 5}, false, "[b c]"},
+		{"late renewal", presence.Update{Version: 2, Previous: 2}, true, "[b c]"},
+		{"late end", presence.Update{Version: 2, Previous: 2, Over: true}, true, "[b c]"},
+		{"full without users", presence.Update{Version: 6, Full: true}, false, "[]"},
+		{"change after it", presence.Update{Version: 7, Previous: 6, Set: set("e")}, false, "[e]"},
+		{"late gone", presence.Update{Version: 8, Previous: 6, Gone: true}, true, "[e]"},
+		{"gone", presence.Update{Version: 8, Previous: 7, Gone: true, Removed: []string{"e"}}, false, "[]"},
+	}
+	for _, tt := range steps {
+		tt.update.Room, tt.update.Users, tt.update.Ask = "r", len(tt.update.Set), true
+		f, err := p.Sync(context.Background(), []presence.Update{tt.update}, 500)
+		if err != nil || f[0].Resync != tt.resync {
+			t.Fatalf("%s: %+v, %v, want resync %v", tt.name, f, err, tt.resync)
+		}
+		l, err := p.List(context.Background(), "r", 500, true)
+		got := []string{}
+		for _, e := range l.Users {
+			got = append(got, e.User.ID)
+		}
+		if err != nil || fmt.Sprint(got) != tt.want {
+			t.Errorf("%s: list %v, %v, want %s", tt.name, got, err, tt.want)
+		}
+	}
+	if keys := s.Keys(context.Background(), "*").Val(); len(keys) != 0 {
+		t.Errorf("left in Redis: %v", keys)
+	}
+}
+
+func TestPresenceUniqueViewers(t *testing.T) {
+	s := startRedis(t)
+	a, b := startHere(t, PresenceConfig{URL: s.url()}), startHere(t, PresenceConfig{URL: s.url()})
+	const each = 6000 // 2000 of them on both nodes
+	for i := range each {
+		a.Join("r", hereUser("u"+strconv.Itoa(i)))
+		b.Join("r", hereUser("u"+strconv.Itoa(i+4000)))
+	}
+	var got int
+	eventually(t, "10000 unique viewers, within 3 standard errors", func() bool {
+		n, err := a.Viewers(context.Background(), "r", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = n
+		return math.Abs(float64(n)-10000) < 3*0.0081*10000
+	})
+	t.Logf("estimate for 10000 viewers: %d", got)
+	for _, n := range []*hereNode{a, b} {
+		n.waitCount("r", 2*each, 2*each) // in a big room once per node
+	}
+	if _, err := a.store.Viewers(context.Background(), "r", 0, maxBuckets); err == nil {
+		t.Error("no error for too many buckets")
+	}
+}
+
+// TestPresenceKeysExpire: nothing of a node that is gone for good stays.
+func TestPresenceKeysExpire(t *testing.T) {
+	s := startRedis(t)
+	a := startHere(t, PresenceConfig{URL: s.url(), Prefix: "mine:", Node: "n1"})
+	a.Join("r", hereUser("u1"))
+	ctx := context.Background()
+	var keys []string
+	eventually(t, "four keys", func() bool { keys = s.Keys(ctx, "*").Val(); return len(keys) == 4 })
+	for _, key := range keys {
+		if !strings.HasPrefix(key, "mine:{r}:") {
+			t.Errorf("key %s without the prefix and the hash tag", key)
+		}
+		if ttl := s.PTTL(ctx, key).Val(); ttl <= 0 {
+			t.Errorf("key %s: time to live %v", key, ttl)
+		}
+	}
+	if !slices.ContainsFunc(keys, func(k string) bool { return strings.Contains(k, ":at:n1.") }) {
+		t.Errorf("no key names the node: %v", keys)
+	}
+}
+
+// TestPresenceForeignKey: one room's key is something else; the others work.
+func TestPresenceForeignKey(t *testing.T) {
+	s := startRedis(t)
+	s.Set(context.Background(), "barrage:here:{bad}:nodes", "x", 0)
+	a, b := startHere(t, PresenceConfig{URL: s.url()}), startHere(t, PresenceConfig{URL: s.url()})
+	for _, room := range []string{"bad", "good"} {
+		a.Join(room, hereUser("u1"))
+		b.Join(room, hereUser("u2"))
+	}
+	a.waitCount("good", 2, 2)
+	b.waitCount("good", 2, 2)
+	if _, err := a.Cluster(context.Background(), "bad", -1); err == nil {
+		t.Error("no error for the list of the other room")
+	}
+	s.Del(context.Background(), "barrage:here:{bad}:nodes")
+	a.waitCount("bad", 2, 2)
+}
+
+func TestPresenceWrongPassword(t *testing.T) {
+	s := startRedis(t)
+	s.ConfigSet(context.Background(), "requirepass", "secret")
+	p, err := NewPresence(PresenceConfig{URL: "redis://:wrong@" + s.addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	f, err := p.Sync(context.Background(), []presence.Update{{Room: "r", Version: 1, Full: true}}, 500)
+	if err == nil {
+		t.Errorf("no error, %+v", f)
+	}
+}
+
+func TestPresenceConfig(t *testing.T) {
+	tests := []struct {
+		name, want string
+		cfg        PresenceConfig
+	}{
+		{"no way to Redis", "Client or URL", PresenceConfig{}},
+		{"bad URL", "URL", PresenceConfig{URL: "http://x"}},
+		{"credentials are not shown", "not shown", PresenceConfig{URL: "redis://:pass word@%zz"}},
+		{"braces", "Prefix", PresenceConfig{URL: "redis://x", Prefix: "a{b"}},
+		{"node", "Node", PresenceConfig{URL: "redis://x", Node: "a b"}},
+		{"lease", "Lease", PresenceConfig{URL: "redis://x", Lease: -1}},
+		{"viewers", "ViewersFor", PresenceConfig{URL: "redis://x", ViewersFor: 1}},
+		{"timeout", "Timeout", PresenceConfig{URL: "redis://x", Timeout: -1}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := NewPresence(tt.cfg)
+			if err == nil || !strings.HasPrefix(err.Error(), "redisbridge: presence: ") || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want an error about %s", err, tt.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "pass") {
+				t.Errorf("the error shows credentials: %v", err)
+			}
+		})
+	}
+}

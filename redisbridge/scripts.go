@@ -1,0 +1,171 @@
+package redisbridge
+
+// What Redis does in one step. A script runs alone, so publishing numbers,
+// stores and announces a message at once, and reading sees a history that nobody
+// changes meanwhile. Every script is sent by its hash, and whole when Redis does
+// not know it (any more).
+
+import (
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// metaKeep is how much longer than the messages a room's epoch and offset live.
+// A room that was quiet for the age of its history goes on with the next offset:
+// nothing was lost, and nobody is told so.
+const metaKeep = 24 * time.Hour
+
+// publishSource: KEYS meta, log, result. ARGV: 1 epoch to begin if there is
+// none, 2 messages to keep (0: no history), 3 their age in ms, 4 the meta's,
+// 5 how long to remember the result in ms, 6 id, 7 body, 8 channel, 9 PUBLISH or
+// SPUBLISH, 10 and 11 epoch and offset that the publisher has seen. Answers {1 if
+// the result is that of an earlier publish, result}.
+//
+// The entry is added before the offset is noted: should Redis refuse the entry
+// (wrong type of key), no offset is left without a message. An id that is not
+// above the log's last one means that meta and log do not belong together. A
+// publisher that has seen more than there is shows that Redis has lost messages,
+// whose offsets must not be given again.
+const publishSource = `
+local known = redis.call('GET', KEYS[3])
+if known then return {1, known} end
+local now = redis.call('TIME')
+now = now[1] .. string.format('%03d', math.floor(now[2] / 1000))
+local epoch, at = '', '0-' .. now
+if ARGV[2] ~= '0' then
+  local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
+  local offset = tonumber(meta[2] or '')
+  epoch = meta[1]
+  local function begin()
+    redis.call('DEL', KEYS[1], KEYS[2])
+    epoch, offset = ARGV[1], 0
+    redis.call('HSET', KEYS[1], 'e', epoch)
+  end
+  local function add()
+    at = string.format('%.0f-%s', offset + 1, now)
+    return redis.pcall('XADD', KEYS[2], 'MAXLEN', '=', ARGV[2], at, 'm', ARGV[7])
+  end
+  if not epoch or not offset or (epoch == ARGV[10] and offset < tonumber(ARGV[11])) then begin() end
+  local added = add()
+  if type(added) == 'table' and string.find(added.err, 'equal or smaller', 1, true) then
+    begin()
+    added = add()
+  end
+  if type(added) == 'table' then return added end
+  redis.call('HSET', KEYS[1], 'o', string.format('%.0f', offset + 1))
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  redis.call('PEXPIRE', KEYS[2], ARGV[3])
+end
+local result = at .. ' ' .. epoch .. ' ' .. ARGV[6]
+redis.call('SET', KEYS[3], result, 'PX', ARGV[5])
+redis.call(ARGV[9], ARGV[8], '\2' .. string.char(#epoch) .. epoch .. string.char(#at) .. at .. ARGV[7])
+return {0, result}
+`
+
+// readSource: KEYS meta, log. ARGV: 1 epoch to begin if there is none (”: do
+// not), 2 the meta's age in ms, 3 mode, 4 offset, 5 epoch the offset belongs to
+// (”: any), 6 most messages (0: no limit), 7 most bytes (0: no limit), 8 age in
+// ms beyond which messages are left out (0: none). Modes:
+//
+//	newest  the newest ones
+//	after   those after the offset; the newest ones if the epoch has none such
+//	follow  those after the offset; none if the epoch is another
+//
+// Answers {epoch, newest offset, 1 if a limit cut it short, id, body, ...}.
+const readSource = `
+local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
+local epoch, head = meta[1], tonumber(meta[2] or '')
+if not epoch or not head then
+  if ARGV[1] ~= '' then
+    redis.call('DEL', KEYS[1], KEYS[2])
+    redis.call('HSET', KEYS[1], 'e', ARGV[1], 'o', '0')
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  end
+  return {ARGV[1], '0', 0}
+end
+local reply = {epoch, meta[2], 0}
+local mode, after = ARGV[3], tonumber(ARGV[4])
+local limit, bytes, oldest = tonumber(ARGV[6]), tonumber(ARGV[7]), 0
+if ARGV[8] ~= '0' then
+  local now = redis.call('TIME')
+  oldest = now[1] * 1000 + math.floor(now[2] / 1000) - ARGV[8]
+end
+if ARGV[5] ~= '' and (ARGV[5] ~= epoch or after > head) then
+  if mode == 'follow' then return reply end
+  if mode == 'after' then mode = 'newest' end
+end
+local step = 128
+if limit > 0 and limit < step then step = limit + 1 end
+local function old(id) return tonumber(string.match(id, '%-(%d+)$')) < oldest end
+local function newest()
+  local found, from = {}, '+'
+  while true do
+    local chunk = redis.call('XREVRANGE', KEYS[2], from, '-', 'COUNT', step)
+    for _, entry in ipairs(chunk) do
+      if old(entry[1]) or (limit > 0 and #found == limit) then return found end
+      found[#found + 1] = entry
+    end
+    if #chunk < step then return found end
+    from = '(' .. chunk[#chunk][1]
+  end
+end
+if mode == 'newest' then
+  local found = newest()
+  for i = #found, 1, -1 do
+    reply[#reply + 1] = found[i][1]
+    reply[#reply + 1] = found[i][2][2]
+  end
+else
+  local from, count, size = string.format('%.0f', after + 1), 0, 0
+  while true do
+    local chunk = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', step)
+    for _, entry in ipairs(chunk) do
+      local body = entry[2][2]
+      if not old(entry[1]) then
+        if (limit > 0 and count == limit) or (bytes > 0 and count > 0 and size + #body > bytes) then
+          reply[3] = 1
+          return reply
+        end
+        count, size = count + 1, size + #body
+        reply[#reply + 1] = entry[1]
+        reply[#reply + 1] = body
+      end
+    end
+    if #chunk < step then break end
+    from = '(' .. chunk[#chunk][1]
+  end
+end
+return reply
+`
+
+// clearSource: KEYS meta, log. ARGV: 1 the epoch to end (”: whichever).
+const clearSource = `
+if ARGV[1] == '' or redis.call('HGET', KEYS[1], 'e') == ARGV[1] then
+  redis.call('DEL', KEYS[1], KEYS[2])
+end
+return 0
+`
+
+// acknowledgeSource: KEYS meta. ARGV: 1 epoch, 2 offset.
+const acknowledgeSource = `
+local meta = redis.call('HMGET', KEYS[1], 'e', 'o', 'a')
+local offset = tonumber(ARGV[2])
+if meta[1] == ARGV[1] and offset > tonumber(meta[3] or '0') and offset <= tonumber(meta[2] or '0') then
+  redis.call('HSET', KEYS[1], 'a', ARGV[2])
+end
+return 0
+`
+
+type scripts struct {
+	publish, read, clear, acknowledge *redis.Script
+}
+
+func newScripts() scripts {
+	return scripts{
+		publish:     redis.NewScript(publishSource),
+		read:        redis.NewScript(readSource),
+		clear:       redis.NewScript(clearSource),
+		acknowledge: redis.NewScript(acknowledgeSource),
+	}
+}

@@ -1,0 +1,114 @@
+package redisbridge
+
+// A real set of sentinels.
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"barrage/edge/broker"
+	"barrage/edge/broker/brokertest"
+)
+
+type sentinels struct {
+	master, replica *server
+	list            []*server
+}
+
+// startSentinels runs a master, a replica and three sentinels over them.
+func startSentinels(t *testing.T) *sentinels {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes seconds to elect a master")
+	}
+	set := &sentinels{master: startRedis(t)}
+	set.replica = startRedis(t, "--replicaof", "127.0.0.1", fmt.Sprint(set.master.port), "--repl-diskless-sync-delay", "0")
+	eventually(t, "the replica follows", func() bool {
+		return set.replica.Info(context.Background(), "replication").Val() != "" &&
+			set.master.Do(context.Background(), "WAIT", "1", "10").Val() == int64(1)
+	})
+	for range 3 {
+		s := &server{t: t, port: freePort(t), dir: t.TempDir(), sentinel: true}
+		conf := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nloglevel warning\n"+
+			"sentinel monitor main 127.0.0.1 %d 2\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n",
+			s.port, s.dir, set.master.port)
+		path := filepath.Join(s.dir, "sentinel.conf")
+		if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.args = []string{path}
+		s.Client = redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: 20, DialTimeout: time.Second})
+		t.Cleanup(func() { s.Close() })
+		s.start()
+		t.Cleanup(s.kill)
+		set.list = append(set.list, s)
+	}
+	for _, s := range set.list {
+		eventually(t, "the sentinels know each other and the replica", func() bool {
+			m, err := s.Do(context.Background(), "SENTINEL", "CKQUORUM", "main").Text()
+			r, _ := s.Do(context.Background(), "SENTINEL", "REPLICAS", "main").Slice()
+			o, _ := s.Do(context.Background(), "SENTINEL", "SENTINELS", "main").Slice()
+			return err == nil && m != "" && len(r) == 1 && len(o) == 2
+		})
+	}
+	return set
+}
+
+func (set *sentinels) url() string {
+	return fmt.Sprintf("redis+sentinel://%s,%s,%s/main", set.list[0].addr(), set.list[1].addr(), set.list[2].addr())
+}
+
+// failover waits until a sentinel names the replica.
+func (set *sentinels) failover(t *testing.T) {
+	t.Helper()
+	eventually(t, "the replica is the master", func() bool {
+		pair, err := set.list[1].Do(context.Background(), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main").StringSlice()
+		return err == nil && len(pair) == 2 && pair[1] == fmt.Sprint(set.replica.port)
+	})
+}
+
+func TestSentinel(t *testing.T) {
+	checkLeaks(t)
+	set := startSentinels(t)
+	t.Run("conformance", func(t *testing.T) {
+		brokertest.Run(t, 2, func(t *testing.T, rules broker.Rules, n int) *brokertest.Cluster {
+			if err := set.master.FlushAll(context.Background()).Err(); err != nil {
+				t.Fatal(err)
+			}
+			cfg := calmConfig(set.url())
+			cfg.Rules = rules
+			return startNodes(t, cfg, n)
+		})
+	})
+	t.Run("master killed", func(t *testing.T) {
+		set.list[0].kill() // one sentinel less, and the first that is asked
+		st := startStorm(t, kept(hastyConfig(set.url()), plenty), 3, true)
+		st.flow()
+		set.master.kill()
+		set.failover(t)
+		st.flow()
+		// What the master had acknowledged and not passed on is gone with it.
+		st.finish(maybeGaps)
+	})
+}
+
+// The master freezes: its connections stay open, and when it thaws it is a
+// replica.
+func TestSentinelMasterFrozen(t *testing.T) {
+	checkLeaks(t)
+	set := startSentinels(t)
+	st := startStorm(t, kept(hastyConfig(set.url()), plenty), 2, true)
+	st.flow()
+	set.master.freeze()
+	set.failover(t)
+	st.flow()
+	set.master.thaw()
+	st.flow()
+	st.finish(maybeGaps)
+}

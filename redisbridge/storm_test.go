@@ -1,0 +1,202 @@
+package redisbridge
+
+// A storm: several nodes publish in several rooms while a test does its worst to
+// Redis. Afterwards every node must have got every message that was
+// acknowledged, once, in the order of offsets, but for gaps that were announced.
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"barrage/edge/broker"
+	"barrage/edge/broker/brokertest"
+)
+
+// What finish wants to see of gaps.
+type gapWish uint8
+
+const (
+	noGaps gapWish = iota
+	someGaps
+	maybeGaps
+)
+
+var figures = regexp.MustCompile(`[0-9.]*[0-9]`)
+
+type storm struct {
+	t       *testing.T
+	nodes   []*brokertest.Node
+	rooms   []string
+	persist bool // publishers repeat what failed, with its key, until it is accepted
+
+	stop chan struct{}
+	wg   sync.WaitGroup
+
+	mu    sync.Mutex
+	acked map[string]broker.Receipt // by payload
+	fails map[string]int            // errors of Publish, by text
+}
+
+func startStorm(t *testing.T, cfg Config, nodes int, persist bool) *storm {
+	t.Helper()
+	cfg.Outage = OutageRefuse
+	s := &storm{
+		t: t, nodes: startNodes(t, cfg, nodes).Nodes, rooms: []string{"a", "b", "c"}, persist: persist,
+		stop: make(chan struct{}), acked: make(map[string]broker.Receipt), fails: make(map[string]int),
+	}
+	for i, n := range s.nodes {
+		for _, room := range s.rooms {
+			n.Receiver.SetMembers(room, 1)
+			eventually(t, fmt.Sprintf("node %d is ready for %s", i, room), func() bool { return n.Err() == nil && n.Want(room) })
+		}
+	}
+	for i, n := range s.nodes {
+		for _, room := range s.rooms {
+			s.wg.Go(func() { s.publish(n, room, fmt.Sprintf("%s/%d", room, i)) })
+		}
+	}
+	t.Cleanup(s.end)
+	return s
+}
+
+// publish is a publisher. It pauses a little between messages, which decides
+// nothing but the load.
+func (s *storm) publish(n *brokertest.Node, room, name string) {
+	for k := 0; ; k++ {
+		p := message(room, fmt.Sprintf("%s/%d", name, k))
+		p.Key = string(p.Payload)
+		for {
+			select {
+			case <-s.stop:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+			r, err := n.Publish(context.Background(), p)
+			s.mu.Lock()
+			if err == nil {
+				s.acked[string(p.Payload)] = r
+			} else {
+				s.fails[figures.ReplaceAllString(err.Error(), "N")]++
+			}
+			s.mu.Unlock()
+			if err == nil || !s.persist {
+				break
+			}
+		}
+	}
+}
+
+func (s *storm) end() {
+	select {
+	case <-s.stop:
+	default:
+		close(s.stop)
+	}
+	s.wg.Wait()
+}
+
+func (s *storm) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.acked)
+}
+
+// flow waits until messages are accepted again, on the way from every node.
+func (s *storm) flow() {
+	s.t.Helper()
+	from := s.count()
+	eventually(s.t, "messages flow", func() bool { return s.count() > from+50 })
+}
+
+// finish ends the storm and compares what was acknowledged with what arrived.
+func (s *storm) finish(wish gapWish) {
+	t := s.t
+	t.Helper()
+	for _, n := range s.nodes {
+		eventually(t, "node is up", func() bool { return n.Err() == nil })
+	}
+	s.end()
+	for err, n := range s.fails {
+		t.Logf("%d times: %s", n, err)
+	}
+	gaps := 0
+	for _, room := range s.rooms {
+		last := fmt.Sprintf("the last of %s", room)
+		var end broker.Receipt
+		eventually(t, "the last publish", func() (ok bool) {
+			p := message(room, last)
+			p.Key = last
+			r, err := s.nodes[0].Publish(context.Background(), p)
+			end = r
+			return err == nil
+		})
+		for i, n := range s.nodes {
+			eventually(t, fmt.Sprintf("node %d got the last message of %s", i, room), func() bool {
+				got := n.Receiver.Messages(room)
+				return len(got) > 0 && got[len(got)-1].ID == end.ID
+			})
+			gaps += s.compare(i, n, room)
+		}
+	}
+	t.Logf("%d messages acknowledged, %d gaps", s.count(), gaps)
+	if (wish == noGaps && gaps > 0) || (wish == someGaps && gaps == 0) {
+		t.Errorf("%d gaps were announced", gaps)
+	}
+	for i, n := range s.nodes {
+		for _, wrong := range n.Receiver.Wrongs() {
+			t.Errorf("node %d: %s", i, wrong)
+		}
+	}
+}
+
+// compare checks one node's view of a room and returns the number of gaps.
+func (s *storm) compare(i int, n *brokertest.Node, room string) (gaps int) {
+	t := s.t
+	t.Helper()
+	at := make(map[string]broker.Position) // by payload
+	var pos broker.Position
+	started := false
+	ends := make(map[string]uint64) // of each epoch, what came last: it may go on, if its end was a mistake
+	for _, e := range n.Receiver.Events(room) {
+		if e.Gap != nil {
+			gaps++
+			t.Logf("node %d, room %s: gap %+v", i, room, *e.Gap)
+			if started && (e.Gap.From != pos.Offset+1 || (pos.Epoch != "" && e.Gap.Epoch != pos.Epoch)) {
+				t.Fatalf("node %d, room %s: gap %+v after %+v", i, room, *e.Gap, pos)
+			}
+			if e.Gap.Reason == broker.GapEpoch {
+				pos = broker.Position{}
+			} else {
+				pos = broker.Position{Epoch: e.Gap.Epoch, Offset: e.Gap.To}
+			}
+			started = true
+			continue
+		}
+		m := e.Message
+		if pos.Epoch == "" {
+			pos.Offset = ends[m.Epoch]
+		}
+		ends[m.Epoch] = m.Offset
+		if started && (m.Offset != pos.Offset+1 || (pos.Epoch != "" && m.Epoch != pos.Epoch)) {
+			t.Fatalf("node %d, room %s: %s at %s/%d came after %+v", i, room, m.Payload, m.Epoch, m.Offset, pos)
+		}
+		pos, started = broker.Position{Epoch: m.Epoch, Offset: m.Offset}, true
+		if before, twice := at[string(m.Payload)]; twice {
+			t.Errorf("node %d, room %s: %s came at %+v and at %+v", i, room, m.Payload, before, pos)
+		}
+		at[string(m.Payload)] = pos
+	}
+	if gaps > 0 {
+		return gaps // what was acknowledged may be in one of them
+	}
+	for payload, r := range s.acked {
+		if payload[:len(room)+1] == room+"/" && at[payload] != r.Position {
+			t.Errorf("node %d: %s was acknowledged at %+v and came at %+v", i, payload, r.Position, at[payload])
+		}
+	}
+	return gaps
+}

@@ -1,0 +1,148 @@
+package redisbridge
+
+// How far this node has delivered the history of each room it wants, and what a
+// message with an offset therefore means: the next one, one had already, or one
+// behind a hole.
+
+import (
+	"sync"
+
+	"barrage/edge/broker"
+)
+
+const (
+	// What may be held in a room, and in all, until the hole before it is filled.
+	// What does not fit is read again from the history.
+	heldPerRoom = 256
+	heldBytes   = 16 << 20
+)
+
+// A track is guarded by Bridge.delivering, but for seen.
+type track struct {
+	mu   sync.Mutex // guards seen, for publishers, who must not wait for deliveries
+	seen broker.Position
+
+	epoch  string   // "": nothing had ever been published when the room was wanted
+	stamp           // of the newest message delivered; time 0: not known
+	newest int64    // the latest time of any message delivered, of whichever epoch
+	past   [2]ended // the epochs that ended here last
+
+	known   bool       // epoch and stamp hold: the history has been read once
+	live    bool       // the next offset can be delivered at once; else it is held
+	held    []envelope // what came while not live, in the order it came
+	spilled bool       // some of that was too much and is in the history only
+}
+
+// An ended epoch should not come back. What still comes of it is old; and should
+// we be talking to a server that has not noticed its end (a deposed master), we
+// go on there where we were.
+type ended struct {
+	epoch string
+	stamp
+}
+
+func (t *track) hasEnded(epoch string) bool {
+	return epoch != "" && (epoch == t.past[0].epoch || epoch == t.past[1].epoch)
+}
+
+func (t *track) moveTo(epoch string, at stamp) {
+	t.epoch, t.stamp = epoch, at
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen = broker.Position{Epoch: epoch, Offset: at.offset}
+}
+
+// followLocked is called for each message with an offset. It tells whether the room's history must be read.
+func (b *Bridge) followLocked(r *room, e *envelope) (read bool) {
+	t := r.track
+	switch {
+	case !t.live:
+		b.holdLocked(t, e)
+		return false // it is being read
+	case e.epoch == t.epoch && e.offset == t.offset+1:
+		b.passLocked(r, e)
+		return false
+	case e.epoch != t.epoch && e.offset == 1 && e.time > t.newest && (t.newest != 0 || t.epoch == ""):
+		b.endEpochLocked(r, e.epoch) // newer than what we have, and nothing missing
+		b.passLocked(r, e)
+		return false
+	case e.epoch == t.epoch && e.offset <= t.offset && (e.time <= t.time || t.time == 0):
+		b.count.duplicates.Add(1)
+		return false
+	}
+	// A hole, another epoch, or an offset given a second time.
+	t.live = false
+	b.holdLocked(t, e)
+	return true
+}
+
+// passLocked delivers a message and moves the room on to it.
+func (b *Bridge) passLocked(r *room, e *envelope) {
+	r.track.moveTo(e.epoch, e.stamp)
+	r.track.newest = max(r.track.newest, e.time)
+	if e.node == b.cfg.Node && !b.ledger.returned(e.number, broker.Position{Epoch: e.epoch, Offset: e.offset}) {
+		b.count.suppressed.Add(1)
+		return
+	}
+	b.count.received.Add(1)
+	b.count.receivedBytes.Add(uint64(len(e.payload)))
+	b.receiver.Deliver(e.message(r.name))
+}
+
+func (b *Bridge) holdLocked(t *track, e *envelope) {
+	if len(t.held) >= heldPerRoom || b.held+heldSize(e) > heldBytes {
+		t.spilled = true
+		return
+	}
+	b.held += heldSize(e)
+	t.held = append(t.held, *e)
+}
+
+func (b *Bridge) unholdLocked(t *track, n int) {
+	for i := range t.held[:n] {
+		b.held -= heldSize(&t.held[i])
+	}
+	if t.held = t.held[n:]; len(t.held) == 0 {
+		t.held = nil
+	}
+}
+
+func heldSize(e *envelope) int { return len(e.payload) + 256 }
+
+// loseLocked tells the members that the messages up to offset are gone.
+func (b *Bridge) loseLocked(r *room, offset uint64) {
+	t := r.track
+	b.count.gaps.Add(1)
+	b.receiver.Lost(r.name, broker.Gap{Epoch: t.epoch, From: t.offset + 1, To: offset, Reason: broker.GapTrimmed})
+	t.moveTo(t.epoch, stamp{offset: offset})
+}
+
+// endEpochLocked tells the members that the history they follow is gone, unless
+// there was none yet, and goes to the beginning of another.
+func (b *Bridge) endEpochLocked(r *room, epoch string) {
+	t := r.track
+	at := stamp{}
+	for _, p := range t.past {
+		if p.epoch == epoch && epoch != "" {
+			at = p.stamp
+		}
+	}
+	if t.epoch != "" {
+		t.past = [2]ended{{t.epoch, t.stamp}, t.past[0]}
+		b.count.gaps.Add(1)
+		b.receiver.Lost(r.name, broker.Gap{Epoch: t.epoch, From: t.offset + 1, Reason: broker.GapEpoch})
+	}
+	t.moveTo(epoch, at)
+}
+
+// position is how far a room's history has been delivered here, zero if that is
+// not known.
+func (b *Bridge) position(name string) broker.Position {
+	r := b.rooms.lookup(name)
+	if r == nil || r.track == nil {
+		return broker.Position{}
+	}
+	r.track.mu.Lock()
+	defer r.track.mu.Unlock()
+	return r.track.seen
+}
