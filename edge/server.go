@@ -41,7 +41,7 @@ type Server struct {
 	fetcher     *fetcher
 	epochs      *epochs
 	anonymous   auth.Identity
-	strangers   chan struct{} // one for each token that waits for the issuer's keys
+	strangers   chan struct{}      // one for each token that waits for the issuer's keys
 	background  sync.WaitGroup     // announce, presence.Run
 	stop        context.CancelFunc // ends them
 	shards      []*shard

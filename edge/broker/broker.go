@@ -191,8 +191,9 @@ func (r Rules) For(room string) Retention {
 	return Retention{}
 }
 
-// Match tells whether a name fits a pattern, in which * stands for any bytes. It goes back only to the last *, so its
-// work is at most the product of the two lengths.
+// Match tells whether a name fits a pattern, in which * stands for any bytes. It
+// goes back only to the last *, so its work is at most the product of the two
+// lengths.
 func Match(pattern, name string) bool {
 	p, n, star, from := 0, 0, -1, 0
 	for n < len(name) {
