@@ -397,3 +397,16 @@ func (c *client) acknowledged(ctx context.Context, room string) (broker.Position
 	}
 	return broker.Position{Epoch: epoch, Offset: offset}, nil
 }
+
+// unread looks only at the room's meta, which outlives its messages by a day.
+func (c *client) unread(ctx context.Context, room string) (bool, error) {
+	list, err := c.universal().HMGet(ctx, c.names.meta(room), "o", "a").Result()
+	if err != nil || len(list) != 2 {
+		return false, err
+	}
+	text, _ := list[0].(string)
+	head, ok := parseDecimal(text)
+	text, _ = list[1].(string)
+	acked, _ := parseDecimal(text)
+	return ok && head > acked, nil
+}

@@ -101,6 +101,18 @@ func (b *Bridge) Acknowledged(ctx context.Context, room string) (pos broker.Posi
 	return pos, err
 }
 
+// Unread implements broker.Broker.
+func (b *Bridge) Unread(ctx context.Context, room string) (unread bool, err error) {
+	if !b.cfg.Rules.For(room).On() {
+		return false, nil
+	}
+	err = b.call(ctx, "unread", func(ctx context.Context) (err error) {
+		unread, err = b.client.unread(ctx, room)
+		return err
+	})
+	return unread, err
+}
+
 // call has Redis asked something, within Config.Timeout; in an outage not at all.
 func (b *Bridge) call(ctx context.Context, method string, ask func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {

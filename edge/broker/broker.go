@@ -148,6 +148,9 @@ type Broker interface {
 	// as the history does.
 	Acknowledge(ctx context.Context, room string, pos Position) error
 	Acknowledged(ctx context.Context, room string) (Position, error)
+	// Unread tells whether a room has messages behind what was acknowledged. It
+	// may be true when they have just expired. Unlike History it begins nothing.
+	Unread(ctx context.Context, room string) (bool, error)
 	// Err returns nil while messages flow between the nodes, else why not.
 	Err() error
 }

@@ -83,3 +83,18 @@ func (m *Memory) Acknowledged(ctx context.Context, room string) (Position, error
 	}
 	return Position{}, nil
 }
+
+// Unread implements Broker.
+func (m *Memory) Unread(ctx context.Context, room string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("broker: unread: %w", err)
+	}
+	s := m.stripe(room)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.closed.Load() {
+		return false, ErrClosed
+	}
+	h := m.find(s, room, m.age(m.cfg.Now()))
+	return h != nil && h.head > h.acked, nil
+}

@@ -139,6 +139,14 @@ func testAcknowledge(t *testing.T, c *Cluster) {
 			}
 		}
 	}
+	unread := func(what string, yes bool) {
+		t.Helper()
+		for i, n := range c.Nodes {
+			if got, err := n.Unread(ctx, room); err != nil || got != yes {
+				t.Errorf("%s: node %d: unread %v, %v, want %v", what, i, got, err, yes)
+			}
+		}
+	}
 	step := 0
 	acknowledge := func(epoch string, offset uint64) {
 		t.Helper()
@@ -148,12 +156,15 @@ func testAcknowledge(t *testing.T, c *Cluster) {
 		}
 	}
 	want("no history", broker.Position{})
+	unread("no history", false)
 	acknowledge("none", 7)
 	want("no history, noted something", broker.Position{})
 	e := c.Nodes[0].publishMany(t, room, 10).Position.Epoch
 	want("nothing noted", broker.Position{})
+	unread("nothing noted", true)
 	acknowledge(e, 3)
 	want("noted", broker.Position{Epoch: e, Offset: 3})
+	unread("some noted", true)
 	acknowledge(e, 2)
 	acknowledge(e, 0)
 	want("never back", broker.Position{Epoch: e, Offset: 3})
@@ -164,12 +175,15 @@ func testAcknowledge(t *testing.T, c *Cluster) {
 	want("forward, and not by the order of text", broker.Position{Epoch: e, Offset: 9})
 	acknowledge(e, 10)
 	want("forward, and not by the order of text", broker.Position{Epoch: e, Offset: 10})
+	unread("all noted", false)
 	c.Nodes[0].publishMany(t, room, 2)
+	unread("after more messages", true)
 	want("after more messages", broker.Position{Epoch: e, Offset: 10})
 	if err := c.last().Clear(ctx, room); err != nil {
 		t.Fatal(err)
 	}
 	want("cleared", broker.Position{})
+	unread("cleared", false)
 	acknowledge(e, 11)
 	want("of the epoch before Clear", broker.Position{})
 	next := c.Nodes[0].publish(t, text(room, "x")).Position
