@@ -10,6 +10,7 @@ import (
 	"barrage/loadtest/plan"
 	"barrage/loadtest/report"
 	"barrage/loadtest/swarm"
+	"barrage/loadtest/token"
 )
 
 // fleet is the agents of a test. Owner: the controller's goroutine.
@@ -34,7 +35,7 @@ type Agents struct {
 }
 
 // assemble starts or reaches the agents and gives each its connections.
-func assemble(ctx context.Context, a *Agents, p *plan.Plan) (f *fleet, err error) {
+func assemble(ctx context.Context, a *Agents, p *plan.Plan, secret []byte) (f *fleet, err error) {
 	f = &fleet{}
 	defer func() {
 		if err != nil {
@@ -66,10 +67,12 @@ func assemble(ctx context.Context, a *Agents, p *plan.Plan) (f *fleet, err error
 			f.clients = append(f.clients, c)
 		}
 	}
-	return f, f.prepare(ctx, a, p)
+	return f, f.prepare(ctx, a, p, secret)
 }
 
-func (f *fleet) prepare(ctx context.Context, a *Agents, p *plan.Plan) (err error) {
+func (f *fleet) prepare(ctx context.Context, a *Agents, p *plan.Plan, secret []byte) (err error) {
+	sent := *p
+	sent.PublishHeaders = nil // agents do not publish by HTTP, and need no credentials for it
 	capacities := make([]int, len(f.clients))
 	for i, c := range f.clients {
 		capacities[i] = c.Capacity()
@@ -79,13 +82,23 @@ func (f *fleet) prepare(ctx context.Context, a *Agents, p *plan.Plan) (err error
 	}
 	f.last = make([]swarm.Snapshot, len(f.clients))
 	return f.each(func(i int, c *agent.Client) error {
-		return c.Prepare(ctx, agent.Job{Plan: *p, From: f.parts[i].From, To: f.parts[i].To, Threads: a.Threads})
+		return c.Prepare(ctx, agent.Job{
+			Plan: sent, From: f.parts[i].From, To: f.parts[i].To, Threads: a.Threads, Secret: secret,
+		})
 	})
 }
 
 // NewDriver makes the connections of an agent.
 func NewDriver(job agent.Job, now func() int64) (agent.Driver, error) {
-	return swarm.New(swarm.Config{Plan: job.Plan, From: job.From, To: job.To, Threads: job.Threads, Now: now})
+	cfg := swarm.Config{Plan: job.Plan, From: job.From, To: job.To, Threads: job.Threads, Now: now}
+	if len(job.Secret) > 0 {
+		signer, err := token.NewSigner(job.Secret)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Sign = signer.Sign
+	}
+	return swarm.New(cfg)
 }
 
 // each calls all agents at once; the first error is returned.

@@ -19,8 +19,10 @@ import (
 type Options struct {
 	Plan    plan.Plan // valid
 	Agents  Agents
-	PIDs    []int  // of the server's processes, on this machine
-	Metrics string // URLs of its metrics, separated by commas
+	PIDs    []int    // of the server's processes, on this machine
+	Metrics string   // URLs of its metrics, separated by commas
+	Headers []string // "Name: value", of the requests for metrics
+	Secret  []byte   // signs a token for each connection's user; nil leaves the plan's
 	Asserts []*assert.Expr
 
 	Find *Search // nil runs the plan as it is
@@ -78,7 +80,7 @@ type controller struct {
 
 func (c *controller) prepare(ctx context.Context) (err error) {
 	if len(c.o.PIDs) > 0 || c.o.Metrics != "" {
-		if c.server, err = probe.NewServer(c.o.PIDs, c.o.Metrics); err != nil {
+		if c.server, err = probe.NewServer(c.o.PIDs, c.o.Metrics, c.o.Headers...); err != nil {
 			return fmt.Errorf("loadtest: %w", err)
 		}
 		c.r.Environment.Server = c.server.Name(ctx)
@@ -88,7 +90,7 @@ func (c *controller) prepare(ctx context.Context) (err error) {
 			return fmt.Errorf("loadtest: %w", err)
 		}
 	}
-	if c.fleet, err = assemble(ctx, &c.o.Agents, c.plan); err != nil {
+	if c.fleet, err = assemble(ctx, &c.o.Agents, c.plan, c.o.Secret); err != nil {
 		return err
 	}
 	if c.publisher != nil && c.publishes() {

@@ -2,7 +2,9 @@ package loadtest
 
 import (
 	"context"
+	"flag"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,13 @@ import (
 	"barrage/loadtest/plan"
 	"barrage/loadtest/report"
 )
+
+// TestMain has many tests wait at the same time: it is what they mostly do.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8")
+	os.Exit(m.Run())
+}
 
 // small is a plan of 20 viewers in one room who get 50 messages, over half a
 // second.
@@ -39,6 +48,7 @@ func run(t *testing.T, p plan.Plan) *report.Report {
 }
 
 func TestHonest(t *testing.T) {
+	t.Parallel()
 	f := newFaulty(t, func(int) fate { return deliver })
 	m := run(t, small(f)).Messages
 	if m.Offered != 50 || m.Published != 50 || m.Expected != 1000 || m.Delivered != 1000 ||
@@ -101,6 +111,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestServerCloses(t *testing.T) {
+	t.Parallel()
 	f := newFaulty(t, func(n int) fate {
 		if n == 11 {
 			return hangUp
@@ -117,6 +128,7 @@ func TestServerCloses(t *testing.T) {
 }
 
 func TestServerResets(t *testing.T) {
+	t.Parallel()
 	f := newFaulty(t, func(n int) fate {
 		if n == 50 {
 			return kill
@@ -133,6 +145,7 @@ func TestServerResets(t *testing.T) {
 }
 
 func TestServerRefuses(t *testing.T) {
+	t.Parallel()
 	f := newFaulty(t, func(int) fate { return deliver })
 	f.refuse = func(nth int) int {
 		if nth%4 == 0 {
@@ -152,6 +165,7 @@ func TestServerRefuses(t *testing.T) {
 
 // TestPublishFails: what the target did not take is not expected of it.
 func TestPublishFails(t *testing.T) {
+	t.Parallel()
 	f := newFaulty(t, func(int) fate { return deliver })
 	f.publish = func(nth int) int { // the first is the check
 		if nth > 1 && nth%10 == 0 {
@@ -166,6 +180,7 @@ func TestPublishFails(t *testing.T) {
 }
 
 func TestSockets(t *testing.T) {
+	t.Parallel()
 	f := newFaulty(t, func(int) fate { return deliver })
 	p := small(f)
 	p.Publish, p.Talkers, p.Rooms, p.Zipf = plan.PublishSocket, 10, 4, 1
@@ -178,6 +193,7 @@ func TestSockets(t *testing.T) {
 // TestStorm: viewers that drop on purpose miss nothing they should have had, and
 // come back.
 func TestStorm(t *testing.T) {
+	t.Parallel()
 	f := newFaulty(t, func(int) fate { return deliver })
 	p := small(f)
 	p.Storms, p.Duration = 2, 2*time.Second
@@ -191,6 +207,7 @@ func TestStorm(t *testing.T) {
 }
 
 func TestChurn(t *testing.T) {
+	t.Parallel()
 	f := newFaulty(t, func(int) fate { return deliver })
 	p := small(f)
 	p.Churn, p.Duration = 40, time.Second
@@ -206,6 +223,7 @@ func TestChurn(t *testing.T) {
 // TestSlow: nothing is expected of viewers that are slow on purpose, and
 // everything of the others.
 func TestSlow(t *testing.T) {
+	t.Parallel()
 	f := newFaulty(t, func(int) fate { return deliver })
 	p := small(f)
 	p.Connections, p.Slow, p.Stalled = 100, 10, 10
@@ -222,6 +240,7 @@ func TestSlow(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	f := newFaulty(t, func(int) fate { return deliver })
 	p := small(f)
 	p.Duration = time.Minute

@@ -29,6 +29,7 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/publish": {"barrage/loadtest", "github.com/redis/go-redis", "golang.org/x/sys/unix"},
 	"barrage/loadtest/probe":   {"github.com/prometheus", "golang.org/x/sys/unix"},
 	"barrage/loadtest/assert":  {},
+	"barrage/loadtest/token":   {"barrage/edge/auth"},
 	"barrage/loadtest/report":  {"barrage/loadtest", "golang.org/x/sys/unix"},
 	"barrage/api": {
 		"barrage/edge/broker", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",

@@ -4,6 +4,7 @@ package main
 // its agents.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,32 +17,40 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"barrage/edge/auth"
 	"barrage/loadtest"
 	"barrage/loadtest/agent"
 	"barrage/loadtest/assert"
 	"barrage/loadtest/plan"
 	"barrage/loadtest/report"
+	"barrage/redisbridge"
 )
 
-// envAgentSecret is the secret of remote agents, which a command line would show
-// to everybody on the machine.
-const envAgentSecret = envPrefix + "AGENT_SECRET"
+// Secrets of remote agents and of Barrage's admin listener, which a command line
+// would show to everybody on the machine.
+const (
+	envAgentSecret = envPrefix + "AGENT_SECRET"
+	envAdminToken  = envPrefix + "ADMIN_TOKEN"
+)
 
 // loadSettings is what the command takes beside the plan's settings.
 type loadSettings struct {
-	pids      []int
-	metrics   string
-	json      string
-	html      string
-	asserts   []string
-	agents    []string
-	secret    string
-	processes int
-	threads   int
-	find      string
-	slo       string
-	findMax   float64
-	plain     bool
+	pids       []int
+	metrics    string
+	headers    []string
+	adminToken string
+	authSecret string // file
+	json       string
+	html       string
+	asserts    []string
+	agents     []string
+	secret     string
+	processes  int
+	threads    int
+	find       string
+	slo        string
+	findMax    float64
+	plain      bool
 }
 
 func loadtestCommand(p *process) *cobra.Command {
@@ -80,6 +89,9 @@ func loadtestCommand(p *process) *cobra.Command {
 func (s *loadSettings) addFlags(flags *pflag.FlagSet) {
 	flags.IntSliceVar(&s.pids, "pid", nil, "`PID`s of the server on this machine, for its CPU and memory")
 	flags.StringVar(&s.metrics, "metrics", "", "`URL`s of the server's Prometheus metrics, separated by commas")
+	flags.StringArrayVar(&s.headers, "metrics-header", nil, "`HEADER` of the requests for metrics, \"Name: value\"; may be repeated")
+	flags.StringVar(&s.adminToken, "admin-token", "", "admin_token of a Barrage, for --metrics and publishing with the presets barrage and barrage.v1 (also "+envAdminToken+")")
+	flags.StringVar(&s.authSecret, "auth-secret-file", "", "`FILE` with the server's auth_secret: each connection gets a token of its own --user, signed with it (HS256)")
 	flags.StringVar(&s.json, "json", "", "write the report as JSON to `FILE`")
 	flags.StringVar(&s.html, "html", "", "write the report as one HTML page with plots to `FILE`")
 	flags.StringArrayVar(&s.asserts, "assert", nil, "`CONDITION` such as 'missing==0 && p99<500ms && rss_per_conn<400'; exit 1 if it does not hold")
@@ -101,8 +113,11 @@ func (s *loadSettings) options(flags *pflag.FlagSet, scenario string, p *process
 	}
 	built := buildVersion()
 	o := &loadtest.Options{
-		Plan: lp, PIDs: s.pids, Metrics: s.metrics, Version: built.Version, Commit: built.Commit,
+		Plan: lp, PIDs: s.pids, Metrics: s.metrics, Headers: s.headers, Version: built.Version, Commit: built.Commit,
 		Command: commandLine(p.args),
+	}
+	if err := s.credentials(o, p.environ); err != nil {
+		return nil, err
 	}
 	for _, text := range s.asserts {
 		e, err := assert.Parse(text, report.Names())
@@ -116,6 +131,45 @@ func (s *loadSettings) options(flags *pflag.FlagSet, scenario string, p *process
 	}
 	o.Agents, err = s.agentOptions(p)
 	return o, err
+}
+
+// credentials adds what the target's Barrage wants to see. Its admin token is not
+// for the servers of other presets.
+func (s *loadSettings) credentials(o *loadtest.Options, environ []string) error {
+	if s.authSecret != "" {
+		if o.Plan.Token != "" {
+			return errors.New("--token: does not go with --auth-secret-file, which makes another for each connection")
+		}
+		secret, err := readSecret(s.authSecret)
+		if err == nil {
+			_, err = auth.SecretKey([]byte(secret))
+		}
+		if err != nil {
+			return fmt.Errorf("--auth-secret-file: %w", err)
+		}
+		o.Secret = []byte(secret)
+	}
+	admin := cmp.Or(s.adminToken, lookup(environ, envAdminToken))
+	switch {
+	case admin == "":
+		return nil
+	case !o.Plan.OfBarrage() && s.adminToken != "":
+		return fmt.Errorf("--admin-token: is of a Barrage, not of --preset %s; for others there are --metrics-header and --publish-header", o.Plan.Preset)
+	case !o.Plan.OfBarrage():
+		return nil
+	}
+	bearer := "Authorization: Bearer " + admin
+	for _, headers := range []*[]string{&o.Headers, &o.Plan.PublishHeaders} {
+		if !slices.ContainsFunc(*headers, isAuthorization) {
+			*headers = append(slices.Clip(*headers), bearer)
+		}
+	}
+	return o.Plan.Validate()
+}
+
+func isAuthorization(header string) bool {
+	name, _, _ := strings.Cut(header, ":")
+	return strings.EqualFold(strings.TrimSpace(name), "Authorization")
 }
 
 func (s *loadSettings) search(flags *pflag.FlagSet, lp *plan.Plan) (*loadtest.Search, error) {
@@ -141,10 +195,7 @@ func (s *loadSettings) search(flags *pflag.FlagSet, lp *plan.Plan) (*loadtest.Se
 }
 
 func (s *loadSettings) agentOptions(p *process) (a loadtest.Agents, err error) {
-	secret := s.secret
-	if secret == "" {
-		secret = lookup(p.environ, envAgentSecret)
-	}
+	secret := cmp.Or(s.secret, lookup(p.environ, envAgentSecret))
 	switch {
 	case len(s.agents) > 0 && s.processes > 0:
 		return a, errors.New("--processes: does not go with --agents, each of which is a process")
@@ -163,12 +214,37 @@ func (s *loadSettings) agentOptions(p *process) (a loadtest.Agents, err error) {
 	}, nil
 }
 
+// Flags that are secrets, and those that are headers, which may be: which of them
+// are cannot be told.
+var (
+	secretFlags = []string{"--secret", "--admin-token", "--token"}
+	headerFlags = []string{"--header", "--publish-header", "--metrics-header"}
+)
+
+// withoutSecret is the value of a flag as others may see it.
+func withoutSecret(flag, value string) string {
+	switch {
+	case slices.Contains(secretFlags, flag):
+		return "..."
+	case slices.Contains(headerFlags, flag):
+		if name, _, ok := strings.Cut(value, ":"); ok {
+			return name + ": ..."
+		}
+		return "..."
+	}
+	return report.Redact(value)
+}
+
 // commandLine is how the test is run again, without its secrets.
 func commandLine(args []string) string {
 	line := []string{"barrage"}
 	for i, a := range args {
-		if i > 0 && args[i-1] == "--secret" || strings.HasPrefix(a, "--secret=") {
-			a = "--secret=..."
+		flag, value, joined := strings.Cut(a, "=")
+		switch {
+		case strings.HasPrefix(a, "--") && joined:
+			a = flag + "=" + withoutSecret(flag, value)
+		case i > 0 && !strings.HasPrefix(a, "--"):
+			a = withoutSecret(args[i-1], a)
 		}
 		if strings.ContainsAny(a, " \t\"'$&|;<>*?(){}[]\\") {
 			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
@@ -182,6 +258,8 @@ func commandLine(args []string) string {
 func (s *loadSettings) run(ctx context.Context, o *loadtest.Options, p *process) error {
 	signals, release := stopSignals()
 	defer release()
+	// What go-redis has to say of its connections is in the report.
+	redisbridge.RouteClientLog(slog.New(slog.DiscardHandler))
 	return untilSignal(ctx, signals, func(ctx context.Context) error {
 		live := report.NewLive(p.stderr, !s.plain && isTerminal(p.stderr))
 		o.View = live.Update

@@ -36,6 +36,7 @@ type Job struct {
 	From    int       `json:"from"` // connections From <= n < To of the plan
 	To      int       `json:"to"`
 	Threads int       `json:"threads"` // event loops; 0 lets the agent choose
+	Secret  []byte    `json:"secret"`  // signs the tokens of the connections' users; empty leaves them at the plan's
 }
 
 // NewDriver makes a Driver for a valid job. now is the controller's clock in

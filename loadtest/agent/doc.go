@@ -53,7 +53,8 @@
 // HMAC-SHA256 over both nonces and their role: it is never sent, a recorded
 // proof is worth nothing, and neither can be sent back as the other. Nothing
 // else is protected: what follows is neither encrypted nor authenticated,
-// including credentials in the plan. Who can change packets on the way can take
+// including credentials in the plan and the secret
+// that tokens are signed with. Who can change packets on the way can take
 // over a session, and whoever poses as an agent gets a proof to try guesses of
 // the secret on. Use a private network, or ssh, where that matters.
 //

@@ -13,7 +13,7 @@ import (
 
 // checkTargetURL: viewers speak plain WebSocket.
 func checkTargetURL(text string) error {
-	u, err := checkURL(text)
+	u, err := checkURL(text, "{room}", "{user}", "{token}")
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func checkPublishURL(text string) error {
 	if text == "" {
 		return errors.New("is missing: --publish http needs it, such as http://127.0.0.1:8081/v1/rooms/{room}/messages")
 	}
-	u, err := checkURL(text)
+	u, err := checkURL(text, "{room}")
 	if err == nil && u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("%s: does not begin with http:// or https://", u.Redacted())
 	}
@@ -57,9 +57,14 @@ func checkRedisURL(text string) error {
 	return nil
 }
 
-// checkURL checks what all URLs have in common.
-func checkURL(text string) (*url.URL, error) {
-	u, err := url.Parse(strings.ReplaceAll(text, "{room}", "room"))
+// checkURL checks what all URLs have in common. The path and query may have the
+// placeholders allowed.
+func checkURL(text string, allowed ...string) (*url.URL, error) {
+	plain := text
+	for _, a := range allowed {
+		plain = strings.ReplaceAll(plain, a, strings.Trim(a, "{}"))
+	}
+	u, err := url.Parse(plain)
 	if err != nil {
 		var e *url.Error
 		if errors.As(err, &e) {
@@ -68,11 +73,11 @@ func checkURL(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("is not a URL: %w", err)
 	}
 	var c problems
-	checkText(&c, "", text, "{room}")
+	checkText(&c, "", text, allowed...)
 	authority, path := splitURL(text)
 	switch {
 	case len(c) > 0 || strings.Contains(authority, "{"):
-		return nil, fmt.Errorf("%s: in the path and query, {room} stands for the room; nothing else is replaced", u.Redacted())
+		return nil, fmt.Errorf("%s: in the path and query there may be %s; nothing else is replaced", u.Redacted(), strings.Join(allowed, ", "))
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("%s: has no host", u.Redacted())
 	case u.Fragment != "":
@@ -98,7 +103,9 @@ func sendable(text string) bool {
 	return true
 }
 
-func checkHeaders(c *problems, flag string, headers []string, reserved func(name string) bool) {
+// checkHeaders checks headers, the values of which may have the placeholders
+// allowed.
+func checkHeaders(c *problems, flag string, headers []string, reserved func(name string) bool, allowed ...string) {
 	c.int(flag, len(headers), 0, 100)
 	for _, h := range headers {
 		name, value, ok := strings.Cut(h, ":")
@@ -110,8 +117,10 @@ func checkHeaders(c *problems, flag string, headers []string, reserved func(name
 		case reserved(strings.ToLower(name)):
 			c.bad(flag, "%s: is set by the load test itself", name)
 		}
-		if strings.Contains(value, "{room}") || strings.Contains(value, "{payload}") {
-			c.bad(flag, "%s: {room} and {payload} are not replaced in headers", name)
+		for _, found := range []string{"{room}", "{user}", "{token}", "{payload}"} {
+			if strings.Contains(value, found) && !slices.Contains(allowed, found) {
+				c.bad(flag, "%s: %s is not replaced here", name, found)
+			}
 		}
 	}
 }

@@ -125,6 +125,7 @@ func TestPresets(t *testing.T) {
 	}{
 		{"barrage", "ws://h:9", "ws://h:9/ws?room={room}", "http://h:8081/v1/rooms/{room}/messages"},
 		{"barrage", "ws://[::1]:9", "ws://[::1]:9/ws?room={room}", "http://[::1]:8081/v1/rooms/{room}/messages"},
+		{"barrage.v1", "ws://h:9", "ws://h:9/ws?room={room}", "http://h:8081/v1/rooms/{room}/messages"},
 		{"barrage", "ws://h/", "ws://h/", "http://h:8081/v1/rooms/{room}/messages"},
 		{"barrage", "ws://h?x", "ws://h?x", "http://h:8081/v1/rooms/{room}/messages"},
 		{"gorilla", "ws://h:9", "ws://h:9/ws?room={room}", "http://h:9/pub?room={room}"},
@@ -175,7 +176,7 @@ func TestBadScenarios(t *testing.T) {
 		{"map in map", "answers: {a: {b: c}}", "scenario mine: line 1: answers: a: has more than one value"},
 		{"no settings", "- a", `scenario mine: line 1: is not a list of settings, each "key: value"`},
 		{"no YAML", "a: b: c", "scenario mine: yaml: mapping values are not allowed in this context"},
-		{"preset", "preset: nginx", `--preset: "nginx" is not barrage, gorilla, nchan, centrifugo, goim or none`},
+		{"preset", "preset: nginx", `--preset: "nginx" is not barrage, barrage.v1, gorilla, nchan, centrifugo, goim or none`},
 		{"checked", "size: 20", "--size: 20 is less than 43, the length of a stamp"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

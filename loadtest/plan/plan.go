@@ -18,19 +18,22 @@ const (
 )
 
 // Plan is the settings of one load test. In the texts that say so, {room} stands
-// for the name of the connection's or message's room and {payload} for the
-// message. The zero Plan is not valid: Load and FromFlags make valid ones.
+// for the name of the connection's or message's room, {user} and {token} for the
+// connection's, and {payload} for the message. The zero Plan is not valid: Load and FromFlags make valid ones.
 type Plan struct {
 	Name string `yaml:"name" json:"name"` // of the scenario
 
 	// The target.
-	URLs         []string          `yaml:"url" json:"url"`                   // ws://host:port/path, with {room}; connections take them in turn
+	URLs         []string          `yaml:"url" json:"url"`                   // ws://host:port/path, with {room}, {user} and {token}; connections take them in turn
 	Preset       string            `yaml:"preset" json:"preset"`             // a server's name: fills what is not set in this group and the next
-	Headers      []string          `yaml:"headers" json:"headers"`           // "Name: value", of the upgrade request
+	Headers      []string          `yaml:"headers" json:"headers"`           // "Name: value", of the upgrade request, with {room}, {user} and {token}
 	Subprotocols []string          `yaml:"subprotocols" json:"subprotocols"` // offered
-	OpenText     string            `yaml:"open_text" json:"open_text"`       // sent as a text message on each connection when it is open, with {room}
+	OpenText     string            `yaml:"open_text" json:"open_text"`       // sent as a text message on each connection when it is open, with {room}, {user} and {token}
 	OpenHex      string            `yaml:"open_hex" json:"open_hex"`         // likewise as a binary message, in hexadecimal
 	Answers      map[string]string `yaml:"answers" json:"answers"`           // whole text messages that are answered, and with what
+	Refusals     []string          `yaml:"refusals" json:"refusals"`         // beginnings of text messages by which a server refuses: such a connection is closed, and counted as closed by the server
+	User         string            `yaml:"user" json:"user"`                 // name of a connection's user, {n} being the connection's number from 1
+	Token        string            `yaml:"token" json:"token"`               // a connection's token, with {user}; signed ones come beside the plan
 	Stamp        string            `yaml:"stamp" json:"stamp"`               // where the stamp is in a message: "search", or "skip:N" bytes before it
 
 	// Publishing.

@@ -13,6 +13,8 @@ import (
 
 const (
 	presetNone = "none"
+	presetRaw  = "barrage"
+	presetV1   = "barrage.v1"
 	presetGoim = "goim"
 )
 
@@ -30,8 +32,17 @@ type preset struct {
 func presets() []preset {
 	return []preset{
 		{
-			name: "barrage", about: "this server, plain messages",
+			name: presetRaw, about: "this server, plain messages",
 			path: "/ws?room={room}", publishPort: "8081", publishPath: "/v1/rooms/{room}/messages",
+		},
+		{
+			name: presetV1, about: "this server, its protocol",
+			path: "/ws?room={room}", publishPort: "8081", publishPath: "/v1/rooms/{room}/messages",
+			publish: layer{
+				"subprotocols": []string{"barrage.v1"},
+				"refusals":     []string{`{"id":1,"error":`, `{"push":"left",`},
+				"send_text":    `{"cmd":"publish","room":"{room}","data":"{payload}"}`,
+			},
 		},
 		{
 			name: "gorilla", about: "hubs like gorilla/websocket's chat example, and those in loadtest/peers",
@@ -47,6 +58,7 @@ func presets() []preset {
 			publish: layer{
 				"open_text":       `{"id":1,"connect":{}}` + "\n" + `{"id":2,"subscribe":{"channel":"{room}"}}`,
 				"answers":         map[string]string{"{}": "{}"},
+				"refusals":        []string{`{"id":1,"error":`, `{"id":2,"error":`},
 				"publish_headers": []string{"Content-Type: application/json"},
 				"publish_body":    `{"channel":"{room}","data":{"m":"{payload}"}}`,
 			},
@@ -68,6 +80,9 @@ func findPreset(name string) (preset, bool) {
 	}
 	return preset{}, false
 }
+
+// OfBarrage reports whether the target is this very server, by the preset.
+func (p *Plan) OfBarrage() bool { return p.Preset == presetRaw || p.Preset == presetV1 }
 
 // presetNames lists what --preset may be.
 func presetNames() string {

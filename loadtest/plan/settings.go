@@ -26,13 +26,16 @@ func settings() []setting {
 	list := []setting{
 		{key: "name", help: "name of the scenario in reports"},
 
-		{group: "The target", key: "url", help: "address of the server, ws://host:port/path, {room} being the connection's room; repeat it to use several in turn"},
+		{group: "The target", key: "url", help: "address of the server, ws://host:port/path, {room} being the connection's room, {user} and {token} its user's; repeat it to use several in turn"},
 		{key: "preset", help: "server whose paths and protocol are used for what is not set: " + presetNames()},
-		{key: "headers", flag: "header", help: "header of the upgrade request, \"Name: value\"; may be repeated"},
+		{key: "headers", flag: "header", help: "header of the upgrade request, \"Name: value\", with {room}, {user} and {token}; may be repeated"},
 		{key: "subprotocols", flag: "subprotocol", help: "subprotocol to offer; may be repeated"},
-		{key: "open_text", help: "text message that each connection sends when it is open, with {room}"},
+		{key: "open_text", help: "text message that each connection sends when it is open, with {room}, {user} and {token}"},
 		{key: "open_hex", help: "binary message that each connection sends when it is open, in hexadecimal"},
 		{key: "answers", flag: "answer", help: "RECEIVED=ANSWER: text message that is answered whenever it comes, such as a server's own ping; may be repeated"},
+		{key: "refusals", flag: "refusal", help: "beginning of a text message by which the server refuses, such as to join: the connection is closed, and counts as closed by the server; may be repeated"},
+		{key: "user", help: "name of a connection's user, {n} being the connection's number"},
+		{key: "token", help: "what {token} is, with {user}; with --auth-secret-file a signed one instead. If no text has {token}, it goes into the header Authorization: Bearer"},
 		{key: "stamp", help: "where the stamp is in a message: search, or skip:N for one that N bytes come before (cheaper)"},
 
 		{group: "Publishing", key: "publish", help: "how messages get to the server: http, redis, socket (viewers send them) or none; http with any preset but none"},
@@ -80,7 +83,8 @@ func settings() []setting {
 func defaults() Plan {
 	return Plan{
 		URLs:          []string{"ws://127.0.0.1:8080"},
-		Preset:        "barrage",
+		Preset:        presetRaw,
+		User:          "user-{n}",
 		Stamp:         "search",
 		Publish:       PublishNone,
 		PublishMethod: "POST",

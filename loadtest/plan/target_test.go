@@ -3,29 +3,73 @@ package plan
 import (
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 	"testing"
 )
 
 func TestTarget(t *testing.T) {
 	for _, tt := range []struct {
 		url, room string
-		want      Target
+		want      [3]string // address, path, host
 	}{
-		{"ws://h:8080/ws?room={room}", "a", Target{"h:8080", "/ws?room=a", "h:8080"}},
-		{"ws://h", "a", Target{"h:80", "/", "h"}},
-		{"ws://h?x=1", "a", Target{"h:80", "/?x=1", "h"}},
-		{"ws://[::1]/x", "a", Target{"[::1]:80", "/x", "[::1]"}},
-		{"ws://[::1]:9/x", "a", Target{"[::1]:9", "/x", "[::1]:9"}},
-		{"ws://h/{room}/x?r={room}&s={room}", "a/b&c d", Target{"h:80", "/a%2Fb&c%20d/x?r=a%2Fb%26c+d&s=a%2Fb%26c+d", "h"}},
+		{"ws://h:8080/ws?room={room}", "a", [3]string{"h:8080", "/ws?room=a", "h:8080"}},
+		{"ws://h", "a", [3]string{"h:80", "/", "h"}},
+		{"ws://h?x=1", "a", [3]string{"h:80", "/?x=1", "h"}},
+		{"ws://[::1]/x", "a", [3]string{"[::1]:80", "/x", "[::1]"}},
+		{"ws://[::1]:9/x", "a", [3]string{"[::1]:9", "/x", "[::1]:9"}},
+		{"ws://h/{room}/x?r={room}&s={room}", "a/b&c d", [3]string{"h:80", "/a%2Fb&c%20d/x?r=a%2Fb%26c+d&s=a%2Fb%26c+d", "h"}},
 	} {
-		p := Plan{URLs: []string{tt.url}}
-		if got := p.Target(7, tt.room); got != tt.want {
-			t.Errorf("%s: %+v, want %+v", tt.url, got, tt.want)
+		g := NewGreeter(&Plan{URLs: []string{tt.url}})
+		who := g.Who(7, tt.room)
+		path, _ := g.Request(7, &who)
+		if at := g.Targets[0]; [3]string{at.Address, path, at.Host} != tt.want {
+			t.Errorf("%s: %+v %s, want %+v", tt.url, at, path, tt.want)
 		}
 	}
-	p := Plan{URLs: []string{"ws://a", "ws://b"}}
-	if p.Target(2, "").Host != "a" || p.Target(3, "").Host != "b" {
+	g := NewGreeter(&Plan{URLs: []string{"ws://a", "ws://b"}})
+	if g.Targets[g.Which(2)].Host != "a" || g.Targets[g.Which(3)].Host != "b" {
 		t.Error("the URLs are not taken in turn")
+	}
+}
+
+// TestWho: each connection has its own user, and its token is where a text says,
+// or else in the usual header.
+func TestWho(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		plan    Plan
+		path    string
+		headers []string
+		opens   string
+	}{
+		{"none", Plan{URLs: []string{"ws://h/{user}"}, User: "u{n}"}, "/u8", nil, ""},
+		{"usual header", Plan{URLs: []string{"ws://h/"}, User: "u{n}", Token: "t.{user}", Headers: []string{"X: {room}"}},
+			"/", []string{"X: r&", "Authorization: Bearer t.u8"}, ""},
+		{"header", Plan{URLs: []string{"ws://h/"}, User: "u{n}", Token: "t.{user}", Headers: []string{"X: {user} {token}"}},
+			"/", []string{"X: u8 t.u8"}, ""},
+		{"URL", Plan{URLs: []string{"ws://h/?r={room}&t={token}"}, User: "u{n}", Token: "a&b"}, "/?r=r%26&t=a%26b", nil, ""},
+		{"first message", Plan{URLs: []string{"ws://h/"}, User: "u{n}", Token: "t.{user}", OpenText: `{"token":"{token}"}`},
+			"/", nil, `{"token":"t.u8"}`},
+	} {
+		g := NewGreeter(&tt.plan)
+		who := g.Who(7, "r&")
+		path, headers := g.Request(7, &who)
+		opens := ""
+		for _, m := range g.Messages(&who) {
+			opens += string(m.Payload)
+		}
+		if path != tt.path || !slices.Equal(headers, tt.headers) || opens != tt.opens {
+			t.Errorf("%s: %s %q %s", tt.name, path, headers, opens)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	p := Plan{Refusals: []string{"no", `{"error`}}
+	for text, want := range map[string]bool{"no": true, "nothing": true, "n": false, "": false, `{"errors"`: true, " no": false} {
+		if p.Refused([]byte(text)) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
 	}
 }
 
@@ -61,11 +105,11 @@ func TestSocketMessageAllocatesNothing(t *testing.T) {
 
 func TestOpenMessages(t *testing.T) {
 	p := Plan{OpenText: "join {room}", OpenHex: "00ff"}
-	got := p.OpenMessages("a")
+	got := NewGreeter(&p).Messages(&Who{Room: "a"})
 	if len(got) != 2 || got[0].Binary || string(got[0].Payload) != "join a" || !got[1].Binary || string(got[1].Payload) != "\x00\xff" {
 		t.Errorf("%v", got)
 	}
-	if got := new(Plan).OpenMessages("a"); got != nil {
+	if got := NewGreeter(new(Plan)).Messages(&Who{Room: "a"}); got != nil {
 		t.Errorf("%v", got)
 	}
 }
@@ -73,7 +117,7 @@ func TestOpenMessages(t *testing.T) {
 // TestGoim checks the packet as goim's comet reads it (api/protocol).
 func TestGoim(t *testing.T) {
 	p := Plan{Preset: presetGoim}
-	got := p.OpenMessages(`a"b`)
+	got := NewGreeter(&p).Messages(&Who{Room: `a"b`})
 	if len(got) != 1 || !got[0].Binary {
 		t.Fatalf("%v", got)
 	}
@@ -90,7 +134,7 @@ func TestGoim(t *testing.T) {
 		t.Errorf("%s: %v", b[16:], err)
 	}
 	p.OpenText = "other"
-	if got := p.OpenMessages("a"); len(got) != 1 || got[0].Binary {
+	if got := NewGreeter(&p).Messages(&Who{Room: "a"}); len(got) != 1 || got[0].Binary {
 		t.Errorf("a setting does not replace the preset's: %v", got)
 	}
 }

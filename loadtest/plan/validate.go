@@ -34,6 +34,8 @@ const (
 	maxTextSize    = 64 << 10
 	maxListLength  = 1000
 	maxRoomSize    = 128
+	maxUserSize    = 100
+	maxTokenSize   = 8 << 10
 )
 
 // problems gathers what is wrong.
@@ -92,14 +94,14 @@ func (p *Plan) checkTarget(c *problems) {
 	if _, ok := findPreset(p.Preset); !ok && p.Preset != presetNone && p.Preset != "" {
 		c.bad("preset", "%q is not %s", p.Preset, presetNames())
 	}
-	checkHeaders(c, "header", p.Headers, isHandshakeHeader)
+	checkHeaders(c, "header", p.Headers, isHandshakeHeader, "{room}", "{user}", "{token}")
 	c.int("subprotocol", len(p.Subprotocols), 0, maxListLength)
 	for _, name := range p.Subprotocols {
 		if !isToken(name) {
 			c.bad("subprotocol", "%q is not a name of letters, digits and !#$%%&'*+-.^_`|~", name)
 		}
 	}
-	checkText(c, "open-text", p.OpenText, "{room}")
+	checkText(c, "open-text", p.OpenText, "{room}", "{user}", "{token}")
 	if _, err := hex.DecodeString(p.OpenHex); err != nil || len(p.OpenHex) > maxTextSize {
 		c.bad("open-hex", "%.40q is not pairs of hexadecimal digits, %d bytes at most", p.OpenHex, maxTextSize/2)
 	}
@@ -109,6 +111,7 @@ func (p *Plan) checkTarget(c *problems) {
 			c.bad("answer", "%.40q is not UTF-8 text, or longer than %d bytes", received, maxTextSize)
 		}
 	}
+	p.checkWho(c)
 	if digits, ok := strings.CutPrefix(p.Stamp, "skip:"); ok {
 		n, err := strconv.Atoi(digits)
 		if err != nil || n < 0 || n > maxSize {
@@ -116,6 +119,28 @@ func (p *Plan) checkTarget(c *problems) {
 		}
 	} else if p.Stamp != "search" {
 		c.bad("stamp", "%q is not search or skip:N", p.Stamp)
+	}
+}
+
+// checkWho: like a room's name, a user's goes into URLs, JSON and headers alike.
+func (p *Plan) checkWho(c *problems) {
+	c.int("refusal", len(p.Refusals), 0, maxListLength)
+	for _, text := range p.Refusals {
+		if text == "" || len(text) > maxTextSize || !utf8.ValidString(text) {
+			c.bad("refusal", "%.40q is not UTF-8 text of 1 to %d bytes", text, maxTextSize)
+		}
+	}
+	checkWord(c, "user", p.User, maxUserSize, "{n}")
+	checkWord(c, "token", p.Token, maxTokenSize, "{user}")
+}
+
+func checkWord(c *problems, flag, text string, most int, allowed string) {
+	checkText(c, flag, text, allowed)
+	switch {
+	case len(text) > most:
+		c.bad(flag, "has %d bytes, more than %d", len(text), most)
+	case !printable(text) || strings.ContainsAny(text, "\"\\ "):
+		c.bad(flag, "has a space, quote, backslash or control character, which would not mean the same everywhere")
 	}
 }
 

@@ -157,7 +157,7 @@ func share(workers []*worker, s *plan.Schedule) {
 	n := 0
 	for room := range s.Layout.Rooms() {
 		for lane := range s.Layout.Lanes(room) {
-			workers[n%len(workers)].add(room, lane)
+			workers[n%len(workers)].agenda.Add(room, lane, 0)
 			n++
 		}
 	}

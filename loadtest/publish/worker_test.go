@@ -112,7 +112,7 @@ func TestManySpans(t *testing.T) {
 	}}
 	w := newWorker(sender, newLedger(), testRun, s, func() int64 { return clock })
 	w.most = 3
-	w.add(0, 0)
+	w.agenda.Add(0, 0, 0)
 	w.run(context.Background())
 	want := []tally.Span{{First: 10, Last: 10}, {First: 20, Last: 20}, {First: 30, Last: 100}}
 	if got := w.failures(); len(got) != 1 || !slices.Equal(got[0].Spans, want) {

@@ -120,16 +120,21 @@ func secondsTick(s float64) string {
 func twoDigits(n int) string { return strconv.Itoa(n/10) + strconv.Itoa(n%10) }
 
 // quantiles is the axis of HDR plots: each further nine has the same width, up to
-// the share that the largest of n values makes.
+// the share that the largest of n values makes. Their labels are longer the more
+// there are, so every second goes unsaid where there are many.
 func quantiles(n int64) axis {
 	nines := math.Ceil(max(1, min(8, math.Log10(float64(max(n, 1))))))
 	a := axis{place: func(q float64) float64 { return min(1, -math.Log10(max(1-q, 1e-12))/nines) }}
 	a.ticks = []tick{{Pos: 0, Label: "0 %"}}
-	for d := 1; d <= int(nines); d++ {
+	every, last := 1, int(nines)
+	if last > 4 {
+		every = 2
+	}
+	for d := last - (last-1)/every*every; d <= last; d += every {
 		q := 1 - math.Pow(10, -float64(d))
 		decimals := max(0, d-2)
 		label := strconv.FormatFloat(q*100, 'f', decimals, 64) + " %"
-		a.ticks = append(a.ticks, tick{Pos: float64(d) / nines, Label: label, Minor: nines > 4 && d%2 == 1 && d < int(nines)})
+		a.ticks = append(a.ticks, tick{Pos: float64(d) / nines, Label: label, Minor: every == 2 && (last-d)%4 == 2})
 	}
 	return a
 }

@@ -61,7 +61,9 @@ func TestAxes(t *testing.T) {
 		{"a minute", elapsed(65), []float64{65}, "0 s|10 s|20 s|30 s|40 s|50 s|1:00"},
 		{"an hour", elapsed(3700), []float64{3700}, "0 s|10:00|20:00|30:00|40:00|50:00|1:00:00"},
 		{"many days", elapsed(9e5), []float64{9e5}, "0 s|250:00:00"},
-		{"quantiles", quantiles(150_000), []float64{0, 0.5, 0.999, 1}, "0 %|90 %|99 %|99.9 %|99.99 %|99.999 %|99.9999 %"},
+		{"quantiles", quantiles(150_000), []float64{0, 0.5, 0.999, 1}, "0 %|99 %|99.99 %|99.9999 %"},
+		{"quantiles of few", quantiles(10_000), []float64{0, 1}, "0 %|90 %|99 %|99.9 %|99.99 %"},
+		{"quantiles of most", quantiles(1 << 40), []float64{0, 1}, "0 %|99 %|99.99 %|99.9999 %|99.999999 %"},
 		{"one value", quantiles(1), []float64{1}, "0 %|90 %"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

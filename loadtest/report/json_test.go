@@ -67,6 +67,7 @@ func TestSecrets(t *testing.T) {
 		PublishURL:     "http://:SECRET@h/p?api_key=SECRET",
 		OpenText:       `{"connect":{"token": "SECRET\"SECRET"},"id":1}`,
 		OpenHex:        "SECRET",
+		Token:          "SECRET",
 		Redis:          "redis://:SECRET@127.0.0.1:6379/0",
 		Publish:        plan.PublishRedis,
 		Duration:       time.Second,

@@ -20,8 +20,8 @@ var (
 	tokenInJSON   = regexp.MustCompile(`(?i)("(?:[a-z_]*token|jwt|auth|[a-z_]*key|[a-z_]*secret|password)"\s*:\s*")(?:[^"\\]|\\.)*"`)
 )
 
-// withoutTokens is a URL, or a text in JSON, without what is secret in it.
-func withoutTokens(text string) string {
+// Redact is a URL, or a text in JSON, without what is secret in it.
+func Redact(text string) string {
 	text = passwordInURL.ReplaceAllString(text, "${1}"+omitted+"@")
 	text = tokenInURL.ReplaceAllString(text, "${1}"+omitted)
 	return tokenInJSON.ReplaceAllString(text, "${1}"+omitted+`"`)
@@ -30,11 +30,14 @@ func withoutTokens(text string) string {
 // withoutSecrets is a plan that may be shown to others. Of headers only the names
 // remain: which of them are secret cannot be told. So it is with binary data.
 func withoutSecrets(p plan.Plan) plan.Plan {
-	p.URLs = mapped(p.URLs, withoutTokens)
+	p.URLs = mapped(p.URLs, Redact)
 	p.Headers = mapped(p.Headers, nameOnly)
 	p.PublishHeaders = mapped(p.PublishHeaders, nameOnly)
 	for _, text := range []*string{&p.OpenText, &p.PublishURL, &p.PublishBody, &p.SendText, &p.Redis} {
-		*text = withoutTokens(*text)
+		*text = Redact(*text)
+	}
+	if p.Token != "" {
+		p.Token = omitted
 	}
 	if p.OpenHex != "" {
 		p.OpenHex = omitted

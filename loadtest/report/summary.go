@@ -42,7 +42,7 @@ func (r *Report) target() string {
 	if len(r.Plan.URLs) == 0 {
 		return "no target"
 	}
-	t := clean(withoutTokens(r.Plan.URLs[0]))
+	t := clean(Redact(r.Plan.URLs[0]))
 	if n := len(r.Plan.URLs) - 1; n > 0 {
 		t += fmt.Sprintf(" and %d more", n)
 	}

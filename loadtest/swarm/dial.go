@@ -70,16 +70,10 @@ func (w *worker) dial() {
 	}
 }
 
-func (w *worker) target(k uint32) plan.Target {
-	n := w.number(k)
-	return w.swarm.cfg.Plan.Target(n, w.swarm.layout.RoomName(int(w.viewers[k].room)))
-}
-
 func (w *worker) dialOne(k uint32) {
-	v := &w.viewers[k]
-	address := w.target(k).Address
-	remote := w.swarm.targets[address]
-	cfg := netpoll.DialConfig{Local: source(w.number(k), w.swarm.cfg.Plan.Connections, remote.Addr())}
+	v, number := &w.viewers[k], w.number(k)
+	remote := w.swarm.remotes[w.swarm.greeter.Which(number)]
+	cfg := netpoll.DialConfig{Local: source(number, w.swarm.cfg.Plan.Connections, remote.Addr())}
 	if v.reads != plan.Reads {
 		cfg.ReceiveBuffer = slowBuffer
 	}
@@ -111,7 +105,8 @@ func (w *worker) failed(k uint32, why string) {
 	v := &w.viewers[k]
 	v.state = stateDown
 	w.sum.Failed++
-	count(w.sum.Failures, w.target(k).Address+": "+why)
+	g := w.swarm.greeter
+	count(w.sum.Failures, g.Targets[g.Which(w.number(k))].Address+": "+why)
 	if v.flags&flagComeBack != 0 {
 		wait := comeBackAfter + rand.N(comeBackAfter)
 		w.dialer.waiting = append(w.dialer.waiting, comeBack{k, w.swarm.cfg.Now() + int64(wait)})
@@ -133,11 +128,17 @@ func (w *worker) comeBack(now int64) {
 
 // Opened asks for the upgrade. Handler.
 func (w *worker) Opened(id netpoll.ID) {
-	k := w.owner[id]
-	t := w.target(k)
+	k, s := w.owner[id], w.swarm
+	number := w.number(k)
+	who, err := s.who(number, w.viewers[k].room, s.greeter.TokenInRequest)
+	if err != nil {
+		w.refused(k, id, err.Error())
+		return
+	}
+	path, headers := s.greeter.Request(number, &who)
 	req, err := frame.AppendClientRequest(w.wrote[:0], frame.ClientRequest{
-		Target: t.Path, Host: t.Host, Key: w.key,
-		Subprotocols: w.swarm.cfg.Plan.Subprotocols, Header: w.swarm.cfg.Plan.Headers,
+		Target: path, Host: s.greeter.Targets[s.greeter.Which(number)].Host, Key: w.key,
+		Subprotocols: s.cfg.Plan.Subprotocols, Header: headers,
 	})
 	if err != nil {
 		w.refused(k, id, err.Error())
@@ -202,8 +203,8 @@ func (w *worker) opened(k uint32, id netpoll.ID) {
 	w.sum.Opened++
 	w.sum.Handshake = w.swarm.cfg.Now()
 	w.loop.SetDeadline(id, 0)
-	for _, m := range w.swarm.cfg.Plan.OpenMessages(w.swarm.layout.RoomName(int(v.room))) {
-		w.send(id, opcode(m.Binary), m.Payload)
+	if w.swarm.greeter.Speaks() {
+		w.greet(k, id)
 	}
 	w.expect(k, w.sum.Handshake+w.swarm.cfg.Plan.Settle.Nanoseconds())
 	switch v.reads {
@@ -214,6 +215,18 @@ func (w *worker) opened(k uint32, id netpoll.ID) {
 		w.slow = append(w.slow, slowRead{k: k, id: id})
 	}
 	w.dial()
+}
+
+// greet sends what a viewer says first.
+func (w *worker) greet(k uint32, id netpoll.ID) {
+	g := w.swarm.greeter
+	who, err := w.swarm.who(w.number(k), w.viewers[k].room, g.TokenInMessages)
+	if err != nil {
+		return // cannot happen: New has tried it, and users differ by digits
+	}
+	for _, m := range g.Messages(&who) {
+		w.send(id, opcode(m.Binary), m.Payload)
+	}
 }
 
 func opcode(binary bool) frame.Opcode {

@@ -40,7 +40,7 @@ func (w *worker) Data(id netpoll.ID, p []byte) {
 	}
 	if err := asm.Feed(p, &w.limits, w); err != nil {
 		asm.Reset()
-		w.broken(k, id, err)
+		w.broken(id, err)
 		return
 	}
 	switch idle := asm.Idle(); {
@@ -54,12 +54,10 @@ func (w *worker) Data(id netpoll.ID, p []byte) {
 
 // broken ends a connection whose server broke the protocol, or ended it with a
 // close frame.
-func (w *worker) broken(k uint32, id netpoll.ID, err error) {
+func (w *worker) broken(id netpoll.ID, err error) {
 	var fe *frame.Error
-	if errors.As(err, &fe) && w.viewers[k].flags&flagByServer == 0 {
-		w.sum.Closed++
-		count(w.sum.ClosedBy, "protocol error: "+fe.Reason)
-		w.viewers[k].flags |= flagByServer
+	if errors.As(err, &fe) {
+		w.byServer("protocol error: " + fe.Reason)
 	}
 	w.loop.Close(id, reasonProtocol)
 }
@@ -84,12 +82,34 @@ func (w *worker) Message(op frame.Opcode, payload []byte) error {
 	if found {
 		w.sum.Arrived = w.now
 	}
-	if !found && len(w.swarm.cfg.Plan.Answers) > 0 && op == frame.Text {
-		if answer, ok := w.swarm.cfg.Plan.Answers[string(payload)]; ok {
-			w.send(w.viewers[w.cur].id, frame.Text, []byte(answer))
-		}
+	if !found && op == frame.Text {
+		return w.word(payload)
 	}
 	return nil
+}
+
+// word takes a text that is no message of the test: some ask for an answer, and
+// some tell that the viewer will get nothing. The rest is the protocol's.
+func (w *worker) word(payload []byte) error {
+	p := &w.swarm.cfg.Plan
+	if answer, ok := p.Answers[string(payload)]; ok {
+		w.send(w.viewers[w.cur].id, frame.Text, []byte(answer))
+	}
+	if p.Refused(payload) {
+		w.byServer("said " + firstLine(payload))
+		return errClosed
+	}
+	return nil
+}
+
+// byServer counts that the server, by what it sent, ended the connection that is
+// being read.
+func (w *worker) byServer(why string) {
+	if v := &w.viewers[w.cur]; v.flags&flagByServer == 0 {
+		w.sum.Closed++
+		count(w.sum.ClosedBy, why)
+		v.flags |= flagByServer
+	}
 }
 
 // arrived counts one message.
@@ -126,9 +146,7 @@ func (w *worker) Control(op frame.Opcode, payload []byte) error {
 		code, reason := frame.ParseClose(payload)
 		w.send(v.id, frame.Close, payload)
 		if v.state == stateOpen {
-			w.sum.Closed++
-			count(w.sum.ClosedBy, closeName(code, reason))
-			v.flags |= flagByServer
+			w.byServer(closeName(code, reason))
 		}
 		return errClosed
 	}

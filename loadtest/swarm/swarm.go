@@ -21,6 +21,9 @@ type Config struct {
 	From, To int          // connections From <= n < To of the plan
 	Threads  int          // event loops; 0 is one for each two cores
 	Now      func() int64 // nanoseconds of the controller's clock; any goroutine
+
+	// Sign makes a user's token, on any goroutine; nil leaves it at the plan's.
+	Sign func(user string) (string, error)
 }
 
 // Swarm is many viewers. See the package comment for who may call what.
@@ -28,8 +31,9 @@ type Swarm struct {
 	cfg     Config
 	layout  *plan.Layout
 	workers []*worker
-	targets map[string]netip.AddrPort // resolved once: a resolver is not under test
-	fatal   chan error                // of loops; room for all
+	greeter *plan.Greeter
+	remotes []netip.AddrPort // of its targets, resolved once: a resolver is not under test
+	fatal   chan error       // of loops; room for all
 }
 
 // New starts a swarm's loops; it dials nothing yet.
@@ -38,16 +42,18 @@ func New(cfg Config) (*Swarm, error) {
 		cfg.Threads = max(1, runtime.GOMAXPROCS(0)/2)
 	}
 	cfg.Threads = max(1, min(cfg.Threads, cfg.To-cfg.From))
-	s := &Swarm{cfg: cfg, layout: plan.NewLayout(&cfg.Plan), targets: make(map[string]netip.AddrPort)}
+	s := &Swarm{cfg: cfg, layout: plan.NewLayout(&cfg.Plan), greeter: plan.NewGreeter(&cfg.Plan)}
 	s.fatal = make(chan error, cfg.Threads)
-	for i := range cfg.Plan.URLs {
-		address := cfg.Plan.Target(i, "").Address
-		tcp, err := net.ResolveTCPAddr("tcp", address)
+	for _, t := range s.greeter.Targets {
+		tcp, err := net.ResolveTCPAddr("tcp", t.Address)
 		if err != nil {
-			return nil, fmt.Errorf("swarm: target %s: %w", address, err)
+			return nil, fmt.Errorf("swarm: target %s: %w", t.Address, err)
 		}
 		at := tcp.AddrPort()
-		s.targets[address] = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+		s.remotes = append(s.remotes, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
+	}
+	if _, err := s.who(cfg.From, 0, true); err != nil { // as all others would be refused, too
+		return nil, fmt.Errorf("swarm: %w", err)
 	}
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails
@@ -70,6 +76,17 @@ func New(cfg Config) (*Swarm, error) {
 		w.post = loop.Post
 	}
 	return s, nil
+}
+
+// who is a connection of the plan, with a token if it needs that now.
+func (s *Swarm) who(number int, room uint32, token bool) (plan.Who, error) {
+	who := s.greeter.Who(number, s.layout.RoomName(int(room)))
+	if s.cfg.Sign == nil || !token {
+		return who, nil
+	}
+	var err error
+	who.Token, err = s.cfg.Sign(who.User)
+	return who, err
 }
 
 // each has f run for every worker on its loop, and waits.

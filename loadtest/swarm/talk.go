@@ -3,104 +3,65 @@
 package swarm
 
 import (
-	"container/heap"
 	"time"
 
+	"barrage/loadtest/plan"
 	"barrage/loadtest/stamp"
 	"barrage/loadtest/tally"
 )
 
-// talker is a viewer that publishes, and its next message.
-type talker struct {
-	k    uint32
-	lane uint32
-	seq  uint32
-	at   int64
-}
-
-// talk is a worker's talkers, the one whose message is due first being the
-// first.
+// talk is a worker's talkers: viewers that publish.
 type talk struct {
-	timer   *time.Timer // wakes the loop when the first is due
-	queue   talkQueue
+	timer   *time.Timer  // wakes the loop when the first is due
+	agenda  *plan.Agenda // of the window; the senders are viewers
 	skipped map[laneID][]tally.Span
 	payload []byte
 	message []byte
 }
 
-type talkQueue []talker
-
-func (q talkQueue) Len() int           { return len(q) }
-func (q talkQueue) Less(i, j int) bool { return q[i].at < q[j].at }
-func (q talkQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *talkQueue) Push(x any)        { *q = append(*q, x.(talker)) }
-func (q *talkQueue) Pop() any {
-	last := (*q)[len(*q)-1]
-	*q = (*q)[:len(*q)-1]
-	return last
-}
-
 func (w *worker) startTalking() {
-	w.talk.queue = w.talk.queue[:0]
+	w.talk.agenda = plan.NewAgenda(w.sched)
 	w.talk.skipped = map[laneID][]tally.Span{}
 	for k := range w.viewers {
 		room, member := w.sched.Layout.Place(w.number(uint32(k)))
-		lane, ok := w.sched.Layout.Talks(room, member)
-		if ok && w.sched.Count(room, lane) > 0 {
-			w.talk.queue = append(w.talk.queue, talker{k: uint32(k), lane: uint32(lane), seq: 1, at: w.sched.At(room, lane, 1)})
+		if lane, ok := w.sched.Layout.Talks(room, member); ok {
+			w.talk.agenda.Add(room, lane, uint32(k))
 		}
 	}
-	heap.Init(&w.talk.queue)
 	w.sendDue()
 }
 
 // sendDue sends every message whose time has come, and sets the timer for the
 // next.
 func (w *worker) sendDue() {
-	q := &w.talk.queue
-	if len(*q) == 0 {
+	if w.talk.agenda == nil || w.talk.agenda.First() == nil {
 		return
 	}
 	now := w.swarm.cfg.Now()
-	for len(*q) > 0 && (*q)[0].at <= now {
-		t := &(*q)[0]
-		w.say(t)
-		room := int(w.viewers[t.k].room)
-		if t.seq++; t.seq > w.sched.Count(room, int(t.lane)) {
-			heap.Pop(q)
-			continue
+	for t := w.talk.agenda.First(); t != nil; t = w.talk.agenda.First() {
+		if t.At > now {
+			w.talk.timer.Reset(time.Duration(t.At - now))
+			return
 		}
-		t.at = w.sched.At(room, int(t.lane), t.seq)
-		heap.Fix(q, 0)
-	}
-	if len(*q) > 0 {
-		w.talk.timer.Reset(time.Duration((*q)[0].at - now))
+		w.say(t)
+		w.talk.agenda.Next()
 	}
 }
 
 // say publishes a talker's message, with the time at which it was due.
-func (w *worker) say(t *talker) {
-	v := &w.viewers[t.k]
-	if v.state != stateOpen {
-		w.talk.skip(laneID{v.room, t.lane}, t.seq)
+func (w *worker) say(t *plan.Turn) {
+	v := &w.viewers[t.Sender]
+	if v.state != stateOpen { // it was never sent
+		id := laneID{v.room, uint32(t.Lane)}
+		w.talk.skipped[id] = tally.Append(w.talk.skipped[id], tally.Span{First: t.Seq, Last: t.Seq})
 		return
 	}
 	p := &w.swarm.cfg.Plan
 	w.talk.payload = stamp.AppendMessage(w.talk.payload[:0], w.run,
-		stamp.Stamp{Due: t.at, Seq: t.seq, Lane: t.lane, Room: v.room}, p.Size)
+		stamp.Stamp{Due: t.At, Seq: t.Seq, Lane: uint32(t.Lane), Room: v.room}, p.Size)
 	w.talk.message = p.AppendSocketMessage(w.talk.message[:0], w.swarm.layout.RoomName(int(v.room)), w.talk.payload)
 	w.send(v.id, opcode(p.Binary), w.talk.message)
 	w.sum.Published++
-}
-
-// skip notes a message that was never sent.
-func (t *talk) skip(lane laneID, seq uint32) {
-	spans := t.skipped[lane]
-	if n := len(spans); n > 0 && spans[n-1].Last == seq-1 {
-		spans[n-1].Last = seq
-		return
-	}
-	t.skipped[lane] = append(spans, tally.Span{First: seq, Last: seq})
 }
 
 func (t *talk) unsent() (all []Failure) {

@@ -60,6 +60,16 @@ type Span struct {
 	Last  uint32 `json:"last"`
 }
 
+// Append adds s to a list that is in order. What follows the last one without a
+// hole becomes part of it.
+func Append(list []Span, s Span) []Span {
+	if n := len(list); n > 0 && list[n-1].Last+1 == s.First {
+		list[n-1].Last = s.Last
+		return list
+	}
+	return append(list, s)
+}
+
 // Track follows one lane in one connection: eight bytes, and a list of gaps in
 // its Tally only while there are any.
 type Track struct {

@@ -1,0 +1,44 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"barrage/edge/auth"
+)
+
+// TestSign: the server knows whose token it is.
+func TestSign(t *testing.T) {
+	secret := bytes.Repeat([]byte("s"), 32)
+	s, err := NewSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := s.Sign("user-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := auth.New(auth.Config{Secrets: [][]byte{secret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	id, err := v.Verify(context.Background(), text)
+	if err != nil || id.User != "user-7" || !id.MayJoin("room-1") || !id.MayPublish("room-1") {
+		t.Errorf("%+v, %v", id, err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	if _, err := NewSigner([]byte("short")); err == nil || !strings.HasPrefix(err.Error(), "token: ") {
+		t.Errorf("a short secret: %v", err)
+	}
+	s, _ := NewSigner(bytes.Repeat([]byte("s"), 32))
+	for _, user := range []string{"", "a b", strings.Repeat("x", 1000)} {
+		if _, err := s.Sign(user); err == nil {
+			t.Errorf("a token for %.10q", user)
+		}
+	}
+}
