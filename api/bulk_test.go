@@ -48,12 +48,12 @@ func TestBatch(t *testing.T) {
 // What is wrong with one message does not stop the others.
 func TestBatchItems(t *testing.T) {
 	tests := []struct{ name, item, code string }{
-		{"no room", `{"text":"x"}`, "invalid_room"},
-		{"bad room", `{"room":"*","text":"x"}`, "invalid_room"},
+		{"no room", `{"text":"x"}`, "bad_room"},
+		{"bad room", `{"room":"*","text":"x"}`, "bad_room"},
 		{"no payload", `{"room":"r"}`, "invalid_message"},
 		{"two payloads", `{"room":"r","text":"","data":1}`, "invalid_message"},
 		{"null is no text", `{"room":"r","text":null}`, "invalid_message"},
-		{"kind", `{"room":"r","text":"x","kind":"` + strings.Repeat("k", 65) + `"}`, "invalid_kind"},
+		{"kind", `{"room":"r","text":"x","kind":"` + strings.Repeat("k", 65) + `"}`, "bad_kind"},
 		{"name", `{"room":"r","text":"x","name":"\u0007"}`, "invalid_name"},
 		{"key", `{"room":"r","text":"x","key":"\u0001"}`, "invalid_key"},
 		{"long key", `{"room":"r","text":"x","key":"` + strings.Repeat("k", 129) + `"}`, "invalid_key"},

@@ -224,16 +224,15 @@ func TestErrorCodes(t *testing.T) {
 		{"invalid_history", "POST", publish + "?history=no", "hi", 400, nil, nil},
 		{"invalid_idempotency_key", "POST", publish, "hi", 400, nil, []string{"Idempotency-Key", "ü"}},
 		{"invalid_json", "POST", kick, `{"user":7}`, 400, nil, nil},
-		{"invalid_kind", "POST", publish + "?kind=" + long, "hi", 400, nil, nil},
+		{"bad_kind", "POST", publish + "?kind=" + long, "hi", 400, nil, nil},
 		{"invalid_limit", "GET", publish + "?limit=0", "", 400, nil, nil},
 		{"invalid_name", "POST", publish + "?name=a&name=b", "hi", 400, nil, nil},
 		{"invalid_pattern", "POST", "/v1/broadcast", "hi", 400, nil, nil},
 		{"invalid_prefix", "GET", "/v1/rooms?prefix=a&prefix=b", "", 400, nil, nil},
 		{"invalid_query", "GET", "/v1/rooms?a=%zz", "", 400, nil, nil},
 		{"invalid_reason", "POST", kick, `{"user":"7","reason":"` + long + `"}`, 400, nil, nil},
-		{"invalid_retention", "PUT", settings, `{"retention":{"messages":-1,"age":"1m"}}`, 400, nil, nil},
-		{"invalid_room", "GET", "/v1/rooms/*", "", 400, nil, nil},
-		{"invalid_user", "POST", kick, `{}`, 400, nil, nil},
+		{"bad_room", "GET", "/v1/rooms/*", "", 400, nil, nil},
+		{"bad_user", "POST", kick, `{}`, 400, nil, nil},
 		{"invalid_utf8", "POST", publish, "\xff", 400, nil, nil},
 		{"unauthorized", "GET", "/v1/rooms", "", 401, nil, []string{"Authorization", "Bearer wrong"}},
 		{"cross_origin", "POST", publish, "hi", 403, nil, []string{"Origin", "https://evil.example"}},
@@ -244,14 +243,16 @@ func TestErrorCodes(t *testing.T) {
 		{"body_too_large", "POST", kick, strings.Repeat(" ", maxCommand+1), 413, nil, nil},
 		{"message_too_large", "POST", publish, long, 413, nil, nil},
 		{"unsupported_media_type", "POST", kick, `{"user":"7"}`, 415, nil, []string{"Content-Type", "text/plain"}},
+		{"too_many_settings", "PUT", settings, `{"muted":true}`, 409, &codedError{status: 409, code: "too_many_settings", text: "full"}, nil},
 		{"too_many_rooms", "POST", "/v1/broadcast?pattern=*&limit=1", "hi", 422, nil, nil},
 		{"internal", "DELETE", publish, "", 500, context.Canceled, nil},
 		{"overloaded", "DELETE", publish, "", 503, broker.ErrOverloaded, nil},
 		{"timeout", "DELETE", publish, "", 503, context.DeadlineExceeded, nil},
 		{"unavailable", "DELETE", publish, "", 503, broker.ErrUnavailable, nil},
 	}
-	// Given by other tests: parts of a batch; a body that is cut; one that is slow.
-	got := []string{"invalid_key", "invalid_message", "body_incomplete", "body_timeout"}
+	// Given by other tests: parts of a batch; a body that is cut; one that is slow;
+	// and, in cmd/barrage, by the server itself.
+	got := []string{"bad_command", "invalid_key", "invalid_message", "body_incomplete", "body_timeout"}
 	for _, tt := range tests {
 		t.Run(tt.code, func(t *testing.T) {
 			a := newAPI(t, Config{Token: "s3cret", MaxBody: 100}, &memServer{err: tt.err, rooms: map[string]int{"r": 1, "q": 1}})

@@ -51,7 +51,12 @@ var (
 
 // invalid is a 400 for what the client named field.
 func invalid(field, text string) *failure {
-	return &failure{http.StatusBadRequest, "invalid_" + field, field + ": " + text}
+	code := "invalid_" + field
+	switch field {
+	case "room", "user", "kind":
+		code = "bad_" + field // as the server behind the API and barrage.v1 have it
+	}
+	return &failure{http.StatusBadRequest, code, field + ": " + text}
 }
 
 // answerTo finds the answer to err, and when to try again; 0 is never. What is

@@ -42,17 +42,17 @@ func TestHostileRoomNames(t *testing.T) {
 				if target == "/v1/rooms/" {
 					continue // nothing is there
 				}
-				answered(t, request(t, a, e.method, target, ""), 400, "srv_bad_room")
+				answered(t, request(t, a, e.method, target, ""), 400, "bad_room")
 			}
 			query := url.QueryEscape(room)
 			if room != "" {
-				answered(t, request(t, a, "GET", "/v1/connections?room="+query, ""), 400, "srv_bad_room")
+				answered(t, request(t, a, "GET", "/v1/connections?room="+query, ""), 400, "bad_room")
 			}
 			if room != "*" {
 				answered(t, request(t, a, "POST", "/v1/broadcast?pattern="+query, "hi"), 400, "invalid_pattern")
 			}
 			item := append(appendString([]byte(`[{"text":"hi","room":`), room), "}]"...)
-			if w := request(t, a, "POST", "/v1/rooms/messages", string(item)); w.Code != 200 || !strings.Contains(w.Body.String(), `"srv_bad_room"`) {
+			if w := request(t, a, "POST", "/v1/rooms/messages", string(item)); w.Code != 200 || !strings.Contains(w.Body.String(), `"bad_room"`) {
 				t.Errorf("batch: %d %s", w.Code, w.Body)
 			}
 			if len(s.messages()) != 0 || len(s.noted()) != 0 || len(s.settings) != 0 {

@@ -41,21 +41,24 @@ func (a *API) kick(x *exchange, r *http.Request) error {
 
 // disconnectUser handles POST /v1/users/{user}/disconnect.
 func (a *API) disconnectUser(x *exchange, r *http.Request) error {
-	return a.close(x, r, Removal{User: x.param})
-}
-
-// disconnect handles POST /v1/connections/{conn}/disconnect.
-func (a *API) disconnect(x *exchange, r *http.Request) error {
-	return a.close(x, r, Removal{Conn: x.param})
-}
-
-func (a *API) close(x *exchange, r *http.Request, what Removal) error {
 	var body disconnectBody
 	if err := readOption(r, &body); err != nil {
 		return err
 	}
-	what.Reason, what.Reconnect = body.Reason, body.Reconnect
-	return a.remove(x, r, what, body.For)
+	return a.remove(x, r, Removal{User: x.param, Reason: body.Reason, Reconnect: body.Reconnect}, body.For)
+}
+
+// disconnect handles POST /v1/connections/{conn}/disconnect. Its client comes
+// back as another connection: only users can be kept out.
+func (a *API) disconnect(x *exchange, r *http.Request) error {
+	var body disconnectBody
+	if err := readOption(r, &body); err != nil {
+		return err
+	}
+	if body.For != "" {
+		return invalid("for", "a connection cannot be kept out; disconnect its user instead")
+	}
+	return a.remove(x, r, Removal{Conn: x.param, Reason: body.Reason, Reconnect: body.Reconnect}, "")
 }
 
 func (a *API) remove(x *exchange, r *http.Request, what Removal, forTime string) (err error) {

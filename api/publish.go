@@ -7,7 +7,6 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -160,18 +159,12 @@ func validKey(key string) bool {
 	return true
 }
 
-// checkRoom applies the server's rules for room names; an error without an
-// answer of its own is a 400.
+// checkRoom applies the server's rules for room names.
 func (a *API) checkRoom(room string) error {
-	err := a.server.CheckRoom(room)
-	if err == nil {
-		return nil
+	if err := a.server.CheckRoom(room); err != nil {
+		return invalid("room", err.Error())
 	}
-	var c coded
-	if errors.As(err, &c) {
-		return err
-	}
-	return &failure{http.StatusBadRequest, "invalid_room", err.Error()}
+	return nil
 }
 
 // answerPublish answers with the receipt and more members of its object. The

@@ -78,10 +78,10 @@ func TestPublishRefusals(t *testing.T) {
 		status            int
 		code              string
 	}{
-		{"twice", "?kind=a", "hi", []string{"Barrage-Kind", "b"}, 400, "invalid_kind"},
-		{"kind too long", "?kind=" + strings.Repeat("k", 65), "hi", nil, 400, "invalid_kind"},
-		{"kind with a line feed", "?kind=a%0Ab", "hi", nil, 400, "invalid_kind"},
-		{"user not UTF-8", "", "hi", []string{"Barrage-Sender", "\xff"}, 400, "invalid_user"},
+		{"twice", "?kind=a", "hi", []string{"Barrage-Kind", "b"}, 400, "bad_kind"},
+		{"kind too long", "?kind=" + strings.Repeat("k", 65), "hi", nil, 400, "bad_kind"},
+		{"kind with a line feed", "?kind=a%0Ab", "hi", nil, 400, "bad_kind"},
+		{"user not UTF-8", "", "hi", []string{"Barrage-Sender", "\xff"}, 400, "bad_user"},
 		{"bad query", "?kind=%", "hi", nil, 400, "invalid_query"},
 		{"JSON empty", "", "", asJSON, 400, "invalid_json"},
 		{"JSON cut", "", `{"a":`, asJSON, 400, "invalid_json"},
@@ -154,10 +154,10 @@ func TestPublishToUser(t *testing.T) {
 		{"online elsewhere", "/v1/users/7/messages", memServer{online: []string{"7"}}, 200, `{"id":"id-1","offset":1,"delivered_to":0,"online":true}`},
 		{"offline", "/v1/users/7/messages", memServer{online: []string{"8"}, epoch: "e"}, 200, `{"id":"id-1","offset":1,"delivered_to":0,"epoch":"e","online":false}`},
 		{"cannot be told", "/v1/users/7/messages", memServer{err: down}, 200, `{"id":"id-1","offset":1,"delivered_to":0}`},
-		{"no user", "/v1/users//messages", memServer{}, 400, "invalid_user"},
-		{"no room for it", "/v1/users/a%2Fb/messages", memServer{}, 400, "invalid_user"},
-		{"too long", "/v1/users/" + strings.Repeat("u", 129) + "/messages", memServer{}, 400, "invalid_user"},
-		{"control character", "/v1/users/a%00/messages", memServer{}, 400, "invalid_user"},
+		{"no user", "/v1/users//messages", memServer{}, 400, "bad_user"},
+		{"no room for it", "/v1/users/a%2Fb/messages", memServer{}, 400, "bad_user"},
+		{"too long", "/v1/users/" + strings.Repeat("u", 129) + "/messages", memServer{}, 400, "bad_user"},
+		{"control character", "/v1/users/a%00/messages", memServer{}, 400, "bad_user"},
 	}
 	for i := range tests {
 		tt := &tests[i]

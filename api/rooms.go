@@ -24,10 +24,15 @@ type roomsAnswer struct {
 // roomDetails begins with what the list of rooms shows.
 type roomDetails struct {
 	roomAnswer
-	Cluster   *audienceAnswer `json:"cluster,omitempty"` // left out while it cannot be told
-	Epoch     string          `json:"epoch,omitempty"`
-	Offset    *uint64         `json:"offset,omitempty"` // of the history's head; with epoch
-	Retention *retentionBody  `json:"retention,omitempty"`
+	Cluster   *audienceAnswer  `json:"cluster,omitempty"` // left out while it cannot be told
+	Epoch     string           `json:"epoch,omitempty"`
+	Offset    *uint64          `json:"offset,omitempty"` // of the history's head; with epoch
+	Retention *retentionAnswer `json:"retention,omitempty"`
+}
+
+type retentionAnswer struct {
+	Messages int    `json:"messages"`
+	Age      string `json:"age"`
 }
 
 type audienceAnswer struct {
@@ -53,7 +58,7 @@ func (a *API) showRoom(x *exchange, r *http.Request) error {
 		answer.Epoch, answer.Offset = room.Head.Epoch, &room.Head.Offset
 	}
 	if room.Retention.On() {
-		answer.Retention = bodyOfRetention(room.Retention)
+		answer.Retention = &retentionAnswer{Messages: room.Retention.Messages, Age: room.Retention.Age.String()}
 	}
 	return writeJSON(x, http.StatusOK, answer)
 }

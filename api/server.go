@@ -19,6 +19,7 @@ import (
 // log only. A capability the server does not have is an error of the first kind.
 type Server interface {
 	// CheckRoom says what is wrong with a room's name; nil if it may be used.
+	// Whatever its error is, it is answered by the code bad_room.
 	// No other method is given a room's name that it has not accepted.
 	CheckRoom(name string) error
 
@@ -35,9 +36,8 @@ type Server interface {
 	// EachRoom calls f for each room of this node in any order until f returns
 	// false. The rate is in messages per second, lately.
 	EachRoom(f func(name string, members int, rate float64) bool)
-	// MatchRooms returns up to limit rooms with members, on this node and as far
-	// as is known on the others, whose names match pattern, in which * stands
-	// for any bytes.
+	// MatchRooms returns up to limit rooms with members on this node whose names
+	// match pattern, in which * stands for any bytes.
 	MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error)
 	// Presence tells who is in a room, naming at most limit users.
 	Presence(ctx context.Context, room string, limit int) (Presence, error)
@@ -89,14 +89,12 @@ type Presence struct {
 // Viewer is a user in a room.
 type Viewer struct {
 	User, Name, Avatar string
-	Connections        int // in the room
 }
 
 // Settings are what an operator set for one room.
 type Settings struct {
-	Retention      *broker.Retention // nil: by the server's rules
-	Muted          bool              // only backends may publish
-	PresenceEvents *bool             // joins and leaves are told in the room; nil: by the server's rules
+	Muted          bool  // only backends may publish
+	PresenceEvents *bool // joins and leaves are told in the room; nil: by the server's rules
 }
 
 // User describes a user over all nodes, as far as known.
@@ -125,7 +123,7 @@ type Connection struct {
 type Removal struct {
 	Room string // they leave this room; "": the connections are closed
 	User string // all connections of this user
-	Conn string // this connection
+	Conn string // this connection; without Room and For
 
 	Reason    string        // told to the client
 	For       time.Duration // they are refused so long; 0: they may come back at once

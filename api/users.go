@@ -32,10 +32,9 @@ type connectionsAnswer struct {
 }
 
 type viewerAnswer struct {
-	User        string `json:"user"`
-	Name        string `json:"name,omitempty"`
-	Avatar      string `json:"avatar,omitempty"`
-	Connections int    `json:"connections"`
+	User   string `json:"user"`
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"`
 }
 
 type presenceAnswer struct {

@@ -47,8 +47,8 @@ func (a admin) Room(ctx context.Context, name string) (api.Room, bool, error) {
 	return r, here || r.Head.Offset > 0 || r.Cluster != nil && r.Cluster.Members > 0, nil
 }
 
-// MatchRooms returns the rooms of this node: broadcasts go to the others' rooms
-// through them only where both have members.
+// MatchRooms returns rooms of this node: those with members on other nodes only
+// are not known here.
 func (a admin) MatchRooms(_ context.Context, pattern string, limit int) ([]string, error) {
 	var names []string
 	a.EachRoom(func(name string, _ int, _ float64) bool {
@@ -74,16 +74,6 @@ func (a admin) Presence(ctx context.Context, room string, limit int) (api.Presen
 	return p, nil
 }
 
-// errRetention is a typed error of the API: what rooms remember is set for all
-// nodes in their configuration.
-type errRetention struct{}
-
-func (errRetention) Error() string {
-	return "retention cannot be set for one room: it is the setting history, which has patterns"
-}
-func (errRetention) Code() string    { return "unsupported" }
-func (errRetention) HTTPStatus() int { return 422 }
-
 // Settings returns what was set for a room.
 func (a admin) Settings(_ context.Context, room string) (api.Settings, error) {
 	set := a.RoomSettings(room)
@@ -97,9 +87,6 @@ func (a admin) Settings(_ context.Context, room string) (api.Settings, error) {
 
 // SetSettings changes them on all nodes.
 func (a admin) SetSettings(ctx context.Context, room string, s api.Settings) error {
-	if s.Retention != nil {
-		return errRetention{}
-	}
 	return a.SetRoomSettings(ctx, room, edge.RoomSettings{Muted: s.Muted, Quiet: s.PresenceEvents != nil && !*s.PresenceEvents})
 }
 
