@@ -105,6 +105,7 @@ func TestUpgradeWaitsForTheBroker(t *testing.T) {
 // TestUpgradeGivesUpWaiting: a broker that does not answer keeps nobody out for
 // ever.
 func TestUpgradeGivesUpWaiting(t *testing.T) {
+	t.Parallel()
 	s, _ := startWithBroker(t)
 	start := time.Now()
 	c := join(t, s, "/ws?room=a")
@@ -128,6 +129,7 @@ func TestLeavingWhileWaiting(t *testing.T) {
 }
 
 func TestDrainWhileWaiting(t *testing.T) {
+	t.Parallel()
 	s, _ := startWithBroker(t)
 	conn := dialTCP(t, s)
 	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a"))

@@ -4,6 +4,7 @@ package edge
 
 import (
 	"bytes"
+	"container/heap"
 	"context"
 	"strconv"
 	"time"
@@ -24,17 +25,18 @@ type client struct {
 	ident   *auth.Identity  // immutable; nil: has not authenticated itself yet
 	who     *presence.User  // ident for the registry; nil: anonymous
 	joining []*joining      // joins under way
+	gaps    []roomGap       // to be told as soon as the socket takes bytes again
 	since   time.Duration   // since the server's start, when it was let in
-	tat     time.Duration   // see commandRate
+	until   time.Duration   // by the same clock, when it must have a token, or a newer one
+	place   int             // in shard.expiries; -1: it may stay for ever
+	tat     time.Duration   // see Server.commandRate
 	asks    int             // requests to backends under way
 	gone    context.Context // of these; ends with the connection; nil before the first
 	leave   context.CancelFunc
 	json    bool // speaks barrage.v1
 	deflate bool
+	proving bool // a token of the command auth is being checked
 }
-
-// commandRate bounds what one connection may ask: pings, joins, histories.
-var commandRate = newRate(50, 100)
 
 // encoding is the one in which the client gets messages.
 func (c *client) encoding() fanout.Encoding {
@@ -76,11 +78,29 @@ func (s *shard) alive(c *client) bool {
 	return s.clients[c.id] == c && s.sessions.at(c.id).state == stateOpen
 }
 
+// post has f run on the loop if the client is still there then. A panic of f costs
+// only this client. Any goroutine.
+func (s *shard) post(c *client, f func()) {
+	s.loop.Post(func() {
+		if s.alive(c) {
+			s.guard(c.id, f)
+		}
+	})
+}
+
+// guard is for what is done for one connection outside of its own events.
+func (s *shard) guard(id netpoll.ID, f func()) { s.loop.Guard(id, func(netpoll.ID) { f() }) }
+
 // push sends one object to the client.
 func (s *shard) push(c *client, v any) {
 	buf := jsonBuffers.Get().(*bytes.Buffer)
 	defer putJSON(buf)
-	payload := appendJSON(buf, v)
+	s.write(c, appendJSON(buf, v))
+}
+
+// write sends one text. While the client's own frames are being read it goes with
+// the other answers to them.
+func (s *shard) write(c *client, payload []byte) {
 	if c.id == s.cur && s.reading {
 		s.replies = frame.AppendFrame(s.replies, frame.Text, payload)
 		return
@@ -88,6 +108,7 @@ func (s *shard) push(c *client, v any) {
 	s.out = frame.AppendFrame(s.out[:0], frame.Text, payload)
 	s.queue(c.id, s.out)
 	s.trimOut()
+	s.throttle(c.id)
 }
 
 // part ends the connection with a word that says whether to come back.
@@ -98,24 +119,41 @@ func (s *shard) part(id netpoll.ID, code uint16, text string, reason netpoll.Clo
 	s.fail(id, code, text, reason)
 }
 
-// expiry is the time at which a client must have a newer token.
-type expiry struct {
-	at time.Time
-	c  *client
-}
-
-// expiries is a heap (container/heap), the earliest first.
-type expiries []expiry
+// expiries is a heap (container/heap) of clients, the one whose time ends next
+// first.
+type expiries []*client
 
 func (h expiries) Len() int           { return len(h) }
-func (h expiries) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h expiries) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *expiries) Push(x any)        { *h = append(*h, x.(expiry)) }
+func (h expiries) Less(i, j int) bool { return h[i].until < h[j].until }
+
+func (h expiries) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i, j
+}
+
+func (h *expiries) Push(x any) {
+	c := x.(*client)
+	c.place = len(*h)
+	*h = append(*h, c)
+}
 
 func (h *expiries) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	old[len(old)-1] = expiry{}
-	*h = old[:len(old)-1]
-	return last
+	last := len(*h) - 1
+	c := (*h)[last]
+	(*h)[last] = nil
+	*h, c.place = (*h)[:last], -1
+	return c
+}
+
+// expires has expire end the client after d, instead of when it had to end before.
+func (s *shard) expires(c *client, d time.Duration) {
+	s.neverExpires(c)
+	c.until = s.srv.now() + min(d, 1<<61)
+	heap.Push(&s.expiries, c)
+}
+
+func (s *shard) neverExpires(c *client) {
+	if c.place >= 0 {
+		heap.Remove(&s.expiries, c.place)
+	}
 }

@@ -118,7 +118,8 @@ func (s *Server) obey(m *broker.Message) {
 		return
 	}
 	if o.Until > 0 && o.User != "" {
-		s.bans.add(banKey{o.User, o.Room}, time.UnixMilli(o.Until))
+		// From here on by the monotonic clock, whatever the wall's does.
+		s.bans.add(banKey{o.User, o.Room}, time.Now().Add(time.Until(time.UnixMilli(o.Until))))
 	}
 	for _, sh := range s.shards {
 		sh.loop.Post(func() { sh.obey(&o) })
@@ -132,18 +133,25 @@ func (s *shard) obey(o *order) {
 		case s.sessions.at(id).state != stateOpen:
 		case o.User != "" && c.user() != o.User:
 		case o.Conn != "" && s.srv.connName(c.serial) != o.Conn:
-		case o.Room == "":
-			s.dismissed(c, o)
-		case s.leave(c, o.Room) == nil:
-			if c.json {
-				s.push(c, &leftJSON{Push: "left", Room: o.Room, Reason: o.Reason})
-			} else {
-				s.part(id, CloseKicked, o.Reason, closeKicked, 0)
-			}
+		default:
+			s.guard(id, func() { s.sendOut(c, o) })
 		}
 	}
 	if o.Everybody {
 		s.closeRaw(o)
+	}
+}
+
+// sendOut has a client obey.
+func (s *shard) sendOut(c *client, o *order) {
+	switch {
+	case o.Room == "":
+		s.dismissed(c, o)
+	case s.leave(c, o.Room) != nil:
+	case c.json:
+		s.push(c, &leftJSON{Push: "left", Room: o.Room, Reason: o.Reason})
+	default:
+		s.part(c.id, CloseKicked, o.Reason, closeKicked, 0)
 	}
 }
 
@@ -160,7 +168,7 @@ func (s *shard) closeRaw(o *order) {
 	for i := range len(s.sessions.pages) * sessionPage {
 		id := netpoll.ID(i)
 		if s.sessions.at(id).state == stateOpen && s.fan.In(uint32(id), o.Room) {
-			s.fail(id, CloseKicked, o.Reason, closeKicked)
+			s.guard(id, func() { s.fail(id, CloseKicked, o.Reason, closeKicked) })
 		}
 	}
 }

@@ -25,10 +25,24 @@
 // node), straight to the hub, which makes the room's order. A broker hands
 // messages of other nodes, and our own on their way back, to [Server.Deliver].
 //
+// # Clients
+//
+// A connection that speaks barrage.v1 (docs/protocol.md) or has an identity has a
+// record more. What a command needs from the broker or a backend is done on another
+// goroutine, which posts the answer to the loop; there it counts only if the
+// connection is still the same one. A room with a history is joined held: what is
+// published meanwhile waits in the room's log until the history has been read.
+//
+// A client cannot make the server keep much: commands have prices and a rate, large
+// answers are refused while earlier ones are unread, and one that is too slow for a
+// room is owed one gap, not each message.
+//
 // # Ownership
 //
 //	state                                   owner                   everyone else
 //	sessions, partial heads and messages    the shard's goroutine   Server posts to the loop
+//	clients, their joins and expiries       the shard's goroutine   shard.post
+//	histories and tokens under way          pool, checks, fetcher   any goroutine asks
 //	Config, hub, broker                     fixed before Start      read
 //	counters, connection count              atomic                  read
 //	connections per address                 its mutex               -

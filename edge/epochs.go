@@ -29,6 +29,7 @@ type epochStripe struct {
 
 type epochNumber struct {
 	epoch  string
+	before string // the epoch before: a history may have been read just as it ended
 	number uint64
 }
 
@@ -45,11 +46,14 @@ func (e *epochs) place(room, epoch string, offset uint64) uint64 {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	n := st.rooms[room]
-	if n.epoch != epoch {
-		n = epochNumber{epoch, n.number + 1}
-		e.set(st, room, n)
+	switch epoch {
+	case n.epoch:
+		return n.number<<offsetBits | offset
+	case n.before:
+		return (n.number-1)<<offsetBits | offset
 	}
-	return n.number<<offsetBits | offset
+	e.set(st, room, epochNumber{epoch, n.epoch, n.number + 1})
+	return (n.number+1)<<offsetBits | offset
 }
 
 // set is called with the stripe's lock held.

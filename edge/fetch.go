@@ -5,6 +5,7 @@ package edge
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 const (
 	workers      = 8
 	maxTasks     = 64 << 10        // waiting for a worker
-	fetchTimeout = 3 * time.Second // for one history
+	fetchTimeout = 3 * time.Second // for one task, its wait for a worker included
 )
 
 // pool runs tasks on a few goroutines. Its methods may be called from any
@@ -44,10 +45,17 @@ func (p *pool) work() {
 	}
 }
 
-// try returns false if too much is waiting already.
-func (p *pool) try(f func()) bool {
+// try returns false if too much is waiting already. The time that f waits for its
+// turn counts: where the broker hangs, those who waited too long are told at once,
+// instead of having each wait for its own timeout.
+func (p *pool) try(f func(context.Context)) bool {
+	until := time.Now().Add(fetchTimeout)
 	select {
-	case p.tasks <- f:
+	case p.tasks <- func() {
+		ctx, cancel := context.WithDeadline(context.Background(), until)
+		defer cancel()
+		f(ctx)
+	}:
 		return true
 	default:
 		return false
@@ -97,21 +105,23 @@ func (f *fetcher) get(room string, q broker.Query, answer func(broker.Page, erro
 		w.answers = append(w.answers, answer)
 		return true
 	}
-	if !f.pool.try(func() { f.read(key, q) }) {
+	if !f.pool.try(func(ctx context.Context) { f.read(ctx, key, q) }) {
 		return false
 	}
 	f.waiting[key] = &fetch{answers: []func(broker.Page, error){answer}}
 	return true
 }
 
-func (f *fetcher) read(key fetchKey, q broker.Query) {
+func (f *fetcher) read(ctx context.Context, key fetchKey, q broker.Query) {
 	f.mu.Lock()
 	w := f.waiting[key]
 	delete(f.waiting, key) // who asks from now on may want what is newer
 	f.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
-	defer cancel()
 	page, err := f.broker.History(ctx, key.room, q)
+	page.Messages = slices.Clone(page.Messages)
+	for i, m := range page.Messages {
+		page.Messages[i] = legible(m) // here, not on the loops
+	}
 	for _, answer := range w.answers {
 		answer(page, err)
 	}

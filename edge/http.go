@@ -77,6 +77,9 @@ func (s *shard) count(id netpoll.ID, req *frame.Request) error {
 	if !s.srv.anonymous.MayJoin(rooms[0]) {
 		return refuse(http.StatusForbidden, "forbidden", "rooms of single users have no public count")
 	}
+	if s.srv.cfg.Auth != nil && !s.srv.cfg.Anonymous {
+		return refuse(http.StatusForbidden, "forbidden", "only those with a token are told: by the command ping of barrage.v1")
+	}
 	_, members := s.srv.count(rooms[0])
 	body := append([]byte(`{"room":"`), rooms[0]...) // its charset needs no escaping
 	body = strconv.AppendInt(append(body, `","members":`...), int64(members), 10)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +55,7 @@ func (s *shard) identify(id netpoll.ID, w *waiter, token string) error {
 	if !s.srv.verify(token, func(ident *auth.Identity, err error) {
 		s.loop.Post(func() {
 			if s.waiting[id] == w {
-				s.identified(id, w, ident, err)
+				s.guard(id, func() { s.identified(id, w, ident, err) })
 			}
 		})
 	}) {
@@ -72,7 +73,7 @@ const maxStrangers = 64
 // verify checks a token and calls answer, on another goroutine. It returns false if
 // too many are being checked.
 func (s *Server) verify(token string, answer func(*auth.Identity, error)) bool {
-	return s.pool.try(func() {
+	return s.checks.try(func(context.Context) {
 		ident, done, err := s.cfg.Auth.TryVerify(token)
 		if done {
 			s.verified(&ident, err, answer)
@@ -120,14 +121,14 @@ func (s *shard) identified(id netpoll.ID, w *waiter, ident *auth.Identity, err e
 
 // newClient makes the record of a connection that has one.
 func (s *shard) newClient(id netpoll.ID, w *waiter) *client {
-	c := &client{id: id, serial: s.srv.serial.Add(1), since: s.srv.now(), json: w.json, deflate: w.deflate}
+	c := &client{id: id, place: -1, serial: s.srv.serial.Add(1), since: s.srv.now(), json: w.json, deflate: w.deflate}
 	s.clients[id] = c
 	s.srv.clients.Add(1)
 	s.sessions.at(id).flags |= flagClient
 	if w.ident != nil {
 		s.setIdentity(c, w.ident)
 	} else {
-		heap.Push(&s.expiries, expiry{time.Now().Add(s.srv.cfg.AuthTimeout), c})
+		s.expires(c, s.srv.cfg.AuthTimeout)
 	}
 	return c
 }
@@ -135,8 +136,10 @@ func (s *shard) newClient(id netpoll.ID, w *waiter) *client {
 // setIdentity gives the client an identity, or a newer one of the same user.
 func (s *shard) setIdentity(c *client, ident *auth.Identity) {
 	c.ident = ident
-	if !ident.Expires.IsZero() {
-		heap.Push(&s.expiries, expiry{ident.Expires, c})
+	if ident.Expires.IsZero() {
+		s.neverExpires(c)
+	} else {
+		s.expires(c, time.Until(ident.Expires))
 	}
 	if ident.User == "" {
 		return
@@ -151,7 +154,7 @@ func (s *shard) setIdentity(c *client, ident *auth.Identity) {
 	}
 	c.who = who
 	for room := range s.fan.Rooms(uint32(c.id)) {
-		if isPublicName(room) {
+		if isPublicName(room) && c.joinOf(room) == nil { // else it has not arrived yet
 			s.srv.presence.Join(room, who)
 			s.srv.presence.Leave(room, old)
 		}
@@ -172,28 +175,32 @@ func (s *shard) cmdAuth(c *client, cmd *command) error {
 	if cmd.Token == "" {
 		return refuse(400, "bad_command", "auth needs token")
 	}
+	if c.proving {
+		return retryIn("overloaded", "another token of this connection is being checked", time.Second)
+	}
 	id, token := cmd.ID, cmd.Token
 	if !s.srv.verify(token, func(ident *auth.Identity, err error) {
-		s.loop.Post(func() {
-			if s.alive(c) {
-				s.authenticated(c, id, ident, err)
-			}
-		})
+		s.post(c, func() { s.authenticated(c, id, ident, err) })
 	}) {
 		return retryIn("overloaded", "too many tokens are being checked", time.Second)
 	}
+	c.proving = true
 	return nil
 }
 
 func (s *shard) authenticated(c *client, id uint64, ident *auth.Identity, err error) {
+	c.proving = false
 	if err == nil && c.user() != "" && ident.User != c.user() {
 		err = refuse(403, "forbidden", "the token is another user's")
+	}
+	if err == nil {
+		err = s.srv.checkBan(ident.User, "")
 	}
 	if err != nil {
 		s.replyError(c, id, err)
 		return
 	}
-	first := c.user() == "" && ident.User != ""
+	first := c.user() == ""
 	s.setIdentity(c, ident)
 	r := authReply{User: ident.User, Name: ident.Name}
 	if !ident.Expires.IsZero() {
@@ -201,7 +208,7 @@ func (s *shard) authenticated(c *client, id uint64, ident *auth.Identity, err er
 	}
 	s.reply(c, id, &r)
 	s.leaveForbidden(c)
-	if first {
+	if first { // who was let in as anonymous is told of again, with the name
 		s.emit(&events.Event{Type: events.Connect}, c)
 		s.joinUserRoom(c)
 	}
@@ -213,6 +220,11 @@ func (s *shard) leaveForbidden(c *client) {
 	for room := range s.fan.Rooms(uint32(c.id)) {
 		if isPublicName(room) && !c.ident.MayJoin(room) {
 			gone = append(gone, room)
+		}
+	}
+	for _, j := range c.joining {
+		if !c.ident.MayJoin(j.room) && !slices.Contains(gone, j.room) {
+			gone = append(gone, j.room) // it still waits for the broker
 		}
 	}
 	for _, room := range gone {
@@ -230,12 +242,10 @@ func (s *shard) joinUserRoom(c *client) {
 	}
 	room := userPrefix + c.user()
 	j := &joining{c: c, room: room, since: new(broker.Position)}
-	if !s.srv.pool.try(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
-		defer cancel()
+	if !s.srv.pool.try(func(ctx context.Context) {
 		pos, err := s.srv.broker.Acknowledged(ctx, room)
-		s.loop.Post(func() {
-			if !s.alive(c) || s.fan.In(uint32(c.id), room) || c.isJoining(room) {
+		s.post(c, func() {
+			if s.fan.In(uint32(c.id), room) || c.joinOf(room) != nil {
 				return
 			}
 			*j.since = pos
@@ -252,15 +262,17 @@ func (s *shard) joinUserRoom(c *client) {
 // expire ends those whose time is over: without a token in time, or with one that
 // is not good any more.
 func (s *shard) expire() {
-	now := time.Now()
-	for len(s.expiries) > 0 && !now.Before(s.expiries[0].at) {
-		c := heap.Pop(&s.expiries).(expiry).c
+	now := s.srv.now()
+	for len(s.expiries) > 0 && s.expiries[0].until <= now {
+		c := heap.Pop(&s.expiries).(*client)
 		switch {
 		case !s.alive(c):
 		case c.ident == nil:
-			s.part(c.id, CloseNoAuth, "no token in time", closeNoAuth, 0)
-		case c.ident.Expired(now): // else it was renewed, and is in the heap again
-			s.part(c.id, CloseTokenExpired, "the token has expired", closeTokenExpired, 0)
+			s.guard(c.id, func() { s.part(c.id, CloseNoAuth, "no token in time", closeNoAuth, 0) })
+		default:
+			s.guard(c.id, func() {
+				s.part(c.id, CloseTokenExpired, "the token has expired", closeTokenExpired, 0)
+			})
 		}
 	}
 }

@@ -5,14 +5,11 @@
 package edge
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"time"
 
 	"barrage/edge/broker"
-	"barrage/fanout"
-	"barrage/frame"
 )
 
 // joining is a join under way. Owner: the shard's goroutine.
@@ -23,7 +20,10 @@ type joining struct {
 	since    *broker.Position
 	history  int
 	presence bool
-	until    time.Duration // when it stops waiting for the broker; 0: it does not wait
+	leave    string        // the room to leave once in this one
+	waits    bool          // for the broker
+	until    time.Duration // when it stops waiting
+	lost     skips         // of what came while it was held
 }
 
 // joinReply tells what a member has. It is exactly one of: resumed, a gap, or
@@ -59,32 +59,64 @@ func (s *shard) cmdJoin(c *client, cmd *command) error {
 	if err != nil {
 		return err
 	}
-	if s.fan.In(uint32(c.id), cmd.Room) || c.isJoining(cmd.Room) {
+	if s.fan.In(uint32(c.id), cmd.Room) || c.joinOf(cmd.Room) != nil {
 		return refuse(409, "already_joined", "this connection is in room "+cmd.Room+" already")
 	}
-	if cmd.Leave != "" {
-		if err := s.leave(c, cmd.Leave); err != nil {
-			return err
-		}
+	j := &joining{c: c, id: cmd.ID, room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence, leave: cmd.Leave}
+	if j.leave != "" && !s.mayLeaveFor(c, j.leave) {
+		return refuse(409, "not_joined", "this connection is not in room "+j.leave)
 	}
-	if s.roomsOf(c)+len(c.joining) >= s.srv.cfg.MaxRooms {
+	if s.counts(c, j.room) && s.roomsOf(c)+s.weight(j) > s.srv.cfg.MaxRooms {
 		return refuse(403, "too_many_rooms", "a connection may be in "+strconv.Itoa(s.srv.cfg.MaxRooms)+" rooms")
 	}
-	s.join(&joining{c: c, id: cmd.ID, room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence})
+	s.join(j)
 	return nil
 }
 
-func (c *client) isJoining(room string) bool {
-	return slices.ContainsFunc(c.joining, func(j *joining) bool { return j.room == room })
+// joinOf returns the join of a room that is under way, nil if there is none.
+func (c *client) joinOf(room string) *joining {
+	for _, j := range c.joining {
+		if j.room == room {
+			return j
+		}
+	}
+	return nil
 }
 
-// roomsOf counts the rooms a client has joined by its own wish.
+// mayLeaveFor tells whether the client is in a room that no other join leaves.
+func (s *shard) mayLeaveFor(c *client, room string) bool {
+	return isPublicName(room) && s.fan.In(uint32(c.id), room) && c.joinOf(room) == nil &&
+		!slices.ContainsFunc(c.joining, func(j *joining) bool { return j.leave == room })
+}
+
+// counts tells whether a room counts among those that the client may be in: its
+// own room does not.
+func (s *shard) counts(c *client, room string) bool {
+	return isPublicName(room) && room != userPrefix+c.user()
+}
+
+// weight is by how many rooms more the client is in after a join.
+func (s *shard) weight(j *joining) int {
+	n := 0
+	if s.counts(j.c, j.room) {
+		n++
+	}
+	if s.counts(j.c, j.leave) {
+		n--
+	}
+	return n
+}
+
+// roomsOf counts the rooms that the client is in once all its joins are done.
 func (s *shard) roomsOf(c *client) int {
 	n := 0
 	for room := range s.fan.Rooms(uint32(c.id)) {
-		if isPublicName(room) && room != userPrefix+c.user() {
+		if s.counts(c, room) && c.joinOf(room) == nil {
 			n++
 		}
+	}
+	for _, j := range c.joining {
+		n += s.weight(j)
 	}
 	return n
 }
@@ -96,8 +128,9 @@ func (s *shard) join(j *joining) {
 		s.enter(j)
 		return
 	}
-	j.until = s.srv.now() + brokerWait
+	j.waits, j.until = true, s.srv.now()+brokerWait
 	s.joins = append(s.joins, j)
+	s.joinsFor[j.room] = append(s.joinsFor[j.room], j)
 	s.srv.waiters.Add(1)
 	if s.srv.want(j.room) { // it may have got ready before this was written down
 		s.joinsReady(j.room)
@@ -106,17 +139,19 @@ func (s *shard) join(j *joining) {
 
 // joinsReady goes on with those who waited for a room.
 func (s *shard) joinsReady(room string) {
-	for i := 0; i < len(s.joins); {
-		j := s.joins[i]
-		if j.room != room {
-			i++
-			continue
-		}
-		s.joins = slices.Delete(s.joins, i, i+1)
-		s.srv.waiters.Add(-1)
-		if s.stillJoining(j) {
-			s.enter(j)
-		}
+	ready := s.joinsFor[room]
+	delete(s.joinsFor, room)
+	for _, j := range ready {
+		s.waited(j)
+	}
+}
+
+// waited goes on with a join that has waited for the broker.
+func (s *shard) waited(j *joining) {
+	j.waits = false
+	s.srv.waiters.Add(-1)
+	if s.stillJoining(j) {
+		s.guard(j.c.id, func() { s.enter(j) })
 	}
 }
 
@@ -127,13 +162,26 @@ func (s *shard) stillJoining(j *joining) bool { return s.alive(j.c) && slices.Co
 // joinsLate lets in those who have waited long enough: better without the other
 // nodes than not at all.
 func (s *shard) joinsLate() {
-	for len(s.joins) > 0 && s.joins[0].until <= s.srv.now() {
-		j := s.joins[0]
-		s.joins = slices.Delete(s.joins, 0, 1)
-		s.srv.waiters.Add(-1)
-		if s.stillJoining(j) {
-			s.enter(j)
+	now, n := s.srv.now(), 0
+	for ; n < len(s.joins) && (!s.joins[n].waits || s.joins[n].until <= now); n++ {
+		j := s.joins[n]
+		if !j.waits {
+			continue
 		}
+		// Those for one room are in the same order: it is the first of them.
+		if rest := s.joinsFor[j.room][1:]; len(rest) > 0 {
+			s.joinsFor[j.room] = rest
+		} else {
+			delete(s.joinsFor, j.room)
+		}
+		s.waited(j)
+		s.srv.want(j.room) // a long wait may have outlasted the broker's interest
+	}
+	if n > 0 {
+		s.joins = slices.Delete(s.joins, 0, n)
+	}
+	if len(s.joins) == 0 {
+		s.joins = nil // an outage must not be remembered for ever
 	}
 }
 
@@ -154,7 +202,7 @@ func (s *shard) enter(j *joining) {
 		limit = 1 // only the head is wanted
 	}
 	if !s.srv.fetcher.get(j.room, broker.Query{After: j.since, Limit: limit}, func(page broker.Page, err error) {
-		s.loop.Post(func() {
+		s.post(c, func() {
 			if s.stillJoining(j) {
 				s.fetched(j, &page, err)
 			}
@@ -199,6 +247,9 @@ type leftJSON struct {
 func (s *shard) entered(j *joining, page *broker.Page) {
 	c := j.c
 	s.endJoin(j)
+	if j.leave != "" {
+		_ = s.leave(c, j.leave) // it is in it: else leave would be ""
+	}
 	if j.presence {
 		s.fan.Join(uint32(c.id), presencePrefix+j.room, c.encoding(), false)
 	}
@@ -206,7 +257,7 @@ func (s *shard) entered(j *joining, page *broker.Page) {
 	r := &joinReply{Room: j.room, Epoch: page.Head.Epoch, Offset: page.Head.Offset}
 	r.Users, r.Connections = s.srv.count(j.room)
 	if j.since != nil || j.history > 0 {
-		fillJoin(r, j, page)
+		fillJoin(r, j, page, s.pageRoom(c))
 	}
 	if j.id != 0 {
 		s.reply(c, j.id, r)
@@ -214,20 +265,28 @@ func (s *shard) entered(j *joining, page *broker.Page) {
 		r.Push = "joined"
 		s.push(c, r)
 	}
+	after := s.srv.epochs.place(j.room, page.Head.Epoch, page.Head.Offset)
+	if lost := j.lost.behind(after); lost.n > 0 {
+		s.skipped(c.id, j.room, lost)
+	}
 	if c.id == s.cur && s.reading {
 		s.sendReplies(c.id) // the reply goes out before what the room says
 	}
-	s.fan.Resume(uint32(c.id), j.room, s.srv.epochs.place(j.room, page.Head.Epoch, page.Head.Offset))
+	s.fan.Resume(uint32(c.id), j.room, after)
 }
 
 // fillJoin puts the missed messages into the reply, as far as one reply takes
 // them: if not all, the client is told which it lacks, and may ask for them.
-func fillJoin(r *joinReply, j *joining, page *broker.Page) {
-	from, size := len(page.Messages), 0
-	for from > 0 && size+jsonSize(page.Messages[from-1]) <= pageBytes {
-		from--
-		size += jsonSize(page.Messages[from])
+func fillJoin(r *joinReply, j *joining, page *broker.Page, left int) {
+	from := len(page.Messages)
+	for ; from > 0; from-- {
+		m := messageOf(page.Messages[from-1])
+		if left -= m.size(); left < 0 {
+			break
+		}
+		r.Messages = append(r.Messages, m)
 	}
+	slices.Reverse(r.Messages)
 	r.Gap = gapOf(page.Gap)
 	switch {
 	case from == 0 || j.since == nil:
@@ -237,9 +296,6 @@ func fillJoin(r *joinReply, j *joining, page *broker.Page) {
 		r.Gap.To = page.Messages[from-1].Offset
 	}
 	r.Resumed = j.since != nil && r.Gap == nil
-	for _, m := range page.Messages[from:] {
-		r.Messages = append(r.Messages, messageOf(m))
-	}
 }
 
 func (s *shard) endJoin(j *joining) {
@@ -262,52 +318,24 @@ func (s *shard) cmdLeave(c *client, cmd *command) error {
 
 // leave ends a membership, or a join under way.
 func (s *shard) leave(c *client, room string) error {
-	if i := slices.IndexFunc(c.joining, func(j *joining) bool { return j.room == room }); i >= 0 {
-		s.endJoin(c.joining[i])
+	if j := c.joinOf(room); j != nil {
+		s.endJoin(j)
 		s.fan.Leave(uint32(c.id), room)
+		if j.id != 0 { // every command is answered
+			s.replyError(c, j.id, refuse(409, "not_joined", "room "+room+" was left before the join was done"))
+		}
 		return nil
 	}
 	if !isPublicName(room) || !s.fan.Leave(uint32(c.id), room) {
 		return refuse(409, "not_joined", "this connection is not in room "+room)
 	}
 	s.fan.Leave(uint32(c.id), presencePrefix+room)
+	c.forgetGap(room)
+	for _, j := range c.joining {
+		if j.leave == room {
+			j.leave = ""
+		}
+	}
 	s.depart(c, room)
 	return nil
-}
-
-// Lost implements broker.Receiver: the members here are told of the gap in its
-// place among the messages.
-func (s *Server) Lost(room string, gap broker.Gap) {
-	j := gapOf(&gap)
-	j.Push, j.Room = "gap", room
-	if _, err := s.hub.Publish(room, &gapNotice{notice{j}, s.epochs.place(room, gap.Epoch, gap.To)}); err != nil {
-		s.refused[refusedOverload].Add(1)
-	}
-}
-
-// gapNotice is a gap on its way to the members of a room. Raw ones have no words
-// for it: they get a ping.
-type gapNotice struct {
-	notice
-	offset uint64 // who was given the history up to there has no gap
-}
-
-func (n *gapNotice) Offset() uint64 { return n.offset }
-
-func (n *gapNotice) Encode(e fanout.Encoding) fanout.Message {
-	if e&encodeJSON == 0 {
-		return frame.Encode(frame.Ping, nil)
-	}
-	return n.notice.Encode(e)
-}
-
-// skipped tells a client that it was too slow for a part of a room.
-func (s *shard) skipped(c *client, room string, n, from, to uint64) {
-	if !isPublicName(room) {
-		return
-	}
-	gap := &gapJSON{Push: "gap", Room: room, Count: n, From: offsetOf(from), To: offsetOf(to), Reason: "slow"}
-	buf := jsonBuffers.Get().(*bytes.Buffer)
-	defer putJSON(buf)
-	s.loop.Queue(c.id, frame.AppendFrame(nil, frame.Text, appendJSON(buf, gap)))
 }

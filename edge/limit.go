@@ -24,20 +24,21 @@ func newRate(perSecond float64, burst int) rate {
 }
 
 // allow takes one from the bucket whose state is tat, at time now.
-func (r rate) allow(tat *time.Duration, now time.Duration) bool {
-	if r.interval == 0 {
+func (r rate) allow(tat *time.Duration, now time.Duration) bool { return r.take(tat, now, 1) }
+
+// take takes n at once, or none.
+func (r rate) take(tat *time.Duration, now time.Duration, n int) bool {
+	if r.interval == 0 || r.wait(*tat, now, n) > 0 {
 		return false
 	}
-	t := max(*tat, now)
-	if t-now > r.slack {
-		return false
-	}
-	*tat = t + r.interval
+	*tat = max(*tat, now) + time.Duration(n)*r.interval
 	return true
 }
 
-// wait is how long until allow would be true.
-func (r rate) wait(tat, now time.Duration) time.Duration { return max(0, tat-now-r.slack) }
+// wait is how long until n could be taken.
+func (r rate) wait(tat, now time.Duration, n int) time.Duration {
+	return max(0, max(tat, now)+time.Duration(n-1)*r.interval-now-r.slack)
+}
 
 // addressLimit counts connections per address. Any goroutine.
 type addressLimit struct {

@@ -83,9 +83,7 @@ func (s *shard) cmdPresence(c *client, cmd *command) error {
 		return err
 	}
 	room := cmd.Room
-	return s.later(c, cmd.ID, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
-		defer cancel()
+	return s.later(c, cmd.ID, func(ctx context.Context) (any, error) {
 		l, err := s.srv.presence.Cluster(ctx, room, limit)
 		if err != nil {
 			l = s.srv.presence.List(room, limit) // better this node's than none

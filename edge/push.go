@@ -44,7 +44,7 @@ func (p *publication) Encode(e fanout.Encoding) fanout.Message {
 	if e&encodeJSON != 0 {
 		buf := jsonBuffers.Get().(*bytes.Buffer)
 		defer putJSON(buf)
-		payload = appendJSON(buf, pushOf(p.m))
+		payload = appendJSON(buf, pushOf(legible(p.m)))
 	} else if p.m.Format == broker.Binary {
 		op = frame.Binary
 	}
@@ -80,17 +80,27 @@ func putJSON(b *bytes.Buffer) {
 
 // appendJSON encodes v, one of the types below, into buf and returns its bytes.
 func appendJSON(buf *bytes.Buffer, v any) []byte {
-	buf.Reset()
-	e := json.NewEncoder(buf)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		// The types below cannot fail: their raw parts were checked when they came.
+	p, ok := tryJSON(buf, v)
+	if !ok {
 		buf.Reset()
 		buf.WriteString(`{"push":"error"}`)
 		return buf.Bytes()
 	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	return p
 }
+
+// tryJSON is appendJSON for what may have raw parts that were not checked when
+// they came: those of a message in a store that others write to, or of a backend.
+func tryJSON(buf *bytes.Buffer, v any) (p []byte, ok bool) {
+	buf.Reset()
+	e := json.NewEncoder(buf)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err == nil
+}
+
+// maxEscape is by how much a text's JSON may be longer than the text: \u0001.
+const maxEscape = 6
 
 // messageJSON is a message: pushed, and in replies to join and history.
 type messageJSON struct {
@@ -145,6 +155,27 @@ func textJSON(text []byte) json.RawMessage {
 	e.SetEscapeHTML(false)
 	_ = e.Encode(string(text)) // strings cannot fail
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+}
+
+// size is about what the message takes in a reply; texts are escaped already.
+func (j *messageJSON) size() int {
+	n := 192 + len(j.ID) + len(j.Epoch) + len(j.Kind) + len(j.Data) + len(j.Base64)*4/3
+	if s := j.Sender; s != nil {
+		n += len(s.User) + len(s.Name) + len(s.Avatar) + len(s.Conn)
+	}
+	return n
+}
+
+// legible is the message, as a text if it claims to be JSON and is none that can be
+// written into more JSON: others may write to the store. One of those would else
+// take all the messages of its page with it.
+func legible(m *broker.Message) *broker.Message {
+	if m.Format != broker.JSON || checkDepth(m.Format, m.Payload) == nil && json.Valid(m.Payload) {
+		return m
+	}
+	text := *m
+	text.Format = broker.Text
+	return &text
 }
 
 type gapJSON struct {

@@ -46,11 +46,7 @@ func (s *shard) cmdRequest(c *client, cmd *command) error {
 	// are. It ends with the answer, the timeout, or the connection.
 	go func() {
 		reply, err := s.srv.cfg.Caller.Call(ctx, r)
-		s.loop.Post(func() {
-			if s.alive(c) {
-				s.answered(c, id, &reply, err)
-			}
-		})
+		s.post(c, func() { s.answered(c, id, &reply, err) })
 	}()
 	return nil
 }

@@ -33,11 +33,13 @@ type Server struct {
 	cfg         Config
 	limits      frame.Limits
 	publishRate rate
+	commandRate rate
 	hub         *fanout.Hub
 	broker      broker.Broker
 	ownBroker   *broker.Memory // the same, without SetBroker
 	presence    *presence.Registry
-	pool        *pool
+	pool        *pool // what may wait for the broker
+	checks      *pool // of tokens, which must go on while the broker hangs
 	fetcher     *fetcher
 	epochs      *epochs
 	anonymous   auth.Identity
@@ -106,6 +108,7 @@ func New(cfg Config) (*Server, error) {
 		cfg:         cfg,
 		limits:      cfg.limits(),
 		publishRate: newRate(cfg.PublishRate, cfg.PublishBurst),
+		commandRate: newRate(commandsPerSecond+cfg.PublishRate, commandBurst+cfg.PublishBurst),
 		start:       time.Now(),
 		assets:      make(map[string]*Asset),
 		strangers:   make(chan struct{}, maxStrangers),
@@ -150,7 +153,7 @@ func (s *Server) Start() error {
 		}
 		s.broker, s.ownBroker = m, m
 	}
-	s.pool = newPool()
+	s.pool, s.checks = newPool(), newPool()
 	s.fetcher = newFetcher(s.pool, s.broker)
 	ls, err := netpoll.Listen(s.cfg.Listen, s.cfg.Shards, netpoll.ListenConfig{
 		Backlog: s.cfg.Backlog, UserTimeout: s.cfg.UserTimeout, SendBuffer: s.cfg.SendBuffer,
@@ -180,7 +183,7 @@ func (s *Server) startShard(i int, l *netpoll.Listener) error {
 	sh := newShard(s, i)
 	loop, err := netpoll.New(netpoll.Config{
 		Tick: s.cfg.Tick, Sweep: 10 * s.cfg.Tick,
-		MaxQueue: s.cfg.MaxMessage + 1<<20,
+		MaxQueue: maxOwed + 2*maxEscape*s.cfg.MaxMessage + 64<<10,
 		OnFatal:  s.cfg.OnFatal,
 		OnPanic: func(v any, stack []byte) {
 			s.cfg.Logger.Error("a connection's event panicked; it was closed", "panic", v, "stack", string(stack))
@@ -210,6 +213,7 @@ func (s *Server) Close() {
 	}
 	if s.pool != nil {
 		s.pool.close()
+		s.checks.close()
 	}
 	for _, sh := range s.shards {
 		sh.loop.Stop()
@@ -235,6 +239,9 @@ func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Rec
 		return broker.Receipt{}, err
 	}
 	if err := checkKind(p.Kind); err != nil {
+		return broker.Receipt{}, err
+	}
+	if err := checkDepth(p.Format, p.Payload); err != nil {
 		return broker.Receipt{}, err
 	}
 	r, err := s.broker.Publish(ctx, p)
@@ -335,7 +342,9 @@ func (s *Server) Deliver(m *broker.Message) (members int) {
 func (s *Server) internal(m *broker.Message) {
 	switch m.Kind {
 	case kindControl:
-		s.obey(m)
+		if m.Room == controlRoom { // which no client and no backend can name
+			s.obey(m)
+		}
 	case kindPresence:
 		var n presenceJSON
 		if json.Unmarshal(m.Payload, &n) == nil {

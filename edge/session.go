@@ -4,6 +4,7 @@
 package edge
 
 import (
+	"math"
 	"time"
 
 	"barrage/netpoll"
@@ -35,9 +36,22 @@ const (
 type session struct {
 	tat     time.Duration // publish rate: see rate
 	control uint32        // controlRate: second<<8 | control frames in it
-	refused uint16        // recent publishes over the rate, decaying
+	refused uint16        // recent publishes and commands over the rate, decaying: see overrun
 	state   sessionState
 	flags   uint8
+}
+
+// overrun notes that something of this weight was refused, and tells whether so
+// much was of late that it is a flood.
+func (ses *session) overrun(weight, limit int) (flood bool) {
+	n := min(int(ses.refused)+weight, math.MaxUint16)
+	ses.refused = uint16(n)
+	return n > min(limit, math.MaxUint16-1)
+}
+
+// forgive is for something that was not refused.
+func (ses *session) forgive() {
+	ses.refused -= uint16((int(ses.refused) + refusedDecay - 1) / refusedDecay)
 }
 
 const sessionPage = 512

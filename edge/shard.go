@@ -30,7 +30,8 @@ type shard struct {
 	addrs     map[netpoll.ID]netip.Addr       // counted by Server.perIP
 	blockedAt map[netpoll.ID]uint32           // of those with flagBlocked, in seconds since the server started
 	clients   map[netpoll.ID]*client          // those with flagClient
-	joins     []*joining                      // joins that wait for the broker, the oldest first
+	joins     []*joining                      // that wait for the broker, the oldest first, or have waited
+	joinsFor  map[string][]*joining           // those that wait, by room, the oldest first
 	expiries  expiries
 
 	scratch  *frame.Assembler // of the connection whose bytes are being read
@@ -55,6 +56,7 @@ func newShard(srv *Server, i int) *shard {
 		addrs:     make(map[netpoll.ID]netip.Addr),
 		blockedAt: make(map[netpoll.ID]uint32),
 		clients:   make(map[netpoll.ID]*client),
+		joinsFor:  make(map[string][]*joining),
 		scratch:   new(frame.Assembler),
 	}
 }
@@ -88,8 +90,14 @@ func (s *shard) Drained(id netpoll.ID) {
 	if ses.flags&flagThrottle != 0 {
 		ses.flags &^= flagThrottle
 		s.loop.Resume(id)
+		if ses.flags&flagPartial != 0 {
+			s.loop.SetDeadline(id, s.srv.cfg.FrameTimeout) // its rest was not read meanwhile
+		}
 	}
 	if ses.state == stateOpen {
+		if ses.flags&flagClient != 0 {
+			s.tellGaps(s.clients[id])
+		}
 		s.fan.Drained(uint32(id))
 	}
 }
@@ -144,17 +152,21 @@ func (s *shard) Closed(id netpoll.ID, reason netpoll.CloseReason) {
 func (s *shard) goodbye(id netpoll.ID, ses *session, reason netpoll.CloseReason) {
 	c := s.clients[id]
 	for room := range s.fan.Rooms(uint32(id)) {
-		if isPublicName(room) {
+		if isPublicName(room) && (c == nil || c.joinOf(room) == nil) {
 			s.depart(c, room)
 		}
 	}
 	s.fan.LeaveAll(uint32(id))
-	if c != nil {
-		delete(s.clients, id)
-		s.srv.clients.Add(-1)
-		if c.gone != nil {
-			c.leave()
-		}
+	if c == nil {
+		return
+	}
+	delete(s.clients, id)
+	s.srv.clients.Add(-1)
+	s.neverExpires(c)
+	if c.gone != nil {
+		c.leave()
+	}
+	if c.ident != nil { // else nobody was told of its coming either
 		s.emit(&events.Event{Type: events.Disconnect, Reason: closeName(reason)}, c)
 	}
 }
@@ -173,8 +185,8 @@ func (s *shard) Tick() {
 func (s *shard) heartbeat(id netpoll.ID) {
 	ses, cfg := s.sessions.at(id), &s.srv.cfg
 	switch {
-	case ses.flags&flagPartial != 0:
-		s.fail(id, frame.ClosePolicy, "message not finished in time", closeUnfinished)
+	case ses.flags&(flagPartial|flagThrottle) == flagPartial:
+		s.part(id, frame.ClosePolicy, "message not finished in time", closeUnfinished, 0)
 		return
 	case ses.flags&flagBlocked != 0:
 		s.checkSlow(id, ses)
@@ -286,17 +298,18 @@ func (s *sink) Blocked(sub uint32) bool { return s.loop.Blocked(netpoll.ID(sub))
 
 // Skipped applies the slow-viewer policy.
 func (s *sink) Skipped(sub uint32, room string, n, from, to uint64) {
-	id := netpoll.ID(sub)
-	ses := s.sessions.at(id)
-	switch {
-	case ses.state != stateOpen:
-	case s.srv.cfg.SlowPolicy == SlowClose:
-		(*shard)(s).fail(id, CloseSlow, "too slow", closeSlow)
-	case ses.flags&flagClient != 0:
-		if c := s.clients[id]; c.json {
-			(*shard)(s).skipped(c, room, n, from, to)
+	sh, id := (*shard)(s), netpoll.ID(sub)
+	if s.sessions.at(id).state != stateOpen {
+		return
+	}
+	lost := skips{n, from, to}
+	if s.sessions.at(id).flags&flagClient != 0 {
+		if j := s.clients[id].joinOf(room); j != nil {
+			j.lost.add(lost) // it is held, and the history may still have them
+			return
 		}
 	}
+	sh.skipped(id, room, lost)
 }
 
 // blocked notes since when the socket has been full.

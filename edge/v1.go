@@ -22,6 +22,9 @@ const (
 	maxPage   = 1000      // messages in one reply
 	pageBytes = 512 << 10 // of the messages in one reply
 	maxUsers  = 500       // users in one reply
+	maxDepth  = 100       // of what is nested in a message's data
+	maxOwed   = 1 << 20   // bytes of answers that a client has not read, for further large ones
+	largeOnes = 16 << 10  // are larger than this
 )
 
 // command is one object from a client.
@@ -77,42 +80,64 @@ type errorJSON struct {
 
 type empty struct{}
 
-// commands are the client's, by name. Each replies by itself, now or later, or
-// returns the error to reply with.
-var commands = map[string]func(*shard, *client, *command) error{
-	"join":     (*shard).cmdJoin,
-	"leave":    (*shard).cmdLeave,
-	"publish":  (*shard).cmdPublish,
-	"history":  (*shard).cmdHistory,
-	"presence": (*shard).cmdPresence,
-	"ping":     (*shard).cmdPing,
-	"auth":     (*shard).cmdAuth,
-	"ack":      (*shard).cmdAck,
-	"request":  (*shard).cmdRequest,
+// commands are the client's, by name.
+var commands = map[string]struct {
+	price int // what it costs the server, about, in pings
+	// run replies by itself, now or later, or returns the error to reply with.
+	run func(*shard, *client, *command) error
+}{
+	"join":     {2, (*shard).cmdJoin},
+	"leave":    {1, (*shard).cmdLeave},
+	"publish":  {1, (*shard).cmdPublish},
+	"history":  {5, (*shard).cmdHistory},
+	"presence": {5, (*shard).cmdPresence},
+	"ping":     {1, (*shard).cmdPing},
+	"auth":     {5, (*shard).cmdAuth},
+	"ack":      {1, (*shard).cmdAck},
+	"request":  {1, (*shard).cmdRequest},
 }
+
+// What one connection may ask, in pings: so many, and what it may publish besides.
+const (
+	commandsPerSecond = 50
+	commandBurst      = 100
+	pricedBytes       = 16 << 10 // of a command cost as much as a ping
+)
 
 // command takes one frame of a barrage.v1 client.
 func (s *shard) command(c *client, op frame.Opcode, payload []byte) {
 	var cmd command
-	switch err := decode(op, payload, &cmd); {
-	case err != nil:
-		s.replyError(c, cmd.ID, err)
-		return
-	case !commandRate.allow(&c.tat, s.now):
-		s.replyError(c, cmd.ID, retryIn("rate_limited", "too many commands", time.Second))
+	err := decode(op, payload, &cmd)
+	f := commands[cmd.Cmd]
+	price := max(f.price, 1) + len(payload)/pricedBytes
+	if !s.srv.commandRate.take(&c.tat, s.now, price) {
+		s.tooMany(c, cmd.ID, price)
 		return
 	}
-	f := commands[cmd.Cmd]
+	s.sessions.at(c.id).forgive()
 	switch {
-	case f == nil:
+	case err != nil:
+		s.replyError(c, cmd.ID, err)
+	case f.run == nil:
 		s.replyError(c, cmd.ID, refuse(400, "bad_command", "cmd must be one of join, leave, publish, history, presence, ping, auth, ack, request"))
 	case c.ident == nil && cmd.Cmd != "auth":
 		s.replyError(c, cmd.ID, refuse(401, "unauthorized", "the first command must be auth"))
 	default:
-		if err := f(s, c, &cmd); err != nil {
+		if err := f.run(s, c, &cmd); err != nil {
 			s.replyError(c, cmd.ID, err)
 		}
 	}
+}
+
+// tooMany refuses a command that is over the rate. Who goes on all the same is
+// closed: being told costs the server more than asking costs the client.
+func (s *shard) tooMany(c *client, id uint64, price int) {
+	s.srv.refused[refusedRate].Add(1)
+	if s.sessions.at(c.id).overrun(price, floodFactor*(commandBurst+s.srv.cfg.PublishBurst)) {
+		s.part(c.id, frame.ClosePolicy, "too many commands", closeFlood, 0)
+		return
+	}
+	s.replyError(c, id, retryIn("rate_limited", "too many commands", s.srv.commandRate.wait(c.tat, s.now, price)))
 }
 
 func decode(op frame.Opcode, payload []byte, cmd *command) error {
@@ -129,11 +154,37 @@ func decode(op frame.Opcode, payload []byte, cmd *command) error {
 	return nil
 }
 
+// reply answers a command. A client that does not read has its further large
+// answers refused, before it owes so much that it would be closed.
 func (s *shard) reply(c *client, id uint64, ok any) {
-	if id != 0 {
-		s.push(c, &replyJSON{ID: id, OK: ok})
+	if id == 0 {
+		return
+	}
+	buf := jsonBuffers.Get().(*bytes.Buffer)
+	defer putJSON(buf)
+	payload, sound := tryJSON(buf, &replyJSON{ID: id, OK: ok})
+	owed := s.owed(c)
+	switch {
+	case !sound:
+		s.replyError(c, id, refuse(500, "unavailable", "the answer cannot be written as JSON"))
+	case len(payload) > largeOnes && owed > 0 && owed+len(payload) > maxOwed:
+		s.replyError(c, id, retryIn("overloaded", "answers to earlier commands have not been read yet", time.Second))
+	default:
+		s.write(c, payload)
 	}
 }
+
+// owed is how many bytes the client has not read, beyond what its socket holds.
+func (s *shard) owed(c *client) int {
+	n := s.loop.Queued(c.id)
+	if c.id == s.cur && s.reading {
+		n += len(s.replies)
+	}
+	return n
+}
+
+// pageRoom is how many bytes of messages the next reply may have.
+func (s *shard) pageRoom(c *client) int { return min(pageBytes, max(0, maxOwed-pageBytes/4-s.owed(c))) }
 
 // replyError answers also where there is no id to answer to.
 func (s *shard) replyError(c *client, id uint64, err error) {
@@ -175,195 +226,16 @@ func (s *shard) cmdPing(c *client, cmd *command) error {
 	return nil
 }
 
-type publishReply struct {
-	MessageID string `json:"message_id"`
-	Epoch     string `json:"epoch,omitempty"`
-	Offset    uint64 `json:"offset,omitempty"`
-	LocalOnly bool   `json:"local_only,omitempty"` // the other nodes cannot be reached at present
-	Replayed  bool   `json:"replayed,omitempty"`   // the key was seen before
-	Online    *bool  `json:"online,omitempty"`     // publish to a user: are they connected?
-}
-
-// cmdPublish replies when the broker has the message.
-func (s *shard) cmdPublish(c *client, cmd *command) error {
-	s.srv.received.Add(1)
-	p, err := s.publication(c, cmd)
-	if err != nil {
-		return err
-	}
-	ses := s.sessions.at(c.id)
-	if !s.srv.publishRate.allow(&ses.tat, s.now) {
-		s.srv.refused[refusedRate].Add(1)
-		return retryIn("rate_limited", "this connection's publish rate is used up", s.srv.publishRate.wait(ses.tat, s.now))
-	}
-	to, id := cmd.To, cmd.ID
-	answer := func(r broker.Receipt, err error) {
-		s.loop.Post(func() {
-			switch {
-			case !s.alive(c):
-			case err != nil:
-				s.replyError(c, id, err)
-			case to == "":
-				s.reply(c, id, receiptOf(&r))
-			default:
-				s.replyOnline(c, id, to, receiptOf(&r))
-			}
-		})
-	}
-	if !s.srv.tryPublish(p, answer) {
-		s.srv.refused[refusedOverload].Add(1)
-		return retryIn("overloaded", "the server is too far behind its input", time.Second)
-	}
-	return nil
-}
-
-func receiptOf(r *broker.Receipt) *publishReply {
-	return &publishReply{MessageID: r.ID, Epoch: r.Position.Epoch, Offset: r.Position.Offset, LocalOnly: r.LocalOnly, Replayed: r.Replayed}
-}
-
-// replyOnline says whether the user written to is there, which other nodes may
-// have to be asked.
-func (s *shard) replyOnline(c *client, id uint64, user string, ok *publishReply) {
-	if err := s.later(c, id, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
-		defer cancel()
-		online := s.srv.Online(ctx, user)
-		ok.Online = &online
-		return ok, nil
-	}); err != nil {
-		s.reply(c, id, ok) // the message is published all the same
-	}
-}
-
-// publication checks what a client wants published.
-func (s *shard) publication(c *client, cmd *command) (*broker.Publication, error) {
-	p := &broker.Publication{Room: cmd.Room, Sender: s.sender(c), Kind: cmd.Kind, Key: cmd.Key, Forget: cmd.Forget}
-	if cmd.To != "" {
-		p.Room = userPrefix + cmd.To
-	}
-	if p.Room == "" {
-		p.Room = s.fan.LastJoined(uint32(c.id))
-	}
-	if err := CheckRoom(p.Room); err != nil {
-		return nil, err
-	}
-	if err := s.srv.checkPublish(c.ident, p.Room); err != nil {
-		return nil, err
-	}
-	if len(cmd.Kind) > maxKind || len(cmd.Key) > maxKey {
-		return nil, refuse(400, "bad_command", "kind may have 64 bytes and key 128")
-	}
-	var err error
-	p.Format, p.Payload, err = payloadOf(cmd)
-	return p, err
-}
-
-// payloadOf is the payload that raw members get. A string is published as its
-// text, so that the two kinds of clients understand each other.
-func payloadOf(cmd *command) (broker.Format, []byte, error) {
-	switch {
-	case cmd.Base64 != nil:
-		return broker.Binary, cmd.Base64, nil
-	case len(cmd.Data) == 0:
-		return 0, nil, refuse(400, "bad_command", "publish needs data or base64")
-	case cmd.Data[0] == '"':
-		var text string
-		if err := json.Unmarshal(cmd.Data, &text); err != nil {
-			return 0, nil, refuse(400, "bad_json", "data is not valid JSON")
-		}
-		return broker.Text, []byte(text), nil
-	}
-	var buf bytes.Buffer
-	if err := json.Compact(&buf, cmd.Data); err != nil {
-		return 0, nil, refuse(400, "bad_json", "data is not valid JSON")
-	}
-	return broker.JSON, buf.Bytes(), nil
-}
-
-type historyReply struct {
-	Room     string         `json:"room"`
-	Epoch    string         `json:"epoch,omitempty"`
-	Offset   uint64         `json:"offset"` // the newest message's
-	Messages []*messageJSON `json:"messages"`
-	Gap      *gapJSON       `json:"gap,omitempty"`
-	More     bool           `json:"more,omitempty"` // ask again since the last of them
-}
-
-// cmdHistory reads from a room's history.
-func (s *shard) cmdHistory(c *client, cmd *command) error {
-	if err := s.mayJoin(c, cmd.Room); err != nil {
-		return err
-	}
-	limit, err := bounded("limit", cmd.Limit, 50, maxPage)
-	if err != nil {
-		return err
-	}
-	id, room := cmd.ID, cmd.Room
-	if !s.srv.fetcher.get(room, broker.Query{After: cmd.Since.position(), Limit: limit}, func(page broker.Page, err error) {
-		s.loop.Post(func() {
-			switch {
-			case !s.alive(c):
-			case err != nil:
-				s.replyError(c, id, err)
-			default:
-				s.reply(c, id, historyOf(room, &page))
-			}
-		})
-	}) {
-		return retryIn("overloaded", "too many histories are being read", time.Second)
-	}
-	return nil
-}
-
-func historyOf(room string, page *broker.Page) *historyReply {
-	r := &historyReply{Room: room, Epoch: page.Head.Epoch, Offset: page.Head.Offset, Gap: gapOf(page.Gap), More: page.More}
-	size := 0
-	r.Messages = make([]*messageJSON, 0, len(page.Messages))
-	for _, m := range page.Messages {
-		if size += jsonSize(m); size > pageBytes && len(r.Messages) > 0 {
-			r.More = true
-			break
-		}
-		r.Messages = append(r.Messages, messageOf(m))
-	}
-	return r
-}
-
-// jsonSize is about what a message takes in a reply.
-func jsonSize(m *broker.Message) int { return 256 + len(m.Payload)*4/3 }
-
-// cmdAck notes how far a user has dealt with the messages to them.
-func (s *shard) cmdAck(c *client, cmd *command) error {
-	room := cmd.Room
-	if room == "" {
-		room = userPrefix + c.user()
-	}
-	if c.user() == "" || room != userPrefix+c.user() {
-		return refuse(403, "forbidden", "only messages to oneself can be acknowledged")
-	}
-	if cmd.Epoch == "" || cmd.Offset == 0 {
-		return refuse(400, "bad_command", "ack needs epoch and offset")
-	}
-	id, pos := cmd.ID, broker.Position{Epoch: cmd.Epoch, Offset: cmd.Offset}
-	return s.later(c, id, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
-		defer cancel()
-		return empty{}, s.srv.broker.Acknowledge(ctx, room, pos)
-	})
-}
-
 // later does what may block, and replies with what comes of it.
-func (s *shard) later(c *client, id uint64, f func() (any, error)) error {
-	if !s.srv.pool.try(func() {
-		ok, err := f()
-		s.loop.Post(func() {
-			switch {
-			case !s.alive(c):
-			case err != nil:
+func (s *shard) later(c *client, id uint64, f func(context.Context) (any, error)) error {
+	if !s.srv.pool.try(func(ctx context.Context) {
+		ok, err := f(ctx)
+		s.post(c, func() {
+			if err != nil {
 				s.replyError(c, id, err)
-			default:
-				s.reply(c, id, ok)
+				return
 			}
+			s.reply(c, id, ok)
 		})
 	}) {
 		return retryIn("overloaded", "the server has too much to do", time.Second)

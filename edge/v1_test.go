@@ -254,6 +254,7 @@ func TestRights(t *testing.T) {
 
 // TestTokenExpires: a connection ends with its token, unless it brings a newer one.
 func TestTokenExpires(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, func(c *Config) {
 		v, err := auth.New(auth.Config{Secrets: [][]byte{testSecret}, Leeway: time.Millisecond})
 		if err != nil {

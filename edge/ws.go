@@ -25,8 +25,7 @@ const (
 func (s *shard) readFrames(id netpoll.ID, p []byte) {
 	ses := s.sessions.at(id)
 	s.cur, s.messages, s.now, s.reading = id, 0, s.srv.now(), true
-	s.replies = s.replies[:0]            // a handler may have panicked with some in it
-	defer func() { s.reading = false }() // also if one panics now
+	defer func() { s.reading, s.replies = false, s.replies[:0] }() // also if one panics now
 	asm := s.partial[id]
 	if asm == nil {
 		asm = s.scratch
@@ -42,7 +41,7 @@ func (s *shard) readFrames(id netpoll.ID, p []byte) {
 		asm.Reset()
 		var fe *frame.Error
 		if errors.As(err, &fe) {
-			s.fail(id, fe.Code, fe.Reason, reasonOfCode(fe.Code))
+			s.part(id, fe.Code, fe.Reason, reasonOfCode(fe.Code), 0)
 		}
 		return
 	}
@@ -62,9 +61,14 @@ func (s *shard) sendReplies(id netpoll.ID) {
 	if cap(s.replies) > 64<<10 {
 		s.replies = nil
 	}
+	s.throttle(id)
+}
+
+// throttle reads no more from a peer that does not read our answers, until it has.
+func (s *shard) throttle(id netpoll.ID) {
 	ses := s.sessions.at(id)
 	if ses.flags&flagThrottle == 0 && s.loop.Queued(id) > replyQueue {
-		ses.flags |= flagThrottle // read no more from a peer that does not read our answers
+		ses.flags |= flagThrottle
 		s.loop.Pause(id)
 	}
 }
@@ -118,7 +122,7 @@ func (s *reader) Message(op frame.Opcode, payload []byte) error {
 	if !s.srv.publishRate.allow(&ses.tat, s.now) {
 		return s.overRate(ses)
 	}
-	ses.refused -= (ses.refused + refusedDecay - 1) / refusedDecay
+	ses.forgive()
 	p.Room = s.fan.LastJoined(uint32(s.cur))
 	if op == frame.Binary {
 		p.Format = broker.Binary
@@ -156,8 +160,7 @@ func (s *reader) overRate(ses *session) error {
 	if s.srv.cfg.PublishRate == 0 {
 		return nil // not a flood: it may not know that it is a viewer only
 	}
-	ses.refused++
-	if int(ses.refused) > floodFactor*s.srv.cfg.PublishBurst {
+	if ses.overrun(1, floodFactor*s.srv.cfg.PublishBurst) {
 		(*shard)(s).fail(s.cur, frame.ClosePolicy, "publish rate exceeded", closeFlood)
 		return errEnded
 	}
@@ -173,7 +176,7 @@ func (s *reader) Control(op frame.Opcode, payload []byte) error {
 		return errEnded
 	}
 	if !s.allowControl(s.sessions.at(s.cur)) {
-		sh.fail(s.cur, frame.ClosePolicy, "too many control frames", closeFlood)
+		sh.part(s.cur, frame.ClosePolicy, "too many control frames", closeFlood, 0)
 		return errEnded
 	}
 	if op == frame.Ping {

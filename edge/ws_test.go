@@ -175,6 +175,7 @@ func TestViolations(t *testing.T) {
 }
 
 func TestCloseHandshake(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, nil)
 	c := join(t, s, "/ws?room=a")
 	c.write(frame.AppendMasked(nil, frame.Close, c.mask, append([]byte{0x0f, 0xa0}, "bye"...)))
@@ -241,6 +242,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 }
 
 func TestHeartbeat(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, func(c *Config) {
 		c.PingInterval, c.PingTimeout = 200*time.Millisecond, 3*time.Second
 	})
@@ -251,9 +253,7 @@ func TestHeartbeat(t *testing.T) {
 	}
 	silent.want(frame.Ping, "")
 	silent.wantEnd()
-	if got := s.Stats().Closed["ping_timeout"]; got != 1 {
-		t.Errorf("closed %v, want one ping_timeout", s.Stats().Closed)
-	}
+	waitFor(t, "the reason", func() bool { return s.Stats().Closed["ping_timeout"] == 1 })
 	waitMembers(t, s, "quiet", 1)
 }
 
@@ -297,6 +297,7 @@ func TestViewersOnly(t *testing.T) {
 }
 
 func TestFloods(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name string
 		op   frame.Opcode
@@ -326,6 +327,7 @@ func TestFloods(t *testing.T) {
 }
 
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, nil)
 	const n = 6 // few, as one at every tick would be over at once
 	var cs []*viewer

@@ -109,7 +109,8 @@ func (g *Registry) applied(s *stripe, r *room, u *Update, f *Figure) {
 	switch {
 	case u.Gone:
 		r.version = 0
-		r.otherUsers, r.otherConns = 0, 0
+		// Those who are left are told of the last one's leaving, and how many they are.
+		r.otherUsers, r.otherConns = uint32(max(0, f.Users)), uint32(max(0, f.Connections))
 		g.settle(r, f.Elsewhere)
 	case f.Resync:
 		g.resyncs.Add(1)

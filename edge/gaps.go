@@ -1,0 +1,125 @@
+// Gaps: what members are told of messages that they will not get.
+
+package edge
+
+import (
+	"slices"
+
+	"barrage/edge/broker"
+	"barrage/fanout"
+	"barrage/frame"
+	"barrage/netpoll"
+)
+
+// Lost implements broker.Receiver: the members here are told of the gap in its
+// place among the messages.
+func (s *Server) Lost(room string, gap broker.Gap) {
+	j := gapOf(&gap)
+	j.Push, j.Room = "gap", room
+	if _, err := s.hub.Publish(room, &gapNotice{notice{j}, s.epochs.place(room, gap.Epoch, gap.To)}); err != nil {
+		s.refused[refusedOverload].Add(1)
+	}
+}
+
+// gapNotice is a gap on its way to the members of a room. Raw ones have no words
+// for it: they get a ping.
+type gapNotice struct {
+	notice
+	offset uint64 // who was given the history up to there has no gap
+}
+
+func (n *gapNotice) Offset() uint64 { return n.offset }
+
+func (n *gapNotice) Encode(e fanout.Encoding) fanout.Message {
+	if e&encodeJSON == 0 {
+		return frame.Encode(frame.Ping, nil)
+	}
+	return n.notice.Encode(e)
+}
+
+// skips are messages that were dropped for a member: how many, and the first and
+// the last place (see epochs.place) among them, 0 if none has one.
+type skips struct{ n, from, to uint64 }
+
+func (k *skips) add(x skips) {
+	k.n += x.n
+	if k.from == 0 {
+		k.from = x.from
+	}
+	k.to = max(k.to, x.to)
+}
+
+// behind is the part of them that is behind a place, up to which the member has
+// the history. Those without a place go with those around them.
+func (k skips) behind(after uint64) skips {
+	switch {
+	case k.to == 0 || k.from > after:
+		return k
+	case k.to <= after:
+		return skips{}
+	case k.to>>offsetBits != after>>offsetBits:
+		return k // of a newer epoch
+	}
+	return skips{offsetOf(k.to) - offsetOf(after), after + 1, k.to}
+}
+
+func (k skips) gap(room string) *gapJSON {
+	g := &gapJSON{Push: "gap", Room: room, Count: k.n, Reason: "slow"}
+	if k.from>>offsetBits == k.to>>offsetBits { // else they are of two epochs
+		g.From, g.To = offsetOf(k.from), offsetOf(k.to)
+	}
+	return g
+}
+
+// roomGap is a gap of which a client has not been told yet.
+type roomGap struct {
+	room string
+	skips
+}
+
+// skipped applies the slow-viewer policy.
+func (s *shard) skipped(id netpoll.ID, room string, lost skips) {
+	if s.srv.cfg.SlowPolicy == SlowClose {
+		s.part(id, CloseSlow, "too slow", closeSlow, s.reconnectWait())
+		return
+	}
+	c := s.clients[id]
+	if c == nil || !c.json || !isPublicName(room) {
+		return
+	}
+	if s.loop.Blocked(id) {
+		c.noteGap(room, lost)
+		return
+	}
+	s.push(c, lost.gap(room))
+}
+
+// noteGap keeps one gap for each room: a client that is stuck for long must not be
+// owed more and more words about it.
+func (c *client) noteGap(room string, lost skips) {
+	if i := c.gapIn(room); i >= 0 {
+		c.gaps[i].add(lost)
+		return
+	}
+	c.gaps = append(c.gaps, roomGap{room, lost})
+}
+
+func (c *client) gapIn(room string) int {
+	return slices.IndexFunc(c.gaps, func(g roomGap) bool { return g.room == room })
+}
+
+func (c *client) forgetGap(room string) {
+	if i := c.gapIn(room); i >= 0 {
+		c.gaps = slices.Delete(c.gaps, i, i+1)
+	}
+}
+
+// tellGaps is for a client whose socket takes bytes again. What its rooms say next
+// follows.
+func (s *shard) tellGaps(c *client) {
+	gaps := c.gaps
+	c.gaps = nil
+	for i := range gaps {
+		s.push(c, gaps[i].gap(gaps[i].room))
+	}
+}

@@ -1,0 +1,30 @@
+package presence
+
+import (
+	"testing"
+	"time"
+)
+
+// A node that has just lost its last member of a room tells the others so, with
+// the counts of those who are left elsewhere.
+func TestClusterLastLeaver(t *testing.T) {
+	w := newSwarm(t, Config{}, "a", "b")
+	w.nodes["a"].Join("room", user(1))
+	w.nodes["a"].Join("room", nil)
+	w.nodes["b"].Join("room", user(2))
+	w.run(3 * time.Second)
+	w.told("join u1", "join u2")
+	w.nodes["b"].Leave("room", "u2")
+	var left []Change
+	for range 10 {
+		w.nodes["b"].pass(t.Context())
+		left = append(left, w.nodes["b"].Due(w.clock.now())...)
+		w.clock.add(500 * time.Millisecond)
+	}
+	if len(left) != 1 || left[0].Kind != Leave || left[0].Count != 1 || left[0].Connections != 2 {
+		t.Errorf("told %+v", left)
+	}
+	if s := w.nodes["b"].stripe("room"); len(s.rooms) != 0 {
+		t.Error("the empty room is kept")
+	}
+}

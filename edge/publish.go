@@ -1,0 +1,155 @@
+// Publishing by command: what is checked, and the answer.
+
+package edge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"barrage/edge/broker"
+)
+
+type publishReply struct {
+	MessageID string `json:"message_id"`
+	Epoch     string `json:"epoch,omitempty"`
+	Offset    uint64 `json:"offset,omitempty"`
+	LocalOnly bool   `json:"local_only,omitempty"` // the other nodes cannot be reached at present
+	Replayed  bool   `json:"replayed,omitempty"`   // the key was seen before
+	Online    *bool  `json:"online,omitempty"`     // publish to a user: are they connected?
+}
+
+// cmdPublish replies when the broker has the message.
+func (s *shard) cmdPublish(c *client, cmd *command) error {
+	s.srv.received.Add(1)
+	p, err := s.publication(c, cmd)
+	if err != nil {
+		return err
+	}
+	ses := s.sessions.at(c.id)
+	if !s.srv.publishRate.allow(&ses.tat, s.now) {
+		s.srv.refused[refusedRate].Add(1)
+		return retryIn("rate_limited", "this connection's publish rate is used up", s.srv.publishRate.wait(ses.tat, s.now, 1))
+	}
+	to, id := cmd.To, cmd.ID
+	answer := func(r broker.Receipt, err error) {
+		s.post(c, func() {
+			switch {
+			case err != nil:
+				s.replyError(c, id, err)
+			case to == "":
+				s.reply(c, id, receiptOf(&r))
+			default:
+				s.replyOnline(c, id, to, receiptOf(&r))
+			}
+		})
+	}
+	if !s.srv.tryPublish(p, answer) {
+		s.srv.refused[refusedOverload].Add(1)
+		return retryIn("overloaded", "the server is too far behind its input", time.Second)
+	}
+	return nil
+}
+
+func receiptOf(r *broker.Receipt) *publishReply {
+	return &publishReply{MessageID: r.ID, Epoch: r.Position.Epoch, Offset: r.Position.Offset, LocalOnly: r.LocalOnly, Replayed: r.Replayed}
+}
+
+// replyOnline says whether the user written to is there, which other nodes may
+// have to be asked.
+func (s *shard) replyOnline(c *client, id uint64, user string, ok *publishReply) {
+	if err := s.later(c, id, func(ctx context.Context) (any, error) {
+		online := s.srv.Online(ctx, user)
+		ok.Online = &online
+		return ok, nil
+	}); err != nil {
+		s.reply(c, id, ok) // the message is published all the same
+	}
+}
+
+// publication checks what a client wants published.
+func (s *shard) publication(c *client, cmd *command) (*broker.Publication, error) {
+	room, err := s.target(c, cmd)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.srv.checkPublish(c.ident, room); err != nil {
+		return nil, err
+	}
+	if err := checkKind(cmd.Kind); err != nil {
+		return nil, err
+	}
+	if len(cmd.Key) > maxKey {
+		return nil, refuse(400, "bad_command", "key may have 128 bytes")
+	}
+	p := &broker.Publication{Room: room, Sender: s.sender(c), Kind: cmd.Kind, Key: cmd.Key, Forget: cmd.Forget}
+	if p.Format, p.Payload, err = payloadOf(cmd); err != nil {
+		return nil, err
+	}
+	return p, checkDepth(p.Format, p.Payload)
+}
+
+// target is the room that a publish goes to.
+func (s *shard) target(c *client, cmd *command) (string, error) {
+	switch {
+	case cmd.To != "":
+		return userPrefix + cmd.To, CheckUser(cmd.To)
+	case cmd.Room != "":
+		return cmd.Room, CheckRoom(cmd.Room)
+	}
+	for room := range s.fan.Rooms(uint32(c.id)) { // the last joined first
+		if isPublicName(room) && room != userPrefix+c.user() && c.joinOf(room) == nil {
+			return room, nil
+		}
+	}
+	return "", refuse(409, "not_joined", "the publish names no room, and this connection is in none")
+}
+
+// checkDepth keeps out what could be published but not be sent: encoding/json
+// writes nothing that is nested too deep, and a message is nested in its reply.
+func checkDepth(format broker.Format, payload []byte) error {
+	if format != broker.JSON {
+		return nil
+	}
+	depth, text := 0, false
+	for i := 0; i < len(payload); i++ {
+		switch c := payload[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '[' || c == '{':
+			if depth++; depth > maxDepth {
+				return refuse(400, "bad_command", "data is nested deeper than "+strconv.Itoa(maxDepth))
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return nil
+}
+
+// payloadOf is the payload that raw members get. A string is published as its
+// text, so that the two kinds of clients understand each other.
+func payloadOf(cmd *command) (broker.Format, []byte, error) {
+	switch {
+	case cmd.Base64 != nil:
+		return broker.Binary, cmd.Base64, nil
+	case len(cmd.Data) == 0:
+		return 0, nil, refuse(400, "bad_command", "publish needs data or base64")
+	case cmd.Data[0] == '"':
+		var text string
+		if err := json.Unmarshal(cmd.Data, &text); err != nil {
+			return 0, nil, refuse(400, "bad_json", "data is not valid JSON")
+		}
+		return broker.Text, []byte(text), nil
+	}
+	var buf bytes.Buffer
+	if err := json.Compact(&buf, cmd.Data); err != nil {
+		return 0, nil, refuse(400, "bad_json", "data is not valid JSON")
+	}
+	return broker.JSON, buf.Bytes(), nil
+}

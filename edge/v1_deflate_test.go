@@ -1,0 +1,188 @@
+// Compression at the edge.
+
+package edge
+
+import (
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"barrage/edge/broker"
+	"barrage/fanout"
+	"barrage/frame"
+)
+
+const offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+// joinDeflate opens a connection that compresses.
+func joinDeflate(t testing.TB, s *Server, target string, json bool) *viewer {
+	t.Helper()
+	headers := []string{offer}
+	if json {
+		headers = append(headers, "Sec-WebSocket-Protocol: "+Subprotocol+"\r\n")
+	}
+	c, resp := handshake(t, s, upgradeRequest(target, headers...))
+	if got := resp.Header.Get("Sec-WebSocket-Extensions"); !strings.HasPrefix(got, "permessage-deflate") {
+		t.Fatalf("status %d, extensions %q", resp.StatusCode, got)
+	}
+	c.asm.Deflate = true
+	return c
+}
+
+// TestDeflateIsNegotiated: only where both want it.
+func TestDeflateIsNegotiated(t *testing.T) {
+	t.Parallel()
+	for _, on := range []bool{false, true} {
+		s := startServer(t, func(c *Config) { c.Compression = on })
+		for _, header := range []string{"", offer} {
+			_, resp := handshake(t, s, upgradeRequest("/ws?room=a", header))
+			if got := resp.Header.Get("Sec-WebSocket-Extensions") != ""; got != (on && header != "") {
+				t.Errorf("server %v, client %q: %v", on, header, got)
+			}
+		}
+	}
+}
+
+// counted counts how often a message is encoded.
+type counted struct {
+	publication
+	n *[numEncodings]atomic.Int32
+}
+
+func (c *counted) Encode(e fanout.Encoding) fanout.Message {
+	c.n[e].Add(1)
+	return c.publication.Encode(e)
+}
+
+// TestOneEncodingEach: in a room of all kinds, spread over all shards, a message is
+// encoded once for each kind that is there, and each gets it in its own form.
+func TestOneEncodingEach(t *testing.T) {
+	t.Parallel()
+	const each = 6
+	s := startServer(t, func(c *Config) { c.Compression = true })
+	text := strings.Repeat("the same again and again ", 100)
+	var n [numEncodings]atomic.Int32
+	tell := func() {
+		m := &broker.Message{Room: "a", ID: "x", Format: broker.Text, Payload: []byte(text)}
+		if _, err := s.hub.Publish("a", &counted{publication{m: m}, &n}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var raw, json []*viewer
+	for range each {
+		raw = append(raw, join(t, s, "/ws?room=a"), joinDeflate(t, s, "/ws?room=a", false))
+	}
+	tell()
+	for range each {
+		json = append(json, joinJSON(t, s, "/ws?room=a"), joinDeflate(t, s, "/ws?room=a", true))
+	}
+	for _, c := range json {
+		c.push("joined")
+	}
+	tell()
+	for _, c := range raw {
+		c.want(frame.Text, text)
+		c.want(frame.Text, text)
+	}
+	for _, c := range json {
+		if v := c.object(); v["push"] != "message" || v["data"] != text {
+			t.Errorf("got %.100v", v)
+		}
+	}
+	for e, want := range []int32{2, 1, 2, 1} { // raw, JSON, raw compressed, JSON compressed
+		if got := n[e].Load(); got != want {
+			t.Errorf("encoding %d was made %d times, want %d", e, got, want)
+		}
+	}
+}
+
+// TestDeflatedMessages go both ways and fewer bytes than they have.
+func TestDeflatedMessages(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { c.Compression = true })
+	text := strings.Repeat("the same again and again ", 400)
+	for _, json := range []bool{false, true} {
+		room := fmt.Sprint("room-", json)
+		plain, c := join(t, s, "/ws?room="+room), joinDeflate(t, s, "/ws?room="+room, json)
+		message := text
+		if json {
+			c.push("joined")
+			message = fmt.Sprintf(`{"cmd":"publish","room":%q,"data":%q}`, room, text)
+		}
+		packed := frame.AppendMaskedDeflated(nil, frame.Text, c.mask, []byte(message))
+		if len(packed) > len(message)/10 {
+			t.Fatalf("%d bytes", len(packed))
+		}
+		for i := range packed { // byte by byte: the inflater's state is kept
+			c.write(packed[i : i+1])
+		}
+		plain.want(frame.Text, text)
+		if json {
+			if v := c.push("message"); v["data"] != text {
+				t.Errorf("got %.100v", v)
+			}
+		} else {
+			c.want(frame.Text, text)
+		}
+	}
+}
+
+// TestBomb: a message that grows past the limit ends its connection before it has
+// grown, and one that lies about being compressed too.
+func TestBomb(t *testing.T) {
+	t.Parallel()
+	var packed bytes.Buffer
+	w, err := flate.NewWriter(&packed, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeros := make([]byte, 1<<20)
+	for range 8 {
+		_, _ = w.Write(zeros)
+	}
+	_ = w.Flush()
+	bomb := bytes.TrimSuffix(packed.Bytes(), []byte("\x00\x00\xff\xff"))
+	for _, x := range []struct {
+		name       string
+		compressed bool
+		payload    []byte
+		code       uint16
+	}{
+		{"bomb", true, bomb, frame.CloseTooBig},
+		{"garbage", true, bytes.Repeat([]byte{0xff}, 100), frame.CloseInvalidPayload},
+		{"not negotiated", false, []byte{0}, frame.CloseProtocol},
+	} {
+		for _, json := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, JSON %v", x.name, json), func(t *testing.T) {
+				t.Parallel()
+				s := startServer(t, func(c *Config) { c.Compression = x.compressed })
+				neighbour := join(t, s, "/ws?room=a")
+				var c *viewer
+				switch {
+				case x.compressed:
+					c = joinDeflate(t, s, "/ws?room=b", json)
+				case json:
+					c = joinJSON(t, s, "/ws?room=b")
+				default:
+					c = join(t, s, "/ws?room=b")
+				}
+				if json {
+					c.push("joined")
+				}
+				p := frame.AppendMasked(nil, frame.Text, c.mask, x.payload)
+				p[0] |= 0x40 // RSV1: compressed
+				c.write(p)
+				if json {
+					c.wantBye(x.code, false)
+				} else {
+					c.wantClose(x.code)
+				}
+				neighbour.send(frame.Text, "unmoved")
+				neighbour.want(frame.Text, "unmoved")
+			})
+		}
+	}
+}

@@ -1,0 +1,223 @@
+// Tokens on living connections, and who may come back.
+
+package edge
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"barrage/edge/auth"
+	"barrage/frame"
+)
+
+// TestBannedByCommand: who has been sent out does not come back by saying who they
+// are later.
+func TestBannedByCommand(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	ctx := context.Background()
+	if err := s.DisconnectUser(ctx, "ann", "spam", false, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	c := joinJSON(t, s, "/ws")
+	v := c.ask(`{"id":1,"cmd":"auth","token":"` + testToken(t, "ann", nil) + `"}`)
+	if e, _ := v["error"].(map[string]any); code(v) != "banned" || e["retry_after"].(float64) < 3.5e6 {
+		t.Errorf("got %v", v)
+	}
+	if v := c.ask(`{"id":2,"cmd":"join","room":"a"}`); code(v) != "unauthorized" {
+		t.Errorf("got %v", v)
+	}
+	okOf(t, c.ask(`{"id":3,"cmd":"auth","token":"`+testToken(t, "bob", nil)+`"}`))
+}
+
+// TestRenewingCostsNothing: a client has one time at which it must go, however
+// often it renews its token, and none once it is gone.
+func TestRenewingCostsNothing(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	times := func(s *shard) int { return len(s.expiries) }
+	c, other := joinJSON(t, s, "/ws"), joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
+	for i := range 50 {
+		token := testToken(t, "ann", func(c *auth.Claims) { c.Expires = time.Now().Add(time.Duration(1+i%7) * time.Hour) })
+		okOf(t, c.ask(fmt.Sprintf(`{"id":%d,"cmd":"auth","token":%q}`, i+1, token)))
+	}
+	if n := onShards(t, s, times); n != 2 {
+		t.Errorf("%d times for two clients", n)
+	}
+	_ = c.c.Close()
+	waitFor(t, "its time to be forgotten", func() bool { return onShards(t, s, times) == 1 })
+	_ = other.c.Close()
+	waitFor(t, "all to be forgotten", func() bool { return onShards(t, s, times) == 0 })
+}
+
+// TestEndOfTime: a token that is good for thousands of years is.
+func TestEndOfTime(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	token := testToken(t, "ann", func(c *auth.Claims) { c.Expires = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) })
+	c := joinJSON(t, s, "/ws?token="+token)
+	c.push("joined")
+	raw := join(t, s, "/ws?room=a&token="+token)
+	publish(t, s, "a", "still here")
+	raw.want(frame.Text, "still here")
+	for range 2 { // the second tick comes after the first has looked
+		onShards(t, s, func(s *shard) int { s.Tick(); return 0 })
+	}
+	okOf(t, c.ask(`{"id":1,"cmd":"ping"}`))
+}
+
+// TestExpiriesInOrder: the heap ends each at its time, whatever was renewed.
+func TestExpiriesInOrder(t *testing.T) {
+	s := &shard{srv: &Server{start: time.Now()}}
+	var cs []*client
+	for i := range 100 {
+		c := &client{place: -1, serial: uint64(i)}
+		cs = append(cs, c)
+		s.expires(c, time.Duration(i*37%100)*time.Hour)
+	}
+	for i, c := range cs {
+		switch i % 3 {
+		case 0:
+			s.expires(c, time.Duration(i*53%100)*time.Hour)
+		case 1:
+			s.neverExpires(c)
+			s.neverExpires(c)
+		}
+	}
+	for i, c := range s.expiries {
+		if c.place != i || i > 0 && s.expiries[(i-1)/2].until > c.until {
+			t.Fatalf("at %d is %+v", i, c)
+		}
+	}
+	if len(s.expiries) != 67 {
+		t.Errorf("%d are left", len(s.expiries))
+	}
+}
+
+// TestAnonymousAndToken: where both are let in, a bad token is no anonymity, and
+// who is anonymous may say later who they are, once.
+func TestAnonymousAndToken(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { withAuth(t, c); c.Anonymous = true })
+	for target, status := range map[string]int{
+		"/ws?room=a": 101, "/ws?room=a&token=x": 401, "/ws?room=a&token=": 101, "/ws?room=user:ann": 403,
+		"/ws?room=a&token=" + testToken(t, "ann", nil):                                                             101,
+		"/ws?room=a&token=" + testToken(t, "ann", func(c *auth.Claims) { c.Expires = time.Now().Add(-time.Hour) }): 401,
+	} {
+		if _, resp := handshake(t, s, upgradeRequest(target)); resp.StatusCode != status {
+			t.Errorf("%.40s: status %d, want %d", target, resp.StatusCode, status)
+		}
+	}
+	c := joinJSON(t, s, "/ws?room=b")
+	c.push("joined")
+	if v := c.ask(`{"id":1,"cmd":"publish","to":"bob","data":1}`); code(v) != "forbidden" {
+		t.Errorf("an anonymous direct message: %v", v)
+	}
+	okOf(t, c.ask(`{"id":2,"cmd":"auth","token":"`+testToken(t, "ann", nil)+`"}`))
+	if v := c.push("joined"); v["room"] != "user:ann" {
+		t.Errorf("got %v", v)
+	}
+	wantCount(t, s, "b", 1, 1)
+	for _, x := range []struct{ token, code string }{
+		{testToken(t, "bob", nil), "forbidden"}, {"x", "token_invalid"}, {"", "bad_command"},
+	} {
+		if v := c.ask(`{"id":3,"cmd":"auth","token":"` + x.token + `"}`); code(v) != x.code {
+			t.Errorf("token %.20q: %v, want %s", x.token, v, x.code)
+		}
+	}
+	okOf(t, c.ask(`{"id":4,"cmd":"publish","to":"bob","data":1}`))
+}
+
+// TestRawWithToken: raw viewers are users too: counted as such, named as senders,
+// bound by their rights, and kicked.
+func TestRawWithToken(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	token := testToken(t, "ann", func(c *auth.Claims) { c.Publish = auth.Patterns{"a"} })
+	raw, c := join(t, s, "/ws?room=a&room=b&token="+token), joinJSON(t, s, "/ws?room=a&token="+testToken(t, "bob", nil))
+	c.push("joined")
+	wantCount(t, s, "b", 1, 1)
+	raw.send(frame.Text, "from ann")
+	v := c.push("message")
+	if from, _ := v["sender"].(map[string]any); v["data"] != "from ann" || from["user"] != "ann" {
+		t.Errorf("got %v", v)
+	}
+	raw.want(frame.Text, "from ann")
+	mute := join(t, s, "/ws?room=b&room=a&token="+token)
+	mute.send(frame.Text, "may not")
+	waitFor(t, "the refusal", func() bool { return s.Stats().Refused["forbidden"] == 1 })
+	if err := s.Kick(context.Background(), "a", "ann", "spam", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	raw.wantClose(CloseKicked)
+	mute.wantClose(CloseKicked)
+	wantCount(t, s, "a", 1, 1)
+	wantCount(t, s, "b", 0, 0)
+	if _, resp := handshake(t, s, upgradeRequest("/ws?room=a&token="+token)); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("back in: status %d", resp.StatusCode)
+	}
+}
+
+// TestCountNeedsRights: where everybody needs a token, so does who counts.
+func TestCountNeedsRights(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		name            string
+		auth, anonymous bool
+		status          int
+	}{{"no tokens", false, false, 200}, {"anonymous too", true, true, 200}, {"tokens only", true, false, 403}} {
+		s := startServer(t, func(c *Config) {
+			if x.auth {
+				withAuth(t, c)
+			}
+			c.Anonymous = x.anonymous
+		})
+		for target, status := range map[string]int{"/count?room=a": x.status, "/count?room=user:ann": 403} {
+			_, resp := handshake(t, s, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			if resp.StatusCode != status {
+				t.Errorf("%s, %s: status %d, want %d", x.name, target, resp.StatusCode, status)
+			}
+		}
+	}
+}
+
+// TestChecksGoOnWhileTheStoreHangs: those who bring a token are let in, though all
+// who read histories wait.
+func TestChecksGoOnWhileTheStoreHangs(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	wait, release := b.hold(t, "a", false)
+	defer release()
+	reader := joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
+	for i := range 3 * workers {
+		reader.send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"history","room":"a","limit":%d}`, i+1, i+1))
+	}
+	wait(workers)
+	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
+	okOf(t, c.ask(`{"id":1,"cmd":"ping"}`))
+	release()
+	for _, v := range reader.answers(3 * workers) {
+		okOf(t, v)
+	}
+}
+
+// TestWallClockSteps: how long somebody is kept out does not hang on the wall
+// clock once it is known here.
+func TestWallClockSteps(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	if err := s.DisconnectUser(context.Background(), "ann", "", false, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if left := s.bans.left(banKey{"ann", ""}); left < 59*time.Minute || left > time.Hour {
+		t.Errorf("%v left", left)
+	}
+	s.bans.mu.Lock()
+	defer s.bans.mu.Unlock()
+	if at := s.bans.m[banKey{"ann", ""}]; at == at.Round(0) {
+		t.Error("it is kept by the wall clock")
+	}
+}

@@ -1,0 +1,178 @@
+// Commands that nobody should send.
+
+package edge
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"barrage/edge/broker"
+	"barrage/frame"
+)
+
+func TestHostileCommands(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { withAuth(t, c); c.Anonymous = true })
+	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
+	c.push("joined")
+	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`))
+	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for _, x := range []struct{ name, command, code string }{
+		{"nothing", ``, "bad_json"},
+		{"null", `null`, "bad_command"},
+		{"a number", `1`, "bad_json"},
+		{"two objects", `{"id":1,"cmd":"ping"}{"id":2,"cmd":"ping"}`, "bad_json"},
+		{"id as a float", `{"id":1.5,"cmd":"ping"}`, "bad_json"},
+		{"negative id", `{"id":-1,"cmd":"ping"}`, "bad_json"},
+		{"id over 64 bits", `{"id":18446744073709551616,"cmd":"ping"}`, "bad_json"},
+		{"largest id", `{"id":18446744073709551615,"cmd":"ping"}`, ""},
+		{"id in words", `{"id":"1","cmd":"ping"}`, "bad_json"},
+		{"exponent", `{"id":1e2,"cmd":"ping"}`, "bad_json"},
+		{"keys twice: the last counts", `{"id":1,"cmd":"dance","cmd":"ping"}`, ""},
+		{"unknown keys", `{"id":1,"cmd":"ping","__proto__":{"x":1},"constructor":null}`, ""},
+		{"nested deep outside of data", `{"id":1,"cmd":"ping","x":` + deep(9000) + `}`, ""},
+		{"nested too deep for the decoder", `{"id":1,"cmd":"ping","x":` + deep(20000) + `}`, "bad_json"},
+		{"data nested too deep", `{"id":1,"cmd":"publish","room":"a","data":` + deep(maxDepth+1) + `}`, "bad_command"},
+		{"data nested deep", `{"id":1,"cmd":"publish","room":"a","data":` + deep(maxDepth) + `}`, ""},
+		{"brackets in a text", `{"id":1,"cmd":"publish","room":"a","data":["` + strings.Repeat(`[\"`, 200) + `"]}`, ""},
+		{"half a surrogate pair", `{"id":1,"cmd":"publish","room":"a","data":"\ud800"}`, ""},
+		{"no data", `{"id":1,"cmd":"publish","room":"a"}`, "bad_command"},
+		{"bad base64", `{"id":1,"cmd":"publish","room":"a","base64":"%%%"}`, "bad_json"},
+		{"empty base64", `{"id":1,"cmd":"publish","room":"a","base64":""}`, ""},
+		{"base64 of what is no UTF-8", `{"id":1,"cmd":"publish","room":"a","base64":"//79"}`, ""},
+		{"kind of the server's own", `{"id":1,"cmd":"publish","room":"a","kind":"\u0000control","data":{"user":"ann"}}`, "bad_kind"},
+		{"kind with a line's end", `{"id":1,"cmd":"publish","room":"a","kind":"x\r\ny","data":1}`, "bad_kind"},
+		{"long kind", `{"id":1,"cmd":"publish","room":"a","kind":"` + strings.Repeat("k", maxKind+1) + `","data":1}`, "bad_kind"},
+		{"long key", `{"id":1,"cmd":"publish","room":"a","key":"` + strings.Repeat("k", maxKey+1) + `","data":1}`, "bad_command"},
+		{"to nobody's room", `{"id":1,"cmd":"publish","to":"user:bob","data":1}`, "bad_user"},
+		{"to a name with spaces", `{"id":1,"cmd":"publish","to":"b o b","data":1}`, "bad_user"},
+		{"to a long name", `{"id":1,"cmd":"publish","to":"` + strings.Repeat("b", 124) + `","data":1}`, "bad_user"},
+		{"to the operators' room", `{"id":1,"cmd":"publish","room":"@control","data":{"user":"ann"}}`, "bad_room"},
+		{"to a presence room", `{"id":1,"cmd":"publish","room":"\u0000presence:a","data":1}`, "bad_room"},
+		{"empty room", `{"id":1,"cmd":"join","room":""}`, "bad_room"},
+		{"room that is a pattern", `{"id":1,"cmd":"join","room":"*"}`, "bad_room"},
+		{"room with a hash tag", `{"id":1,"cmd":"join","room":"{a}"}`, "bad_room"},
+		{"room with a line's end", `{"id":1,"cmd":"join","room":"a\r\nb"}`, "bad_room"},
+		{"room of dots", `{"id":1,"cmd":"join","room":"../a"}`, "bad_room"},
+		{"room named __proto__", `{"id":1,"cmd":"join","room":"__proto__"}`, "bad_room"},
+		{"room in another script", `{"id":1,"cmd":"join","room":"а"}`, "bad_room"},
+		{"long room", `{"id":1,"cmd":"join","room":"` + strings.Repeat("a", 10<<10) + `"}`, "bad_room"},
+		{"leaving a presence room", `{"id":1,"cmd":"leave","room":"\u0000presence:a"}`, "not_joined"},
+		{"history of nothing", `{"id":1,"cmd":"history","room":"a","limit":-1}`, "bad_command"},
+		{"history without end", `{"id":1,"cmd":"history","room":"a","limit":1001}`, "bad_command"},
+		{"since the future", `{"id":1,"cmd":"history","room":"a","since":{"epoch":"x","offset":9223372036854775808}}`, ""},
+		{"since the end of numbers", `{"id":1,"cmd":"join","room":"b","since":{"epoch":"x","offset":18446744073709551615}}`, ""},
+		{"since before the beginning", `{"id":1,"cmd":"join","room":"c","since":{"epoch":"","offset":-1}}`, "bad_json"},
+		{"ack of the future", `{"id":1,"cmd":"ack","epoch":"x","offset":9223372036854775808}`, ""},
+		{"ack of nothing", `{"id":1,"cmd":"ack","epoch":"","offset":0}`, "bad_command"},
+		{"presence of all", `{"id":1,"cmd":"presence","room":"a","limit":501}`, "bad_command"},
+		{"ping of a room not theirs", `{"id":1,"cmd":"ping","room":"user:bob"}`, "forbidden"},
+		{"request without backends", `{"id":1,"cmd":"request","method":"x"}`, "unknown_method"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			if v := c.ask(x.command); code(v) != x.code || x.code == "" && v["ok"] == nil {
+				t.Errorf("got %.200v, want %q", v, x.code)
+			}
+		})
+	}
+	c.send(frame.Binary, `{"id":1,"cmd":"ping"}`)
+	if v := c.ask(`{"id":1,"cmd":"ping"}`); code(v) != "bad_json" {
+		t.Errorf("a binary command: %v", v)
+	}
+	okOf(t, c.ask(`{"id":1,"cmd":"ping","room":"a"}`))
+}
+
+// TestPoison: what others put into the store, or push through the API, silences no
+// room.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	ctx := context.Background()
+	deep := []byte(strings.Repeat("[", 9999) + strings.Repeat("]", 9999))
+	_, err := s.Publish(ctx, &broker.Publication{Room: "a", Format: broker.JSON, Payload: deep})
+	var e *Error
+	if !errors.As(err, &e) || e.HTTPStatus() != 400 {
+		t.Errorf("through the API: %v", err)
+	}
+	c := joinJSON(t, s, "/ws?room=a")
+	c.push("joined")
+	poison := [][]byte{deep, []byte(`{"not":`), []byte("\xff")}
+	for _, p := range poison {
+		if _, err := s.broker.Publish(ctx, &broker.Publication{Room: "a", Format: broker.JSON, Payload: p}); err != nil {
+			t.Fatal(err)
+		}
+		if v := c.object(); v["push"] != "message" || v["data"] == nil {
+			t.Errorf("%.10q came as %.100v", p, v)
+		}
+	}
+	publish(t, s, "a", "good")
+	c.push("message")
+	second := joinJSON(t, s, "/ws")
+	for _, command := range []string{`{"id":1,"cmd":"join","room":"a","history":10}`, `{"id":1,"cmd":"history","room":"a"}`} {
+		ok := okOf(t, second.ask(command))
+		if m, _ := ok["messages"].([]any); len(m) != len(poison)+1 {
+			t.Errorf("%s: %d messages", command, len(m))
+		}
+	}
+}
+
+// TestForeignOrders: only the servers' own room gives orders.
+func TestForeignOrders(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	c := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
+	s.Deliver(&broker.Message{Room: "a", Kind: kindControl, Format: broker.JSON, Payload: []byte(`{"user":"ann","until":99999999999999}`)})
+	s.Deliver(&broker.Message{Room: "a", Kind: kindControl, Format: broker.JSON, Payload: []byte(`{"room":"a","settings":{"muted":true}}`)})
+	s.Deliver(&broker.Message{Room: controlRoom, Kind: kindControl, Format: broker.JSON, Payload: []byte(`no order`)})
+	okOf(t, c.ask(`{"id":1,"cmd":"publish","room":"a","data":"still here"}`))
+}
+
+// TestLargestMessage: what just fits the limit comes back whole, in every form.
+func TestLargestMessage(t *testing.T) {
+	t.Parallel()
+	const most = 16 << 10
+	s := startServer(t, func(c *Config) { c.MaxMessage = most })
+	c := joinJSON(t, s, "/ws?room=a")
+	c.push("joined")
+	fit := func(before, after string, unit string) string {
+		return before + strings.Repeat(unit, (most-len(before)-len(after))/len(unit)) + after
+	}
+	for _, x := range []struct{ name, command, key string }{
+		{"text", fit(`{"id":1,"cmd":"publish","room":"a","data":"`, `"}`, "x"), "data"},
+		{"escapes", fit(`{"id":1,"cmd":"publish","room":"a","data":"`, `"}`, `\u0001`), "data"},
+		{"base64", fit(`{"id":1,"cmd":"publish","room":"a","base64":"`, `"}`, "AAAA"), "base64"},
+		{"JSON", fit(`{"id":1,"cmd":"publish","room":"a","data":[1`, `]}`, " , 1"), "data"},
+	} {
+		c.send(frame.Text, x.command)
+		v := c.push("message")
+		switch got := v[x.key].(type) {
+		case string:
+			if b, err := base64.StdEncoding.DecodeString(got); x.key == "base64" && (err != nil || len(b) < most/2) || len(got) < most/8 {
+				t.Errorf("%s came back with %d bytes, %v", x.name, len(got), err)
+			}
+		case []any:
+			if len(got) < most/8 {
+				t.Errorf("%s came back with %d elements", x.name, len(got))
+			}
+		default:
+			t.Errorf("%s came back as %.100v", x.name, v)
+		}
+	}
+	c.send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":"publish","room":"a","data":%q}`, strings.Repeat("x", most)))
+	for {
+		m, err := c.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.op == frame.Close {
+			if code, _ := frame.ParseClose([]byte(m.payload)); code != frame.CloseTooBig {
+				t.Errorf("close code %d", code)
+			}
+			return
+		}
+	}
+}

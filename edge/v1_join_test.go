@@ -1,0 +1,462 @@
+// Joins that are cut short, fail, or are overtaken.
+
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"barrage/edge/auth"
+	"barrage/edge/broker"
+	"barrage/frame"
+)
+
+// TestLeaveDuringJoin: every command is answered, and nobody was ever in the room.
+func TestLeaveDuringJoin(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, nil)
+	wait, release := b.hold(t, "a", false)
+	defer release()
+	c := joinJSON(t, s, "/ws")
+	c.send(frame.Text, `{"id":1,"cmd":"join","room":"a","presence":true}`)
+	wait(1)
+	c.send(frame.Text, `{"id":2,"cmd":"leave","room":"a"}`)
+	if v := c.answer(1); code(v) != "not_joined" {
+		t.Errorf("the join: %v", v)
+	}
+	okOf(t, c.answer(2))
+	release()
+	okOf(t, c.ask(`{"id":3,"cmd":"join","room":"a"}`))
+	wantCount(t, s, "a", 0, 1)
+	okOf(t, c.ask(`{"id":4,"cmd":"leave","room":"a"}`))
+	wantCount(t, s, "a", 0, 0)
+	if n := s.Members("a") + s.Members(presencePrefix+"a"); n != 0 {
+		t.Errorf("%d memberships are left", n)
+	}
+}
+
+// TestCloseDuringJoin: who never was in the room takes nobody else out of it.
+func TestCloseDuringJoin(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	token := testToken(t, "ann", nil)
+	first := joinJSON(t, s, "/ws?token="+token)
+	okOf(t, first.ask(`{"id":1,"cmd":"join","room":"a"}`))
+	wait, release := b.hold(t, "a", false)
+	defer release()
+	second := joinJSON(t, s, "/ws?token="+token)
+	second.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+	wait(1)
+	_ = second.c.Close()
+	waitFor(t, "the second to go", func() bool { return s.Stats().Connections == 1 })
+	release()
+	wantCount(t, s, "a", 1, 1)
+	_ = first.c.Close()
+	waitFor(t, "all to be forgotten", func() bool { return s.Stats().Presence.Connections == 0 })
+}
+
+// TestIdentityChangesDuringJoin: the room is joined once, by who it is in the end.
+func TestIdentityChangesDuringJoin(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, func(c *Config) { withAuth(t, c); c.Anonymous = true })
+	c := joinJSON(t, s, "/ws")
+	join(t, s, "/ws?room=a") // keeps the room
+	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"b"}`))
+	wait, release := b.hold(t, "a", false)
+	defer release()
+	c.send(frame.Text, `{"id":2,"cmd":"join","room":"a"}`)
+	wait(1)
+	okOf(t, c.ask(`{"id":3,"cmd":"auth","token":"`+testToken(t, "ann", nil)+`"}`))
+	wantCount(t, s, "b", 1, 1)
+	release()
+	okOf(t, c.answer(2))
+	wantCount(t, s, "a", 1, 2)
+	okOf(t, c.ask(`{"id":4,"cmd":"leave","room":"a"}`))
+	wantCount(t, s, "a", 0, 1)
+}
+
+// TestForbiddenDuringJoin: a newer token ends also joins that are under way.
+func TestForbiddenDuringJoin(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
+	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"b"}`))
+	wait, release := b.hold(t, "a", false)
+	defer release()
+	c.send(frame.Text, `{"id":2,"cmd":"join","room":"a"}`)
+	wait(1)
+	c.send(frame.Text, `{"id":3,"cmd":"auth","token":"`+testToken(t, "ann", func(c *auth.Claims) { c.Rooms = auth.Patterns{"x*"} })+`"}`)
+	okOf(t, c.answer(3))
+	if v := c.answer(2); code(v) != "not_joined" {
+		t.Errorf("the join: %v", v)
+	}
+	for _, room := range []string{"a", "b"} {
+		if v := c.push("left"); v["room"] != room || v["reason"] != "forbidden" {
+			t.Errorf("got %v", v)
+		}
+	}
+	release()
+	wantCount(t, s, "a", 0, 0)
+	wantCount(t, s, "b", 0, 0)
+}
+
+// TestKickDuringJoin: an order meets those who are about to come in, too.
+func TestKickDuringJoin(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
+	wait, release := b.hold(t, "a", false)
+	defer release()
+	c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+	wait(1)
+	if err := s.Kick(context.Background(), "a", "ann", "spam", 0); err != nil {
+		t.Fatal(err)
+	}
+	if v := c.answer(1); code(v) != "not_joined" {
+		t.Errorf("the join: %v", v)
+	}
+	if v := c.push("left"); v["room"] != "a" {
+		t.Errorf("got %v", v)
+	}
+	release()
+	okOf(t, c.ask(`{"id":2,"cmd":"ping"}`))
+	wantCount(t, s, "a", 0, 0)
+}
+
+// TestSwitchThatFails: who cannot get into the next room stays in the last one.
+func TestSwitchThatFails(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, func(c *Config) { withAuth(t, c); c.MaxRooms = 1 })
+	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
+	c.push("joined") // user:ann
+	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`))
+	b.setFail(errors.New("the store is away"))
+	for _, x := range []struct{ command, code string }{
+		{`{"id":2,"cmd":"join","room":"b","leave":"a","history":1}`, "unavailable"},
+		{`{"id":2,"cmd":"join","room":"a","leave":"a"}`, "already_joined"},
+		{`{"id":2,"cmd":"join","room":"b","leave":"b"}`, "not_joined"},
+		{`{"id":2,"cmd":"join","room":"b","leave":"\u0000presence:a"}`, "not_joined"},
+		{`{"id":2,"cmd":"join","room":"b","leave":"user:ann"}`, "too_many_rooms"},
+		{`{"id":2,"cmd":"join","room":"b"}`, "too_many_rooms"},
+	} {
+		if v := c.ask(x.command); code(v) != x.code {
+			t.Errorf("%s: %v, want %s", x.command, v, x.code)
+		}
+		publish(t, s, "a", "still in a")
+		if v := c.push("message"); v["data"] != "still in a" {
+			t.Fatalf("%s: got %v", x.command, v)
+		}
+	}
+	publish(t, s, "user:ann", "and at home")
+	c.push("message")
+	b.setFail(nil)
+	wait, release := b.hold(t, "b", false)
+	defer release()
+	c.send(frame.Text, `{"id":3,"cmd":"join","room":"b","leave":"a"}`)
+	wait(1)
+	if v := c.ask(`{"id":4,"cmd":"join","room":"c","leave":"a"}`); code(v) != "not_joined" {
+		t.Errorf("left for two rooms: %v", v)
+	}
+	release()
+	okOf(t, c.answer(3))
+	wantCount(t, s, "a", 0, 0)
+	wantCount(t, s, "b", 1, 1)
+	okOf(t, c.ask(`{"id":5,"cmd":"join","room":"c","leave":"b"}`))
+}
+
+// TestOwnRoom: a user's own room counts for nothing, may be left, and joined again
+// at a position.
+func TestOwnRoom(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, func(c *Config) { withAuth(t, c); c.MaxRooms = 1 })
+	wait, release := b.hold(t, "user:ann", false)
+	defer release()
+	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
+	wait(1)
+	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`))
+	release()
+	epoch := c.push("joined")["epoch"]
+	if v := c.ask(`{"id":2,"cmd":"join","room":"user:ann"}`); code(v) != "already_joined" {
+		t.Errorf("got %v", v)
+	}
+	okOf(t, c.ask(`{"id":3,"cmd":"leave","room":"user:ann"}`))
+	if s.Online(context.Background(), "ann") {
+		t.Error("online, though no message would reach it")
+	}
+	publish(t, s, "user:ann", "one")
+	ok := okOf(t, c.ask(fmt.Sprintf(`{"id":4,"cmd":"join","room":"user:ann","since":{"epoch":%q,"offset":0}}`, epoch)))
+	if m, _ := ok["messages"].([]any); len(m) != 1 || ok["resumed"] != true {
+		t.Errorf("came back to %v", ok)
+	}
+	wantCount(t, s, "user:ann", 1, 1)
+	_ = c.c.Close()
+	waitFor(t, "all to be forgotten", func() bool { return s.Stats().Presence.Connections == 0 })
+}
+
+// TestPublishWithoutRoom goes to the room joined last: to none of the server's own
+// and none that is not joined yet.
+func TestPublishWithoutRoom(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
+	c.push("joined")
+	if v := c.ask(`{"id":1,"cmd":"publish","data":1}`); code(v) != "not_joined" {
+		t.Errorf("in no room: %v", v)
+	}
+	okOf(t, c.ask(`{"id":2,"cmd":"join","room":"a","presence":true}`))
+	wait, release := b.hold(t, "b", false)
+	defer release()
+	c.send(frame.Text, `{"id":3,"cmd":"join","room":"b"}`)
+	wait(1)
+	c.send(frame.Text, `{"id":4,"cmd":"publish","data":"here"}`)
+	if v := c.push("message"); v["room"] != "a" || v["data"] != "here" {
+		t.Errorf("got %v", v)
+	}
+}
+
+// TestManyWaitForTheBroker: joins of many rooms go on with their room, in any
+// order, or when their time is over; none is forgotten.
+func TestManyWaitForTheBroker(t *testing.T) {
+	t.Parallel()
+	const rooms = 12
+	s, b := startWithBroker(t)
+	c := joinJSON(t, s, "/ws")
+	for i := range rooms {
+		c.send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"join","room":"r%d"}`, i+1, i))
+	}
+	waitFor(t, "all to wait", func() bool { return s.waiters.Load() == rooms })
+	if v := c.ask(`{"id":99,"cmd":"join","room":"r0"}`); code(v) != "already_joined" {
+		t.Errorf("got %v", v)
+	}
+	for _, i := range []int{7, 3, 11} {
+		b.setReady(fmt.Sprint("r", i))
+		okOf(t, c.answer(i+1))
+	}
+	c.send(frame.Text, `{"id":98,"cmd":"leave","room":"r5"}`)
+	if v := c.answer(6); code(v) != "not_joined" {
+		t.Errorf("the join that was left: %v", v)
+	}
+	okOf(t, c.answer(98))
+	for _, v := range c.answers(rooms - 4) {
+		okOf(t, v)
+	}
+	waitFor(t, "nobody to wait", func() bool {
+		return s.waiters.Load() == 0 && onShards(t, s, func(s *shard) int { return len(s.joins) + len(s.joinsFor) }) == 0
+	})
+	wantCount(t, s, "r5", 0, 0)
+	wantCount(t, s, "r6", 0, 1)
+}
+
+// flooded publishes more than a room's log holds for a held member, and waits
+// until that was dropped.
+func flooded(t *testing.T, s *Server, from, to int) {
+	t.Helper()
+	filling := strings.Repeat("x", 5000)
+	for n := from; n <= to; n++ {
+		publish(t, s, "a", fmt.Sprint("message ", n, " ", filling))
+	}
+	for range 2 { // the second call comes behind the loop's work on what was there at the first
+		onShards(t, s, func(*shard) int { return 0 })
+	}
+	skipped := uint64(0)
+	for _, f := range s.Stats().Fanout {
+		skipped += f.Skipped[0]
+	}
+	if skipped == 0 {
+		t.Error("nothing was dropped")
+	}
+}
+
+func startDropping(t *testing.T, policy SlowPolicy) (*Server, *heldBroker) {
+	return startHeld(t, func(c *Config) {
+		c.RoomLogBytes, c.SlowPolicy = 128<<10, policy
+		c.History = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: 1000, Age: time.Hour}}}
+	})
+}
+
+// TestDroppedWhileHeld: what was dropped while the history was being read is no
+// gap if the history has it, and one in its place if not. Neither is the viewer's
+// fault, but only the first may stay with the policy "close".
+func TestDroppedWhileHeld(t *testing.T) {
+	t.Parallel()
+	const last = 100
+	for _, policy := range []SlowPolicy{SlowSkip, SlowClose} {
+		t.Run("covered by the history, "+string(policy), func(t *testing.T) {
+			s, b := startDropping(t, policy)
+			wait, release := b.hold(t, "a", false)
+			defer release()
+			c := joinJSON(t, s, "/ws")
+			c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+			wait(1)
+			flooded(t, s, 1, last)
+			release()
+			if ok := okOf(t, c.answer(1)); ok["offset"] != float64(last) {
+				t.Errorf("joined at %v", ok["offset"])
+			}
+			publish(t, s, "a", "next")
+			if v := c.object(); v["push"] != "message" || v["offset"] != float64(last+1) {
+				t.Errorf("got %.200v", v)
+			}
+			balanced(t, s)
+		})
+	}
+	t.Run("behind the history", func(t *testing.T) {
+		s, b := startDropping(t, SlowSkip)
+		publish(t, s, "a", "message 1")
+		wait, release := b.hold(t, "a", true)
+		defer release()
+		c := joinJSON(t, s, "/ws")
+		c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+		wait(1)
+		flooded(t, s, 2, last)
+		release()
+		if ok := okOf(t, c.answer(1)); ok["offset"] != 1.0 {
+			t.Errorf("joined at %v", ok["offset"])
+		}
+		gap := c.object()
+		next, _ := gap["to"].(float64)
+		if gap["push"] != "gap" || gap["from"] != 2.0 || gap["count"] != next-1 || gap["reason"] != "slow" {
+			t.Fatalf("got %.200v", gap)
+		}
+		for next++; next <= last; next++ {
+			if v := c.object(); v["offset"] != next {
+				t.Fatalf("got %.200v, want offset %v", v, next)
+			}
+		}
+		balanced(t, s)
+	})
+	t.Run("behind the history, close", func(t *testing.T) {
+		s, b := startDropping(t, SlowClose)
+		publish(t, s, "a", "message 1")
+		wait, release := b.hold(t, "a", true)
+		defer release()
+		c := joinJSON(t, s, "/ws")
+		c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+		wait(1)
+		flooded(t, s, 2, last)
+		release()
+		c.wantBye(CloseSlow, true)
+	})
+}
+
+func TestSkipsBehind(t *testing.T) {
+	at := func(epoch, offset uint64) uint64 { return epoch<<offsetBits | offset }
+	for _, x := range []struct {
+		name  string
+		lost  skips
+		after uint64
+		want  skips
+	}{
+		{"none", skips{}, at(1, 5), skips{}},
+		{"without places", skips{3, 0, 0}, at(1, 5), skips{3, 0, 0}},
+		{"covered", skips{3, at(1, 2), at(1, 5)}, at(1, 5), skips{}},
+		{"covered by a later epoch", skips{3, at(1, 2), at(1, 5)}, at(2, 1), skips{}},
+		{"partly", skips{4, at(1, 2), at(1, 5)}, at(1, 3), skips{2, at(1, 4), at(1, 5)}},
+		{"behind", skips{2, at(1, 6), at(1, 7)}, at(1, 5), skips{2, at(1, 6), at(1, 7)}},
+		{"nothing was given", skips{2, at(1, 6), at(1, 7)}, 0, skips{2, at(1, 6), at(1, 7)}},
+		{"over two epochs", skips{9, at(1, 6), at(2, 3)}, at(1, 7), skips{9, at(1, 6), at(2, 3)}},
+	} {
+		if got := x.lost.behind(x.after); got != x.want {
+			t.Errorf("%s: got %+v, want %+v", x.name, got, x.want)
+		}
+	}
+	if g := (skips{9, at(1, 6), at(2, 3)}).gap("a"); g.From != 0 || g.To != 0 || g.Count != 9 {
+		t.Errorf("over two epochs it says %+v", g)
+	}
+}
+
+// TestPlaces: they grow over epochs, also where one that is over is heard of once
+// more.
+func TestPlaces(t *testing.T) {
+	e := newEpochs(func(room string) int {
+		if room == "a" {
+			return 1
+		}
+		return 0
+	})
+	steps := []struct {
+		epoch  string
+		offset uint64
+	}{{"x", 5}, {"x", 6}, {"y", 0}, {"y", 1}, {"z", 1}}
+	last := uint64(0)
+	for _, x := range steps {
+		p := e.place("a", x.epoch, x.offset)
+		if p <= last || offsetOf(p) != x.offset {
+			t.Errorf("%v is at %x, behind %x", x, p, last)
+		}
+		last = p
+	}
+	if p := e.place("a", "y", 7); p >= last {
+		t.Errorf("the epoch before is at %x, the present one at %x", p, last)
+	}
+	if p := e.place("a", "z", 2); p != last+1 {
+		t.Errorf("the present epoch goes on at %x behind %x", p, last)
+	}
+	if p := e.place("a", "", 3); p != 0 {
+		t.Errorf("without an epoch: %x", p)
+	}
+	for i := range 100_000 {
+		e.place(fmt.Sprintf("room %d without members", i), "x", 1)
+	}
+	n := 0
+	for i := range e.stripes {
+		n += len(e.stripes[i].rooms)
+	}
+	if n > 64*len(e.stripes) {
+		t.Errorf("%d rooms are remembered, one has members", n)
+	}
+}
+
+// TestClearedDuringJoin: a history that ended just after it was read does not hide
+// the messages of the next one.
+func TestClearedDuringJoin(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, nil)
+	other := join(t, s, "/ws?room=a")
+	publish(t, s, "a", "old")
+	other.want(frame.Text, "old")
+	wait, release := b.hold(t, "a", true)
+	defer release()
+	c := joinJSON(t, s, "/ws")
+	c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+	wait(1)
+	if err := s.Clear(context.Background(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, s, "a", "new")
+	other.want(frame.Text, "new")
+	release()
+	old := okOf(t, c.answer(1))
+	if v := c.push("message"); v["data"] != "new" || v["epoch"] == old["epoch"] {
+		t.Errorf("got %v behind epoch %v", v, old["epoch"])
+	}
+}
+
+// TestLostDuringJoin: a gap that the history fills is none.
+func TestLostDuringJoin(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, nil)
+	epoch := epochOf(t, s, "a")
+	for n := 2; n <= 5; n++ {
+		publish(t, s, "a", fmt.Sprint("message ", n))
+	}
+	wait, release := b.hold(t, "a", false)
+	defer release()
+	c, raw := joinJSON(t, s, "/ws"), join(t, s, "/ws?room=a")
+	c.send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":"join","room":"a","since":{"epoch":%q,"offset":1}}`, epoch))
+	wait(1)
+	s.Lost("a", broker.Gap{Epoch: epoch, From: 3, To: 4, Reason: broker.GapTrimmed})
+	raw.want(frame.Ping, "")
+	release()
+	if ok := okOf(t, c.answer(1)); ok["resumed"] != true || len(ok["messages"].([]any)) != 4 {
+		t.Errorf("got %v", ok)
+	}
+	s.Lost("a", broker.Gap{Epoch: epoch, From: 6, To: 7, Reason: broker.GapTrimmed})
+	if v := c.object(); v["push"] != "gap" || v["from"] != 6.0 || v["to"] != 7.0 || v["reason"] != "trimmed" {
+		t.Errorf("got %v", v)
+	}
+}
