@@ -4,6 +4,7 @@ package main
 // rules of histories, verifier of tokens, webhooks, requests.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func newBackends(c *Config, node string, log *slog.Logger) (b backends, err erro
 			routes = append(routes, events.Route{Method: method, URL: url})
 		}
 		slices.SortFunc(routes, func(a, b events.Route) int { // the most special first
-			return len(b.Method) - len(a.Method)
+			return cmp.Or(len(b.Method)-len(a.Method), strings.Compare(a.Method, b.Method))
 		})
 		b.caller, err = events.NewCaller(events.CallerConfig{Routes: routes, HTTP: events.HTTP{Secrets: secrets, Timeout: c.RequestTimeout}})
 		if err != nil {

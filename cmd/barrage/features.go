@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
+	"barrage/redisbridge"
 )
 
 // features are the findings about kernel and program.
@@ -89,16 +88,10 @@ func redisFinding(ctx context.Context, cfg *Config) finding {
 }
 
 func pingRedis(ctx context.Context, url string, timeout time.Duration) (time.Duration, error) {
-	opt, err := redis.ParseURL(url)
+	client, err := redisbridge.NewClient(redisbridge.Config{URL: url, Timeout: timeout})
 	if err != nil {
 		return 0, err
 	}
-	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = timeout, timeout, timeout
-	opt.DialerRetries, opt.MaxRetries = 1, -1
-	opt.ContextTimeoutEnabled = true
-	opt.DisableIdentity = true
-	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	client := redis.NewClient(opt)
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, 2*timeout)
 	defer cancel()

@@ -58,6 +58,7 @@ var (
 	descReplays       = desc("publish_replays_total", "Publishes with a key seen before, answered with the first one's receipt.")
 
 	descEventResults  = desc("events_total", "Events for backends, by what became of them.", "result")
+	descRequests      = desc("requests_total", "Requests of clients to backends, by what became of them.", "result")
 	descEventsWaiting = desc("events_waiting", "Events that backends have still to be told.")
 
 	descRedisUp         = desc("redis_probe_success", "1 while messages published to Redis come back, else 0.")
@@ -70,6 +71,8 @@ var (
 	descRedisReconnects = desc("redis_reconnects_total", "New subscription connections after the first.")
 	descRedisCaughtUp   = desc("redis_messages_caught_up_total", "Messages that were read from a history, after the connection was lost.")
 	descRedisGaps       = desc("redis_gaps_total", "Times that members of a room were told of messages that could not be had.")
+	descRedisDiverged   = desc("redis_histories_diverged_total", "Histories that began anew because Redis had lost a part of them.")
+	descRedisReads      = desc("redis_read_errors_total", "Histories that could not be read and are tried again.")
 	descRedisCatching   = desc("redis_rooms_catching_up", "Rooms whose history is to be read before they go on.")
 	descRedisChannels   = desc("redis_subscriptions", "Rooms subscribed.")
 )
@@ -98,6 +101,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	collectRooms(ch, &s)
 	if c.node.bridge != nil {
 		collectRedis(ch, c.node.bridge.Stats())
+	}
+	if c.node.backends.caller != nil {
+		collectRequests(ch, c.node.backends.caller.Stats())
 	}
 	if c.node.backends.emitter != nil {
 		collectEvents(ch, c.node.backends.emitter.Stats())
@@ -192,6 +198,8 @@ func collectRedis(ch chan<- prometheus.Metric, s redisbridge.Stats) {
 	counter(ch, descRedisReconnects, s.Reconnects)
 	counter(ch, descRedisCaughtUp, s.CaughtUp)
 	counter(ch, descRedisGaps, s.Gaps)
+	counter(ch, descRedisDiverged, s.Diverged)
+	counter(ch, descRedisReads, s.ReadErrors)
 	gauge(ch, descRedisCatching, float64(s.CatchingUp))
 	counter(ch, descRedisDropped, s.Foreign, "foreign")
 	counter(ch, descRedisDropped, s.Suppressed, "duplicate")
@@ -227,4 +235,9 @@ func collectEvents(ch chan<- prometheus.Metric, s events.Stats) {
 		counter(ch, descEventResults, n, events.DropReason(r).String())
 	}
 	gauge(ch, descEventsWaiting, float64(s.Queued))
+}
+
+func collectRequests(ch chan<- prometheus.Metric, s events.CallerStats) {
+	counter(ch, descRequests, s.Answered, "answered")
+	byLabel(ch, descRequests, s.Failed)
 }

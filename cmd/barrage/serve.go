@@ -47,7 +47,7 @@ func newNode(p parts) (_ node, err error) {
 		if n.redis, err = redisbridge.NewClient(redisbridge.Config{URL: p.cfg.Redis, Node: ec.Node, Timeout: p.cfg.RedisTimeout}); err != nil {
 			return nil, err
 		}
-		ec.Presence, err = redisbridge.NewPresence(redisbridge.PresenceConfig{Client: n.redis, Node: ec.Node, Timeout: p.cfg.RedisTimeout})
+		ec.Presence, err = redisbridge.NewPresence(redisbridge.PresenceConfig{Client: n.redis, Prefix: "barrage:here:" + p.cfg.RedisPrefix, Node: ec.Node, Timeout: p.cfg.RedisTimeout})
 		if err != nil {
 			return nil, err
 		}

@@ -146,6 +146,9 @@ func (v *validation) redis() {
 	if c.RedisPrefix == "" || strings.HasPrefix(c.RedisPrefix, "barrage:") || strings.HasPrefix("barrage:", c.RedisPrefix) {
 		v.bad("redis_prefix", "%q must not be empty, nor clash with \"barrage:\", which nodes use among themselves", c.RedisPrefix)
 	}
+	if strings.ContainsAny(c.RedisPrefix, "{}") {
+		v.bad("redis_prefix", "%q must not have braces, which choose a key's place in a Redis Cluster", c.RedisPrefix)
+	}
 	for _, channel := range slices.Sorted(maps.Keys(c.RedisChannels)) {
 		room := c.RedisChannels[channel]
 		if channel == "" || strings.HasPrefix(channel, c.RedisPrefix) || strings.HasPrefix(channel, "barrage:") {
