@@ -9,7 +9,7 @@ FUZZTIME    ?= 50000x
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser bench bench-peers bench-vm bench-cluster clean
+.PHONY: help build run test deps lint race fuzz browser chaos bench bench-peers bench-vm bench-cluster clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ fuzz: ## fuzz every parser, FUZZTIME inputs each
 
 browser: build ## drive the viewer page in chromium
 	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage npm test
+
+chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes and Redis are killed and frozen
+	BARRAGE_CHAOS=60s go test -count=1 -v -timeout 10m -run '^TestChaos$$' ./cmd/barrage
 
 bench: ## Go micro-benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

@@ -24,6 +24,7 @@ type client struct {
 	serial  uint64          // with the node's name, the connection's id for everyone
 	ident   *auth.Identity  // immutable; nil: has not authenticated itself yet
 	who     *presence.User  // ident for the registry; nil: anonymous
+	mate    *client         // see inboxStripe.users
 	joining []*joining      // joins under way
 	gaps    []roomGap       // to be told as soon as the socket takes bytes again
 	since   time.Duration   // since the server's start, when it was let in
@@ -33,6 +34,7 @@ type client struct {
 	asks    int             // requests to backends under way
 	gone    context.Context // of these; ends with the connection; nil before the first
 	leave   context.CancelFunc
+	shard   uint8
 	json    bool // speaks barrage.v1
 	deflate bool
 	proving bool // a token of the command auth is being checked

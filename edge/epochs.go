@@ -52,8 +52,26 @@ func (e *epochs) place(room, epoch string, offset uint64) uint64 {
 	case n.before:
 		return (n.number-1)<<offsetBits | offset
 	}
+	if n.epoch == "" && n.number > 0 { // end has made room for it
+		n.epoch = epoch
+		e.set(st, room, n)
+		return n.number<<offsetBits | offset
+	}
 	e.set(st, room, epochNumber{epoch, n.epoch, n.number + 1})
 	return (n.number+1)<<offsetBits | offset
+}
+
+// end returns the place behind all of the present epoch, before the next one.
+func (e *epochs) end(room string) uint64 {
+	st := &e.stripes[maphash.String(e.seed, room)%uint64(len(e.stripes))]
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	n := st.rooms[room]
+	if n.epoch != "" {
+		n = epochNumber{"", n.epoch, n.number + 1}
+		e.set(st, room, n)
+	}
+	return n.number << offsetBits
 }
 
 // set is called with the stripe's lock held.

@@ -16,7 +16,13 @@ import (
 func (s *Server) Lost(room string, gap broker.Gap) {
 	j := gapOf(&gap)
 	j.Push, j.Room = "gap", room
-	if _, err := s.hub.Publish(room, &gapNotice{notice{j}, s.epochs.place(room, gap.Epoch, gap.To)}); err != nil {
+	var place uint64
+	if gap.Reason == broker.GapEpoch {
+		place = s.epochs.end(room)
+	} else {
+		place = s.epochs.place(room, gap.Epoch, gap.To)
+	}
+	if _, err := s.hub.Publish(room, &gapNotice{notice{j}, place}); err != nil {
 		s.refused[refusedOverload].Add(1)
 	}
 }

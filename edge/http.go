@@ -348,7 +348,7 @@ func (s *shard) welcome(c *client, w *waiter) {
 	for _, room := range w.rooms {
 		s.join(&joining{c: c, room: room})
 	}
-	s.joinUserRoom(c)
+	s.openInbox(c)
 }
 
 // hold keeps an upgrade for later. Nothing is read from it meanwhile.

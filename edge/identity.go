@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"barrage/edge/auth"
-	"barrage/edge/broker"
 	"barrage/edge/events"
 	"barrage/edge/presence"
 	"barrage/frame"
@@ -121,7 +120,7 @@ func (s *shard) identified(id netpoll.ID, w *waiter, ident *auth.Identity, err e
 
 // newClient makes the record of a connection that has one.
 func (s *shard) newClient(id netpoll.ID, w *waiter) *client {
-	c := &client{id: id, place: -1, serial: s.srv.serial.Add(1), since: s.srv.now(), json: w.json, deflate: w.deflate}
+	c := &client{id: id, place: -1, serial: s.srv.serial.Add(1), since: s.srv.now(), shard: s.idx, json: w.json, deflate: w.deflate}
 	s.clients[id] = c
 	s.srv.clients.Add(1)
 	s.sessions.at(id).flags |= flagClient
@@ -210,7 +209,7 @@ func (s *shard) authenticated(c *client, id uint64, ident *auth.Identity, err er
 	s.leaveForbidden(c)
 	if first { // who was let in as anonymous is told of again, with the name
 		s.emit(&events.Event{Type: events.Connect}, c)
-		s.joinUserRoom(c)
+		s.openInbox(c)
 	}
 }
 
@@ -231,31 +230,6 @@ func (s *shard) leaveForbidden(c *client) {
 		if s.leave(c, room) == nil {
 			s.push(c, &leftJSON{Push: "left", Room: room, Reason: "forbidden"})
 		}
-	}
-}
-
-// joinUserRoom brings a user's own messages, those of the time they were away
-// first: everything behind what one of their connections has acknowledged.
-func (s *shard) joinUserRoom(c *client) {
-	if !c.json || c.user() == "" {
-		return
-	}
-	room := userPrefix + c.user()
-	j := &joining{c: c, room: room, since: new(broker.Position)}
-	if !s.srv.pool.try(func(ctx context.Context) {
-		pos, err := s.srv.broker.Acknowledged(ctx, room)
-		s.post(c, func() {
-			if s.fan.In(uint32(c.id), room) || c.joinOf(room) != nil {
-				return
-			}
-			*j.since = pos
-			if err != nil {
-				j.since = nil // the messages that wait are read by history, later
-			}
-			s.join(j)
-		})
-	}) {
-		s.push(c, &leftJSON{Push: "left", Room: room, Error: errorOf(retryIn("overloaded", "the server has too much to do", time.Second))})
 	}
 }
 

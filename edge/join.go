@@ -20,6 +20,7 @@ type joining struct {
 	since    *broker.Position
 	history  int
 	presence bool
+	inbox    bool          // only to look whether there is something in it
 	leave    string        // the room to leave once in this one
 	waits    bool          // for the broker
 	until    time.Duration // when it stops waiting
@@ -187,6 +188,10 @@ func (s *shard) joinsLate() {
 
 // enter makes the client a member, held until the history has been read.
 func (s *shard) enter(j *joining) {
+	if j.inbox {
+		s.lookIntoInbox(j)
+		return
+	}
 	c := j.c
 	kept := s.srv.cfg.History.For(j.room).On()
 	s.fan.Join(uint32(c.id), j.room, c.encoding(), kept)

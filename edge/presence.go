@@ -21,6 +21,9 @@ func isPublicName(room string) bool { return room != "" && room[0] != 0 }
 // arrive notes a new membership.
 func (s *shard) arrive(c *client, room string) {
 	var who *presence.User
+	if c != nil && c.isInbox(room) {
+		return // openInbox has noted it
+	}
 	if c != nil {
 		who = c.who
 		s.emit(&events.Event{Type: events.Join, Room: room}, c)
@@ -31,6 +34,9 @@ func (s *shard) arrive(c *client, room string) {
 // depart notes the end of a membership.
 func (s *shard) depart(c *client, room string) {
 	user := ""
+	if c != nil && c.isInbox(room) {
+		return // closeInbox does
+	}
 	if c != nil {
 		if c.who != nil {
 			user = c.who.ID
@@ -49,13 +55,20 @@ func (s *shard) emit(e *events.Event, c *client) {
 	s.srv.cfg.Events.Emit(e)
 }
 
-// count is how many users and connections a room has, in the whole cluster.
-func (s *Server) count(room string) (users, connections int) { return s.presence.Count(room) }
+// count is how many users and connections a room has, in the whole cluster; a
+// user's own, here.
+func (s *Server) count(room string) (users, connections int) {
+	if user, ok := userOf(room); ok {
+		n := s.inboxes.count(user)
+		return min(n, 1), n
+	}
+	return s.presence.Count(room)
+}
 
 // Online tells whether a user is connected to any node, as far as the others can be
 // asked.
 func (s *Server) Online(ctx context.Context, user string) bool {
-	if s.hub.Members(userPrefix+user) > 0 {
+	if s.Members(userPrefix+user) > 0 {
 		return true
 	}
 	if s.cfg.Presence == nil {

@@ -42,6 +42,7 @@ type Server struct {
 	checks      *pool // of tokens, which must go on while the broker hangs
 	fetcher     *fetcher
 	epochs      *epochs
+	inboxes     *inboxes
 	anonymous   auth.Identity
 	strangers   chan struct{}      // one for each token that waits for the issuer's keys
 	background  sync.WaitGroup     // announce, presence.Run
@@ -136,6 +137,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.epochs = newEpochs(s.hub.Members)
+	s.inboxes = newInboxes()
 	s.anonymous = auth.Anonymous(cfg.PublishRate > 0)
 	return s, nil
 }
@@ -335,6 +337,10 @@ func (s *Server) Deliver(m *broker.Message) (members int) {
 	if err != nil {
 		s.refused[refusedOverload].Add(1)
 	}
+	if user, ok := userOf(m.Room); ok {
+		members = max(members, s.inboxes.count(user))
+		s.wake(user, m)
+	}
 	return members
 }
 
@@ -371,7 +377,11 @@ func (s *Server) Members(room string) int {
 	if room == controlRoom {
 		return 1 // the node itself
 	}
-	return s.hub.Members(room)
+	n := s.hub.Members(room)
+	if user, ok := userOf(room); ok {
+		n = max(n, s.inboxes.count(user))
+	}
+	return n
 }
 
 // Room returns a room's local members and its messages a second; ok is false if

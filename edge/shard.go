@@ -21,6 +21,7 @@ type shard struct {
 	srv  *Server
 	loop *netpoll.Loop
 	fan  *fanout.Shard
+	idx  uint8 // in Server.shards
 
 	sessions  sessionTable
 	heads     map[netpoll.ID][]byte           // incomplete request heads
@@ -49,6 +50,7 @@ func newShard(srv *Server, i int) *shard {
 	return &shard{
 		srv:       srv,
 		fan:       srv.hub.Shard(i),
+		idx:       uint8(i), // fanout.MaxShards is 64
 		heads:     make(map[netpoll.ID][]byte),
 		partial:   make(map[netpoll.ID]*frame.Assembler),
 		waiting:   make(map[netpoll.ID]*waiter),
@@ -160,6 +162,7 @@ func (s *shard) goodbye(id netpoll.ID, ses *session, reason netpoll.CloseReason)
 	if c == nil {
 		return
 	}
+	s.closeInbox(c)
 	delete(s.clients, id)
 	s.srv.clients.Add(-1)
 	s.neverExpires(c)

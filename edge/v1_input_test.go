@@ -18,7 +18,6 @@ func TestHostileCommands(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, func(c *Config) { withAuth(t, c); c.Anonymous = true })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
-	c.push("joined")
 	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`))
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for _, x := range []struct{ name, command, code string }{

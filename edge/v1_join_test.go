@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,7 +133,6 @@ func TestSwitchThatFails(t *testing.T) {
 	t.Parallel()
 	s, b := startHeld(t, func(c *Config) { withAuth(t, c); c.MaxRooms = 1 })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
-	c.push("joined") // user:ann
 	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`))
 	b.setFail(errors.New("the store is away"))
 	for _, x := range []struct{ command, code string }{
@@ -140,7 +140,7 @@ func TestSwitchThatFails(t *testing.T) {
 		{`{"id":2,"cmd":"join","room":"a","leave":"a"}`, "already_joined"},
 		{`{"id":2,"cmd":"join","room":"b","leave":"b"}`, "not_joined"},
 		{`{"id":2,"cmd":"join","room":"b","leave":"\u0000presence:a"}`, "not_joined"},
-		{`{"id":2,"cmd":"join","room":"b","leave":"user:ann"}`, "too_many_rooms"},
+		{`{"id":2,"cmd":"join","room":"b","leave":"user:ann"}`, "not_joined"},
 		{`{"id":2,"cmd":"join","room":"b"}`, "too_many_rooms"},
 	} {
 		if v := c.ask(x.command); code(v) != x.code {
@@ -151,9 +151,9 @@ func TestSwitchThatFails(t *testing.T) {
 			t.Fatalf("%s: got %v", x.command, v)
 		}
 	}
-	publish(t, s, "user:ann", "and at home")
-	c.push("message")
 	b.setFail(nil)
+	publish(t, s, "user:ann", "and at home")
+	c.push("joined")
 	wait, release := b.hold(t, "b", false)
 	defer release()
 	c.send(frame.Text, `{"id":3,"cmd":"join","room":"b","leave":"a"}`)
@@ -168,33 +168,56 @@ func TestSwitchThatFails(t *testing.T) {
 	okOf(t, c.ask(`{"id":5,"cmd":"join","room":"c","leave":"b"}`))
 }
 
-// TestOwnRoom: a user's own room counts for nothing, may be left, and joined again
-// at a position.
-func TestOwnRoom(t *testing.T) {
+// TestInbox: a user's own room costs nothing until there is a message in it. Then
+// it counts for nothing, may be left, and joined again at a position; a later
+// message brings it back.
+func TestInbox(t *testing.T) {
 	t.Parallel()
-	s, b := startHeld(t, func(c *Config) { withAuth(t, c); c.MaxRooms = 1 })
-	wait, release := b.hold(t, "user:ann", false)
-	defer release()
+	s := startServer(t, func(c *Config) { withAuth(t, c); c.MaxRooms = 1 })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
-	wait(1)
 	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`))
-	release()
-	epoch := c.push("joined")["epoch"]
+	if n := s.hub.Members("user:ann"); n != 0 || !s.Online(context.Background(), "ann") || s.Members("user:ann") != 1 {
+		t.Errorf("%d members, online %v, %d to reach", n, s.Online(context.Background(), "ann"), s.Members("user:ann"))
+	}
+	brings := func(v map[string]any, texts ...any) (epoch any) {
+		t.Helper()
+		var got []any
+		messages, _ := v["messages"].([]any)
+		for _, m := range messages {
+			got = append(got, m.(map[string]any)["data"])
+		}
+		if !slices.Equal(got, texts) || v["resumed"] != true {
+			t.Errorf("it brings %v", v)
+		}
+		return v["epoch"]
+	}
+	if n := publish(t, s, "user:ann", "one"); n != 1 {
+		t.Errorf("queued for %d", n)
+	}
+	epoch := brings(c.push("joined"), "one")
 	if v := c.ask(`{"id":2,"cmd":"join","room":"user:ann"}`); code(v) != "already_joined" {
 		t.Errorf("got %v", v)
 	}
+	publish(t, s, "user:ann", "two")
+	if v := c.push("message"); v["data"] != "two" {
+		t.Errorf("got %v", v)
+	}
 	okOf(t, c.ask(`{"id":3,"cmd":"leave","room":"user:ann"}`))
-	if s.Online(context.Background(), "ann") {
-		t.Error("online, though no message would reach it")
-	}
-	publish(t, s, "user:ann", "one")
-	ok := okOf(t, c.ask(fmt.Sprintf(`{"id":4,"cmd":"join","room":"user:ann","since":{"epoch":%q,"offset":0}}`, epoch)))
-	if m, _ := ok["messages"].([]any); len(m) != 1 || ok["resumed"] != true {
-		t.Errorf("came back to %v", ok)
-	}
+	brings(okOf(t, c.ask(fmt.Sprintf(`{"id":4,"cmd":"join","room":"user:ann","since":{"epoch":%q,"offset":0}}`, epoch))), "one", "two")
+	okOf(t, c.ask(`{"id":5,"cmd":"leave","room":"user:ann"}`))
+	publish(t, s, "user:ann", "three")
+	brings(c.push("joined"), "three")
 	wantCount(t, s, "user:ann", 1, 1)
+
+	second := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
+	brings(second.push("joined"), "one", "two", "three") // nothing is acknowledged
+	wantCount(t, s, "user:ann", 1, 2)
 	_ = c.c.Close()
-	waitFor(t, "all to be forgotten", func() bool { return s.Stats().Presence.Connections == 0 })
+	wantCount(t, s, "user:ann", 1, 1)
+	_ = second.c.Close()
+	waitFor(t, "all to be forgotten", func() bool {
+		return s.Stats().Presence.Connections == 0 && !s.Online(context.Background(), "ann")
+	})
 }
 
 // TestPublishWithoutRoom goes to the room joined last: to none of the server's own
@@ -203,7 +226,6 @@ func TestPublishWithoutRoom(t *testing.T) {
 	t.Parallel()
 	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
-	c.push("joined")
 	if v := c.ask(`{"id":1,"cmd":"publish","data":1}`); code(v) != "not_joined" {
 		t.Errorf("in no room: %v", v)
 	}

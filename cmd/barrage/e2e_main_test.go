@@ -35,6 +35,7 @@ func TestEndToEnd(t *testing.T) {
 		{"bad settings", badSettings},
 		{"ports in use", portsInUse},
 		{"three nodes", threeNodes},
+		{"rooms with a memory", rooms},
 		{"subscription killed, Redis killed", redisKilled},
 		{"Redis frozen", redisFrozen},
 		{"Redis comes later", redisComesLater},
