@@ -22,6 +22,12 @@ func (s *Server) Lost(room string, gap broker.Gap) {
 	} else {
 		place = s.epochs.place(room, gap.Epoch, gap.To)
 	}
+	if user, ok := userOf(room); ok {
+		s.inboxes.each(user, func(c *client) {
+			sh := s.shards[c.shard]
+			sh.post(c, func() { sh.lookAgain(c, room) })
+		})
+	}
 	if _, err := s.hub.Publish(room, &gapNotice{notice{j}, place}); err != nil {
 		s.refused[refusedOverload].Add(1)
 	}

@@ -152,6 +152,14 @@ func (s *shard) lookIntoInbox(j *joining) {
 	}
 }
 
+// lookAgain is for a client that may have missed the message that would have woken
+// it.
+func (s *shard) lookAgain(c *client, room string) {
+	if !s.fan.In(uint32(c.id), room) && c.joinOf(room) == nil {
+		s.join(&joining{c: c, room: room, inbox: true})
+	}
+}
+
 // isInbox tells whether a room is the client's user's.
 func (c *client) isInbox(room string) bool {
 	user, ok := userOf(room)

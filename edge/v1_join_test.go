@@ -482,3 +482,20 @@ func TestLostDuringJoin(t *testing.T) {
 		t.Errorf("got %v", v)
 	}
 }
+
+// TestEpochGapIsTold also to a member who has heard nothing since it joined.
+func TestEpochGapIsTold(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	epoch := epochOf(t, s, "a")
+	c := joinJSON(t, s, "/ws?room=a")
+	c.push("joined")
+	s.Lost("a", broker.Gap{Epoch: epoch, From: 2, Reason: broker.GapEpoch})
+	if v := c.push("gap"); v["reason"] != "epoch" || v["from"] != 2.0 || v["to"] != nil {
+		t.Errorf("got %v", v)
+	}
+	s.Deliver(&broker.Message{Room: "a", ID: "x", Epoch: "next", Offset: 1, Format: broker.Text, Payload: []byte("again")})
+	if v := c.push("message"); v["data"] != "again" || v["epoch"] != "next" {
+		t.Errorf("got %v", v)
+	}
+}
