@@ -14,7 +14,7 @@ import (
 
 const (
 	workers      = 8
-	maxTasks     = 64 << 10        // waiting for a worker
+	maxTasks     = 16 << 10        // waiting for a worker
 	fetchTimeout = 3 * time.Second // for one task, its wait for a worker included
 )
 

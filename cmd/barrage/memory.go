@@ -19,8 +19,8 @@ import (
 // most of the memory they cost. A server that delivers allocates nothing, so
 // collecting more often costs little; a small heap is left to the default.
 const (
-	smallHeap  = 8 << 20
-	largeHeap  = 16 << 20
+	smallHeap  = 4 << 20
+	largeHeap  = 8 << 20
 	tightGC    = 25 // per cent
 	mediumGC   = 50
 	defaultGC  = 100

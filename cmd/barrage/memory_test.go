@@ -31,7 +31,7 @@ func TestProcessMetrics(t *testing.T) {
 }
 
 func TestGCPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: 100, 8<<20 - 1: 100, 8 << 20: 50, 16 << 20: 25, 1 << 30: 25} {
+	for live, want := range map[uint64]int{0: 100, 4<<20 - 1: 100, 4 << 20: 50, 8 << 20: 25, 1 << 30: 25} {
 		if got := gcPercent(live); got != want {
 			t.Errorf("%d bytes: %d per cent, want %d", live, got, want)
 		}
