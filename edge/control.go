@@ -121,6 +121,9 @@ func (s *Server) obey(m *broker.Message) {
 		// From here on by the monotonic clock, whatever the wall's does.
 		s.bans.add(banKey{o.User, o.Room}, time.Now().Add(time.Until(time.UnixMilli(o.Until))))
 	}
+	if !s.started.Load() {
+		return // nobody is here
+	}
 	for _, sh := range s.shards {
 		sh.loop.Post(func() { sh.obey(&o) })
 	}

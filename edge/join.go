@@ -175,6 +175,7 @@ func (s *shard) joinsLate() {
 		} else {
 			delete(s.joinsFor, j.room)
 		}
+		s.srv.late.note(j.room)
 		s.waited(j)
 		s.srv.want(j.room) // a long wait may have outlasted the broker's interest
 	}

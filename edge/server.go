@@ -47,7 +47,7 @@ type Server struct {
 	strangers   chan struct{}      // one for each token that waits for the issuer's keys
 	background  sync.WaitGroup     // announce, presence.Run
 	stop        context.CancelFunc // ends them
-	shards      []*shard
+	shards      []*shard           // complete once started
 	assets      map[string]*Asset
 	start       time.Time
 	node        string
@@ -58,9 +58,12 @@ type Server struct {
 	bans  bans
 
 	settings roomSettings
+	late     lateRooms
 
 	lastMu sync.Mutex     // guards last; held while the loops are asked
 	last   []fanout.Stats // by shard
+
+	started atomic.Bool // shards is complete
 
 	// Counters.
 	conns       atomic.Int64 // WebSocket connections
@@ -169,19 +172,36 @@ func (s *Server) Start() error {
 	s.background.Go(func() { s.announce(ctx) })
 	s.broker.Want(controlRoom)
 	s.addr = ls[0].Addr()
-	for i, l := range ls {
-		if err := s.startShard(i, l); err != nil {
-			s.Close()
-			for _, l := range ls[i:] {
-				_ = l.Close()
-			}
-			return fmt.Errorf("edge: start shard %d: %w", i, err)
+	if i, err := s.startShards(ls); err != nil {
+		s.Close()
+		for _, l := range ls[i:] {
+			_ = l.Close()
 		}
+		return fmt.Errorf("edge: start shard %d: %w", i, err)
 	}
 	return nil
 }
 
-func (s *Server) startShard(i int, l *netpoll.Listener) error {
+// startShards has the loops accept once all of them are there, since a connection of
+// one may have to do with the others at once. It returns how many do.
+func (s *Server) startShards(ls []*netpoll.Listener) (accepting int, err error) {
+	for i := range ls {
+		if err := s.addShard(i); err != nil {
+			return 0, err
+		}
+	}
+	s.started.Store(true)
+	for i, sh := range s.shards {
+		result := make(chan error)
+		sh.loop.Post(func() { result <- sh.loop.Accept(ls[i]) })
+		if err := <-result; err != nil {
+			return i, err
+		}
+	}
+	return len(ls), nil
+}
+
+func (s *Server) addShard(i int) error {
 	sh := newShard(s, i)
 	loop, err := netpoll.New(netpoll.Config{
 		Tick: s.cfg.Tick, Sweep: 10 * s.cfg.Tick,
@@ -194,14 +214,8 @@ func (s *Server) startShard(i int, l *netpoll.Listener) error {
 	if err != nil {
 		return err
 	}
-	started := make(chan error)
 	sh.loop = loop
 	sh.fan.Attach((*sink)(sh), loop.Wake)
-	loop.Post(func() { started <- loop.Accept(l) })
-	if err := <-started; err != nil {
-		loop.Stop()
-		return err
-	}
 	s.shards = append(s.shards, sh)
 	return nil
 }
@@ -364,7 +378,10 @@ func (s *Server) want(room string) (ready bool) { return s.broker.Want(room) }
 // Ready implements broker.Receiver: the broker brings the room's messages from
 // now on.
 func (s *Server) Ready(room string) {
-	if s.waiters.Load() == 0 {
+	if s.late.take(room) {
+		s.tellLate(room)
+	}
+	if !s.started.Load() || s.waiters.Load() == 0 {
 		return // nobody waits, neither upgrades nor joins
 	}
 	for _, sh := range s.shards {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -498,4 +499,39 @@ func TestEpochGapIsTold(t *testing.T) {
 	if v := c.push("message"); v["data"] != "again" || v["epoch"] != "next" {
 		t.Errorf("got %v", v)
 	}
+}
+
+// aheadBroker's histories have another head each time they are read.
+type aheadBroker struct {
+	*lateBroker
+	head atomic.Uint64
+}
+
+func (b *aheadBroker) History(context.Context, string, broker.Query) (broker.Page, error) {
+	return broker.Page{Head: broker.Position{Epoch: "e", Offset: b.head.Load()}}, nil
+}
+
+// TestLateJoin: who was let in because the broker took too long is told, once it
+// brings the room's messages, that there may be some between.
+func TestLateJoin(t *testing.T) {
+	t.Parallel()
+	b := new(aheadBroker)
+	s := startServer(t, nil, func(s *Server) {
+		b.lateBroker = newLateBroker(t, s)
+		s.SetBroker(b)
+	})
+	b.head.Store(3)
+	c := joinJSON(t, s, "/ws")
+	if ok := okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`)); ok["offset"] != 3.0 {
+		t.Fatalf("got %v", ok)
+	}
+	b.head.Store(5)
+	b.setReady("a")
+	if v := c.push("gap"); v["room"] != "a" || v["to"] != 5.0 || v["epoch"] != "e" {
+		t.Errorf("got %v", v)
+	}
+	okOf(t, c.ask(`{"id":2,"cmd":"leave","room":"a"}`))
+	okOf(t, c.ask(`{"id":3,"cmd":"join","room":"a"}`))
+	b.srv.Ready("a") // a second time there is nothing to tell
+	okOf(t, c.ask(`{"id":4,"cmd":"ping"}`))
 }
