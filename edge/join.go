@@ -175,7 +175,6 @@ func (s *shard) joinsLate() {
 		} else {
 			delete(s.joinsFor, j.room)
 		}
-		s.srv.late.note(j.room)
 		s.waited(j)
 		s.srv.want(j.room) // a long wait may have outlasted the broker's interest
 	}
@@ -218,9 +217,14 @@ func (s *shard) enter(j *joining) {
 	}
 }
 
-// fetched has the room's history, or knows that it cannot be had. Who asked for
-// no history is let in without: the room goes on here while the store is away.
+// fetched has the room's history, or knows that it cannot be had, or that it is worth
+// nothing, as what is published next may not come here. Who asked for no history is
+// let in without, and without a position: the room goes on here while the store is
+// away.
 func (s *shard) fetched(j *joining, page *broker.Page, err error) {
+	if err == nil && !s.follows(j.room) {
+		err = broker.ErrUnavailable
+	}
 	if err != nil {
 		if j.since != nil || j.history > 0 {
 			s.notEntered(j, err)
@@ -230,6 +234,9 @@ func (s *shard) fetched(j *joining, page *broker.Page, err error) {
 	}
 	s.entered(j, page)
 }
+
+// follows tells whether all that is published to a room from now on comes here.
+func (s *shard) follows(room string) bool { return s.srv.broker.Err() == nil && s.srv.want(room) }
 
 func (s *shard) notEntered(j *joining, err error) {
 	s.endJoin(j)

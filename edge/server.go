@@ -58,7 +58,6 @@ type Server struct {
 	bans  bans
 
 	settings roomSettings
-	late     lateRooms
 
 	lastMu sync.Mutex     // guards last; held while the loops are asked
 	last   []fanout.Stats // by shard
@@ -378,9 +377,6 @@ func (s *Server) want(room string) (ready bool) { return s.broker.Want(room) }
 // Ready implements broker.Receiver: the broker brings the room's messages from
 // now on.
 func (s *Server) Ready(room string) {
-	if s.late.take(room) {
-		s.tellLate(room)
-	}
 	if !s.started.Load() || s.waiters.Load() == 0 {
 		return // nobody waits, neither upgrades nor joins
 	}

@@ -7,8 +7,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"barrage/edge/broker"
 )
 
 const (
@@ -211,7 +209,6 @@ func (b *Bridge) applyLocked(r *reading) (again bool) {
 		}
 		t.moveTo(r.page.epoch, at)
 		t.newest = at.time
-		b.welcomeEarlyLocked(r)
 	case r.page.epoch == t.epoch:
 		b.applyPageLocked(r)
 	case t.epoch != r.epoch:
@@ -229,16 +226,6 @@ func (b *Bridge) applyLocked(r *reading) (again bool) {
 	}
 	t.live = true
 	return false
-}
-
-// welcomeEarlyLocked tells those who were let in before the room's place was known
-// that they may miss what was published up to it: what they had read of the history
-// is not known here.
-func (b *Bridge) welcomeEarlyLocked(r *reading) {
-	if r.room.early.Load() && r.page.head > 0 && b.receiver.Members(r.room.name) > 0 {
-		b.count.gaps.Add(1)
-		b.receiver.Lost(r.room.name, broker.Gap{Epoch: r.page.epoch, From: 1, To: r.page.head, Reason: broker.GapTrimmed})
-	}
 }
 
 func (b *Bridge) applyPageLocked(r *reading) {

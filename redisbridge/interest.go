@@ -38,8 +38,7 @@ type room struct {
 	part  int    // its partition
 	track *track // nil: it keeps no history. What it points to: see track
 
-	gone  atomic.Bool // no longer in the table
-	early atomic.Bool // somebody was let in before its history was read
+	gone atomic.Bool // no longer in the table
 
 	// Guarded by interest.mu.
 	at      int           // index in interest.list
@@ -255,7 +254,6 @@ func (i *interest) giveUp(r *room) (ready bool) {
 	defer i.mu.Unlock()
 	ready = r.waiting
 	r.waiting = false
-	r.early.Store(true)
 	return ready
 }
 
@@ -271,7 +269,6 @@ func (i *interest) setUp(up bool) (release []string) {
 	for _, r := range i.list {
 		if r.waiting {
 			r.waiting = false
-			r.early.Store(true)
 			release = append(release, r.name)
 		}
 	}
