@@ -93,7 +93,7 @@ func (s *shard) mayLeaveFor(c *client, room string) bool {
 // counts tells whether a room counts among those that the client may be in: its
 // own room does not.
 func (s *shard) counts(c *client, room string) bool {
-	return isPublicName(room) && room != userPrefix+c.user()
+	return isPublicName(room) && !c.isInbox(room)
 }
 
 // weight is by how many rooms more the client is in after a join.

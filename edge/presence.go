@@ -20,30 +20,28 @@ func isPublicName(room string) bool { return room != "" && room[0] != 0 }
 
 // arrive notes a new membership.
 func (s *shard) arrive(c *client, room string) {
-	var who *presence.User
-	if c != nil && c.isInbox(room) {
+	if c == nil {
+		s.srv.presence.Join(room, nil)
+		return
+	}
+	if c.isInbox(room) {
 		return // openInbox has noted it
 	}
-	if c != nil {
-		who = c.who
-		s.emit(&events.Event{Type: events.Join, Room: room}, c)
-	}
-	s.srv.presence.Join(room, who)
+	s.emit(&events.Event{Type: events.Join, Room: room}, c)
+	s.srv.presence.Join(room, c.who)
 }
 
 // depart notes the end of a membership.
 func (s *shard) depart(c *client, room string) {
-	user := ""
-	if c != nil && c.isInbox(room) {
+	if c == nil {
+		s.srv.presence.Leave(room, "")
+		return
+	}
+	if c.isInbox(room) {
 		return // closeInbox does
 	}
-	if c != nil {
-		if c.who != nil {
-			user = c.who.ID
-		}
-		s.emit(&events.Event{Type: events.Leave, Room: room}, c)
-	}
-	s.srv.presence.Leave(room, user)
+	s.emit(&events.Event{Type: events.Leave, Room: room}, c)
+	s.srv.presence.Leave(room, c.user())
 }
 
 // emit tells backends of something a client did.
@@ -97,10 +95,7 @@ func (s *shard) cmdPresence(c *client, cmd *command) error {
 	}
 	room := cmd.Room
 	return s.later(c, cmd.ID, func(ctx context.Context) (any, error) {
-		l, err := s.srv.presence.Cluster(ctx, room, limit)
-		if err != nil {
-			l = s.srv.presence.List(room, limit) // better this node's than none
-		}
+		l, err := s.srv.presence.Cluster(ctx, room, limit) // with an error, this node's: better than none
 		r := &presenceReply{Room: room, List: make([]userJSON, 0, len(l.Users)), Complete: l.Complete && err == nil, Users: l.Total, Connections: l.Connections}
 		for _, e := range l.Users {
 			r.List = append(r.List, userJSON{e.User.ID, e.User.Name, e.User.Avatar})

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"barrage/edge/presence"
 )
@@ -32,7 +31,7 @@ type PresenceConfig struct {
 	// not retry, and its contexts' deadlines should bound its sockets. It is not
 	// closed. Either Client or URL.
 	Client redis.UniversalClient
-	// URL of a single Redis: redis://, rediss:// or unix://.
+	// URL of Redis, as Config.URL.
 	URL string
 	// Prefix of all keys. No braces. Default "barrage:here:".
 	Prefix string
@@ -67,9 +66,9 @@ func NewPresence(cfg PresenceConfig) (*Presence, error) {
 	}
 	p := &Presence{cfg: cfg, redis: cfg.Client}
 	if p.redis == nil {
-		client, err := presenceClient(&cfg)
+		client, err := NewClient(Config{URL: cfg.URL, Node: cfg.Node, Timeout: cfg.Timeout})
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("redisbridge: presence: %w", err)
 		}
 		p.redis, p.closes = client, true
 	}
@@ -110,29 +109,6 @@ func (c *PresenceConfig) prepare() error {
 	}
 	c.Node += randomHex(6)
 	return errors.Join(errs...)
-}
-
-// presenceClient is a client of one server. It may retry nothing: a repeated
-// update would be refused by its version, but at the price of a full one.
-func presenceClient(c *PresenceConfig) (*redis.Client, error) {
-	opt, err := redis.ParseURL(c.URL)
-	if err != nil {
-		if strings.Contains(c.URL, "@") {
-			return nil, errors.New("redisbridge: presence: URL: not a valid redis://, rediss:// or unix:// URL (not shown: it holds credentials)")
-		}
-		return nil, fmt.Errorf("redisbridge: presence: URL: %w", err)
-	}
-	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.PoolTimeout = c.Timeout, c.Timeout, c.Timeout, c.Timeout
-	opt.DialerRetries = 1
-	opt.ContextTimeoutEnabled = true
-	opt.MaxRetries = -1
-	opt.DisableIdentity = true
-	opt.PipelinePoolSize = 1 // only the registry's syncer pipelines
-	if opt.ClientName == "" {
-		opt.ClientName = "barrage:presence:" + c.Node
-	}
-	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return redis.NewClient(opt), nil
 }
 
 // Close closes the client if it was made from a URL. What this node wrote ends

@@ -63,10 +63,7 @@ func (a admin) MatchRooms(_ context.Context, pattern string, limit int) ([]strin
 
 // Presence tells who is in a room, on all nodes if they can be asked.
 func (a admin) Presence(ctx context.Context, room string, limit int) (api.Presence, error) {
-	l, err := a.Registry().Cluster(ctx, room, limit)
-	if err != nil {
-		l = a.Registry().List(room, limit)
-	}
+	l, _ := a.Registry().Cluster(ctx, room, limit) // with an error, this node's
 	p := api.Presence{Total: l.Total, Connections: l.Connections}
 	for _, e := range l.Users {
 		p.Users = append(p.Users, api.Viewer{User: e.User.ID, Name: e.User.Name, Avatar: e.User.Avatar})
