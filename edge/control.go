@@ -131,7 +131,7 @@ func (s *Server) obey(m *broker.Message) {
 
 // obey goes through the shard's connections: orders are rare.
 func (s *shard) obey(o *order) {
-	for id, c := range s.clients {
+	for id, c := range s.clients.all() {
 		switch {
 		case s.sessions.at(id).state != stateOpen:
 		case o.User != "" && c.user() != o.User:

@@ -95,7 +95,7 @@ func (s *shard) skipped(id netpoll.ID, room string, lost skips) {
 		s.part(id, CloseSlow, "too slow", closeSlow, s.reconnectWait())
 		return
 	}
-	c := s.clients[id]
+	c := s.clients.at(id)
 	if c == nil || !c.json || !isPublicName(room) {
 		return
 	}
@@ -110,27 +110,36 @@ func (s *shard) skipped(id netpoll.ID, room string, lost skips) {
 // owed more and more words about it.
 func (c *client) noteGap(room string, lost skips) {
 	if i := c.gapIn(room); i >= 0 {
-		c.gaps[i].add(lost)
+		c.doing.gaps[i].add(lost)
 		return
 	}
-	c.gaps = append(c.gaps, roomGap{room, lost})
+	d := c.begin()
+	d.gaps = append(d.gaps, roomGap{room, lost})
 }
 
 func (c *client) gapIn(room string) int {
-	return slices.IndexFunc(c.gaps, func(g roomGap) bool { return g.room == room })
+	if c.doing == nil {
+		return -1
+	}
+	return slices.IndexFunc(c.doing.gaps, func(g roomGap) bool { return g.room == room })
 }
 
 func (c *client) forgetGap(room string) {
 	if i := c.gapIn(room); i >= 0 {
-		c.gaps = slices.Delete(c.gaps, i, i+1)
+		c.doing.gaps = slices.Delete(c.doing.gaps, i, i+1)
+		c.ended()
 	}
 }
 
 // tellGaps is for a client whose socket takes bytes again. What its rooms say next
 // follows.
 func (s *shard) tellGaps(c *client) {
-	gaps := c.gaps
-	c.gaps = nil
+	if c.doing == nil {
+		return
+	}
+	gaps := c.doing.gaps
+	c.doing.gaps = nil
+	c.ended()
 	for i := range gaps {
 		s.push(c, gaps[i].gap(gaps[i].room))
 	}

@@ -74,7 +74,7 @@ func (s *shard) count(id netpoll.ID, req *frame.Request) error {
 	if err := CheckRoom(rooms[0]); err != nil {
 		return err
 	}
-	if !s.srv.anonymous.MayJoin(rooms[0]) {
+	if !s.srv.anonymous.Rights().MayJoin("", rooms[0]) {
 		return refuse(http.StatusForbidden, "forbidden", "rooms of single users have no public count")
 	}
 	if s.srv.cfg.Auth != nil && !s.srv.cfg.Anonymous {
@@ -207,8 +207,9 @@ func (s *shard) upgrade(id netpoll.ID, req *frame.Request, rest []byte) error {
 // barrage.v1 are told of each room by itself.
 func (s *shard) seat(id netpoll.ID, w *waiter) error {
 	if w.ident != nil {
+		rights := w.ident.Rights()
 		for _, room := range w.rooms {
-			if !w.ident.MayJoin(room) {
+			if !rights.MayJoin(w.ident.User, room) {
 				return refuse(http.StatusForbidden, "forbidden", "this connection may not join room "+room)
 			}
 			if err := s.srv.checkBan(w.ident.User, room); err != nil {
@@ -308,7 +309,7 @@ func (s *shard) open(id netpoll.ID, w *waiter) {
 	if w.json {
 		s.welcome(c, w)
 	}
-	if c != nil && c.ident != nil {
+	if c != nil && c.known() {
 		s.emit(&events.Event{Type: events.Connect}, c)
 	}
 	if len(w.rest) > 0 && ses.state == stateOpen {
@@ -334,15 +335,15 @@ func (s *shard) joinRaw(id netpoll.ID, c *client, w *waiter) {
 // its URL follow, each with a push.
 func (s *shard) welcome(c *client, w *waiter) {
 	hello := &welcomeJSON{Push: "welcome", Conn: s.srv.connName(c.serial), Rooms: w.rooms, Time: time.Now().UnixMilli()}
-	if c.ident == nil {
+	if w.ident == nil {
 		hello.Auth = "required"
 		hello.Rooms = nil
 		s.push(c, hello)
 		return
 	}
-	hello.User, hello.Name = c.ident.User, c.ident.Name
-	if !c.ident.Expires.IsZero() {
-		hello.Expires = c.ident.Expires.UnixMilli()
+	hello.User, hello.Name = w.ident.User, w.ident.Name
+	if !w.ident.Expires.IsZero() {
+		hello.Expires = w.ident.Expires.UnixMilli()
 	}
 	s.push(c, hello)
 	for _, room := range w.rooms {

@@ -120,8 +120,8 @@ func (s *shard) identified(id netpoll.ID, w *waiter, ident *auth.Identity, err e
 
 // newClient makes the record of a connection that has one.
 func (s *shard) newClient(id netpoll.ID, w *waiter) *client {
-	c := &client{id: id, place: -1, serial: s.srv.serial.Add(1), since: s.srv.now(), shard: s.idx, json: w.json, deflate: w.deflate}
-	s.clients[id] = c
+	c := &client{id: id, place: -1, serial: s.srv.serial.Add(1), since: s.srv.seconds(), shard: s.idx, json: w.json, deflate: w.deflate}
+	s.clients.set(id, c)
 	s.srv.clients.Add(1)
 	s.sessions.at(id).flags |= flagClient
 	if w.ident != nil {
@@ -134,7 +134,7 @@ func (s *shard) newClient(id netpoll.ID, w *waiter) *client {
 
 // setIdentity gives the client an identity, or a newer one of the same user.
 func (s *shard) setIdentity(c *client, ident *auth.Identity) {
-	c.ident = ident
+	c.rights = ident.Rights()
 	if ident.Expires.IsZero() {
 		s.neverExpires(c)
 	} else {
@@ -217,12 +217,12 @@ func (s *shard) authenticated(c *client, id uint64, ident *auth.Identity, err er
 func (s *shard) leaveForbidden(c *client) {
 	var gone []string
 	for room := range s.fan.Rooms(uint32(c.id)) {
-		if isPublicName(room) && !c.ident.MayJoin(room) {
+		if isPublicName(room) && !c.mayJoin(room) {
 			gone = append(gone, room)
 		}
 	}
-	for _, j := range c.joining {
-		if !c.ident.MayJoin(j.room) && !slices.Contains(gone, j.room) {
+	for _, j := range c.joining() {
+		if !c.mayJoin(j.room) && !slices.Contains(gone, j.room) {
 			gone = append(gone, j.room) // it still waits for the broker
 		}
 	}
@@ -237,11 +237,11 @@ func (s *shard) leaveForbidden(c *client) {
 // is not good any more.
 func (s *shard) expire() {
 	now := s.srv.now()
-	for len(s.expiries) > 0 && s.expiries[0].until <= now {
-		c := heap.Pop(&s.expiries).(*client)
+	for len(s.expiries) > 0 && s.expiries[0].at <= now {
+		c := heap.Pop(&s.expiries).(expiry).c
 		switch {
 		case !s.alive(c):
-		case c.ident == nil:
+		case !c.known():
 			s.guard(c.id, func() { s.part(c.id, CloseNoAuth, "no token in time", closeNoAuth, 0) })
 		default:
 			s.guard(c.id, func() {
@@ -251,18 +251,18 @@ func (s *shard) expire() {
 	}
 }
 
-// checkPublish tells whether an identity may publish to a room.
-func (s *Server) checkPublish(ident *auth.Identity, room string) error {
-	if s.cfg.PublishRate == 0 || ident == nil || !ident.MayPublish(room) {
+// checkPublish tells whether a user ("" is anonymous) may publish to a room.
+func (s *Server) checkPublish(user string, rights auth.Rights, room string) error {
+	if s.cfg.PublishRate == 0 || !rights.MayPublish(room) {
 		return refuse(http.StatusForbidden, "forbidden", "this connection may not publish to room "+room)
 	}
 	if s.settings.of(room).Muted {
 		return refuse(http.StatusForbidden, "muted", "room "+room+" is muted")
 	}
-	if strings.HasPrefix(room, userPrefix) && ident.User == "" {
+	if strings.HasPrefix(room, userPrefix) && user == "" {
 		return refuse(http.StatusForbidden, "forbidden", "only users may write to users")
 	}
-	return s.checkBan(ident.User, room)
+	return s.checkBan(user, room)
 }
 
 // retryIn is a refusal that repeating may overcome.

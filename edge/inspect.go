@@ -39,16 +39,16 @@ func (s *Server) Connections(ctx context.Context, user, room string, limit int) 
 }
 
 func (s *shard) connections(user, room string, limit int) (list []Conn, total int) {
-	for id, c := range s.clients {
+	for id, c := range s.clients.all() {
 		if s.sessions.at(id).state != stateOpen || user != "" && c.user() != user || room != "" && !s.fan.In(uint32(id), room) {
 			continue
 		}
 		if total++; len(list) >= limit {
 			continue
 		}
-		d := Conn{ID: s.srv.connName(c.serial), User: c.user(), Address: s.loop.Peer(id), JSON: c.json, Since: s.srv.start.Add(c.since)}
-		if c.ident != nil {
-			d.Name = c.ident.Name
+		d := Conn{ID: s.srv.connName(c.serial), User: c.user(), Address: s.loop.Peer(id), JSON: c.json, Since: s.srv.start.Add(time.Duration(c.since) * time.Second)}
+		if c.who != nil {
+			d.Name = c.who.Name
 		}
 		for r := range s.fan.Rooms(uint32(id)) {
 			if isPublicName(r) {

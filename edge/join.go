@@ -46,7 +46,7 @@ func (s *shard) mayJoin(c *client, room string) error {
 	if err := CheckRoom(room); err != nil {
 		return err
 	}
-	if !c.ident.MayJoin(room) {
+	if !c.mayJoin(room) {
 		return refuse(403, "forbidden", "this connection may not join room "+room)
 	}
 	return s.srv.checkBan(c.user(), room)
@@ -76,7 +76,7 @@ func (s *shard) cmdJoin(c *client, cmd *command) error {
 
 // joinOf returns the join of a room that is under way, nil if there is none.
 func (c *client) joinOf(room string) *joining {
-	for _, j := range c.joining {
+	for _, j := range c.joining() {
 		if j.room == room {
 			return j
 		}
@@ -87,7 +87,7 @@ func (c *client) joinOf(room string) *joining {
 // mayLeaveFor tells whether the client is in a room that no other join leaves.
 func (s *shard) mayLeaveFor(c *client, room string) bool {
 	return isPublicName(room) && s.fan.In(uint32(c.id), room) && c.joinOf(room) == nil &&
-		!slices.ContainsFunc(c.joining, func(j *joining) bool { return j.leave == room })
+		!slices.ContainsFunc(c.joining(), func(j *joining) bool { return j.leave == room })
 }
 
 // counts tells whether a room counts among those that the client may be in: its
@@ -116,7 +116,7 @@ func (s *shard) roomsOf(c *client) int {
 			n++
 		}
 	}
-	for _, j := range c.joining {
+	for _, j := range c.joining() {
 		n += s.weight(j)
 	}
 	return n
@@ -124,7 +124,8 @@ func (s *shard) roomsOf(c *client) int {
 
 // join begins: first the broker must bring the room's messages here.
 func (s *shard) join(j *joining) {
-	j.c.joining = append(j.c.joining, j)
+	d := j.c.begin()
+	d.joining = append(d.joining, j)
 	if s.srv.want(j.room) {
 		s.enter(j)
 		return
@@ -158,7 +159,9 @@ func (s *shard) waited(j *joining) {
 
 // stillJoining tells whether the client is still there and has not left the room
 // before it was in it.
-func (s *shard) stillJoining(j *joining) bool { return s.alive(j.c) && slices.Contains(j.c.joining, j) }
+func (s *shard) stillJoining(j *joining) bool {
+	return s.alive(j.c) && slices.Contains(j.c.joining(), j)
+}
 
 // joinsLate lets in those who have waited long enough: better without the other
 // nodes than not at all.
@@ -313,11 +316,9 @@ func fillJoin(r *joinReply, j *joining, page *broker.Page, left int) {
 
 func (s *shard) endJoin(j *joining) {
 	c := j.c
-	if i := slices.Index(c.joining, j); i >= 0 {
-		c.joining = slices.Delete(c.joining, i, i+1)
-	}
-	if len(c.joining) == 0 {
-		c.joining = nil
+	if i := slices.Index(c.joining(), j); i >= 0 {
+		c.doing.joining = slices.Delete(c.doing.joining, i, i+1)
+		c.ended()
 	}
 }
 
@@ -344,7 +345,7 @@ func (s *shard) leave(c *client, room string) error {
 	}
 	s.fan.Leave(uint32(c.id), presencePrefix+room)
 	c.forgetGap(room)
-	for _, j := range c.joining {
+	for _, j := range c.joining() {
 		if j.leave == room {
 			j.leave = ""
 		}

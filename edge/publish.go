@@ -75,7 +75,7 @@ func (s *shard) publication(c *client, cmd *command) (*broker.Publication, error
 	if err != nil {
 		return nil, err
 	}
-	if err := s.srv.checkPublish(c.ident, room); err != nil {
+	if err := s.srv.checkPublish(c.user(), c.rights, room); err != nil {
 		return nil, err
 	}
 	if err := checkKind(cmd.Kind); err != nil {

@@ -26,22 +26,23 @@ func (s *shard) cmdRequest(c *client, cmd *command) error {
 		return refuse(404, events.CodeUnknownMethod, "this server has no backends")
 	case cmd.ID == 0:
 		return refuse(400, "bad_command", "a request needs an id")
-	case c.asks >= maxAsks:
+	case c.doing != nil && c.doing.asks >= maxAsks:
 		return retryIn("overloaded", "this connection has 8 requests under way", time.Second)
 	case cmd.Room != "":
 		if err := s.mayJoin(c, cmd.Room); err != nil {
 			return err
 		}
 	}
-	c.asks++
+	d := c.begin()
+	d.asks++
 	r := events.Request{
 		Method: cmd.Method, ID: s.srv.connName(c.serial) + "-" + strconv.FormatUint(cmd.ID, 10), Room: cmd.Room,
 		User: c.user(), Conn: s.srv.connName(c.serial), Data: cmd.Data,
 	}
-	if c.gone == nil {
-		c.gone, c.leave = context.WithCancel(context.Background())
+	if d.gone == nil {
+		d.gone, d.leave = context.WithCancel(context.Background())
 	}
-	ctx, id := c.gone, cmd.ID
+	ctx, id := d.gone, cmd.ID
 	// A goroutine of its own: backends are slow, and Caller bounds how many there
 	// are. It ends with the answer, the timeout, or the connection.
 	go func() {
@@ -52,7 +53,8 @@ func (s *shard) cmdRequest(c *client, cmd *command) error {
 }
 
 func (s *shard) answered(c *client, id uint64, reply *events.Reply, err error) {
-	c.asks--
+	c.doing.asks--
+	c.ended()
 	var ce *events.CallError
 	switch {
 	case errors.As(err, &ce):

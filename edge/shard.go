@@ -30,7 +30,7 @@ type shard struct {
 	waits     map[string][]netpoll.ID         // by room
 	addrs     map[netpoll.ID]netip.Addr       // counted by Server.perIP
 	blockedAt map[netpoll.ID]uint32           // of those with flagBlocked, in seconds since the server started
-	clients   map[netpoll.ID]*client          // those with flagClient
+	clients   clientTable                     // those with flagClient
 	joins     []*joining                      // that wait for the broker, the oldest first, or have waited
 	joinsFor  map[string][]*joining           // those that wait, by room, the oldest first
 	expiries  expiries
@@ -57,7 +57,6 @@ func newShard(srv *Server, i int) *shard {
 		waits:     make(map[string][]netpoll.ID),
 		addrs:     make(map[netpoll.ID]netip.Addr),
 		blockedAt: make(map[netpoll.ID]uint32),
-		clients:   make(map[netpoll.ID]*client),
 		joinsFor:  make(map[string][]*joining),
 		scratch:   new(frame.Assembler),
 	}
@@ -98,7 +97,7 @@ func (s *shard) Drained(id netpoll.ID) {
 	}
 	if ses.state == stateOpen {
 		if ses.flags&flagClient != 0 {
-			s.tellGaps(s.clients[id])
+			s.tellGaps(s.clients.at(id))
 		}
 		s.fan.Drained(uint32(id))
 	}
@@ -152,7 +151,7 @@ func (s *shard) Closed(id netpoll.ID, reason netpoll.CloseReason) {
 
 // goodbye ends all memberships of a connection and tells whoever has to know.
 func (s *shard) goodbye(id netpoll.ID, ses *session, reason netpoll.CloseReason) {
-	c := s.clients[id]
+	c := s.clients.at(id)
 	for room := range s.fan.Rooms(uint32(id)) {
 		if isPublicName(room) && (c == nil || c.joinOf(room) == nil) {
 			s.depart(c, room)
@@ -163,13 +162,13 @@ func (s *shard) goodbye(id netpoll.ID, ses *session, reason netpoll.CloseReason)
 		return
 	}
 	s.closeInbox(c)
-	delete(s.clients, id)
+	s.clients.set(id, nil)
 	s.srv.clients.Add(-1)
 	s.neverExpires(c)
-	if c.gone != nil {
-		c.leave()
+	if c.doing != nil && c.doing.leave != nil {
+		c.doing.leave()
 	}
-	if c.ident != nil { // else nobody was told of its coming either
+	if c.known() { // else nobody was told of its coming either
 		s.emit(&events.Event{Type: events.Disconnect, Reason: closeName(reason)}, c)
 	}
 }
@@ -307,7 +306,7 @@ func (s *sink) Skipped(sub uint32, room string, n, from, to uint64) {
 	}
 	lost := skips{n, from, to}
 	if s.sessions.at(id).flags&flagClient != 0 {
-		if j := s.clients[id].joinOf(room); j != nil {
+		if j := s.clients.at(id).joinOf(room); j != nil {
 			j.lost.add(lost) // it is held, and the history may still have them
 			return
 		}

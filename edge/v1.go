@@ -120,7 +120,7 @@ func (s *shard) command(c *client, op frame.Opcode, payload []byte) {
 		s.replyError(c, cmd.ID, err)
 	case f.run == nil:
 		s.replyError(c, cmd.ID, refuse(400, "bad_command", "cmd must be one of join, leave, publish, history, presence, ping, auth, ack, request"))
-	case c.ident == nil && cmd.Cmd != "auth":
+	case !c.known() && cmd.Cmd != "auth":
 		s.replyError(c, cmd.ID, refuse(401, "unauthorized", "the first command must be auth"))
 	default:
 		if err := f.run(s, c, &cmd); err != nil {

@@ -210,8 +210,10 @@ func TestStuckViewerIsToldOnce(t *testing.T) {
 	}
 	if n := onShards(t, s, func(s *shard) int {
 		n := 0
-		for _, c := range s.clients {
-			n += len(c.gaps)
+		for _, c := range s.clients.all() {
+			if c.doing != nil {
+				n += len(c.doing.gaps)
+			}
 		}
 		return n
 	}); n > 1 {
@@ -230,7 +232,7 @@ func TestStuckViewerIsToldOnce(t *testing.T) {
 			t.Fatalf("got %.200v, want %v", v, next)
 		}
 	}
-	if gaps < 1 || gaps > 5 { // the kernel may take a little now and then
+	if gaps < 1 || gaps > messages/20 { // the kernel may take a little now and then
 		t.Errorf("told of %d gaps", gaps)
 	}
 	balanced(t, s)
@@ -248,7 +250,7 @@ func TestSlowCloseSaysBye(t *testing.T) {
 	_ = c.c.SetReadBuffer(64 << 10)
 	filling := strings.Repeat("x", 5000)
 	closing := func(s *shard) (n int) {
-		for id := range s.clients {
+		for id := range s.clients.all() {
 			if s.sessions.at(id).state == stateClosing {
 				n++
 			}
@@ -273,7 +275,7 @@ func TestPanicOutsideOfAnEvent(t *testing.T) {
 	okOf(t, c.ask(`{"id":1,"cmd":"ping"}`))
 	for _, sh := range s.shards {
 		sh.loop.Post(func() {
-			for _, cl := range sh.clients {
+			for _, cl := range sh.clients.all() {
 				if s.connName(cl.serial) == s.connName(1) {
 					sh.post(cl, func() { panic("on purpose") })
 				}

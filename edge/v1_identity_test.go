@@ -86,9 +86,9 @@ func TestExpiriesInOrder(t *testing.T) {
 			s.neverExpires(c)
 		}
 	}
-	for i, c := range s.expiries {
-		if c.place != i || i > 0 && s.expiries[(i-1)/2].until > c.until {
-			t.Fatalf("at %d is %+v", i, c)
+	for i, e := range s.expiries {
+		if int(e.c.place) != i || i > 0 && s.expiries[(i-1)/2].at > e.at {
+			t.Fatalf("at %d is %+v", i, e)
 		}
 	}
 	if len(s.expiries) != 67 {

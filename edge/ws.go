@@ -111,7 +111,7 @@ func (s *reader) Message(op frame.Opcode, payload []byte) error {
 	}
 	p := broker.Publication{Format: broker.Text, Payload: payload}
 	if ses.flags&flagClient != 0 {
-		c := s.clients[s.cur]
+		c := s.clients.at(s.cur)
 		if c.json {
 			(*shard)(s).command(c, op, payload)
 			return s.ended()
@@ -142,7 +142,8 @@ func (s *reader) mayPublish(ses *session, room string) bool {
 	if ses.flags&flagClient == 0 {
 		return room != "" && !s.srv.settings.of(room).Muted
 	}
-	return s.srv.checkPublish(s.clients[s.cur].ident, room) == nil
+	c := s.clients.at(s.cur)
+	return s.srv.checkPublish(c.user(), c.rights, room) == nil
 }
 
 // ended stops the assembler if the connection was ended by what it sent.

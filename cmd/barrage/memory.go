@@ -27,6 +27,14 @@ const (
 	heapsCheck = time.Second
 )
 
+// A heap at rest is not collected by itself for minutes: what came with the last
+// connections, such as their tokens, would lie there. It is at rest when it has
+// grown by less than a restingPart of what is live in restingFor checks.
+const (
+	restingPart = 32
+	restingFor  = 10
+)
+
 // keepHeapSmall adapts the collector's pace to the live heap until stop is
 // called. With GOGC in the environment it does nothing: the operator has chosen.
 func keepHeapSmall() (stop func()) {
@@ -38,7 +46,8 @@ func keepHeapSmall() (stop func()) {
 		defer close(ended)
 		ticker := time.NewTicker(heapsCheck)
 		defer ticker.Stop()
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+		var rest resting
 		for percent := defaultGC; ; {
 			select {
 			case <-done:
@@ -46,10 +55,14 @@ func keepHeapSmall() (stop func()) {
 				return
 			case <-ticker.C:
 			}
-			metrics.Read(live)
-			if p := gcPercent(live[0].Value.Uint64()); p != percent {
+			metrics.Read(s)
+			live := s[0].Value.Uint64()
+			if p := gcPercent(live); p != percent {
 				percent = p
 				debug.SetGCPercent(p)
+			}
+			if rest.collect(live, s[1].Value.Uint64(), s[2].Value.Uint64()) {
+				debug.FreeOSMemory()
 			}
 		}
 	}()
@@ -68,6 +81,23 @@ func gcPercent(live uint64) int {
 		return mediumGC
 	}
 	return tightGC
+}
+
+// resting finds the time to collect what a busy time has left.
+type resting struct {
+	allocated [restingFor]uint64 // in all, at the last checks
+	check     int
+}
+
+// collect is called at each check with the bytes live at the last collection,
+// those in use now, and those allocated since the start. It tells whether the heap
+// is at rest with so much garbage that collecting it pays.
+func (r *resting) collect(live, used, allocated uint64) bool {
+	before := &r.allocated[r.check%restingFor]
+	grown := allocated - *before
+	*before = allocated
+	r.check++
+	return r.check > restingFor && live >= smallHeap && used > live+live/restingPart && grown < live/restingPart
 }
 
 var (

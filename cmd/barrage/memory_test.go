@@ -37,3 +37,34 @@ func TestGCPercent(t *testing.T) {
 		}
 	}
 }
+
+// A heap is collected once it rests, if that pays.
+func TestResting(t *testing.T) {
+	const live = 16 << 20
+	var r resting
+	allocated := uint64(0)
+	checks := func(n int, each, live, used uint64) (collected int) {
+		for range n {
+			allocated += each
+			if r.collect(live, used, allocated) {
+				collected++
+			}
+		}
+		return collected
+	}
+	if n := checks(30, 1<<20, live, live*5/4); n != 0 {
+		t.Errorf("a busy heap was collected %d times", n)
+	}
+	if n := checks(restingFor-2, 0, live, live*5/4); n != 0 {
+		t.Errorf("a heap busy just before was collected %d times", n)
+	}
+	if n := checks(3, 1<<10, live, live*5/4); n == 0 {
+		t.Error("a heap at rest was not collected")
+	}
+	if n := checks(30, 1<<10, live, live+live/64); n != 0 {
+		t.Errorf("a heap with little garbage was collected %d times", n)
+	}
+	if n := checks(30, 0, smallHeap/2, smallHeap); n != 0 {
+		t.Errorf("a small heap was collected %d times", n)
+	}
+}

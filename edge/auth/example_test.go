@@ -31,6 +31,6 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(id.User, id.MayJoin("live:1"), id.MayJoin("lobby"), id.MayJoin("user:alice"), id.MayPublish("user:bob"))
+	fmt.Println(id.User, id.Rights().MayJoin(id.User, "live:1"), id.Rights().MayJoin(id.User, "lobby"), id.Rights().MayJoin(id.User, "user:alice"), id.Rights().MayPublish("user:bob"))
 	// Output: alice true false true true
 }

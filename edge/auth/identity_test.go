@@ -42,10 +42,10 @@ func TestRights(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := tt.id.MayJoin(tt.room); got != tt.join {
+			if got := tt.id.Rights().MayJoin(tt.id.User, tt.room); got != tt.join {
 				t.Errorf("may join %s: %t", tt.room, got)
 			}
-			if got := tt.id.MayPublish(tt.room); got != tt.publish {
+			if got := tt.id.Rights().MayPublish(tt.room); got != tt.publish {
 				t.Errorf("may publish to %s: %t", tt.room, got)
 			}
 		})
@@ -63,11 +63,24 @@ func TestExpired(t *testing.T) {
 	}
 }
 
+func TestEqualRightsAreTheSame(t *testing.T) {
+	a := Identity{User: "a", Rooms: Patterns{"x", "y"}}
+	b := Identity{User: "b", Rooms: Patterns{"x", "y"}}
+	if a.Rights() != b.Rights() {
+		t.Error("two users' rights differ")
+	}
+	b.Rooms = Patterns{"x", "y", "z"}
+	if a.Rights() == b.Rights() {
+		t.Error("other rooms, the same rights")
+	}
+}
+
 // Joining and publishing are decided for each command of each connection.
 func TestRightsDoNotAllocate(t *testing.T) {
 	id := Identity{User: "u", Rooms: Patterns{"a*", "b*c"}, Publish: Patterns{"*"}}
+	r := id.Rights()
 	if n := testing.AllocsPerRun(100, func() {
-		if !id.MayJoin("bxc") || !id.MayPublish("bxc") || id.MayJoin("user:v") {
+		if !r.MayJoin("u", "bxc") || !r.MayPublish("bxc") || r.MayJoin("u", "user:v") {
 			t.Error("wrong")
 		}
 	}); n != 0 {

@@ -215,7 +215,7 @@ func judge(t *testing.T, id Identity, err error, token string) {
 	if err := id.check(); err != nil {
 		t.Fatalf("%+v: %v", id, err)
 	}
-	if !id.MayJoin("user:"+id.User) || len("user:"+id.User) > 128 || id.MayJoin("user:"+id.User+"x") || id.MayJoin("user:") {
+	if !id.Rights().MayJoin(id.User, "user:"+id.User) || len("user:"+id.User) > 128 || id.Rights().MayJoin(id.User, "user:"+id.User+"x") || id.Rights().MayJoin(id.User, "user:") {
 		t.Fatalf("%+v and its own room", id)
 	}
 	if !epoch.Before(id.Expires) || id.Expires.Year() > 10000 {

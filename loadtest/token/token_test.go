@@ -26,7 +26,7 @@ func TestSign(t *testing.T) {
 	}
 	defer v.Close()
 	id, err := v.Verify(context.Background(), text)
-	if err != nil || id.User != "user-7" || !id.MayJoin("room-1") || !id.MayPublish("room-1") {
+	if err != nil || id.User != "user-7" || !id.Rights().MayJoin(id.User, "room-1") || !id.Rights().MayPublish("room-1") {
 		t.Errorf("%+v, %v", id, err)
 	}
 }

@@ -1,0 +1,61 @@
+// What an identity may do.
+
+package auth
+
+import (
+	"strings"
+	"unique"
+
+	"barrage/edge/broker"
+)
+
+// Rights say which rooms an identity may join and publish to. They are one word,
+// kept for as long as a connection lives, and equal ones share what they refer to:
+// most tokens of a product say the same. The zero Rights are to nothing.
+type Rights struct{ bounds unique.Handle[bounds] }
+
+// bounds are patterns, each with a blank behind it: no pattern has one.
+type bounds struct{ rooms, publish string }
+
+// Rights of the identity.
+func (id *Identity) Rights() Rights {
+	return Rights{unique.Make(bounds{id.Rooms.joined(), id.Publish.joined()})}
+}
+
+func (p Patterns) joined() string {
+	if len(p) == 0 {
+		return ""
+	}
+	return strings.Join(p, " ") + " "
+}
+
+// MayJoin tells whether a user ("" is anonymous) with these rights may join the
+// room, whose name is taken to be valid. The room user:X is for user X alone, and
+// always for them.
+func (r Rights) MayJoin(user, room string) bool {
+	if owner, ok := strings.CutPrefix(room, userPrefix); ok {
+		return owner != "" && owner == user
+	}
+	return r != (Rights{}) && match(r.bounds.Value().rooms, room)
+}
+
+// MayPublish tells whether the rights are to publish to the room. Those to join
+// only certain rooms are none to publish to others, rooms of users apart.
+func (r Rights) MayPublish(room string) bool {
+	if r == (Rights{}) || !match(r.bounds.Value().publish, room) {
+		return false
+	}
+	return strings.HasPrefix(room, userPrefix) || match(r.bounds.Value().rooms, room)
+}
+
+// match tells whether one of the patterns fits a room's name.
+func match(patterns, room string) bool {
+	for patterns != "" {
+		var pattern string
+		pattern, patterns, _ = strings.Cut(patterns, " ")
+		if broker.Match(pattern, room) {
+			return true
+		}
+	}
+	return false
+}
