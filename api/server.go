@@ -36,7 +36,7 @@ type Server interface {
 	// EachRoom calls f for each room of this node in any order until f returns
 	// false. The rate is in messages per second, lately.
 	EachRoom(f func(name string, members int, rate float64) bool)
-	// MatchRooms returns up to limit rooms with members on this node whose names
+	// MatchRooms returns up to limit rooms with members, on any node, whose names
 	// match pattern, in which * stands for any bytes.
 	MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error)
 	// Presence tells who is in a room, naming at most limit users.

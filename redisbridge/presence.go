@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -260,4 +261,40 @@ func (p *Presence) Viewers(ctx context.Context, room string, from, to int64) (in
 		return 0, fmt.Errorf("redisbridge: presence: viewers: %w", err)
 	}
 	return int(n), nil
+}
+
+// scanCount is how many keys Redis looks at in one go: tens of microseconds.
+const scanCount = 1000
+
+// Rooms implements presence.Store. It goes through all keys of Redis, for which it
+// has ten times the usual time.
+func (p *Presence) Rooms(ctx context.Context, pattern string, found func(room string) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*p.cfg.Timeout)
+	defer cancel()
+	var mu sync.Mutex // a cluster's masters are asked at once
+	enough := false   // guarded by mu
+	before, after, _ := strings.Cut(p.key("*", "nodes"), "*")
+	scan := func(ctx context.Context, c *redis.Client) error {
+		keys := c.Scan(ctx, 0, p.key(pattern, "nodes"), scanCount).Iterator()
+		for more := true; more && keys.Next(ctx); {
+			mu.Lock()
+			more = !enough && found(strings.TrimSuffix(strings.TrimPrefix(keys.Val(), before), after))
+			enough = !more
+			mu.Unlock()
+		}
+		return keys.Err()
+	}
+	var err error
+	switch c := p.redis.(type) {
+	case *redis.ClusterClient:
+		err = c.ForEachMaster(ctx, scan)
+	case *redis.Client:
+		err = scan(ctx, c)
+	default:
+		err = fmt.Errorf("not with a %T", c)
+	}
+	if err != nil {
+		return fmt.Errorf("redisbridge: presence: rooms: %w", err)
+	}
+	return nil
 }

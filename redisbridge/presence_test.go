@@ -332,6 +332,36 @@ func TestPresenceUniqueViewers(t *testing.T) {
 	}
 }
 
+// TestPresenceRooms: a node finds the rooms of all nodes by a pattern.
+func TestPresenceRooms(t *testing.T) {
+	s := startRedis(t)
+	a, b := startHere(t, PresenceConfig{URL: s.url()}), startHere(t, PresenceConfig{URL: s.url()})
+	a.Join("live:1", hereUser("u"))
+	b.Join("live:1", nil)
+	b.Join("live:2", nil)
+	b.Join("alive:2", nil)
+	b.Join("lobby", hereUser("u"))
+	for pattern, want := range map[string][]string{
+		"live:*": {"live:1", "live:2"}, "*live:2": {"alive:2", "live:2"}, "lobby": {"lobby"}, "lob": nil, "*": {"alive:2", "live:1", "live:2", "lobby"},
+	} {
+		eventually(t, "the rooms like "+pattern, func() bool {
+			var names []string
+			if err := a.Rooms(context.Background(), pattern, func(name string) bool {
+				names = append(names, name)
+				return true
+			}); err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(names)
+			return slices.Equal(slices.Compact(names), want)
+		})
+	}
+	calls := 0
+	if err := a.Rooms(context.Background(), "*", func(string) bool { calls++; return calls < 3 }); calls != 3 || err != nil {
+		t.Errorf("called %d times, %v", calls, err)
+	}
+}
+
 // TestPresenceKeysExpire: nothing of a node that is gone for good stays.
 func TestPresenceKeysExpire(t *testing.T) {
 	s := startRedis(t)

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -47,18 +48,21 @@ func (a admin) Room(ctx context.Context, name string) (api.Room, bool, error) {
 	return r, here || r.Head.Offset > 0 || r.Cluster != nil && r.Cluster.Members > 0, nil
 }
 
-// MatchRooms returns rooms of this node: those with members on other nodes only
-// are not known here.
-func (a admin) MatchRooms(_ context.Context, pattern string, limit int) ([]string, error) {
-	var names []string
-	a.EachRoom(func(name string, _ int, _ float64) bool {
-		if broker.Match(pattern, name) {
-			names = append(names, name)
+// MatchRooms returns rooms with members on any node, or on this one if the others
+// cannot be asked. Those of single users are none.
+func (a admin) MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error) {
+	names := make(map[string]bool)
+	add := func(name string) (more bool) {
+		if broker.Match(pattern, name) && !strings.HasPrefix(name, "user:") {
+			names[name] = true
 		}
 		return len(names) < limit
-	})
-	slices.Sort(names)
-	return names, nil
+	}
+	a.EachRoom(func(name string, _ int, _ float64) bool { return add(name) })
+	if len(names) < limit {
+		_ = a.Registry().Rooms(ctx, pattern, add) // with an error, this node's: better than none
+	}
+	return slices.Sorted(maps.Keys(names)), nil
 }
 
 // Presence tells who is in a room, on all nodes if they can be asked.

@@ -57,6 +57,7 @@ type v1Fields struct {
 
 	MessageID string `json:"message_id"`
 	LocalOnly bool   `json:"local_only"`
+	Rooms     any    // a broadcast's count of them
 }
 
 func (f *v1Fields) text() (text string) {

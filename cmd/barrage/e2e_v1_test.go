@@ -110,6 +110,7 @@ func rooms(t *testing.T, bin binary) {
 	c.compressed()
 	c.request()
 	c.presence()
+	c.broadcast()
 	c.sentAway()
 	c.backend.mu.Lock()
 	defer c.backend.mu.Unlock()
@@ -366,6 +367,22 @@ func (c *v1Cluster) presence() {
 	ann.await("the counts to follow", `"cmd":"ping","room":"table"`, func(o v1Object) bool {
 		return o.OK != nil && o.OK.Users == 1 && o.OK.Connections == 1
 	})
+}
+
+// broadcast: rooms that only other nodes have members in are found, too.
+func (c *v1Cluster) broadcast() {
+	t := c.t
+	one, two := c.nodes[1].member("one"), c.nodes[2].member("two")
+	one.enter("hall:1")
+	two.enter("hall:2")
+	await(t, "both rooms to be found", func() bool { // with the key each gets it once
+		_, answer := c.nodes[0].do("POST", "/v1/broadcast?pattern=*all:*", "curtain", "curtain up")
+		return answer.Rooms == 2.0
+	})
+	for room, m := range map[string]*member{"hall:1": one, "hall:2": two} {
+		m.wantTexts(room, "curtain up")
+		m.wantNoMore(room)
+	}
 }
 
 // sentAway: an operator's word to any node counts on all.

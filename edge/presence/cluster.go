@@ -76,6 +76,18 @@ func (g *Registry) Viewers(ctx context.Context, room string, window time.Duratio
 	return n, nil
 }
 
+// Rooms calls found for the rooms of all nodes whose names match a pattern, as
+// Store.Rooms does. It is much work for the store: for what operators do.
+func (g *Registry) Rooms(ctx context.Context, pattern string, found func(room string) bool) error {
+	if !g.clustered() {
+		return ErrNoStore
+	}
+	if err := g.cfg.Store.Rooms(ctx, pattern, found); err != nil {
+		return fmt.Errorf("presence: rooms like %s: %w", pattern, err)
+	}
+	return nil
+}
+
 type listKey struct {
 	room  string
 	names bool

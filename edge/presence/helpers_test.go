@@ -272,6 +272,10 @@ func (l fakeLink) List(_ context.Context, room string, exact int, names bool) (L
 	return list, nil
 }
 
+func (l fakeLink) Rooms(context.Context, string, func(string) bool) error {
+	return errors.New("not in the model")
+}
+
 func (l fakeLink) Viewers(_ context.Context, room string, from, to int64) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

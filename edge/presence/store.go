@@ -7,8 +7,8 @@ import (
 	"errors"
 )
 
-// ErrNoStore says that unique viewers are known with a Store only.
-var ErrNoStore = errors.New("presence: no store, so unique viewers are not counted")
+// ErrNoStore says that this is known with a Store only.
+var ErrNoStore = errors.New("presence: no store that nodes share")
 
 // A Store holds each node's users per room for as long as the node renews its
 // lease on the room, and adds them up over the nodes whose lease is not over.
@@ -25,6 +25,11 @@ type Store interface {
 	// Viewers estimates how many users were in the room in the buckets from to
 	// to (Update.Bucket), both included.
 	Viewers(ctx context.Context, room string, from, to int64) (int, error)
+	// Rooms calls found for the rooms that nodes have connections in and whose
+	// names match a pattern, in which * stands for any bytes, until it returns
+	// false: in no order, perhaps twice, and also for rooms that were left lately.
+	// Calls never overlap.
+	Rooms(ctx context.Context, pattern string, found func(room string) bool) error
 }
 
 // An Update brings one room of this node in the store up to date, and renews the
