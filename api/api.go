@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 const (
 	defaultMaxBody = 64 << 10
+	maxTokens      = 4 // an old and a new one, and some to spare
 
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 30 * time.Second // header and body; profiles are exempt
@@ -28,8 +30,8 @@ const (
 
 // Config is copied and checked by New and never changed after.
 type Config struct {
-	Listen string // host:port; port 0 takes a free one
-	Token  string // bearer token; empty: none, and Listen must be loopback
+	Listen string   // host:port; port 0 takes a free one
+	Tokens []string // bearer tokens, each of which is good; none: Listen must be loopback
 
 	MaxBody int // bytes of a published payload; 0: 65536
 
@@ -49,8 +51,11 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("admin: %q is not host:port", c.Listen))
 	case !validPort(port):
 		errs = append(errs, fmt.Errorf("admin: port %q is not a number from 0 to 65535", port))
-	case c.Token == "" && !loopbackHost(host):
+	case len(c.Tokens) == 0 && !loopbackHost(host):
 		errs = append(errs, fmt.Errorf("admin_token: must be set, as admin is %q, which is not a loopback address", c.Listen))
+	}
+	if len(c.Tokens) > maxTokens || slices.Contains(c.Tokens, "") {
+		errs = append(errs, fmt.Errorf("admin_token: there are %d, want at most %d, none of them empty", len(c.Tokens), maxTokens))
 	}
 	if c.MaxBody < 0 {
 		errs = append(errs, fmt.Errorf("max_message_bytes: %d is negative", c.MaxBody))
@@ -121,7 +126,7 @@ func New(cfg Config, s Server) (*API, error) {
 	a := &API{
 		cfg:         cfg,
 		server:      s,
-		auth:        newBearer(cfg.Token),
+		auth:        newBearer(cfg.Tokens),
 		crossOrigin: http.NewCrossOriginProtection(),
 		metrics:     m,
 		metricsPage: metricsPage(cfg.Gatherer, cfg.Logger),
@@ -144,7 +149,7 @@ func New(cfg Config, s Server) (*API, error) {
 
 func (a *API) buildRoutes() {
 	a.routes = a.endpoints()
-	a.routes.prepare(map[string]func(string) error{"room": a.checkRoom, "user": checkUser, "conn": checkConn})
+	a.routes.prepare(map[string]func(string) error{"room": a.checkRoom, "user": a.checkUser, "conn": checkConn})
 	a.other = &endpoint{label: "other", handle: nothing}
 	a.metrics.attach(a.other)
 	for i := range a.routes {
@@ -159,7 +164,7 @@ func (a *API) Listen() error {
 		return fmt.Errorf("api: admin: %w", err)
 	}
 	bound, ok := l.Addr().(*net.TCPAddr)
-	if a.cfg.Token == "" && (!ok || !bound.IP.IsLoopback()) {
+	if len(a.cfg.Tokens) == 0 && (!ok || !bound.IP.IsLoopback()) {
 		err := fmt.Errorf("api: admin_token: must be set, as admin %q is bound to %v, which is not a loopback address", a.cfg.Listen, l.Addr())
 		return errors.Join(err, l.Close())
 	}

@@ -118,7 +118,7 @@ func TestReadyReasons(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
-	a := newAPI(t, Config{Token: "s3cret", Pprof: true}, &memServer{})
+	a := newAPI(t, Config{Tokens: []string{"s3cret"}, Pprof: true}, &memServer{})
 	tests := []struct {
 		name, path, auth string
 		want             int
@@ -156,6 +156,12 @@ func TestToken(t *testing.T) {
 			}
 		})
 	}
+	changing := newAPI(t, Config{Tokens: []string{"newer", "s3cret"}}, &memServer{})
+	for token, want := range map[string]int{"newer": 200, "s3cret": 200, "gone": 401, "newers3cret": 401, "newer,s3cret": 401, "": 401} {
+		if w := request(t, changing, "GET", "/v1/rooms", "", "Authorization", "Bearer "+token); w.Code != want {
+			t.Errorf("one of two tokens, %q: status %d, want %d", token, w.Code, want)
+		}
+	}
 	if w := request(t, a, "GET", "/v1/rooms", "", "Authorization", "Bearer s3cret", "Authorization", "Bearer x"); w.Code != 401 {
 		t.Errorf("two Authorization headers: %d", w.Code)
 	}
@@ -171,13 +177,15 @@ func TestConfigValidate(t *testing.T) {
 		{"all of 127/8", Config{Listen: "127.1.2.3:0"}, ""},
 		{"loopback v6", Config{Listen: "[::1]:8081"}, ""},
 		{"localhost", Config{Listen: "localhost:0"}, ""},
+		{"empty token", Config{Listen: "127.0.0.1:0", Tokens: []string{"t", ""}}, "admin_token"},
+		{"five tokens", Config{Listen: "127.0.0.1:0", Tokens: []string{"a", "b", "c", "d", "e"}}, "admin_token"},
 		{"any v4", Config{Listen: "0.0.0.0:8081"}, "admin_token"},
 		{"any v6", Config{Listen: "[::]:8081"}, "admin_token"},
 		{"any", Config{Listen: ":8081"}, "admin_token"},
 		{"hostname", Config{Listen: "example.com:8081"}, "admin_token"},
 		{"hostname that looks right", Config{Listen: "127.0.0.1.example.com:8081"}, "admin_token"},
 		{"private", Config{Listen: "10.0.0.1:8081"}, "admin_token"},
-		{"any with token", Config{Listen: "0.0.0.0:8081", Token: "t"}, ""},
+		{"any with token", Config{Listen: "0.0.0.0:8081", Tokens: []string{"t"}}, ""},
 		{"unix socket", Config{Listen: "unix:/run/x.sock"}, "admin"},
 		{"empty", Config{}, "admin"},
 		{"no port", Config{Listen: "127.0.0.1"}, "admin"},

@@ -11,21 +11,23 @@ import (
 
 const bearerScheme = "bearer "
 
-// bearer is the token all requests are held against. Hashes are compared
-// instead of the tokens, so that neither a common prefix nor the length shows in
-// the time it takes.
-type bearer struct {
-	required bool
-	sum      [sha256.Size]byte
+// bearer is the tokens all requests are held against; several while they are
+// being changed. Hashes are compared instead of the tokens, and always all, so
+// that neither a common prefix nor a length nor which one it was shows in the time
+// it takes.
+type bearer [][sha256.Size]byte
+
+func newBearer(tokens []string) bearer {
+	b := make(bearer, len(tokens))
+	for i, t := range tokens {
+		b[i] = sha256.Sum256([]byte(t))
+	}
+	return b
 }
 
-func newBearer(token string) bearer {
-	return bearer{required: token != "", sum: sha256.Sum256([]byte(token))}
-}
-
-// allows tells whether the header carries the token, or none is required.
-func (b *bearer) allows(h http.Header) bool {
-	if !b.required {
+// allows tells whether the header carries one of the tokens, or none is required.
+func (b bearer) allows(h http.Header) bool {
+	if len(b) == 0 {
 		return true
 	}
 	values := h["Authorization"]
@@ -36,8 +38,11 @@ func (b *bearer) allows(h http.Header) bool {
 	if !ok {
 		return false
 	}
-	sum := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(sum[:], b.sum[:]) == 1
+	sum, equal := sha256.Sum256([]byte(token)), 0
+	for i := range b {
+		equal |= subtle.ConstantTimeCompare(sum[:], b[i][:])
+	}
+	return equal == 1
 }
 
 // cutBearer takes the token out of an Authorization header's value. The scheme's

@@ -41,6 +41,8 @@ type batchItem struct {
 	Name    string          `json:"name"`
 	Avatar  string          `json:"avatar"`
 	History *bool           `json:"history"`
+	TTL     string          `json:"ttl"`
+	QoS     int             `json:"qos"`
 }
 
 type receiptAnswer struct {
@@ -163,10 +165,17 @@ func (a *API) fillItem(p *broker.Publication, item *batchItem) (err error) {
 	if !validKey(item.Key) {
 		return invalid("key", fmt.Sprintf("must be at most %d printable ASCII characters", maxKeyLen))
 	}
+	if item.QoS != 0 && item.QoS != 1 {
+		return invalid("qos", "must be 0 or 1")
+	}
+	ttl, err := readTTL(item.TTL)
+	if err != nil {
+		return err
+	}
 	*p = broker.Publication{
 		Room: item.Room, Kind: item.Kind, Key: item.Key,
 		Sender: broker.Sender{User: item.User, Name: item.Name, Avatar: item.Avatar},
-		Forget: item.History != nil && !*item.History,
+		Forget: item.History != nil && !*item.History, TTL: ttl, Confirm: item.QoS == 1,
 	}
 	if p.Format, p.Payload, err = item.payload(); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 type countServer struct{ memServer }
 
 func (s *countServer) CheckRoom(string) error { return nil }
+func (s *countServer) CheckUser(string) error { return nil }
 
 func (s *countServer) Publish(context.Context, *broker.Publication) (broker.Receipt, error) {
 	return broker.Receipt{ID: "0123456789abcdef", Position: broker.Position{Offset: 42}, Members: 10000}, nil
@@ -49,7 +50,7 @@ func publishRequest(size int) (*http.Request, func()) {
 }
 
 func TestPublishAllocates(t *testing.T) {
-	a := newAPI(t, Config{Token: "s3cret"}, &countServer{})
+	a := newAPI(t, Config{Tokens: []string{"s3cret"}}, &countServer{})
 	r, rewind := publishRequest(100)
 	r.Header.Set("Authorization", "Bearer s3cret")
 	r.Header.Set("Barrage-Sender", "7")

@@ -21,7 +21,7 @@ func TestBatch(t *testing.T) {
 	w := request(t, a, "POST", "/v1/rooms/messages", ` [
 		{"room":"a","text":"hi","kind":"gift","user":"7","name":"Ann","avatar":"u"},
 		{"room":"b","data":{ "x" : 1 },"key":"k","history":false},
-		{"room":"b","data":null,"history":true},
+		{"room":"b","data":null,"history":true,"ttl":"90s","qos":1},
 		{"room":"b","base64":"AP8="},
 		{"room":"b","base64":""},
 		{"room":"b","data":2,"key":"k"}
@@ -36,7 +36,7 @@ func TestBatch(t *testing.T) {
 	want := []broker.Publication{
 		{Room: "a", Format: broker.Text, Payload: []byte("hi"), Kind: "gift", Sender: broker.Sender{User: "7", Name: "Ann", Avatar: "u"}},
 		{Room: "b", Format: broker.JSON, Payload: []byte(`{"x":1}`), Key: "k", Forget: true},
-		{Room: "b", Format: broker.JSON, Payload: []byte("null")},
+		{Room: "b", Format: broker.JSON, Payload: []byte("null"), TTL: 90_000, Confirm: true},
 		{Room: "b", Format: broker.Binary, Payload: []byte{0, 0xff}},
 		{Room: "b", Format: broker.Binary, Payload: []byte{}},
 	}
@@ -58,6 +58,9 @@ func TestBatchItems(t *testing.T) {
 		{"key", `{"room":"r","text":"x","key":"\u0001"}`, "invalid_key"},
 		{"long key", `{"room":"r","text":"x","key":"` + strings.Repeat("k", 129) + `"}`, "invalid_key"},
 		{"base64", `{"room":"r","base64":"!"}`, "invalid_json"},
+		{"ttl", `{"room":"r","text":"x","ttl":"8d"}`, "invalid_ttl"},
+		{"ttl of a number", `{"room":"r","text":"x","ttl":1000}`, "invalid_json"},
+		{"qos", `{"room":"r","text":"x","qos":2}`, "invalid_qos"},
 		{"mistyped", `{"room":"r","txt":"x"}`, "invalid_json"},
 		{"wrong type", `{"room":7,"text":"x"}`, "invalid_json"},
 		{"no object", `"r"`, "invalid_json"},

@@ -229,6 +229,8 @@ func TestErrorCodes(t *testing.T) {
 		{"invalid_name", "POST", publish + "?name=a&name=b", "hi", 400, nil, nil},
 		{"invalid_pattern", "POST", "/v1/broadcast", "hi", 400, nil, nil},
 		{"invalid_prefix", "GET", "/v1/rooms?prefix=a&prefix=b", "", 400, nil, nil},
+		{"invalid_qos", "POST", publish + "?qos=2", "hi", 400, nil, nil},
+		{"invalid_ttl", "POST", publish + "?ttl=169h", "hi", 400, nil, nil},
 		{"invalid_query", "GET", "/v1/rooms?a=%zz", "", 400, nil, nil},
 		{"invalid_reason", "POST", kick, `{"user":"7","reason":"` + long + `"}`, 400, nil, nil},
 		{"bad_room", "GET", "/v1/rooms/*", "", 400, nil, nil},
@@ -243,6 +245,8 @@ func TestErrorCodes(t *testing.T) {
 		{"body_too_large", "POST", kick, strings.Repeat(" ", maxCommand+1), 413, nil, nil},
 		{"message_too_large", "POST", publish, long, 413, nil, nil},
 		{"unsupported_media_type", "POST", kick, `{"user":"7"}`, 415, nil, []string{"Content-Type", "text/plain"}},
+		{"not_banned", "DELETE", "/v1/bans/7", "", 404, &codedError{status: 404, code: "not_banned", text: "nobody"}, nil},
+		{"too_many_bans", "POST", kick, `{"user":"7","for":"1m"}`, 409, &codedError{status: 409, code: "too_many_bans", text: "full"}, nil},
 		{"too_many_settings", "PUT", settings, `{"muted":true}`, 409, &codedError{status: 409, code: "too_many_settings", text: "full"}, nil},
 		{"too_many_rooms", "POST", "/v1/broadcast?pattern=*&limit=1", "hi", 422, nil, nil},
 		{"internal", "DELETE", publish, "", 500, context.Canceled, nil},
@@ -255,7 +259,7 @@ func TestErrorCodes(t *testing.T) {
 	got := []string{"bad_command", "invalid_key", "invalid_message", "body_incomplete", "body_timeout"}
 	for _, tt := range tests {
 		t.Run(tt.code, func(t *testing.T) {
-			a := newAPI(t, Config{Token: "s3cret", MaxBody: 100}, &memServer{err: tt.err, rooms: map[string]int{"r": 1, "q": 1}})
+			a := newAPI(t, Config{Tokens: []string{"s3cret"}, MaxBody: 100}, &memServer{err: tt.err, rooms: map[string]int{"r": 1, "q": 1}})
 			header := tt.header
 			if !slices.Contains(header, "Authorization") {
 				header = append(slices.Clone(header), "Authorization", "Bearer s3cret")

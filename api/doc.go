@@ -14,8 +14,11 @@
 //	GET    /v1/rooms/{room}/settings      its settings; also PUT, DELETE
 //	POST   /v1/rooms/{room}/kick          put a user out of it
 //	POST   /v1/rooms/{room}/close         put everybody out, hand out the transcript
+//	GET    /v1/settings                   rooms with settings
 //	GET    /v1/users/{user}               one user
 //	POST   /v1/users/{user}/disconnect    close a user's connections
+//	GET    /v1/bans                       who is kept out
+//	DELETE /v1/bans/{user}?room=          let a user come again
 //	GET    /v1/connections?user=&room=    connections of this node
 //	POST   /v1/connections/{conn}/disconnect
 //	GET    /healthz, /health              200 while the process is alive
@@ -26,7 +29,7 @@
 //
 // # Guarantees
 //
-// With a token set, all but health and readiness need it as a bearer token,
+// With tokens set, all but health and readiness need one as a bearer token,
 // compared in constant time; without one the listener refuses every address
 // that is not loopback, and refuses what a browser sends from another site.
 // Every error is JSON, {"error":{"code":…,"message":…}}, with a code that stays

@@ -39,7 +39,7 @@ type coded interface {
 const statusClientGone = 499
 
 var (
-	errUnauthorized = &failure{http.StatusUnauthorized, "unauthorized", "this path needs the header \"Authorization: Bearer TOKEN\" with the server's admin_token"}
+	errUnauthorized = &failure{http.StatusUnauthorized, "unauthorized", "this path needs the header \"Authorization: Bearer TOKEN\" with an admin_token of the server"}
 	errNoPath       = &failure{http.StatusNotFound, "not_found", "there is nothing at this path"}
 	errCrossOrigin  = &failure{http.StatusForbidden, "cross_origin", "a browser sent this from another site; only backends may"}
 	errPanic        = &failure{http.StatusInternalServerError, "internal", "the server failed at this request; its log says why"}

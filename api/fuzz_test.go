@@ -88,6 +88,7 @@ func FuzzSettings(f *testing.F) {
 	for _, seed := range []string{
 		"{}", "", "null", `{"muted":true}`, `{"muted":false,"presence_events":false}`,
 		`{"presence_events":true}`, `{"presence_events":null,"presence_events":false}`, `{"muted":true} {}`, `{"retention":{"messages":5,"age":"1h"}}`,
+		`{"history":{"messages":5,"age":"1h"}}`, `{"history":{"messages":0}}`, `{"history":{"messages":-1,"age":"1e9h"}}`, `{"history":null}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -102,6 +103,9 @@ func FuzzSettings(f *testing.F) {
 		}
 		if err := decode(answer, &again); err != nil || !reflect.DeepEqual(again, b) {
 			t.Fatalf("%q is answered as %s, %v", body, answer, err)
+		}
+		if r, err := b.History.retention(); err == nil && r != nil && (r.Check() != nil || r.On() != (r.Messages > 0)) {
+			t.Fatalf("%q is taken for %+v", body, *r)
 		}
 	})
 }
@@ -127,7 +131,7 @@ func FuzzBearer(f *testing.F) {
 	for _, seed := range []string{"", "Bearer", "Bearer ", "Bearer s3cret", "bearer  s3cret", "Basic s3cret", "Bearer s3cre", "Bearer s3cret "} {
 		f.Add(seed)
 	}
-	b := newBearer("s3cret")
+	b := newBearer([]string{"s3cret"})
 	f.Fuzz(func(t *testing.T, value string) {
 		if b.allows(http.Header{"Authorization": {value}}) {
 			scheme, token, _ := strings.Cut(value, " ")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -64,6 +65,14 @@ func (s *memServer) CheckRoom(name string) error {
 	}
 	if name == "" || len(name) > 64 || strings.ContainsAny(name, "*/\r\n\x00") {
 		return errors.New("room: must be 1 to 64 characters of the allowed ones")
+	}
+	return nil
+}
+
+// CheckUser has the rule of package edge.
+func (s *memServer) CheckUser(id string) error {
+	if strings.HasPrefix(id, userPrefix) || strictRule(id) != nil || strictRule(userPrefix+id) != nil {
+		return errors.New("the id breaks the rule")
 	}
 	return nil
 }
@@ -187,6 +196,25 @@ func (s *memServer) SetSettings(_ context.Context, room string, v Settings) erro
 		s.settings = make(map[string]Settings)
 	}
 	s.settings[room] = v
+	return s.err
+}
+
+func (s *memServer) AllSettings(context.Context) (map[string]Settings, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.settings), s.err
+}
+
+func (s *memServer) Bans(context.Context) ([]Ban, error) {
+	return []Ban{
+		{User: "7", Reason: "spam", Until: time.UnixMilli(1700000000000)},
+		{User: "7", Room: "lobby", Until: time.UnixMilli(1700000000001)},
+		{User: "8", Room: "lobby", Until: time.UnixMilli(1700000000002)},
+	}, s.err
+}
+
+func (s *memServer) Lift(_ context.Context, user, room string) error {
+	s.note("lift %s from %q", user, room)
 	return s.err
 }
 

@@ -26,6 +26,9 @@ type messageAnswer struct {
 	Data   json.RawMessage `json:"data,omitempty"`
 	Text   *string         `json:"text,omitempty"`
 	Base64 *[]byte         `json:"base64,omitempty"`
+
+	QoS     int   `json:"qos,omitempty"`     // 1: its reader is to acknowledge it
+	Expires int64 `json:"expires,omitempty"` // milliseconds since the Unix epoch
 }
 
 type senderAnswer struct {
@@ -125,7 +128,10 @@ func answerPage(room string, page *broker.Page) pageAnswer {
 }
 
 func answerMessage(m *broker.Message) messageAnswer {
-	answer := messageAnswer{ID: m.ID, Offset: m.Offset, Time: m.Time, Kind: m.Kind}
+	answer := messageAnswer{ID: m.ID, Offset: m.Offset, Time: m.Time, Kind: m.Kind, Expires: m.Expires()}
+	if m.Confirm {
+		answer.QoS = 1
+	}
 	if s := m.Sender; s != (broker.Sender{}) {
 		answer.Sender = &senderAnswer{User: s.User, Name: s.Name, Avatar: s.Avatar, Conn: s.Conn}
 	}

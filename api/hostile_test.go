@@ -136,7 +136,7 @@ func TestHostilePublish(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &memServer{}
-			a := newAPI(t, Config{Token: "s3cret"}, s)
+			a := newAPI(t, Config{Tokens: []string{"s3cret"}}, s)
 			header := tt.header
 			if tt.token != "" {
 				header = append([]string{"Authorization", tt.token}, header...)

@@ -24,8 +24,10 @@ const (
 	maxReason = 123 // what a close frame holds (RFC 6455, section 5.5)
 )
 
-// maxFor bounds how long somebody can be kept out.
-const maxFor = 30 * 24 * time.Hour
+const (
+	maxFor = 30 * 24 * time.Hour // that somebody can be kept out
+	maxTTL = 7 * 24 * time.Hour  // that a message can be good for, if not for ever
+)
 
 // params are a request's. The first thing that is wrong is kept in err.
 type params struct {
@@ -92,6 +94,28 @@ func (p *params) flag(name, header string, def bool) bool {
 	return def
 }
 
+// confirm is by qos whether a message is to be acknowledged.
+func (p *params) confirm() bool {
+	switch p.value("qos", "Barrage-Qos") {
+	case "", "0":
+		return false
+	case "1":
+		return true
+	}
+	p.fail("qos", "must be 0 or 1")
+	return false
+}
+
+// ttl is for how many milliseconds a message is good; if it is not given, 0: for
+// ever.
+func (p *params) ttl() uint32 {
+	ms, err := readTTL(p.value("ttl", "Barrage-Ttl"))
+	if p.err == nil {
+		p.err = err
+	}
+	return ms
+}
+
 // limit is a number from 1 to most; if it is not given, def.
 func (p *params) limit(def, most int) int {
 	s := p.value("limit", "")
@@ -131,8 +155,7 @@ func required(field, s string, limit int) error {
 	return nil
 }
 
-// checkUser and checkConn are for the variables of paths.
-func checkUser(user string) error { return required("user", user, maxUser) }
+// checkConn is for the variables of paths.
 func checkConn(conn string) error { return required("conn", conn, maxConn) }
 
 // duration reads what time.ParseDuration does, from 0 to most; empty is 0.
@@ -145,4 +168,10 @@ func duration(field, s string, most time.Duration) (time.Duration, error) {
 		return 0, invalid(field, fmt.Sprintf("must be a duration such as 90s or 10m, from 0 to %v", most))
 	}
 	return d, nil
+}
+
+// readTTL gives milliseconds; a part of one counts as one, as 0 is for ever.
+func readTTL(s string) (uint32, error) {
+	d, err := duration("ttl", s, maxTTL)
+	return uint32((d + time.Millisecond - 1) / time.Millisecond), err
 }

@@ -46,15 +46,11 @@ func (a *API) publish(x *exchange, r *http.Request) error {
 // publishToUser handles POST /v1/users/{user}/messages. The answer leaves online
 // out if it cannot be told: the message is published all the same.
 func (a *API) publishToUser(x *exchange, r *http.Request) error {
-	room := userPrefix + x.param
-	if err := a.server.CheckRoom(room); err != nil {
-		return invalid("user", err.Error())
-	}
 	q := readParams(r)
 	if err := a.readPublication(x, r, &q); err != nil {
 		return err
 	}
-	x.publication.Room = room
+	x.publication.Room = userPrefix + x.param
 	receipt, err := a.server.Publish(r.Context(), &x.publication)
 	if err != nil {
 		return err
@@ -79,6 +75,7 @@ func (a *API) readPublication(x *exchange, r *http.Request, q *params) (err erro
 	p.Sender.Avatar = q.text("avatar", "Barrage-Sender-Avatar", maxAvatar)
 	p.Kind = q.text("kind", "Barrage-Kind", maxKind)
 	p.Forget = !q.flag("history", "Barrage-History", true)
+	p.TTL, p.Confirm = q.ttl(), q.confirm()
 	if q.err != nil {
 		return q.err
 	}
@@ -163,6 +160,14 @@ func validKey(key string) bool {
 func (a *API) checkRoom(room string) error {
 	if err := a.server.CheckRoom(room); err != nil {
 		return invalid("room", err.Error())
+	}
+	return nil
+}
+
+// checkUser applies the server's rules for users' ids.
+func (a *API) checkUser(user string) error {
+	if err := a.server.CheckUser(user); err != nil {
+		return invalid("user", err.Error())
 	}
 	return nil
 }

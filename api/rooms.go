@@ -24,15 +24,10 @@ type roomsAnswer struct {
 // roomDetails begins with what the list of rooms shows.
 type roomDetails struct {
 	roomAnswer
-	Cluster   *audienceAnswer  `json:"cluster,omitempty"` // left out while it cannot be told
-	Epoch     string           `json:"epoch,omitempty"`
-	Offset    *uint64          `json:"offset,omitempty"` // of the history's head; with epoch
-	Retention *retentionAnswer `json:"retention,omitempty"`
-}
-
-type retentionAnswer struct {
-	Messages int    `json:"messages"`
-	Age      string `json:"age"`
+	Cluster   *audienceAnswer `json:"cluster,omitempty"` // left out while it cannot be told
+	Epoch     string          `json:"epoch,omitempty"`
+	Offset    *uint64         `json:"offset,omitempty"` // of the history's head; with epoch
+	Retention *retentionBody  `json:"retention,omitempty"`
 }
 
 type audienceAnswer struct {
@@ -58,7 +53,7 @@ func (a *API) showRoom(x *exchange, r *http.Request) error {
 		answer.Epoch, answer.Offset = room.Head.Epoch, &room.Head.Offset
 	}
 	if room.Retention.On() {
-		answer.Retention = &retentionAnswer{Messages: room.Retention.Messages, Age: room.Retention.Age.String()}
+		answer.Retention = showRetention(&room.Retention)
 	}
 	return writeJSON(x, http.StatusOK, answer)
 }

@@ -4,6 +4,7 @@ package api
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -46,8 +47,12 @@ func TestQuestionsAndCommands(t *testing.T) {
 
 		{"user", "GET", "/v1/users/7", "", 200, `{"user":"7","online":true,"connections":2,"rooms":["lobby"]}`, nil},
 		{"user offline", "GET", "/v1/users/8", "", 200, `{"user":"8","online":false,"connections":0,"rooms":[]}`, nil},
-		{"user of an identity provider", "GET", "/v1/users/auth0%7Cx%2F1", "", 200, `{"user":"auth0|x/1","online":false,"connections":0,"rooms":[]}`, nil},
+		{"user whose id is escaped", "GET", "/v1/users/auth0%3Ax%401", "", 200, `{"user":"auth0:x@1","online":false,"connections":0,"rooms":[]}`, nil},
 		{"no user", "GET", "/v1/users/", "", 404, "not_found", nil},
+		{"a user's room", "GET", "/v1/users/user:7", "", 400, "bad_user", nil},
+		{"disconnect a user's room", "POST", "/v1/users/user:7/disconnect", "", 400, "bad_user", nil},
+		{"kick a user's room", "POST", "/v1/rooms/lobby/kick", `{"user":"user:7"}`, 400, "bad_user", nil},
+		{"user no token could name", "GET", "/v1/users/auth0%7Cx%2F1", "", 400, "bad_user", nil},
 		{"disconnect a user", "POST", "/v1/users/7/disconnect", `{` + reason + `,"reconnect":true,"for":"90s"}`, 200, `{"connections":3}`,
 			[]string{"remove {Room: User:7 Conn: Reason:spam For:1m30s Reconnect:true}"}},
 		{"disconnect a user, least", "POST", "/v1/users/7/disconnect", ``, 200, `{"connections":3}`,
@@ -61,6 +66,7 @@ func TestQuestionsAndCommands(t *testing.T) {
 			`{"connections":[{"conn":"c1","user":"7","name":"Ann","address":"192.0.2.1:5","protocol":"barrage.v1","since":1700000000000,"rooms":["lobby"]},` +
 				`{"conn":"c2","protocol":"raw","since":1700000000001,"rooms":[]}],"total":12}`,
 			[]string{"connections {User:7 Room:lobby Limit:5}"}},
+		{"connections of a user's room", "GET", "/v1/connections?user=user:7", "", 400, "bad_user", nil},
 		{"connections in a bad room", "GET", "/v1/connections?room=*", "", 400, "bad_room", nil},
 		{"connections limit", "GET", "/v1/connections?limit=x", "", 400, "invalid_limit", nil},
 	}
@@ -91,7 +97,7 @@ func TestHistory(t *testing.T) {
 		{ID: "a", Offset: 7, Time: 1700000000000, Format: broker.Text, Payload: []byte("hi <b>")},
 		{ID: "b", Offset: 8, Time: 1700000000001, Format: broker.JSON, Payload: []byte(`{"x":null}`), Kind: "gift",
 			Sender: broker.Sender{User: "7", Name: "Ann", Avatar: "u", Conn: "c1"}},
-		{ID: "c", Offset: 9, Time: 1700000000002, Format: broker.Binary, Payload: nil},
+		{ID: "c", Offset: 9, Time: 1700000000002, Format: broker.Binary, Payload: nil, Confirm: true, TTL: 1000},
 	}
 	page := func(q broker.Query) broker.Page {
 		p := broker.Page{Messages: messages[len(messages)-min(q.Limit, 3):], Head: head}
@@ -108,7 +114,7 @@ func TestHistory(t *testing.T) {
 	}
 	const a = `{"id":"a","offset":7,"time":1700000000000,"text":"hi \u003cb\u003e"}`
 	const b = `{"id":"b","offset":8,"time":1700000000001,"sender":{"user":"7","name":"Ann","avatar":"u","conn":"c1"},"kind":"gift","data":{"x":null}}`
-	const c = `{"id":"c","offset":9,"time":1700000000002,"base64":""}`
+	const c = `{"id":"c","offset":9,"time":1700000000002,"base64":"","qos":1,"expires":1700000001002}`
 	tests := []struct {
 		name, query string
 		status      int
@@ -194,23 +200,80 @@ func TestSettings(t *testing.T) {
 	s := &memServer{}
 	a := newAPI(t, Config{}, s)
 	const path = "/v1/rooms/r/settings"
-	full := `{"muted":true,"presence_events":false}`
-	answered(t, request(t, a, "GET", path, ""), 200, `{"muted":false}`)
-	answered(t, request(t, a, "PUT", path, full), 200, full)
-	if got := s.settings["r"]; !got.Muted || got.PresenceEvents == nil || *got.PresenceEvents {
-		t.Errorf("set %+v", got)
+	const unset = `{"muted":false,"presence_events":true}`
+	answered(t, request(t, a, "GET", path, ""), 200, unset)
+	// What is put is what is answered, at once and later.
+	for _, x := range []struct {
+		body, answer string
+		set          Settings
+	}{
+		{`{"muted":true,"presence_events":false}`, `{"muted":true,"presence_events":false}`, Settings{Muted: true, Quiet: true}},
+		{`{"presence_events":false}`, `{"muted":false,"presence_events":false}`, Settings{Quiet: true}},
+		{`{"muted":true}`, `{"muted":true,"presence_events":true}`, Settings{Muted: true}},
+		{`{"presence_events":true}`, unset, Settings{}},
+		{`{"history":{"messages":500,"age":"1h"}}`, `{"muted":false,"presence_events":true,"history":{"messages":500,"age":"1h0m0s"}}`,
+			Settings{History: &broker.Retention{Messages: 500, Age: time.Hour}}},
+		{`{"muted":true,"history":{"messages":0}}`, `{"muted":true,"presence_events":true,"history":{"messages":0,"age":"0s"}}`,
+			Settings{Muted: true, History: &broker.Retention{}}},
+		{`{"history":{"messages":100000,"age":"8760h"}}`, `{"muted":false,"presence_events":true,"history":{"messages":100000,"age":"8760h0m0s"}}`,
+			Settings{History: &broker.Retention{Messages: 100_000, Age: 8760 * time.Hour}}},
+		{`{}`, unset, Settings{}},
+	} {
+		answered(t, request(t, a, "PUT", path, x.body), 200, x.answer)
+		answered(t, request(t, a, "GET", path, ""), 200, x.answer)
+		if got := s.settings["r"]; !reflect.DeepEqual(got, x.set) {
+			t.Errorf("%s sets %+v, want %+v", x.body, got, x.set)
+		}
 	}
-	answered(t, request(t, a, "GET", path, ""), 200, full)
-	answered(t, request(t, a, "PUT", path, `{"presence_events":true}`), 200, `{"muted":false,"presence_events":true}`)
-	answered(t, request(t, a, "DELETE", path, ""), 200, `{"muted":false}`)
+	s.settings["r"] = Settings{Muted: true, Quiet: true}
+	answered(t, request(t, a, "DELETE", path, ""), 200, unset)
 	if got := s.settings["r"]; got != (Settings{}) {
 		t.Errorf("deleted, and %+v is set", got)
 	}
 	for body, code := range map[string]string{
 		"": "invalid_json", "[]": "invalid_json", `{"muted":1}`: "invalid_json", `{"mute":true}`: "invalid_json", `{} {}`: "invalid_json", "{\"\xff\":1}": "invalid_json",
-		`{"retention":{"messages":5,"age":"1h"}}`: "invalid_json",
+		`{"retention":{"messages":5,"age":"1h"}}`: "invalid_json", `{"history":{"messages":"5","age":"1h"}}`: "invalid_json", `{"history":5}`: "invalid_json",
+		`{"history":{"messages":-1,"age":"1h"}}`: "invalid_history", `{"history":{"messages":100001,"age":"1h"}}`: "invalid_history",
+		`{"history":{"messages":5}}`: "invalid_history", `{"history":{"messages":5,"age":"999ms"}}`: "invalid_history",
+		`{"history":{"messages":5,"age":"8761h"}}`: "invalid_history", `{"history":{"messages":5,"age":"soon"}}`: "invalid_history",
 	} {
 		answered(t, request(t, a, "PUT", path, body), 400, code)
+	}
+}
+
+func TestLists(t *testing.T) {
+	s := &memServer{strict: true, settings: map[string]Settings{"lobby": {Muted: true}, "live": {History: &broker.Retention{}}, "aula": {Quiet: true}}}
+	a := newAPI(t, Config{}, s)
+	const (
+		aula  = `{"room":"aula","settings":{"muted":false,"presence_events":false}}`
+		live  = `{"room":"live","settings":{"muted":false,"presence_events":true,"history":{"messages":0,"age":"0s"}}}`
+		lobby = `{"room":"lobby","settings":{"muted":true,"presence_events":true}}`
+		ann   = `{"user":"7","reason":"spam","until":1700000000000}`
+		ann2  = `{"user":"7","room":"lobby","until":1700000000001}`
+		bob   = `{"user":"8","room":"lobby","until":1700000000002}`
+	)
+	for target, want := range map[string]string{
+		"/v1/settings":                       `{"rooms":[` + aula + `,` + live + `,` + lobby + `],"total":3}`,
+		"/v1/settings?prefix=l":              `{"rooms":[` + live + `,` + lobby + `],"total":2}`,
+		"/v1/settings?limit=1":               `{"rooms":[` + aula + `],"total":3}`,
+		"/v1/settings?prefix=x":              `{"rooms":[],"total":0}`,
+		"/v1/bans":                           `{"bans":[` + ann + `,` + ann2 + `,` + bob + `],"total":3}`,
+		"/v1/bans?user=7":                    `{"bans":[` + ann + `,` + ann2 + `],"total":2}`,
+		"/v1/bans?room=lobby&limit=1":        `{"bans":[` + ann2 + `],"total":2}`,
+		"/v1/bans?user=9":                    `{"bans":[],"total":0}`,
+		"/v1/bans?user=8&room=lobby&limit=1": `{"bans":[` + bob + `],"total":1}`,
+	} {
+		answered(t, request(t, a, "GET", target, ""), 200, want)
+	}
+	answered(t, request(t, a, "GET", "/v1/bans?room=-", ""), 400, "bad_room")
+	answered(t, request(t, a, "GET", "/v1/settings?limit=0", ""), 400, "invalid_limit")
+
+	answered(t, request(t, a, "DELETE", "/v1/bans/7", ""), 200, `{"done":true}`)
+	answered(t, request(t, a, "DELETE", "/v1/bans/7?room=lobby", ""), 200, `{"done":true}`)
+	answered(t, request(t, a, "DELETE", "/v1/bans/7?room=-", ""), 400, "bad_room")
+	answered(t, request(t, a, "DELETE", "/v1/bans/user:7", ""), 400, "bad_user")
+	if want := []string{`lift 7 from ""`, `lift 7 from "lobby"`}; !slices.Equal(s.noted(), want) {
+		t.Errorf("%q, want %q", s.noted(), want)
 	}
 }
 

@@ -53,9 +53,12 @@ func (a *API) endpoints() table {
 		{method: del, pattern: "/v1/rooms/{room}/settings", handle: a.deleteSettings},
 		{method: post, pattern: "/v1/rooms/{room}/kick", handle: a.kick},
 		{method: post, pattern: "/v1/rooms/{room}/close", handle: a.closeRoom},
+		{method: get, pattern: "/v1/settings", handle: a.listSettings},
 
 		{method: get, pattern: "/v1/users/{user}", handle: a.showUser},
 		{method: post, pattern: "/v1/users/{user}/disconnect", handle: a.disconnectUser},
+		{method: get, pattern: "/v1/bans", handle: a.listBans},
+		{method: del, pattern: "/v1/bans/{user}", handle: a.lift},
 		{method: get, pattern: "/v1/connections", handle: a.listConnections},
 		{method: post, pattern: "/v1/connections/{conn}/disconnect", handle: a.disconnect},
 

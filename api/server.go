@@ -22,6 +22,8 @@ type Server interface {
 	// Whatever its error is, it is answered by the code bad_room.
 	// No other method is given a room's name that it has not accepted.
 	CheckRoom(name string) error
+	// CheckUser does the same for users' ids, by the code bad_user.
+	CheckUser(id string) error
 
 	// Publish sends a message. p and its payload are the caller's again when it
 	// returns.
@@ -45,6 +47,8 @@ type Server interface {
 	// was, which is also how to take them back.
 	Settings(ctx context.Context, room string) (Settings, error)
 	SetSettings(ctx context.Context, room string, s Settings) error
+	// AllSettings returns those of all rooms that have any.
+	AllSettings(ctx context.Context) (map[string]Settings, error)
 	// CloseRoom puts everybody out of a room and hands out its transcript.
 	CloseRoom(ctx context.Context, room, reason string) (connections int, err error)
 
@@ -57,6 +61,10 @@ type Server interface {
 	// Remove puts connections out of a room or closes them, on all nodes, and
 	// returns how many it was on this one.
 	Remove(ctx context.Context, r Removal) (connections int, err error)
+	// Bans returns who is kept out at present, in the order to show them in. Lift
+	// lets a user come again into a room, or with "" to the server.
+	Bans(ctx context.Context) ([]Ban, error)
+	Lift(ctx context.Context, user, room string) error
 
 	// Ready gives the reasons why the server should get no traffic; none if it
 	// should.
@@ -93,8 +101,10 @@ type Viewer struct {
 
 // Settings are what an operator set for one room.
 type Settings struct {
-	Muted          bool  // only backends may publish
-	PresenceEvents *bool // joins and leaves are told in the room; nil: by the server's rules
+	Muted bool // only backends may publish
+	Quiet bool // joins and leaves are not told in the room
+
+	History *broker.Retention // what the room remembers from now on; nil: by the server's rules
 }
 
 // User describes a user over all nodes, as far as known.
@@ -128,4 +138,10 @@ type Removal struct {
 	Reason    string        // told to the client
 	For       time.Duration // they are refused so long; 0: they may come back at once
 	Reconnect bool          // the client is told to come back by itself
+}
+
+// Ban is a user who is kept out.
+type Ban struct {
+	User, Room, Reason string // Room "": of the whole server
+	Until              time.Time
 }

@@ -2,12 +2,56 @@ package api
 
 // This file shows and changes the settings of single rooms.
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
 
-// settingsBody is both what is sent and what is answered.
+	"barrage/edge/broker"
+)
+
+// settingsBody is both what is sent and what is answered, where it is complete but
+// for a history that is the server's.
 type settingsBody struct {
-	Muted          bool  `json:"muted"`
-	PresenceEvents *bool `json:"presence_events,omitempty"`
+	Muted          bool           `json:"muted"`
+	PresenceEvents bool           `json:"presence_events"`
+	History        *retentionBody `json:"history,omitempty"`
+}
+
+// retentionBody is what a room remembers. Zero messages are none, of any age.
+type retentionBody struct {
+	Messages int    `json:"messages"`
+	Age      string `json:"age"`
+}
+
+func bodyOf(s Settings) settingsBody {
+	return settingsBody{Muted: s.Muted, PresenceEvents: !s.Quiet, History: showRetention(s.History)}
+}
+
+func showRetention(r *broker.Retention) *retentionBody {
+	if r == nil {
+		return nil
+	}
+	return &retentionBody{Messages: r.Messages, Age: r.Age.String()}
+}
+
+// retention checks what is sent.
+func (b *retentionBody) retention() (*broker.Retention, error) {
+	if b == nil {
+		return nil, nil
+	}
+	age, err := duration("history", b.Age, broker.MaxRetentionAge)
+	switch {
+	case b.Messages < 0 || b.Messages > broker.MaxRetained:
+		return nil, invalid("history", fmt.Sprintf("messages must be 0 to %d", broker.MaxRetained))
+	case err != nil || b.Messages > 0 && age < time.Second:
+		return nil, invalid("history", fmt.Sprintf("age must be a duration such as 90s or 10m, from 1s to %v", broker.MaxRetentionAge))
+	case b.Messages == 0:
+		age = 0
+	}
+	return &broker.Retention{Messages: b.Messages, Age: age}, nil
 }
 
 // showSettings handles GET /v1/rooms/{room}/settings.
@@ -16,17 +60,21 @@ func (a *API) showSettings(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(x, http.StatusOK, settingsBody(s))
+	return writeJSON(x, http.StatusOK, bodyOf(s))
 }
 
 // putSettings handles PUT /v1/rooms/{room}/settings: what is left out goes back
 // to the server's rules.
 func (a *API) putSettings(x *exchange, r *http.Request) error {
-	var body settingsBody
+	body := bodyOf(Settings{})
 	if err := readCommand(r, &body); err != nil {
 		return err
 	}
-	return a.setSettings(x, r, Settings(body))
+	history, err := body.History.retention()
+	if err != nil {
+		return err
+	}
+	return a.setSettings(x, r, Settings{Muted: body.Muted, Quiet: !body.PresenceEvents, History: history})
 }
 
 // deleteSettings handles DELETE /v1/rooms/{room}/settings.
@@ -38,5 +86,36 @@ func (a *API) setSettings(x *exchange, r *http.Request, s Settings) error {
 	if err := a.server.SetSettings(r.Context(), x.param, s); err != nil {
 		return err
 	}
-	return writeJSON(x, http.StatusOK, settingsBody(s))
+	return writeJSON(x, http.StatusOK, bodyOf(s))
+}
+
+type roomSettings struct {
+	Room     string       `json:"room"`
+	Settings settingsBody `json:"settings"`
+}
+
+type allSettingsAnswer struct {
+	Rooms []roomSettings `json:"rooms"`
+	Total int            `json:"total"`
+}
+
+// listSettings handles GET /v1/settings: by name. total counts all that match.
+func (a *API) listSettings(x *exchange, r *http.Request) error {
+	q := readParams(r)
+	prefix, limit := q.value("prefix", ""), q.limit(defaultListed, maxListed)
+	if q.err != nil {
+		return q.err
+	}
+	all, err := a.server.AllSettings(r.Context())
+	if err != nil {
+		return err
+	}
+	list := make([]roomSettings, 0, len(all))
+	for room, s := range all {
+		if strings.HasPrefix(room, prefix) {
+			list = append(list, roomSettings{room, bodyOf(s)})
+		}
+	}
+	slices.SortFunc(list, func(a, b roomSettings) int { return strings.Compare(a.Room, b.Room) })
+	return writeJSON(x, http.StatusOK, allSettingsAnswer{Rooms: list[:min(len(list), limit)], Total: len(list)})
 }

@@ -66,9 +66,14 @@ func listed(list []string) []string {
 // listConnections handles GET /v1/connections.
 func (a *API) listConnections(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	query := ConnectionQuery{User: q.text("user", "", maxUser), Room: q.value("room", ""), Limit: q.limit(defaultListed, maxListed)}
+	query := ConnectionQuery{User: q.value("user", ""), Room: q.value("room", ""), Limit: q.limit(defaultListed, maxListed)}
 	if q.err != nil {
 		return q.err
+	}
+	if query.User != "" {
+		if err := a.checkUser(query.User); err != nil {
+			return err
+		}
 	}
 	if query.Room != "" {
 		if err := a.checkRoom(query.Room); err != nil {

@@ -26,15 +26,15 @@ type client struct {
 	place   int32  // in shard.expiries; -1: it may stay for ever
 	since   uint32 // seconds since the server's start, when it was let in
 	shard   uint8
-	json    bool // speaks barrage.v1
-	deflate bool
-	proving bool           // a token of the command auth is being checked
-	serial  uint64         // with the node's name, the connection's id for everyone
-	rights  auth.Rights    // zero: has not authenticated itself yet
-	who     *presence.User // immutable; nil: anonymous
-	mate    *client        // see inboxStripe.users
-	tat     time.Duration  // see Server.commandRate
-	doing   *doing         // nil while it has nothing under way
+	json    bool            // speaks barrage.v1
+	enc     fanout.Encoding // in which it gets messages
+	proving bool            // a token of the command auth is being checked
+	serial  uint64          // with the node's name, the connection's id for everyone
+	rights  auth.Rights     // zero: has not authenticated itself yet
+	who     *presence.User  // immutable; nil: anonymous
+	mate    *client         // see inboxStripe.users
+	tat     time.Duration   // see Server.commandRate
+	doing   *doing          // nil while it has nothing under way
 }
 
 // doing is what a client has under way: for most, most of the time, nothing.
@@ -79,18 +79,6 @@ func (c *client) known() bool { return c.rights != auth.Rights{} }
 
 // mayJoin tells whether its token allows it to join a room.
 func (c *client) mayJoin(room string) bool { return c.rights.MayJoin(c.user(), room) }
-
-// encoding is the one in which the client gets messages.
-func (c *client) encoding() fanout.Encoding {
-	var e fanout.Encoding
-	if c.json {
-		e |= encodeJSON
-	}
-	if c.deflate {
-		e |= encodeDeflate
-	}
-	return e
-}
 
 // user is "" for anonymous clients and those not authenticated yet.
 func (c *client) user() string {

@@ -13,6 +13,7 @@ import (
 	"barrage/edge/broker"
 	"barrage/edge/events"
 	"barrage/edge/presence"
+	"barrage/edge/standing"
 	"barrage/fanout"
 	"barrage/frame"
 )
@@ -59,13 +60,16 @@ type Config struct {
 	PublishRate      float64       // messages a second that one connection may publish; 0 is none
 	PublishBurst     int           // messages at once (default 20)
 
-	Auth        *auth.Verifier // checks tokens; nil: everybody is anonymous
-	Anonymous   bool           // with Auth: those without a token are let in too
-	AuthTimeout time.Duration  // for the first command of a barrage.v1 connection without a token (default 10s)
-	Compression bool           // permessage-deflate for those who offer it
+	Auth         *auth.Verifier // checks tokens; nil: everybody is anonymous
+	Anonymous    bool           // with Auth: those without a token are let in too
+	AuthTimeout  time.Duration  // for the first command of a barrage.v1 connection without a token (default 10s)
+	AckTimeout   time.Duration  // until a message that is to be acknowledged is pushed again (default 30s)
+	Compression  bool           // permessage-deflate for those who offer it
+	CompressWait time.Duration  // how long messages wait for others of their room, to be compressed together for those who ask for batches; at most 1s, 0 is no batches
 
 	History  broker.Rules    // what rooms remember (default broker.DefaultRules)
 	Presence presence.Store  // joins the presence of nodes; nil: a single node
+	Standing standing.Store  // keeps orders that last, for all nodes; nil: a single node, which forgets them with its process
 	Events   *events.Emitter // tells backends; nil: nobody
 	Caller   *events.Caller  // asks backends what clients request; nil: there are none
 
@@ -101,6 +105,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.CloseTimeout, time.Second)
 	setDefault(&c.PublishBurst, 20)
 	setDefault(&c.AuthTimeout, 10*time.Second)
+	setDefault(&c.AckTimeout, 30*time.Second)
 	if c.History == nil {
 		c.History = broker.DefaultRules()
 	}
@@ -160,11 +165,15 @@ func (c *Config) check() error {
 		v     time.Duration
 	}{
 		{"HandshakeTimeout", c.HandshakeTimeout}, {"FrameTimeout", c.FrameTimeout}, {"PingInterval", c.PingInterval},
-		{"PingTimeout", c.PingTimeout}, {"CloseTimeout", c.CloseTimeout}, {"AuthTimeout", c.AuthTimeout}, {"Tick", c.Tick},
+		{"PingTimeout", c.PingTimeout}, {"CloseTimeout", c.CloseTimeout}, {"AuthTimeout", c.AuthTimeout}, {"AckTimeout", c.AckTimeout},
+		{"Tick", c.Tick},
 	} {
 		if p.v < time.Millisecond {
 			bad(p.field, p.v, "at least 1ms")
 		}
+	}
+	if c.CompressWait < 0 || c.CompressWait > time.Second {
+		bad("CompressWait", c.CompressWait, "0 to 1s")
 	}
 	if c.PublishRate < 0 || c.PublishRate > 1e6 {
 		bad("PublishRate", c.PublishRate, "0 to 1000000")

@@ -9,11 +9,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"barrage/edge/broker"
 	"barrage/edge/events"
+	"barrage/edge/standing"
 	"barrage/netpoll"
 )
 
@@ -23,22 +23,25 @@ const (
 	kindControl  = "\x00control"
 )
 
-const (
-	controlRoom = "@control" // not a name that CheckRoom allows
-	maxBans     = 100_000    // remembered by a node
-)
+const controlRoom = "@control" // not a name that CheckRoom allows
 
-// order is one of them. A field that is "" is any.
+// order is one of them. A field that is "" is any. Those that last (see standing.go)
+// are kept first, and the nodes are told that they are.
 type order struct {
 	Room      string `json:"room,omitempty"` // leave this room; "": the connection ends
 	User      string `json:"user,omitempty"`
 	Conn      string `json:"conn,omitempty"`
 	Reason    string `json:"reason,omitempty"`
 	Reconnect bool   `json:"reconnect,omitempty"`
-	Until     int64  `json:"until,omitempty"` // Unix milliseconds: not before, again
+	Given     int64  `json:"given,omitempty"` // when, in Unix milliseconds, by the clock of the node that was told
+	Until     int64  `json:"until,omitempty"` // by that clock: not before, again
 	Everybody bool   `json:"everybody,omitempty"`
 
 	Settings *RoomSettings `json:"settings,omitempty"` // of Room; nobody leaves
+	Lift     bool          `json:"lift,omitempty"`     // User may come again
+
+	Previous uint64 `json:"previous,omitempty"` // as standing.Change
+	Version  uint64 `json:"version,omitempty"`
 }
 
 // Kick takes a user out of a room, on all nodes, and keeps them out for a time.
@@ -49,7 +52,7 @@ func (s *Server) Kick(ctx context.Context, room, user, reason string, keep time.
 	if err := CheckUser(user); err != nil {
 		return err
 	}
-	return s.order(ctx, &order{Room: room, User: user, Reason: reason, Until: until(keep)})
+	return s.keepOut(ctx, &order{Room: room, User: user, Reason: reason}, keep)
 }
 
 // DisconnectUser ends all connections of a user, on all nodes, and refuses new
@@ -58,7 +61,7 @@ func (s *Server) DisconnectUser(ctx context.Context, user, reason string, reconn
 	if err := CheckUser(user); err != nil {
 		return err
 	}
-	return s.order(ctx, &order{User: user, Reason: reason, Reconnect: reconnect, Until: until(keep)})
+	return s.keepOut(ctx, &order{User: user, Reason: reason, Reconnect: reconnect}, keep)
 }
 
 // DisconnectConn ends one connection, wherever it is.
@@ -88,14 +91,16 @@ func (s *Server) CloseRoom(ctx context.Context, room, reason string) error {
 	return nil
 }
 
-func until(keep time.Duration) int64 {
-	if keep <= 0 {
-		return 0
-	}
-	return time.Now().Add(keep).UnixMilli()
-}
-
+// order tells it to all nodes. If it lasts, it is kept before: an error then leaves
+// open whether it holds.
 func (s *Server) order(ctx context.Context, o *order) error {
+	if e, lasts := o.entry(); lasts {
+		c, err := s.book.Put(ctx, e)
+		if err != nil {
+			return brokerError(err)
+		}
+		o.Previous, o.Version = c.Previous, c.Version
+	}
 	body, err := json.Marshal(o)
 	if err != nil {
 		return err
@@ -113,19 +118,23 @@ func (s *Server) obey(m *broker.Message) {
 	if json.Unmarshal(m.Payload, &o) != nil {
 		return // of a newer node
 	}
-	if o.Settings != nil {
-		s.settings.set(o.Room, *o.Settings)
+	if e, lasts := o.entry(); lasts {
+		s.book.Heard(e, standing.Change{Previous: o.Previous, Version: o.Version})
 		return
 	}
-	if o.Until > 0 && o.User != "" {
-		// From here on by the monotonic clock, whatever the wall's does.
-		s.bans.add(banKey{o.User, o.Room}, time.Now().Add(time.Until(time.UnixMilli(o.Until))))
+	s.sendAway(&o)
+}
+
+// sendAway has all connections here obey.
+func (s *Server) sendAway(o *order) {
+	if o.User == "" && o.Conn == "" && !o.Everybody {
+		return // of a newer node: it cannot mean everybody
 	}
 	if !s.started.Load() {
 		return // nobody is here
 	}
 	for _, sh := range s.shards {
-		sh.loop.Post(func() { sh.obey(&o) })
+		sh.loop.Post(func() { sh.obey(o) })
 	}
 }
 
@@ -176,61 +185,14 @@ func (s *shard) closeRaw(o *order) {
 	}
 }
 
-type banKey struct{ user, room string } // room "": the whole server
-
-// bans remembers who must stay out. Any goroutine.
-type bans struct {
-	mu sync.Mutex // guards m
-	m  map[banKey]time.Time
-}
-
-func (b *bans) add(k banKey, until time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.m) >= maxBans {
-		now := time.Now()
-		for k, t := range b.m {
-			if now.After(t) {
-				delete(b.m, k)
-			}
-		}
-		if len(b.m) >= maxBans {
-			return
-		}
-	}
-	if b.m == nil {
-		b.m = make(map[banKey]time.Time)
-	}
-	b.m[k] = until
-}
-
-func (b *bans) left(k banKey) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.m) == 0 {
-		return 0
-	}
-	return max(0, time.Until(b.m[k]))
-}
-
-// checkBan tells whether a user has to stay out of a room, "" being the server.
-func (s *Server) checkBan(user, room string) error {
-	if user == "" {
-		return nil
-	}
-	if wait := s.bans.left(banKey{user, room}); wait > 0 {
-		return &Error{status: http.StatusForbidden, code: "banned", message: "you have been sent out", retry: wait}
-	}
-	return nil
-}
-
-// CheckUser tells whether id may be a user's: what may be a room's name.
+// CheckUser tells whether id may be a user's: what may be a room's name, alone and
+// behind user:, but does not begin so. The same holds for tokens (claim sub).
 func CheckUser(id string) error {
 	if strings.HasPrefix(id, userPrefix) {
 		return refuse(http.StatusBadRequest, "bad_user", "the user's id begins with "+userPrefix)
 	}
-	if err := CheckRoom(userPrefix + id); err != nil || id == "" {
-		return refuse(http.StatusBadRequest, "bad_user", "a user's id has 1 to 123 letters, digits and any of _.:@-")
+	if CheckRoom(id) != nil || CheckRoom(userPrefix+id) != nil {
+		return refuse(http.StatusBadRequest, "bad_user", "a user's id has 1 to 123 letters, digits and _.:@- after a first letter or digit")
 	}
 	return nil
 }

@@ -42,7 +42,9 @@
 //	state                                   owner                   everyone else
 //	sessions, partial heads and messages    the shard's goroutine   Server posts to the loop
 //	clients, their joins and expiries       the shard's goroutine   shard.post
+//	debts of acknowledgements               the shard's goroutine   -
 //	histories and tokens under way          pool, checks, fetcher   any goroutine asks
+//	bans and settings of rooms              standing.Book           Server.Lift, Server.SetRoomSettings …
 //	Config, hub, broker                     fixed before Start      read
 //	counters, connection count              atomic                  read
 //	connections per address                 its mutex               -

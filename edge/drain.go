@@ -25,6 +25,8 @@ type drainState struct {
 // says "draining" from its beginning on.
 func (s *Server) Drain(ctx context.Context, window time.Duration) error {
 	s.draining.Store(true)
+	s.stopBatches() // nobody is to leave while something waits for company
+	s.batches.Wait()
 	until := time.Now().Add(window)
 	for _, sh := range s.shards {
 		sh.loop.Post(func() {

@@ -117,7 +117,7 @@ func (f *fetcher) read(ctx context.Context, key fetchKey, q broker.Query) {
 	w := f.waiting[key]
 	delete(f.waiting, key) // who asks from now on may want what is newer
 	f.mu.Unlock()
-	page, err := f.broker.History(ctx, key.room, q)
+	page, err := readHistory(ctx, f.broker, key.room, q)
 	page.Messages = slices.Clone(page.Messages)
 	for i, m := range page.Messages {
 		page.Messages[i] = legible(m) // here, not on the loops

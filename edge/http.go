@@ -106,6 +106,9 @@ func (s *shard) refuse(id netpoll.ID, reason netpoll.CloseReason, err error) {
 	case errors.As(err, &he):
 	case errors.As(err, &re):
 		he = &frame.HTTPError{Status: re.status, Reason: re.message}
+		if re.retry > 0 {
+			he.Header = "Retry-After: " + strconv.Itoa(int((re.retry+time.Second-1)/time.Second)) + "\r\n"
+		}
 	case tokenError(err) != nil:
 		he = tokenError(err)
 	default:
@@ -138,7 +141,24 @@ type waiter struct {
 	echo      bool
 	json      bool // barrage.v1
 	deflate   bool
+	batch     bool // takes several pushes in one frame
 	verifying bool // its token is being checked
+}
+
+// encoding is the one in which the connection gets messages. Batches are for those
+// whom they save bytes.
+func (w *waiter) encoding() fanout.Encoding {
+	var e fanout.Encoding
+	if w.json {
+		e |= encodeJSON
+	}
+	if w.deflate {
+		e |= encodeDeflate
+	}
+	if w.batch && w.json && w.deflate {
+		e |= encodeBatch
+	}
+	return e
 }
 
 const (
@@ -176,6 +196,10 @@ func (s *shard) upgrade(id netpoll.ID, req *frame.Request, rest []byte) error {
 		if token, err = tokenOf(req); err != nil {
 			return err
 		}
+		if w.batch, err = takesBatches(req); err != nil {
+			return err
+		}
+		w.batch = w.batch && cfg.CompressWait > 0
 	}
 	if cfg.Compression {
 		var err error
@@ -321,12 +345,8 @@ func (s *shard) open(id netpoll.ID, w *waiter) {
 // what the rooms say is sent by a later Work. The room named first is joined
 // last: it is the one published to.
 func (s *shard) joinRaw(id netpoll.ID, c *client, w *waiter) {
-	var enc fanout.Encoding
-	if w.deflate {
-		enc = encodeDeflate
-	}
 	for i := len(w.rooms) - 1; i >= 0; i-- {
-		s.fan.Join(uint32(id), w.rooms[i], enc, false)
+		s.fan.Join(uint32(id), w.rooms[i], w.encoding(), false)
 		s.arrive(c, w.rooms[i])
 	}
 }

@@ -81,7 +81,7 @@ func (s *Server) verify(token string, answer func(*auth.Identity, error)) bool {
 		select {
 		case s.strangers <- struct{}{}:
 		default:
-			s.verified(nil, retryIn("keys_unavailable", "the issuer's keys are being read", time.Second), answer)
+			s.verified(nil, &Error{http.StatusServiceUnavailable, "keys_unavailable", "the issuer's keys are being read", time.Second}, answer)
 			return
 		}
 		go func() { // ends with fetchTimeout at the latest
@@ -120,7 +120,7 @@ func (s *shard) identified(id netpoll.ID, w *waiter, ident *auth.Identity, err e
 
 // newClient makes the record of a connection that has one.
 func (s *shard) newClient(id netpoll.ID, w *waiter) *client {
-	c := &client{id: id, place: -1, serial: s.srv.serial.Add(1), since: s.srv.seconds(), shard: s.idx, json: w.json, deflate: w.deflate}
+	c := &client{id: id, place: -1, serial: s.srv.serial.Add(1), since: s.srv.seconds(), shard: s.idx, json: w.json, enc: w.encoding()}
 	s.clients.set(id, c)
 	s.srv.clients.Add(1)
 	s.sessions.at(id).flags |= flagClient

@@ -97,6 +97,7 @@ func (s *Server) wake(user string, m *broker.Message) {
 }
 
 func (s *shard) woken(c *client, m *broker.Message) {
+	s.owes(c, m)
 	switch {
 	case s.fan.In(uint32(c.id), m.Room) || c.joinOf(m.Room) != nil:
 	case m.Offset == 0:

@@ -6,6 +6,8 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -59,6 +61,34 @@ func (s *shard) connections(user, room string, limit int) (list []Conn, total in
 		list = append(list, d)
 	}
 	return list, total
+}
+
+// HasConn tells whether a connection with this ID is on this node.
+func (s *Server) HasConn(ctx context.Context, id string) (bool, error) {
+	serial, err := strconv.ParseUint(strings.TrimPrefix(id, s.node+"-"), 36, 64)
+	if err != nil || s.connName(serial) != id {
+		return false, nil // another node's, or nobody's
+	}
+	found, err := gather(ctx, s, func(sh *shard) bool { return sh.hasConn(serial) })
+	return slices.Contains(found, true), err
+}
+
+func (s *shard) hasConn(serial uint64) bool {
+	for id, c := range s.clients.all() {
+		if c.serial == serial && s.sessions.at(id).state == stateOpen {
+			return true
+		}
+	}
+	return false
+}
+
+// remote is the address that a client comes from, to be asked for while it is
+// here; "" if it is gone already.
+func (s *shard) remote(c *client) string {
+	if a := s.loop.Peer(c.id); a.IsValid() {
+		return a.String()
+	}
+	return ""
 }
 
 // gather asks each shard on its own goroutine.

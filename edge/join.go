@@ -196,8 +196,8 @@ func (s *shard) enter(j *joining) {
 		return
 	}
 	c := j.c
-	kept := s.srv.cfg.History.For(j.room).On()
-	s.fan.Join(uint32(c.id), j.room, c.encoding(), kept)
+	kept := s.srv.Retention(j.room).On()
+	s.fan.Join(uint32(c.id), j.room, c.enc, kept)
 	if !kept {
 		s.entered(j, &broker.Page{})
 		return
@@ -267,9 +267,14 @@ func (s *shard) entered(j *joining, page *broker.Page) {
 		_ = s.leave(c, j.leave) // it is in it: else leave would be ""
 	}
 	if j.presence {
-		s.fan.Join(uint32(c.id), presencePrefix+j.room, c.encoding(), false)
+		s.fan.Join(uint32(c.id), presencePrefix+j.room, c.enc, false)
 	}
 	s.arrive(c, j.room)
+	if c.isInbox(j.room) {
+		for _, m := range page.Messages {
+			s.owes(c, m)
+		}
+	}
 	r := &joinReply{Room: j.room, Epoch: page.Head.Epoch, Offset: page.Head.Offset}
 	r.Users, r.Connections = s.srv.count(j.room)
 	if j.since != nil || j.history > 0 {
@@ -332,6 +337,9 @@ func (s *shard) cmdLeave(c *client, cmd *command) error {
 
 // leave ends a membership, or a join under way.
 func (s *shard) leave(c *client, room string) error {
+	if c.isInbox(room) {
+		s.settle(c)
+	}
 	if j := c.joinOf(room); j != nil {
 		s.endJoin(j)
 		s.fan.Leave(uint32(c.id), room)

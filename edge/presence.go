@@ -50,6 +50,9 @@ func (s *shard) emit(e *events.Event, c *client) {
 		return
 	}
 	e.User, e.Conn = c.user(), s.srv.connName(c.serial)
+	if e.Type == events.Connect { // later the socket may be closed already
+		e.Remote = s.remote(c)
+	}
 	s.srv.cfg.Events.Emit(e)
 }
 

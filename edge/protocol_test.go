@@ -119,6 +119,7 @@ func runExample(t *testing.T, lines []string) {
 	e := &example{t: t, clients: map[string]*viewer{}, epochs: map[string]string{}}
 	e.s = startServer(t, func(c *Config) {
 		withAuth(t, c)
+		c.AckTimeout = time.Second
 		c.Anonymous = !strings.Contains(lines[0], "auth=required")
 	})
 	for i := 0; i < len(lines); i++ {

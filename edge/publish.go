@@ -85,10 +85,43 @@ func (s *shard) publication(c *client, cmd *command) (*broker.Publication, error
 		return nil, refuse(400, "bad_command", "key may have 128 bytes")
 	}
 	p := &broker.Publication{Room: room, Sender: s.sender(c), Kind: cmd.Kind, Key: cmd.Key, Forget: cmd.Forget}
+	if err := s.srv.setTerms(p, cmd); err != nil {
+		return nil, err
+	}
 	if p.Format, p.Payload, err = payloadOf(cmd); err != nil {
 		return nil, err
 	}
 	return p, checkDepth(p.Format, p.Payload)
+}
+
+// setTerms says for how long the message is good, and whether it is to be
+// acknowledged.
+func (s *Server) setTerms(p *broker.Publication, cmd *command) error {
+	ttl, err := bounded("ttl", cmd.TTL, 0, maxTTL)
+	if err != nil {
+		return err
+	}
+	if cmd.QoS != 0 && cmd.QoS != 1 {
+		return refuse(400, "bad_command", "qos must be 0 or 1")
+	}
+	p.TTL, p.Confirm = uint32(ttl), cmd.QoS == 1
+	return s.checkTerms(p)
+}
+
+// checkTerms refuses to promise an acknowledgement that nobody can give.
+func (s *Server) checkTerms(p *broker.Publication) error {
+	_, toUser := userOf(p.Room)
+	switch {
+	case !p.Confirm:
+		return nil
+	case !toUser:
+		return refuse(400, "bad_command", "qos 1 is for messages to users only")
+	case p.Forget:
+		return refuse(400, "bad_command", "a message with qos 1 cannot be kept out of the history")
+	case !s.Retention(p.Room).On():
+		return refuse(400, "bad_command", "qos 1 needs a history, and room "+p.Room+" keeps none")
+	}
+	return nil
 }
 
 // target is the room that a publish goes to.

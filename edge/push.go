@@ -17,12 +17,13 @@ import (
 // payloads.
 const Subprotocol = "barrage.v1"
 
-// The encodings of a room's messages: two bits.
+// The encodings of a room's messages: three bits.
 const (
 	encodeJSON    fanout.Encoding = 1 << iota // barrage.v1, else raw
 	encodeDeflate                             // permessage-deflate was negotiated
+	encodeBatch                               // several pushes may be in one frame; only with both of the others
 
-	numEncodings = 4
+	numEncodings = 8
 )
 
 // presencePrefix begins the name of the room through which those who asked for
@@ -37,6 +38,8 @@ type publication struct {
 }
 
 func (p *publication) Offset() uint64 { return p.offset }
+func (p *publication) Size() int      { return batchOverhead + len(p.m.Payload) }
+func (p *publication) object() any    { return pushOf(legible(p.m)) }
 
 // Encode makes the frame that all members with this encoding are sent.
 func (p *publication) Encode(e fanout.Encoding) fanout.Message {
@@ -44,7 +47,7 @@ func (p *publication) Encode(e fanout.Encoding) fanout.Message {
 	if e&encodeJSON != 0 {
 		buf := jsonBuffers.Get().(*bytes.Buffer)
 		defer putJSON(buf)
-		payload = appendJSON(buf, pushOf(legible(p.m)))
+		payload = appendJSON(buf, p.object())
 	} else if p.m.Format == broker.Binary {
 		op = frame.Binary
 	}
@@ -58,6 +61,8 @@ func (p *publication) Encode(e fanout.Encoding) fanout.Message {
 type notice struct{ v any }
 
 func (n *notice) Offset() uint64 { return 0 }
+func (n *notice) Size() int      { return batchOverhead }
+func (n *notice) object() any    { return n.v }
 
 func (n *notice) Encode(e fanout.Encoding) fanout.Message {
 	buf := jsonBuffers.Get().(*bytes.Buffer)
@@ -114,6 +119,10 @@ type messageJSON struct {
 	Kind   string          `json:"kind,omitempty"`
 	Data   json.RawMessage `json:"data,omitempty"`
 	Base64 []byte          `json:"base64,omitempty"` // instead of data, of binary messages
+
+	QoS     int   `json:"qos,omitempty"`     // 1: to be acknowledged
+	Expires int64 `json:"expires,omitempty"` // when it is of no use any more
+	Repeat  bool  `json:"repeat,omitempty"`  // it was pushed before, and not acknowledged
 }
 
 type senderJSON struct {
@@ -130,7 +139,10 @@ func pushOf(m *broker.Message) *messageJSON {
 }
 
 func messageOf(m *broker.Message) *messageJSON {
-	j := &messageJSON{ID: m.ID, Epoch: m.Epoch, Offset: m.Offset, Time: m.Time, Kind: m.Kind}
+	j := &messageJSON{ID: m.ID, Epoch: m.Epoch, Offset: m.Offset, Time: m.Time, Kind: m.Kind, Expires: m.Expires()}
+	if m.Confirm && m.Offset > 0 {
+		j.QoS = 1
+	}
 	if m.Sender != (broker.Sender{}) {
 		j.Sender = &senderJSON{m.Sender.User, m.Sender.Name, m.Sender.Avatar, m.Sender.Conn}
 	}

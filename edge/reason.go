@@ -43,7 +43,8 @@ func closeName(r netpoll.CloseReason) string {
 }
 
 // Close codes of Barrage's own. Those from 4200 on mean: do not come back by
-// yourself; all others that it sends, 1008 apart, mean: reconnect.
+// yourself. 1011 and 1013 are never sent: after a panic nobody knows what the peer
+// has got of the last frame, and who is too many is refused before the upgrade.
 const (
 	CloseTokenExpired = 4101 // reconnect with a new token
 	CloseDismissed    = 4103 // sent away by an operator, who wants it back
@@ -55,7 +56,7 @@ const (
 // mayReconnect tells what a close code means to a client.
 func mayReconnect(code uint16) bool {
 	switch code {
-	case frame.CloseProtocol, frame.CloseUnsupported, frame.CloseInvalidPayload, frame.ClosePolicy, frame.CloseTooBig:
+	case frame.CloseProtocol, frame.CloseInvalidPayload, frame.ClosePolicy, frame.CloseTooBig:
 		return false
 	}
 	return code < 4200 || code > 4999

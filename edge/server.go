@@ -21,6 +21,7 @@ import (
 	"barrage/edge/broker"
 	"barrage/edge/events"
 	"barrage/edge/presence"
+	"barrage/edge/standing"
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/netpoll"
@@ -45,8 +46,10 @@ type Server struct {
 	inboxes     *inboxes
 	anonymous   auth.Identity
 	strangers   chan struct{}      // one for each token that waits for the issuer's keys
-	background  sync.WaitGroup     // announce, presence.Run
+	background  sync.WaitGroup     // announce, presence.Run, book.Run
 	stop        context.CancelFunc // ends them
+	batches     sync.WaitGroup     // Hub.Run
+	stopBatches context.CancelFunc // ends it; so does stop
 	shards      []*shard           // complete once started
 	assets      map[string]*Asset
 	start       time.Time
@@ -55,9 +58,9 @@ type Server struct {
 	onMessage   func([]byte) // tests only
 
 	perIP addressLimit
-	bans  bans
 
-	settings roomSettings
+	book     *standing.Book // orders that last
+	settings roomSettings   // those of the book
 
 	lastMu sync.Mutex     // guards last; held while the loops are asked
 	last   []fanout.Stats // by shard
@@ -71,6 +74,7 @@ type Server struct {
 	waiters     atomic.Int64
 	serial      atomic.Uint64 // names connections
 	received    atomic.Uint64
+	repeated    atomic.Uint64
 	published   atomic.Uint64
 	pings       atomic.Uint64
 	refused     [numRefused]atomic.Uint64
@@ -87,6 +91,7 @@ const (
 	refusedOverload        // the shards are too far behind
 	refusedTooBig          // came through the broker
 	refusedRights          // from a raw socket that may not publish there
+	refusedExpired         // came through the broker after its TTL
 	numRefused
 )
 
@@ -122,12 +127,16 @@ func New(cfg Config) (*Server, error) {
 	for i := range cfg.Assets {
 		s.assets[cfg.Assets[i].Path] = &cfg.Assets[i]
 	}
-	s.hub, err = fanout.NewHub(fanout.Config{
+	fc := fanout.Config{
 		Shards:     cfg.Shards,
 		Encodings:  numEncodings,
 		RoomBytes:  cfg.RoomLogBytes,
 		ShardBytes: max(cfg.LogBytes/cfg.Shards, 64<<10),
-	})
+	}
+	if cfg.Compression && cfg.CompressWait > 0 {
+		fc.Batched, fc.BatchWait, fc.Batch = 1<<(encodeJSON|encodeDeflate|encodeBatch), cfg.CompressWait, encodeAll
+	}
+	s.hub, err = fanout.NewHub(fc)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +144,10 @@ func New(cfg Config) (*Server, error) {
 		Store: cfg.Presence, Logger: cfg.Logger,
 		Quiet: func(room string) bool { return strings.HasPrefix(room, userPrefix) || s.settings.of(room).Quiet },
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.book, err = standing.New(standing.Config{Store: cfg.Standing, Changed: s.changed, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +164,7 @@ func (s *Server) SetBroker(b broker.Broker) { s.broker = b }
 // Start listens and starts the loops.
 func (s *Server) Start() error {
 	if s.broker == nil {
-		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History, Node: s.node}, s)
+		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History, Retention: s.Retention, Node: s.node}, s)
 		if err != nil {
 			return err
 		}
@@ -169,7 +182,12 @@ func (s *Server) Start() error {
 	s.stop = stop
 	s.background.Go(func() { s.presence.Run(ctx) })
 	s.background.Go(func() { s.announce(ctx) })
+	batching, stopBatches := context.WithCancel(ctx)
+	s.stopBatches = stopBatches
+	s.batches.Go(func() { s.hub.Run(batching) })
 	s.broker.Want(controlRoom)
+	s.readBook(ctx)
+	s.background.Go(func() { s.book.Run(ctx) })
 	s.addr = ls[0].Addr()
 	if i, err := s.startShards(ls); err != nil {
 		s.Close()
@@ -225,6 +243,7 @@ func (s *Server) Close() {
 	if s.stop != nil {
 		s.stop()
 		s.background.Wait()
+		s.batches.Wait()
 	}
 	if s.pool != nil {
 		s.pool.close()
@@ -247,6 +266,9 @@ func (s *Server) Node() string { return s.node }
 // CheckRoom tells whether name may be a room's.
 func (s *Server) CheckRoom(name string) error { return CheckRoom(name) }
 
+// CheckUser tells whether id may be a user's.
+func (s *Server) CheckUser(id string) error { return CheckUser(id) }
+
 // Publish sends a message to all members of a room, on all nodes. It returns once
 // the broker has it, or the time of ctx is over.
 func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
@@ -257,6 +279,9 @@ func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Rec
 		return broker.Receipt{}, err
 	}
 	if err := checkDepth(p.Format, p.Payload); err != nil {
+		return broker.Receipt{}, err
+	}
+	if err := s.checkTerms(p); err != nil {
 		return broker.Receipt{}, err
 	}
 	r, err := s.broker.Publish(ctx, p)
@@ -342,6 +367,10 @@ func (s *Server) Deliver(m *broker.Message) (members int) {
 		s.refused[refusedTooBig].Add(1)
 		return 0
 	}
+	if expired(m) {
+		s.refused[refusedExpired].Add(1)
+		return 0
+	}
 	if m.Kind != "" && m.Kind[0] == 0 {
 		s.internal(m)
 		return 0
@@ -410,7 +439,7 @@ func (s *Server) EachRoom(f func(name string, members int, rate float64) bool) {
 
 // History reads a part of a room's history.
 func (s *Server) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
-	page, err := s.broker.History(ctx, room, q)
+	page, err := readHistory(ctx, s.broker, room, q)
 	if err != nil {
 		return page, brokerError(err)
 	}
@@ -425,9 +454,6 @@ func (s *Server) Clear(ctx context.Context, room string) error {
 	return nil
 }
 
-// Retention is what a room remembers.
-func (s *Server) Retention(room string) broker.Retention { return s.cfg.History.For(room) }
-
 // Registry knows who is where.
 func (s *Server) Registry() *presence.Registry { return s.presence }
 
@@ -439,6 +465,9 @@ func (s *Server) Unready() []string {
 	}
 	if err := s.broker.Err(); err != nil {
 		why = append(why, err.Error())
+	}
+	if !s.book.Read() {
+		why = append(why, "who must stay out, and the settings of rooms, could not be read yet")
 	}
 	return why
 }

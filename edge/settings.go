@@ -4,20 +4,25 @@ package edge
 
 import (
 	"context"
+	"maps"
+	"net/http"
 	"sync"
+
+	"barrage/edge/broker"
 )
 
 // maxRoomSettings bounds the rooms with settings of their own.
 const maxRoomSettings = 10_000
 
-// RoomSettings are what an operator set for one room. All nodes that run hear of
-// it; one that starts later does not know.
+// RoomSettings are what an operator set for one room, on all nodes.
 type RoomSettings struct {
-	Muted bool `json:"muted,omitempty"` // only backends may publish
-	Quiet bool `json:"quiet,omitempty"` // nobody is told who comes and goes
+	Muted   bool              `json:"muted,omitempty"`   // only backends may publish
+	Quiet   bool              `json:"quiet,omitempty"`   // nobody is told who comes and goes
+	History *broker.Retention `json:"history,omitempty"` // what the room remembers from now on; nil: by the server's rules
 }
 
-// roomSettings is the node's memory of them. Any goroutine.
+// roomSettings are those of the book, as they are asked for with every message. Any
+// goroutine.
 type roomSettings struct {
 	mu sync.RWMutex // guards m
 	m  map[string]RoomSettings
@@ -36,32 +41,51 @@ func (r *roomSettings) set(room string, v RoomSettings) {
 		delete(r.m, room)
 		return
 	}
-	if _, known := r.m[room]; !known && len(r.m) >= maxRoomSettings {
-		return // SetRoomSettings of this node has refused; another's is bounded here
-	}
 	if r.m == nil {
 		r.m = make(map[string]RoomSettings)
 	}
 	r.m[room] = v
 }
 
-func (r *roomSettings) full(room string) bool {
+func (r *roomSettings) count() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	_, known := r.m[room]
-	return !known && len(r.m) >= maxRoomSettings
+	return len(r.m)
+}
+
+func (r *roomSettings) all() map[string]RoomSettings {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return maps.Clone(r.m)
 }
 
 // RoomSettings returns what was set for a room.
 func (s *Server) RoomSettings(room string) RoomSettings { return s.settings.of(room) }
+
+// AllRoomSettings returns the rooms with settings of their own.
+func (s *Server) AllRoomSettings() map[string]RoomSettings { return s.settings.all() }
 
 // SetRoomSettings sets them on all nodes; the zero value takes them back.
 func (s *Server) SetRoomSettings(ctx context.Context, room string, v RoomSettings) error {
 	if err := CheckRoom(room); err != nil {
 		return err
 	}
-	if v != (RoomSettings{}) && s.settings.full(room) {
-		return refuse(409, "too_many_settings", "10000 rooms have settings of their own already")
+	if v.History != nil {
+		if err := v.History.Check(); err != nil {
+			return refuse(http.StatusBadRequest, "invalid_history", "history: "+err.Error())
+		}
+	}
+	if v != (RoomSettings{}) && s.settings.of(room) == (RoomSettings{}) && s.settings.count() >= maxRoomSettings {
+		return refuse(http.StatusConflict, "too_many_settings", "10000 rooms have settings of their own already")
 	}
 	return s.order(ctx, &order{Room: room, Settings: &v})
+}
+
+// Retention is what a room remembers of what is published from now on. The broker
+// asks for every message.
+func (s *Server) Retention(room string) broker.Retention {
+	if own := s.settings.of(room).History; own != nil {
+		return *own
+	}
+	return s.cfg.History.For(room)
 }

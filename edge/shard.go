@@ -34,6 +34,7 @@ type shard struct {
 	joins     []*joining                      // that wait for the broker, the oldest first, or have waited
 	joinsFor  map[string][]*joining           // those that wait, by room, the oldest first
 	expiries  expiries
+	debts     debts // of acknowledgements
 
 	scratch  *frame.Assembler // of the connection whose bytes are being read
 	cur      netpoll.ID       // that connection
@@ -162,6 +163,7 @@ func (s *shard) goodbye(id netpoll.ID, ses *session, reason netpoll.CloseReason)
 		return
 	}
 	s.closeInbox(c)
+	s.settle(c)
 	s.clients.set(id, nil)
 	s.srv.clients.Add(-1)
 	s.neverExpires(c)
@@ -180,6 +182,7 @@ func (s *shard) Work() (more bool) { return s.fan.Work() }
 func (s *shard) Tick() {
 	s.expire()
 	s.joinsLate()
+	s.repeatSome()
 	s.drainSome()
 }
 

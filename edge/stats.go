@@ -23,6 +23,7 @@ type Stats struct {
 	Received       uint64
 	Published      uint64 // accepted from sockets and the API
 	Refused        map[string]uint64
+	Repeated       uint64 // pushed again, as they were not acknowledged
 	Pings          uint64
 	Handshakes     map[string]uint64 // by HTTP status
 	Closed         map[string]uint64 // WebSocket connections, by reason
@@ -31,6 +32,8 @@ type Stats struct {
 	Tokens         map[string]uint64 // checked, by result
 	Presence       presence.Stats
 	Memory         *broker.MemoryStats // nil with a broker of somebody else
+	Batches        uint64              // frames of several messages, each made once for all it went to
+	Batched        uint64              // messages in them
 	Loops          []netpoll.Stats     // by shard
 	Fanout         []fanout.Stats      // by shard
 }
@@ -48,9 +51,11 @@ func (s *Server) Stats() Stats {
 		Rooms:          s.hub.Rooms(),
 		Received:       s.received.Load(),
 		Published:      s.published.Load(),
+		Repeated:       s.repeated.Load(),
 		Refused: map[string]uint64{
 			"rate": s.refused[refusedRate].Load(), "overload": s.refused[refusedOverload].Load(),
 			"too_big": s.refused[refusedTooBig].Load(), "forbidden": s.refused[refusedRights].Load(),
+			"expired": s.refused[refusedExpired].Load(),
 		},
 		Pings:       s.pings.Load(),
 		Handshakes:  make(map[string]uint64),
@@ -71,6 +76,7 @@ func (s *Server) Stats() Stats {
 			st.ClosedEarly[name] += n
 		}
 	}
+	st.Batches, st.Batched = s.hub.Batches()
 	st.Clients = s.clients.Load()
 	st.Tokens = map[string]uint64{"accepted": s.tokens[tokenAccepted].Load(), "refused": s.tokens[tokenRefused].Load()}
 	st.Presence = s.presence.Stats()

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"barrage/edge/auth"
 	"barrage/edge/broker"
 	"barrage/frame"
 )
@@ -45,6 +46,8 @@ type command struct {
 	Kind   string          `json:"kind"`
 	Key    string          `json:"key"`    // publish: idempotency key
 	Forget bool            `json:"forget"` // publish: keep it out of the history
+	TTL    int             `json:"ttl"`    // publish: milliseconds
+	QoS    int             `json:"qos"`    // publish: 1 is to be acknowledged
 
 	Token  string `json:"token"`  // auth
 	Method string `json:"method"` // request
@@ -193,12 +196,12 @@ func (s *shard) replyError(c *client, id uint64, err error) {
 
 func errorOf(err error) *errorJSON {
 	var own *Error
-	var coded interface{ Code() string }
+	var token *auth.Error
 	switch {
 	case errors.As(err, &own):
 		return &errorJSON{own.code, own.message, own.retry.Milliseconds()}
-	case errors.As(err, &coded):
-		return &errorJSON{Code: coded.Code(), Message: err.Error()}
+	case errors.As(err, &token):
+		return &errorJSON{token.Code(), token.Error(), token.RetryAfter().Milliseconds()}
 	case errors.Is(err, broker.ErrOverloaded):
 		return &errorJSON{"overloaded", "the server is too far behind its input", 1000}
 	}

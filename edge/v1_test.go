@@ -78,6 +78,12 @@ func TestRawAndJSONShareRooms(t *testing.T) {
 	}
 }
 
+// speaker is a viewer, who may take batches.
+type speaker interface {
+	send(op frame.Opcode, payload string)
+	object() map[string]any
+}
+
 // follower joins again and again and keeps the sequence of a room.
 type follower struct {
 	t     *testing.T
@@ -102,6 +108,12 @@ func (f *follower) take(m map[string]any) {
 func (f *follower) visit(pushes int, last uint64) {
 	c := joinJSON(f.t, f.s, "/ws")
 	defer func() { _ = c.c.Close() }()
+	f.visitAs(c, pushes, last)
+}
+
+// visitAs is visit on a connection that the caller closes.
+func (f *follower) visitAs(c speaker, pushes int, last uint64) {
+	f.t.Helper()
 	c.send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":"join","room":%q,"since":{"epoch":%q,"offset":%d}}`, f.room, f.epoch, f.next-1))
 	ok := okOf(f.t, c.object())
 	if ok["resumed"] != true {

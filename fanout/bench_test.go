@@ -29,6 +29,7 @@ type forever struct {
 }
 
 func (f *forever) Offset() uint64          { f.offset++; return f.offset }
+func (f *forever) Size() int               { return len(f.b) }
 func (f *forever) Encode(Encoding) Message { return f }
 func (f *forever) Bytes() []byte           { return f.b }
 func (f *forever) Retain()                 {}
@@ -56,6 +57,11 @@ func BenchmarkFlush(b *testing.B) {
 			benchFlush(b, hub, s)
 		})
 	}
+	b.Run("members=10000/msg=64B/batches=possible", func(b *testing.B) {
+		hub, s := newNullShard(b, Config{Encodings: 1}, 10000)
+		hub.cfg.Batched = 1 << 1 // nobody is there
+		benchFlush(b, hub, s)
+	})
 	b.Run("members=10000/msg=64B/encodings=4", func(b *testing.B) {
 		hub, s := newNullShard(b, Config{Encodings: 4}, 10000)
 		benchFlush(b, hub, s)

@@ -12,6 +12,19 @@
 // that it has members of; a message is encoded once for each that is in use
 // anywhere, and for no other. A subscriber is in a room in one encoding.
 //
+// # Batches
+//
+// An encoding can be batched, for members who take several messages in one frame:
+// compressed together they are a fraction of the bytes. The first message after a
+// silence goes to these at once; what follows waits in the hub, BatchWait at most,
+// and [Hub.Run] makes one frame of it for each batched encoding. A room has one such
+// backlog, bounded by all of them together, and its messages go out in their order
+// however long the encoding takes. Other encodings get each message at once.
+//
+// All is counted by messages, a batch in a log too. Who was given the history up to
+// a place within a batch is sent what is behind that place: the batch is divided in
+// the log, once for all who still need it.
+//
 // # The flush
 //
 // A shard sends by passes over a room's members. Each member gets, in one send,
@@ -55,12 +68,14 @@
 //
 //	state                              owner                    everyone else
 //	rooms, members, logs, cursors      the shard's goroutine    no access
-//	inbox of a shard                   its mutex                Hub.Publish
+//	inbox of a shard                   its mutex                Hub.Publish, Hub.Run
 //	directory of rooms (Hub)           its stripes' mutexes     Hub's methods
-//	bytes of a message                 nobody: immutable        read, until Release
+//	backlogs                           their stripes' mutexes   Hub.Publish, Hub.Run
+//	the order in which they are due    its mutex                likewise
+//	publications, bytes of a message   nobody: immutable        read; bytes, until Release
 //
-// Lock order: a stripe of the directory, then a shard's inbox. The stripe is
-// held while a message is put into all inboxes; that is what makes the order of
-// a room the same everywhere. Under neither is anything encoded, called back or
-// sent.
+// Lock order: a stripe of the directory, then a shard's inbox, or the queue of what
+// is due. The stripe is held while a message is put into all inboxes; that is what
+// makes the order of a room the same everywhere. Under none is anything encoded,
+// called back or sent.
 package fanout

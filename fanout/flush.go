@@ -106,8 +106,10 @@ func (s *Shard) settle(r *room, sub uint32, g, off int) uint64 {
 	}
 	seg := r.log.segs[g]
 	i, _ := slices.BinarySearch(seg.ends, uint32(off)) // the frame in which off lies or ends
-	if end := int(seg.ends[i]); end > off {
+	end := seg.ends[i]
+	if int(end) > off {
 		s.sink.Queue(sub, seg.data[off:end])
 	}
-	return seg.first + uint64(i) + 1
+	n, _ := slices.BinarySearch(seg.ends, end+1) // the messages of a batch end together
+	return seg.first + uint64(n)
 }

@@ -2,8 +2,10 @@ package fanout
 
 import (
 	"encoding/binary"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // msg is a Message whose release is checked. Its bytes are a length, the number
@@ -41,28 +43,35 @@ type pub struct {
 	num, size int
 	offset    uint64
 	encoding  func(Encoding) // if not nil, called by Encode
-	msgs      [MaxEncodings]*msg
+
+	mu   sync.Mutex // guards msgs: in batched encodings, any shard may divide a batch
+	msgs [MaxEncodings][]*msg
 }
 
 func newPub(num, size int) *pub { return &pub{num: num, size: size} }
 
 func (p *pub) Offset() uint64 { return p.offset }
+func (p *pub) Size() int      { return msgHeader + p.size }
 
 func (p *pub) Encode(e Encoding) Message {
-	if p.msgs[e] != nil {
+	m := newMsg(p.num, p.size, e)
+	p.mu.Lock()
+	p.msgs[e] = append(p.msgs[e], m)
+	again := len(p.msgs[e]) > 1 && e != batched
+	p.mu.Unlock()
+	if again {
 		panic("encoded twice")
 	}
-	p.msgs[e] = newMsg(p.num, p.size, e)
 	if p.encoding != nil {
 		p.encoding(e)
 	}
-	return p.msgs[e]
+	return m
 }
 
 // encodings returns the set of encodings that were asked for.
 func (p *pub) encodings() (set uint8) {
-	for e, m := range p.msgs {
-		if m != nil {
+	for e, all := range p.msgs {
+		if len(all) > 0 {
 			set |= 1 << e
 		}
 	}
@@ -71,9 +80,54 @@ func (p *pub) encodings() (set uint8) {
 
 // checkReleased wants that nobody holds a reference.
 func (p *pub) checkReleased(t interface{ Fatalf(string, ...any) }) {
-	for e, m := range p.msgs {
-		if m != nil && m.refs.Load() != 0 {
-			t.Fatalf("message %d in encoding %d still has %d references", p.num, e, m.refs.Load())
+	for e, all := range p.msgs {
+		for _, m := range all {
+			if m.refs.Load() != 0 {
+				t.Fatalf("message %d in encoding %d still has %d references", p.num, e, m.refs.Load())
+			}
+		}
+	}
+}
+
+// batched is the encoding that tests of batches use for them.
+const batched Encoding = 2
+
+// batchNum is the number of a message that is a batch.
+const batchNum = 1<<32 - 1
+
+// batcher makes the batches of a test, and remembers them.
+type batcher struct {
+	mu   sync.Mutex // guards all
+	all  []*msg
+	most int // publications in one
+}
+
+// config has batches made for the encoding batched.
+func (b *batcher) config(cfg Config, wait time.Duration) Config {
+	cfg.Encodings, cfg.Batched, cfg.BatchWait, cfg.Batch = 3, 1<<batched, wait, b.batch
+	return cfg
+}
+
+func (b *batcher) batch(e Encoding, ps []Publication) Message {
+	if len(ps) < 2 {
+		panic("a batch of one")
+	}
+	var body []byte
+	for _, p := range ps {
+		body = append(body, newMsg(p.(*pub).num, p.(*pub).size, e).b...)
+	}
+	m := newMsg(batchNum, len(body), e)
+	copy(m.b[msgHeader:], body)
+	b.mu.Lock()
+	b.all, b.most = append(b.all, m), max(b.most, len(ps))
+	b.mu.Unlock()
+	return m
+}
+
+func (b *batcher) checkReleased(t interface{ Fatalf(string, ...any) }) {
+	for _, m := range b.all {
+		if m.refs.Load() != 0 {
+			t.Fatalf("a batch still has %d references", m.refs.Load())
 		}
 	}
 }
@@ -142,7 +196,7 @@ type got struct {
 	enc Encoding
 }
 
-// receive parses and removes what a socket has received.
+// receive parses and removes what a socket has received. Batches are unpacked.
 func (s *fakeSock) receive(t interface{ Fatalf(string, ...any) }) []got {
 	var all []got
 	for len(s.stream) > 0 {
@@ -153,7 +207,12 @@ func (s *fakeSock) receive(t interface{ Fatalf(string, ...any) }) []got {
 		if len(s.stream) < msgHeader+size {
 			t.Fatalf("stream ends within a message: %d of %d bytes", len(s.stream), msgHeader+size)
 		}
-		all = append(all, got{int(binary.BigEndian.Uint32(s.stream[4:])), Encoding(s.stream[8])})
+		g := got{int(binary.BigEndian.Uint32(s.stream[4:])), Encoding(s.stream[8])}
+		if g.num == batchNum {
+			size = 0 // go on within it
+		} else {
+			all = append(all, g)
+		}
 		s.stream = s.stream[msgHeader+size:]
 	}
 	return all

@@ -5,8 +5,10 @@ package fanout
 import (
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
@@ -30,6 +32,14 @@ type Config struct {
 	ShardBytes int // bound of all logs of one shard; past it members that are too slow lose what they have not read (default 256 MiB)
 	InboxBytes int // bound of a shard's input not yet in a log (default 64 MiB)
 	SliceSends int // sends in a row before the loop serves its sockets (default 256)
+
+	// Batches: see the package comment. The default is none.
+	Batched    uint8         // bit e: Encoding e is batched
+	BatchWait  time.Duration // how long a message waits for company
+	BatchBytes int           // bound of the publications in one batch, unless one alone is larger (default 64 KiB)
+	// Batch returns a new reference to two or more publications as one message. It
+	// is called as Publication.Encode is, for batched encodings.
+	Batch func(e Encoding, ps []Publication) Message
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -44,6 +54,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.ShardBytes, 256<<20)
 	def(&c.InboxBytes, 64<<20)
 	def(&c.SliceSends, 256)
+	def(&c.BatchBytes, 64<<10)
 	if c.Shards < 1 || c.Shards > MaxShards {
 		return c, fmt.Errorf("fanout: Shards is %d, want 1 to %d", c.Shards, MaxShards)
 	}
@@ -57,6 +68,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.SliceSends < 1 {
 		return c, fmt.Errorf("fanout: SliceSends is %d, want at least 1", c.SliceSends)
 	}
+	if c.BatchBytes < 1 {
+		return c, fmt.Errorf("fanout: BatchBytes is %d, want at least 1", c.BatchBytes)
+	}
+	if c.Batched != 0 && (bits.Len8(c.Batched) > c.Encodings || c.BatchWait <= 0 || c.Batch == nil) {
+		return c, fmt.Errorf("fanout: Batched is %b, want encodings below %d, with BatchWait and Batch", c.Batched, c.Encodings)
+	}
 	return c, nil
 }
 
@@ -68,6 +85,10 @@ type Hub struct {
 	seed    maphash.Seed
 	start   time.Time
 	stripes [64]stripe
+	due     dueQueue
+
+	waitingBytes           atomic.Int64 // of all backlogs
+	madeBatches, inBatches atomic.Uint64
 
 	// Buffers of log segments, one pool per size so that the pools' calibration
 	// sees one size each.
@@ -76,14 +97,16 @@ type Hub struct {
 
 // stripe is a part of the directory.
 type stripe struct {
-	mu    sync.Mutex // guards what follows
-	rooms shrinkMap[*entry]
+	mu       sync.Mutex // guards what follows
+	rooms    shrinkMap[*entry]
+	batching bool // Run is at work
 }
 
 // entry is what the hub knows of a room that has members.
 type entry struct {
-	members int   // in all encodings
-	uses    []use // the encodings that have members
+	uses    []use    // the encodings that have members
+	backlog *backlog // nil before the first message to members in batched encodings
+	members int32    // in all encodings
 	rate    meter
 }
 
@@ -137,6 +160,7 @@ func NewHub(cfg Config) (*Hub, error) {
 		return nil, err
 	}
 	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), start: time.Now()}
+	h.due.added = make(chan struct{}, 1)
 	for i := range cfg.Shards {
 		h.shards = append(h.shards, newShard(h, i))
 	}
@@ -164,7 +188,7 @@ func (h *Hub) Members(room string) int {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if e := st.rooms.get(room); e != nil {
-		return e.members
+		return int(e.members)
 	}
 	return 0
 }
@@ -180,7 +204,7 @@ func (h *Hub) Room(room string) (members int, rate float64, ok bool) {
 	if e == nil {
 		return 0, 0, false
 	}
-	return e.members, e.rate.perSecond(now), true
+	return int(e.members), e.rate.perSecond(now), true
 }
 
 // EachRoom calls f for every room that has members, in no order, until it
@@ -197,7 +221,7 @@ func (h *Hub) EachRoom(f func(room string, members int, rate float64) bool) {
 		st.mu.Lock()
 		rows := make([]row, 0, len(st.rooms.m))
 		for name, e := range st.rooms.m {
-			rows = append(rows, row{name, e.members, e.rate.perSecond(now)})
+			rows = append(rows, row{name, int(e.members), e.rate.perSecond(now)})
 		}
 		st.mu.Unlock()
 		for _, r := range rows {
@@ -248,6 +272,9 @@ func (h *Hub) leave(room string, enc Encoding, shard int, last bool) {
 	e.members--
 	if last {
 		e.del(enc, shard)
+		if e.encodings()&h.cfg.Batched == 0 {
+			e.backlog = nil
+		}
 	}
 	if e.members == 0 {
 		st.rooms.del(room)
@@ -259,12 +286,12 @@ const meterSpan = 10
 
 // meter counts events in the current and the previous window.
 type meter struct {
-	window    int64 // number of the current window
+	window    uint32 // number of the current window
 	cur, prev uint32
 }
 
 func (m *meter) roll(now int64) {
-	switch w := now / meterSpan; {
+	switch w := uint32(now / meterSpan); {
 	case w == m.window+1:
 		m.prev, m.cur, m.window = m.cur, 0, w
 	case w > m.window:

@@ -17,16 +17,18 @@ const (
 
 // segment is a run of whole frames, contiguous in memory so that one send can
 // take them. Its bytes are either copied into a pooled buffer or those of one
-// large message, held by a reference.
+// large message or batch, held by a reference. Frames are numbered by their messages:
+// one that is a batch has several numbers, of which the first is the frame's.
 type segment struct {
 	first   uint64   // number of the first frame
 	data    []byte   // the frames
-	ends    []uint32 // where in data each frame ends
-	offsets []uint64 // of each frame; one without has that of the frame before it
-	prev    uint64   // offset of the frame before the first
+	ends    []uint32 // where in data each message's frame ends
+	offsets []uint64 // of each message; one without has that of the message before it
+	prev    uint64   // offset of the message before the first
 	buf     *bytebufferpool.ByteBuffer
 	pool    *bytebufferpool.Pool
 	shared  Message
+	batch   *batch // shared, if it is one
 }
 
 func (g *segment) next() uint64 { return g.first + uint64(len(g.ends)) }
@@ -125,7 +127,7 @@ func (l *log) append(s *Shard, m Message, offset uint64) int {
 		g.data, g.shared = p, m
 	case g == nil || g.shared != nil || len(g.data)+len(p) > cap(g.data):
 		size, pool := segmentSize, &s.hub.large
-		if g == nil {
+		if g == nil || g.batch != nil { // few go singly where there are batches
 			size, pool = firstSegmentSize, &s.hub.small
 		}
 		g = l.add(s)
@@ -180,6 +182,9 @@ func (l *log) trim(s *Shard, seq uint64) int {
 // size is the memory that the segment holds.
 func (g *segment) size() int {
 	lists := 4*cap(g.ends) + 8*cap(g.offsets)
+	if g.batch != nil {
+		lists += g.batch.size
+	}
 	if g.shared != nil {
 		return len(g.data) + lists
 	}

@@ -1,9 +1,12 @@
 package fanout
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -12,7 +15,7 @@ const (
 	modelShards    = 2
 	modelSubs      = 12 // in each shard
 	modelRooms     = 3
-	modelEncodings = 3
+	modelEncodings = 3 // one of them batched
 )
 
 // TestModel drives the shards with random operations and compares every
@@ -23,13 +26,14 @@ func TestModel(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		o := newOracle(t, Config{
-			Shards: modelShards, Encodings: modelEncodings, RoomBytes: segmentSize,
+			Shards: modelShards, RoomBytes: segmentSize,
 			SliceSends: rapid.IntRange(1, 5).Draw(t, "slice"),
 			ShardBytes: rapid.SampledFrom([]int{segmentSize, 1 << 30}).Draw(t, "all logs"),
+			BatchBytes: rapid.SampledFrom([]int{1, 500, 1 << 30}).Draw(t, "batch"),
 		})
 		for sub := range modelSubs {
-			o.join(t, place{0, sub, "room0"}, Encoding(sub%2), false)
-			o.join(t, place{1, sub, fmt.Sprint("room", sub%modelRooms)}, 0, sub%4 == 0)
+			o.join(t, place{0, sub, "room0"}, Encoding(sub%modelEncodings), false)
+			o.join(t, place{1, sub, fmt.Sprint("room", sub%modelRooms)}, Encoding(sub%2)*batched, sub%4 == 1)
 		}
 		shard := func(t *rapid.T) int { return rapid.IntRange(0, modelShards-1).Draw(t, "shard") }
 		sub := func(t *rapid.T) int { return rapid.IntRange(0, modelSubs-1).Draw(t, "sub") }
@@ -44,6 +48,9 @@ func TestModel(t *testing.T) {
 			},
 			"resume": func(t *rapid.T) {
 				p := at(t)
+				if held := o.held(); len(held) > 0 {
+					p = rapid.SampledFrom(held).Draw(t, "held")
+				}
 				// Around the newest offset: nothing, old ones, and ones to come.
 				newest := int(o.newest[p.room])
 				o.resume(t, p, uint64(rapid.IntRange(max(0, newest-30), newest+10).Draw(t, "after")))
@@ -51,6 +58,8 @@ func TestModel(t *testing.T) {
 			"leave":   func(t *rapid.T) { o.leave(t, at(t)) },
 			"gone":    func(t *rapid.T) { o.gone(t, shard(t), sub(t)) },
 			"publish": func(t *rapid.T) { o.publishMany(t, room(t)) },
+			"flush":   func(t *rapid.T) { o.flush(t) },
+			"silence": func(t *rapid.T) { o.silence(room(t)) },
 			"work":    func(t *rapid.T) { o.work(t, shard(t)) },
 			"freeze": func(t *rapid.T) {
 				o.sinks[shard(t)].socks[sub(t)].room = rapid.IntRange(0, 70000).Draw(t, "bytes")
@@ -70,8 +79,11 @@ type oracle struct {
 	members map[place]*membership
 	logs    map[logPlace]*logModel // of the rooms that have members there
 	pubs    []*pub
-	newest  map[string]uint64 // the last offset given to a room
-	t       *rapid.T          // of the operation at hand
+	batcher batcher
+	waiting map[string]*backlogModel // of the rooms that have batched members, once these got something
+	due     []*backlogModel          // in which something waits, or did when the last batched member left
+	newest  map[string]uint64        // the last offset given to a room
+	t       *rapid.T                 // of the operation at hand
 	// What the shards must have counted.
 	slow, replayed [modelShards]uint64
 }
@@ -109,14 +121,16 @@ type membership struct {
 }
 
 func newOracle(t *rapid.T, cfg Config) *oracle {
-	hub, err := NewHub(cfg)
+	o := &oracle{
+		t: t, members: make(map[place]*membership), logs: make(map[logPlace]*logModel),
+		waiting: make(map[string]*backlogModel), newest: make(map[string]uint64),
+	}
+	hub, err := NewHub(o.batcher.config(cfg, time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &oracle{
-		hub: hub, t: t, members: make(map[place]*membership), logs: make(map[logPlace]*logModel),
-		newest: make(map[string]uint64),
-	}
+	hub.setBatching(true) // in place of Run there is flush
+	o.hub = hub
 	for i := range cfg.Shards {
 		sink := newFakeSink(modelSubs, 1<<30)
 		sink.onSkip = func(sub uint32, room string, n, from, to uint64) {
@@ -171,22 +185,29 @@ func (o *oracle) publish(t *rapid.T, room string, p *pub) {
 	if n, err := o.hub.Publish(room, p); err != nil || n != members {
 		t.Fatalf("Publish returned %d, %v, want %d members", n, err, members)
 	}
+	if encodings&(1<<batched) != 0 && o.postponed(room, p) {
+		encodings &^= 1 << batched
+	}
 	if p.encodings() != encodings {
 		t.Fatalf("encoded to %b, want %b", p.encodings(), encodings)
 	}
 	for lp, l := range o.logs {
-		if lp.room != room {
-			continue
+		if lp.room == room && encodings>>lp.enc&1 != 0 {
+			o.deliver(lp, l, p)
 		}
-		f := frame{num: p.num, seq: l.next}
-		l.next++
-		if p.offset > l.last {
-			l.last, f.offset = p.offset, p.offset
-		}
-		for pl, m := range o.members {
-			if pl.room == room && pl.shard == lp.shard && m.enc == lp.enc {
-				m.want = append(m.want, f)
-			}
+	}
+}
+
+// deliver puts a message into a log.
+func (o *oracle) deliver(lp logPlace, l *logModel, p *pub) {
+	f := frame{num: p.num, seq: l.next}
+	l.next++
+	if p.offset > l.last {
+		l.last, f.offset = p.offset, p.offset
+	}
+	for pl, m := range o.members {
+		if pl.room == lp.room && pl.shard == lp.shard && m.enc == lp.enc {
+			m.want = append(m.want, f)
 		}
 	}
 }
@@ -263,6 +284,19 @@ func (o *oracle) work(t *rapid.T, sh int) {
 	o.consumeAll(t, sh)
 }
 
+// held returns the held memberships, in an order that a failure can be repeated in.
+func (o *oracle) held() (all []place) {
+	for p, m := range o.members {
+		if m.held {
+			all = append(all, p)
+		}
+	}
+	slices.SortFunc(all, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.shard, b.shard), cmp.Compare(a.sub, b.sub), cmp.Compare(a.room, b.room))
+	})
+	return all
+}
+
 func (o *oracle) resume(t *rapid.T, p place, after uint64) {
 	o.consume(t, p.shard, p.sub)
 	if m := o.members[p]; m != nil && m.held {
@@ -280,6 +314,12 @@ func (o *oracle) forget(p place) {
 	if o.logs[lp].members--; o.logs[lp].members == 0 {
 		delete(o.logs, lp)
 	}
+	for lp := range o.logs {
+		if lp.room == p.room && lp.enc == batched {
+			return
+		}
+	}
+	delete(o.waiting, p.room)
 }
 
 func (o *oracle) leave(t *rapid.T, p place) {
@@ -336,6 +376,9 @@ func (o *oracle) checkAll(t *rapid.T) {
 
 // finish lets everybody go on and wants that everything has come.
 func (o *oracle) finish(t *rapid.T) {
+	for len(o.due) > 0 {
+		o.flush(t)
+	}
 	for sh := range o.shards {
 		for sub := range modelSubs {
 			o.thaw(sh, sub, 1<<30)
@@ -362,5 +405,9 @@ func (o *oracle) finish(t *rapid.T) {
 	}
 	for _, p := range o.pubs {
 		p.checkReleased(t)
+	}
+	o.batcher.checkReleased(t)
+	if n := o.hub.waitingBytes.Load(); n != 0 {
+		t.Fatalf("%d bytes wait, and nothing does", n)
 	}
 }

@@ -5,10 +5,12 @@ package fanout
 import (
 	"errors"
 	"math/bits"
+	"time"
 )
 
 // ErrOverloaded means that a shard has more undelivered input than
-// Config.InboxBytes. The message was given to no one.
+// Config.InboxBytes, or that as much waits to go out in batches already. The message
+// was given to no one.
 var ErrOverloaded = errors.New("fanout: a shard is too far behind its input")
 
 // Message is one encoded frame, shared by all who send it. Bytes must not change
@@ -28,8 +30,11 @@ type Publication interface {
 	Offset() uint64
 	// Encode returns a new reference to the message in an encoding. It is called
 	// by Publish, on its goroutine and under no lock, at most once for each
-	// encoding that has members.
+	// encoding that has members. For a batched encoding it may also be called
+	// later, by Run and by any shard, several of them at the same time.
 	Encode(e Encoding) Message
+	// Size is about how many bytes the publication holds. Only batches need it.
+	Size() int
 }
 
 // encoded holds a reference to each form of a message that was made so far.
@@ -54,11 +59,16 @@ func (c *encoded) release() {
 
 // Publish gives p to all members of room: it puts it, in the room's order and in
 // each encoding that has members, into the inboxes of their shards and wakes
-// these. It returns how many members it was queued for, held ones included.
+// these. What is to go out in a batch waits for Run instead. It returns how many
+// members it was queued for, held ones included.
 func (h *Hub) Publish(room string, p Publication) (members int, err error) {
 	var forms encoded
 	defer forms.release()
-	st, now, offset := h.stripe(room), h.seconds(), p.Offset()
+	st, now := h.stripe(room), h.clock()
+	it := part{p: p, offset: p.Offset()}
+	if h.cfg.Batched != 0 {
+		it.size = p.Size()
+	}
 	for {
 		st.mu.Lock()
 		e := st.rooms.get(room)
@@ -66,22 +76,27 @@ func (h *Hub) Publish(room string, p Publication) (members int, err error) {
 			st.mu.Unlock()
 			return 0, nil
 		}
-		shards := e.shards()
-		if h.overloaded(shards) {
+		all := e.encodings()
+		later := h.postpones(st, e, all, now)
+		if h.overloaded(e.shards()) || later != 0 && h.waitingBytes.Load() > int64(h.cfg.InboxBytes) {
 			st.mu.Unlock()
 			return 0, ErrOverloaded
 		}
 		// Encoding takes its time, and the lock must not be held for it: another
 		// encoding may come into use meanwhile.
-		missing := e.encodings() &^ forms.set
+		missing := all &^ later &^ forms.set
 		if missing == 0 {
-			members = e.members
-			e.rate.add(now)
-			h.push(e, item{room: room, offset: offset}, &forms)
-			st.mu.Unlock()
-			for b := shards; b != 0; b &= b - 1 {
-				h.shards[bits.TrailingZeros64(b)].wake()
+			members = int(e.members)
+			e.rate.add(int64(now / time.Second))
+			shards := h.push(e, room, &it, &forms, later)
+			switch {
+			case later != 0:
+				h.postpone(e.backlog, it)
+			case all&h.cfg.Batched != 0:
+				h.sent(e, room, now)
 			}
+			st.mu.Unlock()
+			h.wake(shards)
 			return members, nil
 		}
 		st.mu.Unlock()
@@ -100,13 +115,25 @@ func (h *Hub) overloaded(shards uint64) bool {
 }
 
 // push puts a message into the inboxes of all shards that have members, in the
-// encodings that they have them in. The stripe's lock is held.
-func (h *Hub) push(e *entry, it item, forms *encoded) {
+// encodings that they have them in, but for those that get it later. It returns the
+// shards that it put it into. The stripe's lock is held.
+func (h *Hub) push(e *entry, room string, p *part, forms *encoded, later uint8) (shards uint64) {
 	for _, u := range e.uses {
-		it.enc, it.m = u.enc, forms.form[u.enc]
-		for b := u.shards; b != 0; b &= b - 1 {
-			it.m.Retain()
-			h.shards[bits.TrailingZeros64(b)].push(it)
+		if later>>u.enc&1 != 0 {
+			continue
 		}
+		m := forms.form[u.enc]
+		for b := u.shards; b != 0; b &= b - 1 {
+			m.Retain()
+			h.shards[bits.TrailingZeros64(b)].push(item{room: room, m: m, offset: p.offset, enc: u.enc})
+		}
+		shards |= u.shards
+	}
+	return shards
+}
+
+func (h *Hub) wake(shards uint64) {
+	for b := shards; b != 0; b &= b - 1 {
+		h.shards[bits.TrailingZeros64(b)].wake()
 	}
 }

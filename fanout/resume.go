@@ -28,7 +28,7 @@ func (s *Shard) Resume(sub uint32, name string, after uint64) {
 	}
 	m.link &^= held
 	from := m.at(r)
-	s.replayed(r, m, r.log.behind(from, after))
+	s.replayed(r, m, after)
 	if after > r.log.last {
 		r.waits = &wait{next: r.waits, after: after, link: l}
 	}
@@ -36,20 +36,21 @@ func (s *Shard) Resume(sub uint32, name string, after uint64) {
 	s.moved(r, from, m.at(r))
 }
 
-// replayed moves a member past what it was given otherwise.
-func (s *Shard) replayed(r *room, m *member, to uint64) {
+// replayed moves a member past what it was given otherwise, of what is in the log.
+// If that ends within a batch, the batch is divided there.
+func (s *Shard) replayed(r *room, m *member, after uint64) {
+	to := r.log.behind(m.at(r), after)
+	s.logBytes += r.log.divide(s, r.enc, to)
 	s.stats.Skipped[SkipReplayed] += to - m.at(r)
 	m.to(to)
 }
 
-// passOver moves the members that were given the newest message before it was
-// published past it.
+// passOver moves the members that were given the newest frame's messages, or some of
+// them, before they were published past these.
 func (s *Shard) passOver(r *room) {
 	for p := &r.waits; *p != nil; {
 		w := *p
-		if r.log.last <= w.after {
-			s.replayed(r, &r.members[s.links.at(w.link).pos], r.log.head)
-		}
+		s.replayed(r, &r.members[s.links.at(w.link).pos], w.after)
 		if r.log.last >= w.after {
 			*p = w.next
 		} else {

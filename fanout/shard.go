@@ -62,11 +62,11 @@ type Shard struct {
 	stats     Stats // its counters; Stats fills in the gauges
 }
 
-// item is one message for one room, in one encoding.
+// item is one frame for one room, in one encoding.
 type item struct {
 	room   string
 	m      Message
-	offset uint64
+	offset uint64 // not of a batch, which has several
 	enc    Encoding
 }
 
@@ -86,9 +86,15 @@ func (s *Shard) push(it item) {
 	s.inMu.Unlock()
 }
 
-// inboxCost is what a message counts for in the inbox: its bytes, and about what
-// a pooled buffer and the item take at least.
-func inboxCost(m Message) int64 { return int64(len(m.Bytes())) + 512 }
+// inboxCost is what a message counts for in the inbox: its bytes, about what a
+// pooled buffer and the item take at least, and what a batch keeps.
+func inboxCost(m Message) int64 {
+	n := int64(len(m.Bytes())) + 512
+	if b, ok := m.(*batch); ok {
+		n += int64(b.size)
+	}
+	return n
+}
 
 // Work takes the inbox into the logs and makes one slice of the passes. It
 // returns true when more is to be done.
@@ -123,13 +129,17 @@ func (s *Shard) takeInbox() {
 }
 
 func (s *Shard) append(r *room, m Message, offset uint64) {
-	s.stats.Offered += uint64(len(r.members))
 	if len(r.log.segs) == 0 {
 		s.holding.push(r)
 	}
-	numbered := offset > r.log.last
-	s.logBytes += r.log.append(s, m, offset)
-	if numbered {
+	head, last := r.log.head, r.log.last
+	if b, ok := m.(*batch); ok {
+		s.logBytes += r.log.appendBatch(s, b)
+	} else {
+		s.logBytes += r.log.append(s, m, offset)
+	}
+	s.stats.Offered += uint64(len(r.members)) * (r.log.head - head)
+	if r.log.last > last {
 		s.passOver(r)
 	}
 	r.last = s.now

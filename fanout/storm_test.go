@@ -1,11 +1,13 @@
 package fanout
 
 import (
+	"context"
 	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 const churnFrom = 1 << 20 // numbers of the churn room's messages in TestStorm
@@ -14,10 +16,12 @@ const churnFrom = 1 << 20 // numbers of the churn room's messages in TestStorm
 // under -race.
 func TestStorm(t *testing.T) {
 	const shards, subs, publishers, each, encodings = 4, 50, 4, 500, 3
-	hub, err := NewHub(Config{Shards: shards, Encodings: encodings})
+	var made batcher
+	hub, err := NewHub(made.config(Config{Shards: shards}, time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
+	stop := startRun(hub)
 	sinks := make([]*fakeSink, shards)
 	var wg, pubs sync.WaitGroup
 	done := make(chan struct{})
@@ -43,6 +47,9 @@ func TestStorm(t *testing.T) {
 					churn(s, rng, uint32(rng.IntN(subs)), Encoding(rng.IntN(encodings)))
 				case <-done:
 					settleAll([]*Shard{s})
+					for sub := range uint32(subs) {
+						s.Leave(sub, "churn") // the held ones keep batches
+					}
 					return
 				}
 			}
@@ -64,13 +71,35 @@ func TestStorm(t *testing.T) {
 		})
 	}
 	pubs.Wait()
+	stop()
 	close(done)
 	wg.Wait()
+	if made.most < 2 {
+		t.Error("nothing was batched")
+	}
+	made.checkReleased(t)
 	checkOneOrder(t, hub, sinks, publishers, each, encodings)
 	for _, ps := range sent {
 		for _, p := range ps {
 			p.checkReleased(t)
 		}
+	}
+}
+
+// startRun has batches sent. It returns what ends that, and waits for it.
+func startRun(hub *Hub) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { hub.Run(ctx) })
+	last := &hub.stripes[len(hub.stripes)-1]
+	for on := false; !on; runtime.Gosched() {
+		last.mu.Lock()
+		on = last.batching
+		last.mu.Unlock()
+	}
+	return func() {
+		cancel()
+		wg.Wait()
 	}
 }
 
@@ -129,10 +158,12 @@ func checkOneOrder(t *testing.T, hub *Hub, sinks []*fakeSink, publishers, each, 
 // each message once, while publishing goes on. Run under -race.
 func TestRecoveryIsSeamless(t *testing.T) {
 	const shards, last = 2, 2000
-	hub, err := NewHub(Config{Shards: shards, Encodings: 2})
+	var made batcher
+	hub, err := NewHub(made.config(Config{Shards: shards}, time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
+	stop := startRun(hub)
 	var history, steps atomic.Uint64
 	var wg sync.WaitGroup
 	done := make(chan struct{})
@@ -166,8 +197,13 @@ func TestRecoveryIsSeamless(t *testing.T) {
 			publish(t, hub, "r", newPub(0, 20)) // without an offset
 		}
 	}
+	stop()
 	close(done)
 	wg.Wait()
+	if made.most < 2 {
+		t.Error("nothing was batched")
+	}
+	made.checkReleased(t)
 }
 
 // viewers are the members in one shard of TestRecoveryIsSeamless.
@@ -192,7 +228,7 @@ func (v *viewers) step() {
 	v.check(i)
 	switch sub.state {
 	case 0:
-		v.s.Join(uint32(i), "r", Encoding(v.rng.IntN(2)), true)
+		v.s.Join(uint32(i), "r", Encoding(v.rng.IntN(3)), true)
 		sub.state = 1
 	case 1:
 		after := v.history.Load()
@@ -229,6 +265,7 @@ func (v *viewers) finish() {
 		if v.check(i); v.subs[i].state == 2 && v.subs[i].next != v.last+1 {
 			v.t.Errorf("sub %d never got message %d", i, v.subs[i].next)
 		}
+		v.s.LeaveAll(uint32(i)) // the held ones keep batches
 	}
 	checkAccounts(v.t, v.s)
 }

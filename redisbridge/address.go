@@ -36,12 +36,19 @@ type address struct {
 // parseAddress turns the URL into options without the defaults that lose,
 // double or delay messages.
 func parseAddress(c *Config) (*address, error) {
-	a, err := parseURL(c.URL)
+	text, files, err := takeFiles(c.URL)
+	var a *address
+	if err == nil {
+		a, err = parseURL(text)
+	}
 	if err != nil {
 		// The error of a URL with credentials in it may quote a part of them.
 		if strings.Contains(c.URL, "@") || strings.Contains(c.URL, "password") {
 			return nil, errors.New("not a valid redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// URL (not shown: it holds credentials)")
 		}
+		return nil, err
+	}
+	if err := files.apply(a.opt, a.ask); err != nil {
 		return nil, err
 	}
 	for _, opt := range []*redis.Options{a.opt, a.ask} {
@@ -67,30 +74,23 @@ func parseAddress(c *Config) (*address, error) {
 func parseURL(text string) (*address, error) {
 	scheme, rest, _ := strings.Cut(text, "://")
 	a := &address{}
-	var tls bool
+	var err error
 	switch scheme {
-	case "redis+sentinel":
+	case "redis+sentinel", "rediss+sentinel":
 		a.kind = sentinel
-	case "rediss+sentinel":
-		a.kind, tls = sentinel, true
-	case "redis+cluster":
+		err = a.parseHosts(rest, scheme == "rediss+sentinel")
+	case "redis+cluster", "rediss+cluster":
 		a.kind = cluster
-	case "rediss+cluster":
-		a.kind, tls = cluster, true
+		err = a.parseHosts(rest, scheme == "rediss+cluster")
 	default:
-		opt, err := redis.ParseURL(text)
-		a.opt = opt
-		return a, err
+		a.opt, err = redis.ParseURL(text)
 	}
-	if err := a.parseHosts(rest, tls); err != nil {
-		return nil, err
-	}
-	return a, nil
+	return a, err
 }
 
 // parseHosts takes the list of hosts, which package url does not know, out of
 // the URL and has the rest parsed as the URL of the first.
-func (a *address) parseHosts(rest string, tls bool) error {
+func (a *address) parseHosts(rest string, secure bool) error {
 	end := strings.IndexAny(rest, "/?")
 	if end < 0 {
 		end = len(rest)
@@ -104,7 +104,7 @@ func (a *address) parseHosts(rest string, tls bool) error {
 		a.hosts[i] = strings.TrimSpace(host)
 	}
 	scheme := "redis://"
-	if tls {
+	if secure {
 		scheme = "rediss://"
 	}
 	u, err := url.Parse(scheme + rest[:login] + a.hosts[0] + rest[end:])
@@ -123,8 +123,18 @@ func (a *address) parseHosts(rest string, tls bool) error {
 	} else if path != "" && path != "0" {
 		return errors.New("a cluster has no database numbers")
 	}
-	a.opt, err = redis.ParseURL(u.String())
+	a.opt, err = parseOptions(u.String())
 	return err
+}
+
+// parseOptions lets the certificate of each host be that of its own name, and
+// not that of the first host's.
+func parseOptions(text string) (*redis.Options, error) {
+	opt, err := redis.ParseURL(text)
+	if err == nil && opt.TLSConfig != nil {
+		opt.TLSConfig.ServerName = ""
+	}
+	return opt, err
 }
 
 // parseSentinel takes what is meant for the sentinels out of u.
@@ -137,7 +147,10 @@ func (a *address) parseSentinel(u *url.URL, scheme string) (err error) {
 	query.Del("sentinel_username")
 	query.Del("sentinel_password")
 	u.RawQuery = query.Encode()
-	a.ask, err = redis.ParseURL(ask.String())
+	if skip := query.Get("skip_verify"); skip != "" {
+		ask.RawQuery = url.Values{"skip_verify": {skip}}.Encode()
+	}
+	a.ask, err = parseOptions(ask.String())
 	return err
 }
 

@@ -32,17 +32,17 @@ type Bridge struct {
 	ctx          context.Context // ends with Close
 	cancel       context.CancelFunc
 
-	rooms   *interest
-	ledger  *ledger
-	queue   queue
-	health  health
-	count   counters
-	buffers bufferPool
-	number  atomic.Uint64        // of the newest message
-	closeBy atomic.Int64         // when the publisher must be done; 0 before Close
-	link    atomic.Pointer[link] // set by the reader; nil between two links
-	catch   catchup
-	shards  shards
+	rooms    *interest
+	ledger   *ledger
+	queue    queue
+	health   health
+	count    counters
+	outgoing outgoingPool
+	number   atomic.Uint64        // of the newest message
+	closeBy  atomic.Int64         // when the publisher must be done; 0 before Close
+	link     atomic.Pointer[link] // set by the reader; nil between two links
+	catch    catchup
+	shards   shards
 
 	// delivering is held during every call of the receiver but Members, and
 	// guards what follows and all tracks. Then may come: interest.mu, ledger.mu.
@@ -89,7 +89,6 @@ func New(cfg Config, receiver broker.Receiver) (*Bridge, error) {
 		toSend:   make(chan struct{}, 1),
 	}
 	b.shards.wake = make(chan struct{}, 1)
-	b.cfg.Rules = slices.Clone(cfg.Rules)
 	b.probeChannel = b.names.probe(0, cfg.Node)
 	b.cfg.Channels = make(map[string]string, len(cfg.Channels))
 	for channel, room := range cfg.Channels {

@@ -120,7 +120,7 @@ func (b *Bridge) readSome() bool {
 	batch := make([]reading, len(rooms))
 	b.delivering.Lock()
 	for i, r := range rooms {
-		t := r.track
+		t := r.track.Load()
 		batch[i] = reading{room: r, known: t.known, epoch: t.epoch, stamp: t.stamp, held: len(t.held)}
 	}
 	b.delivering.Unlock()
@@ -195,12 +195,16 @@ func (r *reading) diverged() bool {
 // applyLocked delivers what the answer has and what was held meanwhile. It tells
 // whether the room must be read again.
 func (b *Bridge) applyLocked(r *reading) (again bool) {
-	t := r.room.track
+	t := r.room.track.Load()
 	if r.room.gone.Load() {
 		b.unholdLocked(t, len(t.held))
 		return false
 	}
 	switch {
+	case !t.known && t.late && len(t.held) > 0:
+		t.known = true
+		t.moveTo(t.held[0].epoch, stamp{offset: t.held[0].offset - 1})
+		return true
 	case !t.known:
 		t.known = true
 		at := stamp{offset: r.page.head}
@@ -229,7 +233,7 @@ func (b *Bridge) applyLocked(r *reading) (again bool) {
 }
 
 func (b *Bridge) applyPageLocked(r *reading) {
-	t := r.room.track
+	t := r.room.track.Load()
 	for _, e := range r.page.entries {
 		if e.offset <= t.offset || e.offset > r.page.head {
 			continue
@@ -254,7 +258,7 @@ func (b *Bridge) applyPageLocked(r *reading) {
 // passEndedLocked delivers what was held of epochs that have come and gone since
 // the one we follow, as far as it is whole from the beginning.
 func (b *Bridge) passEndedLocked(r *reading) {
-	t := r.room.track
+	t := r.room.track.Load()
 	n := 0
 	for ; n < r.held && t.held[n].epoch != r.page.epoch; n++ {
 		switch e := &t.held[n]; {
@@ -275,7 +279,7 @@ func (b *Bridge) passEndedLocked(r *reading) {
 // is. False: there is a hole. What was held before we asked, and is neither in
 // the answer nor before it, is of an epoch that had ended, or somebody's forgery.
 func (b *Bridge) replayLocked(r *reading) bool {
-	t := r.room.track
+	t := r.room.track.Load()
 	for i := range t.held {
 		e := &t.held[i]
 		switch {

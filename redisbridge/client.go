@@ -1,12 +1,11 @@
 package redisbridge
 
 // The client that publishes and reads. Beside it only address.go, errors.go,
-// link.go, log.go and scripts.go know go-redis.
+// link.go, log.go, pipeline.go and scripts.go know go-redis.
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -22,7 +21,8 @@ type client struct {
 	address  *address
 	names    *layout
 	scripts  scripts
-	announce string // the command that announces messages
+	announce string          // the command that announces messages
+	plain    [batchLen]plain // the publisher goroutine's, one for each place in its batch
 
 	mu     sync.Mutex // guards what follows
 	redis  redis.UniversalClient
@@ -34,12 +34,21 @@ func newClient(a *address, names *layout, sharded bool) *client {
 	if sharded {
 		c.announce = "SPUBLISH"
 	}
-	if a.kind == cluster {
-		c.redis = redis.NewClusterClient(a.clusterOptions())
-	} else {
-		c.redis = redis.NewClient(a.options())
-	}
+	c.redis = a.connect()
 	return c
+}
+
+// connect makes a client that speaks RESP2: with RESP3 go-redis looks for push
+// notifications, which nobody sends us, before each reply.
+func (a *address) connect() redis.UniversalClient {
+	if a.kind == cluster {
+		opt := a.clusterOptions()
+		opt.Protocol = 2
+		return redis.NewClusterClient(opt)
+	}
+	opt := a.options()
+	opt.Protocol = 2
+	return redis.NewClient(opt)
 }
 
 func (c *client) universal() redis.UniversalClient {
@@ -58,7 +67,7 @@ func (c *client) renew() {
 	}
 	// Whatever was under way fails and is repeated with its key.
 	_ = c.redis.Close()
-	c.redis = redis.NewClient(c.address.options())
+	c.redis = c.address.connect()
 }
 
 func (c *client) close() error {
@@ -122,153 +131,12 @@ func (c *client) reload() {
 	}
 }
 
-// pauseTryAgain is the time between two tries while a room's slot is moving.
-const pauseTryAgain = 20 * time.Millisecond
-
-// publishAll publishes the batch, in one go if pipelined, and leaves each
-// message's own outcome in it. What Redis has not executed for a passing reason,
-// or may have executed, is tried again: the result's key makes that harmless.
-func (c *client) publishAll(ctx context.Context, batch []*outgoing, pipelined bool) {
-	whole, repeated := false, false
-	for {
-		if pipelined {
-			c.pipeline(ctx, batch, whole)
-		} else {
-			c.publishOne(ctx, batch[0], whole)
-		}
-		again, unknown, pause := false, false, time.Duration(0)
-		rest := batch[:0:0]
-		for _, m := range batch {
-			switch code := replyCode(m.err); {
-			case code == "NOSCRIPT":
-				again, whole = again || !whole, true
-			case code == "TRYAGAIN" || code == "MOVED" || code == "ASK":
-				again, pause = true, pauseTryAgain
-			case isNetworkError(m.err) && m.scripted && !repeated:
-				again, unknown = true, true
-			default:
-				continue
-			}
-			rest = append(rest, m)
-		}
-		batch = inOrder(rest, batch)
-		if !again || len(batch) == 0 || !sleep(ctx, pause) {
-			return
-		}
-		// One repetition of what may have been executed; any number, within the
-		// deadline, of what was not.
-		repeated = repeated || unknown
-	}
-}
-
-// inOrder leaves out those of rest that a later message of the same room has
-// overtaken: repeated, they would be out of order.
-func inOrder(rest, batch []*outgoing) []*outgoing {
-	if len(batch) == 1 {
-		return rest
-	}
-	done := make(map[string]bool)
-	kept := rest
-	for i, k := len(batch)-1, len(rest)-1; k >= 0; i-- {
-		m := batch[i]
-		if m == rest[k] {
-			if done[m.room] {
-				kept = append(kept[:k:k], kept[k+1:]...)
-			}
-			k--
-		} else {
-			done[m.room] = true
-		}
-	}
-	return kept
-}
-
-// sleep waits, and tells whether the context still has time.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-		}
-	}
-	return ctx.Err() == nil
-}
-
-func (c *client) publishOne(ctx context.Context, m *outgoing, whole bool) {
-	m.note(c.issue(ctx, c.universal(), m, whole), nil)
-}
-
-func (c *client) pipeline(ctx context.Context, batch []*outgoing, whole bool) {
-	pipe := c.universal().Pipeline()
-	cmds := make([]redis.Cmder, len(batch))
-	for i, m := range batch {
-		cmds[i] = c.issue(ctx, pipe, m, whole)
-	}
-	_, failed := pipe.Exec(ctx)
-	for _, cmd := range cmds {
-		if cmd.Err() != nil {
-			failed = nil // the commands tell for themselves
-		}
-	}
-	// A failed login is an error of no command, but none was sent.
-	for i, m := range batch {
-		m.note(cmds[i], failed)
-	}
-}
-
-func (c *client) issue(ctx context.Context, to redis.Cmdable, m *outgoing, whole bool) redis.Cmder {
-	if !m.scripted {
-		return to.Publish(ctx, c.names.message(m.room), *m.buf)
-	}
-	meta, log := c.names.meta(m.room), c.names.log(m.room)
-	keep, age := 0, time.Duration(0)
-	if m.history.On() {
-		keep, age = m.history.Messages, m.history.Age
-	}
-	return c.eval(ctx, to, c.scripts.publish, whole, []string{meta, log, m.result},
-		newEpoch(), keep, age.Milliseconds(), (age + metaKeep).Milliseconds(), m.remember.Milliseconds(),
-		m.id, (*m.buf)[m.head:], c.names.message(m.room), c.announce, m.seen.Epoch, m.seen.Offset)
-}
-
 // eval sends a script by its hash, or whole.
 func (c *client) eval(ctx context.Context, to redis.Cmdable, s *redis.Script, whole bool, keys []string, args ...any) *redis.Cmd {
 	if whole {
 		return s.Eval(ctx, to, keys, args...)
 	}
 	return s.EvalSha(ctx, to, keys, args...)
-}
-
-// note keeps the outcome of a command.
-func (m *outgoing) note(cmd redis.Cmder, failed error) {
-	m.err = cmd.Err()
-	if m.err == nil {
-		m.err = failed
-	}
-	if reply, ok := cmd.(*redis.Cmd); ok && m.err == nil {
-		m.err = m.parseResult(reply)
-	}
-}
-
-// parseResult takes the script's answer apart: {seen before, "STAMP EPOCH ID"}.
-func (m *outgoing) parseResult(reply *redis.Cmd) error {
-	list, err := reply.Slice()
-	if err != nil || len(list) != 2 {
-		return fmt.Errorf("redisbridge: not the publish script's answer: %v", reply.Val())
-	}
-	seen, _ := list[0].(int64)
-	text, _ := list[1].(string)
-	at, epoch, id, ok := cutResult(text)
-	if !ok {
-		return fmt.Errorf("redisbridge: not a result of publishing: %.99q", text)
-	}
-	m.replayed = seen != 0
-	m.answer = broker.Receipt{ID: id}
-	if at.offset != 0 {
-		m.answer.Position = broker.Position{Epoch: epoch, Offset: at.offset}
-	}
-	return nil
 }
 
 // A page is what the read script answers.

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/broker/brokertest"
 )
 
@@ -22,8 +21,9 @@ type redisCluster struct {
 	ids   []string
 }
 
-// startRedisCluster runs three masters with a replica each.
-func startRedisCluster(t *testing.T) *redisCluster {
+// startRedisCluster runs three masters with a replica each, with certificates
+// for TLS or without.
+func startRedisCluster(t *testing.T, certs *certificates) *redisCluster {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("takes seconds to form a cluster")
@@ -32,7 +32,7 @@ func startRedisCluster(t *testing.T) *redisCluster {
 	for range 2 * clusterMasters {
 		bus := freePort(t)
 		c.buses = append(c.buses, bus)
-		s := startRedis(t, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(bus), "--cluster-node-timeout", "1000",
+		s := startSecure(t, certs, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(bus), "--cluster-node-timeout", "1000",
 			"--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
 		c.nodes = append(c.nodes, s)
 		c.ids = append(c.ids, c.do(len(c.nodes)-1, "CLUSTER", "MYID"))
@@ -44,7 +44,7 @@ func startRedisCluster(t *testing.T) *redisCluster {
 			c.do(i, "CLUSTER", "SET-CONFIG-EPOCH", i+1)
 		}
 		if i > 0 {
-			c.do(i, "CLUSTER", "MEET", "127.0.0.1", c.nodes[0].port, c.buses[0])
+			c.do(i, "CLUSTER", "MEET", "127.0.0.1", c.nodes[0].peerPort(), c.buses[0])
 		}
 	}
 	c.all("knows the others", func(i int) bool {
@@ -153,7 +153,8 @@ func (c *redisCluster) flush() {
 
 func TestCluster(t *testing.T) {
 	checkLeaks(t)
-	c := startRedisCluster(t)
+	c := startRedisCluster(t, nil)
+	t.Run("standing", func(t *testing.T) { testStanding(t, newStanding(t, c.url()), c.flush) })
 	for _, sharded := range []bool{false, true} {
 		base := func(make func(string) Config) Config {
 			cfg := kept(make(c.url()), plenty)
@@ -162,10 +163,10 @@ func TestCluster(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("sharded=%v", sharded), func(t *testing.T) {
 			t.Run("conformance", func(t *testing.T) {
-				brokertest.Run(t, 2, func(t *testing.T, rules broker.Rules, n int) *brokertest.Cluster {
+				brokertest.Run(t, 2, func(t *testing.T, retention brokertest.Retention, n int) *brokertest.Cluster {
 					c.flush()
 					cfg := base(calmConfig)
-					cfg.Rules = rules
+					cfg.Retention = retention
 					return startNodes(t, cfg, n)
 				})
 			})
@@ -254,7 +255,7 @@ func TestClusterFailover(t *testing.T) {
 	for _, sharded := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sharded=%v", sharded), func(t *testing.T) {
 			checkLeaks(t)
-			c := startRedisCluster(t)
+			c := startRedisCluster(t, nil)
 			cfg := kept(hastyConfig(c.url()), plenty)
 			cfg.Sharded = sharded
 			st := startStorm(t, cfg, 3, true)
@@ -269,6 +270,42 @@ func TestClusterFailover(t *testing.T) {
 			c.nodes[replica].kill()
 			eventually(t, "the old master has taken over", func() bool { return c.owner("a") == owner })
 			st.flow()
+			st.finish(maybeGaps)
+		})
+	}
+}
+
+// A master freezes: its connections stay open, the others elect its replica, and
+// when it thaws it is a replica that still has what was sent to it before.
+func TestClusterMasterFrozen(t *testing.T) {
+	for _, sharded := range []bool{false, true} {
+		t.Run(fmt.Sprintf("sharded=%v", sharded), func(t *testing.T) {
+			checkLeaks(t)
+			c := startRedisCluster(t, nil)
+			cfg := kept(hastyConfig(c.url()), plenty)
+			cfg.Sharded = sharded
+			st := startStorm(t, cfg, 2, true)
+			st.flow()
+			owner := c.owner("a")
+			c.nodes[owner].freeze()
+			eventually(t, "the replica has taken over", func() bool { return c.owner("a") == owner+clusterMasters })
+			elected := time.Now()
+			for i, n := range st.nodes {
+				p := message("a", fmt.Sprint("a/from node ", i))
+				p.Key = string(p.Payload)
+				eventually(t, "its rooms go on", func() bool {
+					_, err := n.Publish(context.Background(), p)
+					return err == nil
+				})
+			}
+			t.Logf("all nodes publish again %v after the election", time.Since(elected).Round(time.Millisecond))
+			st.flow()
+			c.nodes[owner].thaw()
+			eventually(t, "the old master follows", func() bool {
+				return strings.Contains(c.do(owner, "INFO", "replication"), "master_link_status:up")
+			})
+			st.flow()
+			// What the master had acknowledged and not passed on is gone with it.
 			st.finish(maybeGaps)
 		})
 	}

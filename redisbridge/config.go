@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,19 +37,26 @@ const (
 // Config is what New needs. It is copied and never changed afterwards. Zero
 // values mean the default, where one is given.
 type Config struct {
-	// URL of Redis; rediss for TLS. Timeout and retry options are overruled by
-	// Timeout.
+	// URL of Redis. Timeout and retry options are overruled by Timeout.
 	//
 	//	redis://user:password@host:port, unix://path
 	//	redis+sentinel://user:password@host:port,host:port/MASTER: the hosts are
 	//	the sentinels'; ?sentinel_username=&sentinel_password= if they want that
 	//	redis+cluster://user:password@host:port,host:port: some of the nodes
+	//	rediss://, rediss+sentinel:// (both kinds of connections) and
+	//	rediss+cluster:// are the same over TLS; ?tls_ca_file= is who signed the
+	//	certificates (default: the system's authorities), &tls_cert_file= and
+	//	&tls_key_file= our own certificate, read for each connection; all PEM
 	URL string
 	// Sharded uses sharded pub/sub among the nodes: a message goes to those nodes
 	// of Redis only that carry its room. It needs a Redis Cluster of version 7.
 	Sharded bool
 	// Rules say which rooms have a history. Default: none has.
 	Rules broker.Rules
+	// Retention is asked instead of Rules, for every message: what a room keeps may
+	// change at any time, and does so with its next message. It must not call the
+	// Bridge. Default: Rules.
+	Retention func(room string) broker.Retention
 	// IdempotencyTTL is how long a publication's key is remembered. Default 5m.
 	IdempotencyTTL time.Duration
 	// Prefix of the channels any program may publish to. Default "room:".
@@ -63,7 +71,8 @@ type Config struct {
 	Linger time.Duration
 	// ProbeInterval is the time between two end-to-end probes, ProbeTimeout the
 	// age of the newest returned one at which the bridge counts as down.
-	// Defaults 1s and 3s.
+	// Defaults 1s and 3s, or twice Timeout if that is longer: a probe that Redis
+	// may answer so late must not look like an outage.
 	ProbeInterval, ProbeTimeout time.Duration
 	// Timeout bounds a dial, a read of a reply, a write, and a whole publish.
 	// Default 1s.
@@ -122,9 +131,12 @@ func (c *Config) setDefaults() {
 	}
 	orDuration(&c.Linger, defaultLinger)
 	orDuration(&c.ProbeInterval, defaultProbeInterval)
-	orDuration(&c.ProbeTimeout, defaultProbeTimeout)
 	orDuration(&c.Timeout, defaultTimeout)
+	orDuration(&c.ProbeTimeout, max(defaultProbeTimeout, 2*c.Timeout))
 	orDuration(&c.IdempotencyTTL, defaultIdempotency)
+	if c.Retention == nil {
+		c.Retention = slices.Clone(c.Rules).For
+	}
 	if c.Prefix == "" {
 		c.Prefix = defaultPrefix
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"testing"
 
-	"barrage/edge/broker"
 	"barrage/edge/broker/brokertest"
 )
 
@@ -16,12 +15,12 @@ func TestConformance(t *testing.T) {
 	s := startRedis(t)
 	for _, nodes := range []int{1, 3} {
 		t.Run(fmt.Sprintf("nodes=%d", nodes), func(t *testing.T) {
-			brokertest.Run(t, nodes, func(t *testing.T, rules broker.Rules, n int) *brokertest.Cluster {
+			brokertest.Run(t, nodes, func(t *testing.T, retention brokertest.Retention, n int) *brokertest.Cluster {
 				if err := s.FlushAll(context.Background()).Err(); err != nil {
 					t.Fatal(err)
 				}
 				cfg := calmConfig(s.url())
-				cfg.Rules = rules
+				cfg.Retention = retention
 				return startNodes(t, cfg, n)
 			})
 		})

@@ -1,10 +1,10 @@
 // Package redisbridge is the broker on Redis: it joins many Barrage nodes, and
 // keeps the histories of rooms in Redis Streams. It also keeps who is in which
-// room ([Presence]).
+// room ([Presence]), and what operators ordered until further notice ([Standing]).
 //
 // Any program's plain PUBLISH room:NAME payload reaches every member of NAME
 // on every node, at most once and in no history. What a node publishes is
-// appended to the room's history, where it has one ([Config].Rules), and
+// appended to the room's history, where it has one ([Config].Retention), and
 // announced to all nodes, the publishing one included, in one step; it comes
 // back through the subscription and is delivered then. The bridge does not know
 // members, only rooms: it subscribes the rooms that have members here, hands

@@ -22,6 +22,10 @@ func TestParseBody(t *testing.T) {
 	}
 	full := made(broker.JSON, `{"a":1}`)
 	full.sender, full.kind = sender, "gift"
+	ending := made(broker.Text, "hi")
+	ending.confirm, ending.ttl = true, 0x01020304
+	confirmed := made(broker.Binary, "")
+	confirmed.confirm = true
 	tests := []struct {
 		name, in string
 		want     body
@@ -31,6 +35,11 @@ func TestParseBody(t *testing.T) {
 		{"binary", "\x02n1" + testNumber + "\x02" + noFields + "\xff", made(broker.Binary, "\xff"), true},
 		{"all fields", "\x02n1" + testNumber + "\x03" + fields + `{"a":1}`, full, true},
 		{"empty payload", "\x02n1" + testNumber + "\x01" + noFields, made(broker.Text, ""), true},
+		{"to be confirmed", "\x02n1" + testNumber + "\x42" + noFields, confirmed, true},
+		{"to be confirmed, with a TTL", "\x02n1" + testNumber + "\xc1\x01\x02\x03\x04" + noFields + "hi", ending, true},
+		{"TTL of 0", "\x02n1" + testNumber + "\x81\x00\x00\x00\x00" + noFields + "hi", body{}, false},
+		{"TTL cut off", "\x02n1" + testNumber + "\x81\x01\x02\x03", body{}, false},
+		{"flag unknown", "\x02n1" + testNumber + "\x21" + noFields, body{}, false},
 		{"nothing", "", body{}, false},
 		{"no node", "\x00" + testNumber + "\x01" + noFields, body{}, false},
 		{"node too long", "\x41" + strings.Repeat("n", 65) + testNumber + "\x01" + noFields, body{}, false},
@@ -112,6 +121,12 @@ func TestCheckPublication(t *testing.T) {
 	}
 }
 
+func publicationOf(b *body) *broker.Publication {
+	return &broker.Publication{
+		Sender: b.sender, Kind: b.kind, Format: b.format, Confirm: b.confirm, TTL: b.ttl, Payload: []byte(b.payload),
+	}
+}
+
 // What is accepted is what appendBody makes, byte for byte, and is fit to be
 // sent on.
 func FuzzBody(f *testing.F) {
@@ -120,12 +135,14 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte("\x01n" + testNumber + "\x02" + noFields + "\x00\xff"))
 	f.Add([]byte("\x01n" + testNumber + "\x03\x00\x01c\x00\x01u\x00\x01n\x00\x01a\x00\x01k[1]"))
 	f.Add([]byte("\x01n" + testNumber + "\x01\xff\xff"))
+	f.Add([]byte("\x01n" + testNumber + "\x42" + noFields))
+	f.Add([]byte("\x01n" + testNumber + "\xc1\x00\x00\x03\xe8" + noFields + "hi"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		b, ok := parseBody(string(in))
 		if !ok {
 			return
 		}
-		p := &broker.Publication{Sender: b.sender, Kind: b.kind, Format: b.format, Payload: []byte(b.payload)}
+		p := publicationOf(&b)
 		if err := checkPublication(p); err != nil {
 			t.Errorf("%q is accepted, but not fit to be published: %v", in, err)
 		}
@@ -141,6 +158,7 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add([]byte("\x02\x03abc\x067-1234" + text))
 	f.Add([]byte("\x02\x00\x030-5" + text))
+	f.Add([]byte("\x02\x01e\x031-5\x01n" + testNumber + "\xc1\x00\x00\x03\xe8" + noFields + "hi"))
 	f.Add([]byte("\x02\xff"))
 	f.Add([]byte("\x02\x03abc\x0f18446744073709-1" + text))
 	f.Fuzz(func(t *testing.T, in []byte) {
@@ -149,7 +167,7 @@ func FuzzEnvelope(f *testing.F) {
 			return
 		}
 		at := e.stamp.String()
-		p := &broker.Publication{Sender: e.sender, Kind: e.kind, Format: e.format, Payload: []byte(e.payload)}
+		p := publicationOf(&e.body)
 		back := append([]byte{envelopeVersion, byte(len(e.epoch))}, e.epoch...)
 		back = append(append(back, byte(len(at))), at...)
 		if back = appendBody(back, e.node, e.number, p); string(back) != string(in) {

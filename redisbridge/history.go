@@ -11,7 +11,7 @@ import (
 
 // History implements broker.Broker.
 func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
-	keep := b.cfg.Rules.For(room)
+	keep := b.cfg.Retention(room)
 	if !keep.On() {
 		p := broker.Page{}
 		if q.After != nil && *q.After != (broker.Position{}) {
@@ -75,7 +75,7 @@ func gapAfter(after broker.Position, p page, first uint64) *broker.Gap {
 
 // Clear implements broker.Broker.
 func (b *Bridge) Clear(ctx context.Context, room string) error {
-	if !b.cfg.Rules.For(room).On() {
+	if !b.cfg.Retention(room).On() {
 		return nil
 	}
 	return b.call(ctx, "clear", func(ctx context.Context) error { return b.client.clear(ctx, room, "") })
@@ -83,7 +83,7 @@ func (b *Bridge) Clear(ctx context.Context, room string) error {
 
 // Acknowledge implements broker.Broker.
 func (b *Bridge) Acknowledge(ctx context.Context, room string, pos broker.Position) error {
-	if !b.cfg.Rules.For(room).On() || pos.Offset == 0 {
+	if !b.cfg.Retention(room).On() || pos.Offset == 0 {
 		return nil
 	}
 	return b.call(ctx, "acknowledge", func(ctx context.Context) error { return b.client.acknowledge(ctx, room, pos) })
@@ -91,7 +91,7 @@ func (b *Bridge) Acknowledge(ctx context.Context, room string, pos broker.Positi
 
 // Acknowledged implements broker.Broker.
 func (b *Bridge) Acknowledged(ctx context.Context, room string) (pos broker.Position, err error) {
-	if !b.cfg.Rules.For(room).On() {
+	if !b.cfg.Retention(room).On() {
 		return broker.Position{}, nil
 	}
 	err = b.call(ctx, "acknowledged", func(ctx context.Context) (err error) {
@@ -103,7 +103,7 @@ func (b *Bridge) Acknowledged(ctx context.Context, room string) (pos broker.Posi
 
 // Unread implements broker.Broker.
 func (b *Bridge) Unread(ctx context.Context, room string) (unread bool, err error) {
-	if !b.cfg.Rules.For(room).On() {
+	if !b.cfg.Retention(room).On() {
 		return false, nil
 	}
 	err = b.call(ctx, "unread", func(ctx context.Context) (err error) {

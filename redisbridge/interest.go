@@ -34,11 +34,11 @@ const shrinkFrom = 1024
 
 type room struct {
 	// Fixed when it is made.
-	name  string
-	part  int    // its partition
-	track *track // nil: it keeps no history. What it points to: see track
+	name string
+	part int // its partition
 
-	gone atomic.Bool // no longer in the table
+	track atomic.Pointer[track] // nil: it has kept no history so far. What it points to: see track
+	gone  atomic.Bool           // no longer in the table
 
 	// Guarded by interest.mu.
 	at      int           // index in interest.list
@@ -88,13 +88,15 @@ func newInterest(sharded bool, patience time.Duration) *interest {
 }
 
 // want notes that name is wanted as of now; fresh makes the room if there is
-// none. Ready: nobody needs to wait. Queued: the subscriber has something to
-// write, or a partition to find.
-func (i *interest) want(name string, now time.Duration, fresh func(name string) *room) (ready, queued bool) {
+// none, and follow has one followed that keeps a history by now. Ready: nobody
+// needs to wait. Queued: the subscriber has something to write, or a partition to
+// find. Late: the room whose history must be read.
+func (i *interest) want(name string, now time.Duration, fresh func(name string) *room, follow func(r *room) bool) (ready, queued bool, late *room) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	r := i.rooms[name]
-	if r == nil {
+	switch {
+	case r == nil:
 		// A clone, since name may be a slice of a caller's whole request.
 		r = fresh(strings.Clone(name))
 		r.at = len(i.list)
@@ -105,13 +107,16 @@ func (i *interest) want(name string, now time.Duration, fresh func(name string) 
 		if i.sharded {
 			queued = i.useLocked(r, now) || queued
 		}
+	case r.track.Load() == nil && follow(r) && r.state == roomConfirmed:
+		i.confirmed--
+		r.state, late = roomReading, r
 	}
 	r.alive = now
 	if !i.up || r.state == roomConfirmed || i.orphanedLocked(r.part, now) {
-		return true, queued
+		return true, queued, late
 	}
 	r.waiting = true
-	return false, queued
+	return false, queued, late
 }
 
 func (i *interest) queueLocked(r *room, l *lane) bool {
@@ -225,7 +230,7 @@ func (i *interest) confirm(ln *lane, name string, channel uint8) (r *room, ready
 	if r.got |= channel; r.got != gotBoth {
 		return nil, false
 	}
-	if r.track != nil {
+	if r.track.Load() != nil {
 		r.state = roomReading
 		return r, false
 	}

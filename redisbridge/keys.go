@@ -38,6 +38,7 @@ const (
 type layout struct {
 	prefix string // Config.Prefix
 	tags   [partitions]string
+	heads  [partitions]string // what a channel of the nodes has before the room's name
 }
 
 // newLayout looks for one tag in each 128th of the slots: the tags 0, 1, 2 …
@@ -48,6 +49,7 @@ func newLayout(prefix string) *layout {
 		tag := fmt.Sprintf("%0*x", tagLen, i)
 		if p := keySlot(tag) / (clusterSlots / partitions); l.tags[p] == "" {
 			l.tags[p] = tag
+			l.heads[p] = ownNamespace + "{" + tag + messageInfix + prefix
 			found++
 		}
 	}
@@ -68,7 +70,7 @@ func (l *layout) tag(room string) string { return l.tags[l.partition(room)] }
 func (l *layout) plain(room string) string { return l.prefix + room }
 
 func (l *layout) message(room string) string {
-	return ownNamespace + "{" + l.tag(room) + messageInfix + l.prefix + room
+	return l.heads[l.partition(room)] + room
 }
 
 func (l *layout) meta(room string) string {

@@ -17,13 +17,18 @@ const (
 	ledgerAge = time.Minute
 	// ledgerLimit bounds each of the two generations.
 	ledgerLimit = 1 << 15
+	// flights is twice the publisher's batch, for those of Publish beside it.
+	flights = 2 * batchLen
 )
 
 // A ledger is used by publishers, the reader and the prober, under its mutex.
 type ledger struct {
 	mu sync.Mutex
-	// flying holds messages whose publish has not returned.
-	flying map[uint64]flight
+	// Messages whose publish has not returned. Numbers are given in turn, so those
+	// of the messages under way rarely meet in flying: it is a table with one place
+	// for each number. One that finds its place taken goes to crowd.
+	flying [flights]flight
+	crowd  map[uint64]*flight
 	// young and old hold messages delivered locally after a failed publish. A
 	// message is in old for as long as it takes young to fill or to age.
 	young, old map[uint64]struct{}
@@ -33,26 +38,54 @@ type ledger struct {
 // A flight tells whether the message itself has come back already, and where it
 // had its place.
 type flight struct {
-	back bool
-	pos  broker.Position
+	number uint64
+	taken  bool
+	back   bool
+	pos    broker.Position
 }
 
 func newLedger() *ledger {
-	return &ledger{flying: make(map[uint64]flight)}
+	return &ledger{crowd: make(map[uint64]*flight)}
 }
 
-// begin must come before the message can reach Redis.
-func (l *ledger) begin(number uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.flying[number] = flight{}
+// findLocked gives nil for a message that is not under way.
+func (l *ledger) findLocked(number uint64) *flight {
+	if f := &l.flying[number%flights]; f.taken && f.number == number {
+		return f
+	}
+	return l.crowd[number]
 }
 
-// settled ends a publish whose message, if it comes, is to be delivered.
-func (l *ledger) settled(number uint64) {
+func (l *ledger) forgetLocked(number uint64) {
+	if f := &l.flying[number%flights]; f.taken && f.number == number {
+		*f = flight{}
+	} else {
+		delete(l.crowd, number)
+	}
+}
+
+// begin must come before the messages can reach Redis.
+func (l *ledger) begin(batch []*outgoing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.flying, number)
+	for _, m := range batch {
+		f := &l.flying[m.number%flights]
+		if f.taken {
+			f = new(flight)
+			l.crowd[m.number] = f
+		}
+		f.number, f.taken = m.number, true
+	}
+}
+
+// end forgets publishes that have returned. Their messages, but for those that
+// have failed, are to be delivered when they come.
+func (l *ledger) end(batch []*outgoing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range batch {
+		l.forgetLocked(m.number)
+	}
 }
 
 // failed ends a publish that failed. True: the message has come back all the
@@ -60,11 +93,10 @@ func (l *ledger) settled(number uint64) {
 func (l *ledger) failed(number uint64) (pos broker.Position, back bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := l.flying[number]
-	delete(l.flying, number)
-	if f.back {
+	if f := l.findLocked(number); f != nil && f.back {
 		return f.pos, true
 	}
+	l.forgetLocked(number)
 	if len(l.young) >= ledgerLimit {
 		l.turnLocked()
 	}
@@ -80,8 +112,8 @@ func (l *ledger) failed(number uint64) (pos broker.Position, back bool) {
 func (l *ledger) returned(number uint64, pos broker.Position) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.flying[number]; ok {
-		l.flying[number] = flight{true, pos}
+	if f := l.findLocked(number); f != nil {
+		f.back, f.pos = true, pos
 		return true
 	}
 	for _, m := range []map[uint64]struct{}{l.young, l.old} {

@@ -17,39 +17,52 @@ func TestLedger(t *testing.T) {
 	}{
 		{"foreign to the ledger: deliver", func(l *ledger) bool { return l.returned(1, broker.Position{}) }, true},
 		{"acknowledged, then back: deliver", func(l *ledger) bool {
-			l.begin(1)
-			l.settled(1)
+			l.begin(batchOf(1))
+			l.end(batchOf(1))
 			return l.returned(1, broker.Position{})
 		}, true},
 		{"back before the acknowledgement: deliver", func(l *ledger) bool {
-			l.begin(1)
+			l.begin(batchOf(1))
 			return l.returned(1, broker.Position{})
 		}, true},
 		{"failed: deliver locally", func(l *ledger) bool {
-			l.begin(1)
+			l.begin(batchOf(1))
 			_, back := l.failed(1)
 			return !back
 		}, true},
 		{"back, then failed: not locally", func(l *ledger) bool {
-			l.begin(1)
+			l.begin(batchOf(1))
 			here := broker.Position{Epoch: "e", Offset: 3}
 			l.returned(1, here)
 			pos, back := l.failed(1)
 			return !back || pos != here
 		}, false},
 		{"failed, then back: not again", func(l *ledger) bool {
-			l.begin(1)
+			l.begin(batchOf(1))
 			l.failed(1)
 			return l.returned(1, broker.Position{})
 		}, false},
+		{"two that share a place, both back: deliver", func(l *ledger) bool {
+			l.begin(batchOf(1, 1+flights))
+			here := broker.Position{Epoch: "e", Offset: 3}
+			both := l.returned(1+flights, here) && l.returned(1, broker.Position{})
+			pos, back := l.failed(1 + flights)
+			return both && back && pos == here
+		}, true},
+		{"two that share a place, one failed, then back: not again", func(l *ledger) bool {
+			l.begin(batchOf(1, 1+flights))
+			l.failed(1)
+			l.end(batchOf(1))
+			return !l.returned(1+flights, broker.Position{}) || l.returned(1, broker.Position{})
+		}, false},
 		{"failed, half forgotten, then back: not again", func(l *ledger) bool {
-			l.begin(1)
+			l.begin(batchOf(1))
 			l.failed(1)
 			l.age(ledgerAge, true)
 			return l.returned(1, broker.Position{})
 		}, false},
 		{"failed, a long freeze, then back: not again", func(l *ledger) bool {
-			l.begin(1)
+			l.begin(batchOf(1))
 			l.failed(1)
 			for i := range time.Duration(100) {
 				l.age(i*ledgerAge, false)
@@ -57,7 +70,7 @@ func TestLedger(t *testing.T) {
 			return l.returned(1, broker.Position{})
 		}, false},
 		{"failed, long ago: forgotten", func(l *ledger) bool {
-			l.begin(1)
+			l.begin(batchOf(1))
 			l.failed(1)
 			l.age(ledgerAge, true)
 			l.age(2*ledgerAge, true)
@@ -70,8 +83,9 @@ func TestLedger(t *testing.T) {
 			if got := tt.run(l); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
-			if len(l.flying) > 1 {
-				t.Error("publishes under way are left over")
+			l.end(batchOf(1, 1+flights))
+			if n := l.underWay(); n > 0 {
+				t.Errorf("%d publishes under way are left over", n)
 			}
 		})
 	}
@@ -81,7 +95,7 @@ func TestLedgerIsBounded(t *testing.T) {
 	l := newLedger()
 	const n = 5 * ledgerLimit
 	for i := range uint64(n) {
-		l.begin(i)
+		l.begin(batchOf(i))
 		l.failed(i)
 	}
 	if held := len(l.young) + len(l.old); held > 2*ledgerLimit || held < ledgerLimit {
@@ -90,7 +104,24 @@ func TestLedgerIsBounded(t *testing.T) {
 	if l.returned(n-1, broker.Position{}) {
 		t.Error("the newest number was forgotten")
 	}
-	if len(l.flying) != 0 {
-		t.Errorf("%d publishes under way", len(l.flying))
+	if n := l.underWay(); n != 0 {
+		t.Errorf("%d publishes under way", n)
 	}
+}
+
+func batchOf(numbers ...uint64) (batch []*outgoing) {
+	for _, number := range numbers {
+		batch = append(batch, &outgoing{number: number})
+	}
+	return batch
+}
+
+func (l *ledger) underWay() int {
+	n := len(l.crowd)
+	for i := range l.flying {
+		if l.flying[i].taken {
+			n++
+		}
+	}
+	return n
 }

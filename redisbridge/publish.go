@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"barrage/edge/broker"
@@ -19,14 +20,22 @@ import (
 // so a freeze of Redis of any length does not matter.
 const ownKeyAge = 10 * time.Second
 
-// An outgoing message holds its envelope, so that the payload is copied once.
+// headRoom is kept before the body for the head of an envelope in no history. It
+// has the time, and so is written when the message goes out.
+const headRoom = 3 + len("0-") + 20 // the longest time
+
+// An outgoing message holds its envelope, so that the payload is copied once. It
+// is used again for another message (outgoingPool).
 type outgoing struct {
-	room   string
-	number uint64
-	id     string
-	buf    *[]byte // envelope in no history: head, then body
-	head   int
-	done   func(broker.Receipt, error) // nil: nobody asks
+	buf      []byte // from headRoom on the body
+	envelope []byte // of a message in no history: the end of buf; nil before date
+
+	room    string // the end of channel
+	channel string
+	number  uint64
+	id      string                      // "" if neither asked nor scripted
+	asked   bool                        // somebody wants the receipt
+	done    func(broker.Receipt, error) // gets it; nil for Publish
 
 	scripted bool             // through the script, with result; else PUBLISH
 	history  broker.Retention // off: it takes no place
@@ -42,33 +51,52 @@ type outgoing struct {
 }
 
 // prepare copies p.
-func (b *Bridge) prepare(p *broker.Publication) (*outgoing, error) {
+func (b *Bridge) prepare(p *broker.Publication, asked bool, done func(broker.Receipt, error)) (*outgoing, error) {
 	if err := checkPublication(p); err != nil {
 		return nil, err
 	}
-	m := &outgoing{room: strings.Clone(p.Room), number: b.number.Add(1), keyed: p.Key != "", remember: ownKeyAge}
-	m.id = messageID(b.cfg.Node, m.number)
+	m := b.outgoing.get(headRoom + bodyLen(b.cfg.Node, p))
+	m.number = b.number.Add(1)
+	m.channel = b.names.message(p.Room)
+	m.room = m.channel[len(m.channel)-len(p.Room):]
+	m.asked, m.done = asked, done
+	m.keyed, m.remember = p.Key != "", ownKeyAge
 	if !p.Forget {
-		m.history = b.cfg.Rules.For(p.Room)
+		m.history = b.cfg.Retention(p.Room)
+	}
+	if m.history.On() {
 		m.seen = b.position(p.Room)
 	}
 	// In a cluster the client repeats commands by itself.
-	if m.scripted = m.history.On() || m.keyed || b.address.kind == cluster; m.scripted {
+	m.scripted = m.history.On() || m.keyed || b.address.kind == cluster
+	if m.scripted || m.asked {
+		m.id = messageID(b.cfg.Node, m.number)
+	}
+	if m.scripted {
 		m.result = b.names.result(p.Room, p.Sender.User, p.Key, m.id)
 	}
 	if m.keyed {
 		m.remember = b.cfg.IdempotencyTTL
 	}
-	m.buf = b.buffers.get(32 + bodyLen(b.cfg.Node, p))
-	*m.buf = appendEnvelope((*m.buf)[:0], time.Now().UnixMilli())
-	m.head = len(*m.buf)
-	*m.buf = appendBody(*m.buf, b.cfg.Node, m.number, p)
+	m.buf = appendBody(m.buf[:headRoom], b.cfg.Node, m.number, p)
 	return m, nil
+}
+
+// date gives the messages, which are about to go out, their time. With the
+// script, Redis does.
+func date(batch []*outgoing) {
+	var space [headRoom]byte
+	head := appendEnvelope(space[:0], time.Now().UnixMilli())
+	start := headRoom - len(head)
+	for _, m := range batch {
+		copy(m.buf[start:], head)
+		m.envelope = m.buf[start:]
+	}
 }
 
 // local is the message as the members here get it in an outage.
 func (m *outgoing) local() *broker.Message {
-	e, _ := parseEnvelope(string(*m.buf)) // prepare made it
+	e, _ := parseEnvelope(string(m.envelope)) // prepare and date made it
 	return e.message(m.room)
 }
 
@@ -88,18 +116,21 @@ func (b *Bridge) Publish(ctx context.Context, p *broker.Publication) (broker.Rec
 		return broker.Receipt{}, broker.ErrClosed
 	}
 	defer b.calls.Done()
-	m, err := b.prepare(p)
+	m, err := b.prepare(p, true, nil)
 	if err != nil {
 		return broker.Receipt{}, err
 	}
-	defer b.buffers.put(m.buf)
+	defer b.outgoing.put(m)
+	batch := []*outgoing{m}
+	date(batch)
 	if !b.health.usable.Load() {
 		return b.insteadOfRedis(m)
 	}
-	b.ledger.begin(m.number)
+	b.ledger.begin(batch)
+	defer b.ledger.end(batch)
 	limited, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
 	defer cancel()
-	b.client.publishAll(limited, []*outgoing{m}, false)
+	b.client.publishAll(limited, batch, false)
 	return b.settle(ctx, m)
 }
 
@@ -107,8 +138,10 @@ func (b *Bridge) Publish(ctx context.Context, p *broker.Publication) (broker.Rec
 func (b *Bridge) settle(ctx context.Context, m *outgoing) (broker.Receipt, error) {
 	switch {
 	case m.err == nil:
-		b.ledger.settled(m.number)
 		b.count.published.Add(1)
+		if !m.asked {
+			return broker.Receipt{}, nil
+		}
 		r := m.answer // zero if it went without the script
 		if r.ID == "" {
 			r.ID = m.id
@@ -118,11 +151,9 @@ func (b *Bridge) settle(ctx context.Context, m *outgoing) (broker.Receipt, error
 		return r, nil
 	case ctx.Err() != nil:
 		// The caller gave up, which says nothing about Redis.
-		b.ledger.settled(m.number)
 		b.count.publishErrors.Add(1)
 		return broker.Receipt{}, failure(ctx, "publish", m.err)
 	case isOverload(m.err):
-		b.ledger.settled(m.number)
 		b.count.publishErrors.Add(1)
 		return broker.Receipt{}, unavailable(m.err)
 	}
@@ -135,7 +166,6 @@ func (b *Bridge) unsettled(m *outgoing) (broker.Receipt, error) {
 	b.count.publishErrors.Add(1)
 	b.failed(m.err)
 	if b.cfg.Outage == OutageRefuse {
-		b.ledger.settled(m.number)
 		return broker.Receipt{}, unavailable(m.err)
 	}
 	r := broker.Receipt{ID: m.id}
@@ -180,3 +210,28 @@ func cutResult(text string) (at stamp, epoch, id string, ok bool) {
 // newEpoch names a history that may begin. 64 random bits are enough for one
 // room's.
 func newEpoch() string { return strconv.FormatUint(rand.Uint64(), 36) }
+
+// keepBuffer is the largest buffer worth keeping.
+const keepBuffer = 64 << 10
+
+// An outgoingPool holds messages between publishes.
+type outgoingPool struct{ pool sync.Pool }
+
+func (p *outgoingPool) get(size int) *outgoing {
+	m, ok := p.pool.Get().(*outgoing)
+	if !ok {
+		m = new(outgoing)
+	}
+	if cap(m.buf) < size {
+		m.buf = make([]byte, 0, max(size, 256))
+	}
+	return m
+}
+
+func (p *outgoingPool) put(m *outgoing) {
+	if cap(m.buf) > keepBuffer {
+		return
+	}
+	*m = outgoing{buf: m.buf}
+	p.pool.Put(m)
+}

@@ -6,6 +6,7 @@ package redisbridge
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"barrage/edge/broker"
@@ -14,43 +15,35 @@ import (
 const (
 	batchLen   = 512
 	batchBytes = 1 << 20
-	// keepBuffer is the largest buffer worth keeping in the pool.
-	keepBuffer = 64 << 10
 )
 
 // A queue is bounded by what has been put in and not been released, so that the
-// batch under way counts too. The messages' buffers belong to the queue, then to
-// the publisher.
+// batch under way counts too. The messages belong to the queue, then to the
+// publisher.
 type queue struct {
-	mu       sync.Mutex
-	waiting  []*outgoing
-	len      int // messages put and not released
-	bytes    int
-	maxLen   int
-	maxBytes int
-	closed   bool
+	maxLen, maxBytes int
+
+	len, bytes atomic.Int64 // put and not released; growing only under mu
+
+	mu      sync.Mutex // guards what follows
+	waiting []*outgoing
+	closed  bool
 }
 
 // full is put's answer without a message: an overloaded bridge must not spend
 // much on what it refuses.
 func (q *queue) full(bytes int) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.fullLocked(bytes)
-}
-
-func (q *queue) fullLocked(bytes int) bool {
-	return q.closed || q.len >= q.maxLen || q.bytes+bytes > q.maxBytes
+	return q.len.Load() >= int64(q.maxLen) || q.bytes.Load()+int64(bytes) > int64(q.maxBytes)
 }
 
 func (q *queue) put(m *outgoing) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.fullLocked(len(*m.buf)) {
+	if q.closed || q.full(len(m.buf)) {
 		return false
 	}
-	q.len++
-	q.bytes += len(*m.buf)
+	q.len.Add(1)
+	q.bytes.Add(int64(len(m.buf)))
 	q.waiting = append(q.waiting, m)
 	return true
 }
@@ -72,26 +65,18 @@ func (q *queue) swap(empty []*outgoing) []*outgoing {
 	return full
 }
 
-func (q *queue) release(batch []*outgoing, pool *bufferPool) {
+func (q *queue) release(batch []*outgoing, pool *outgoingPool) {
 	bytes := 0
 	for _, m := range batch {
-		bytes += len(*m.buf)
-	}
-	q.mu.Lock()
-	q.len -= len(batch)
-	q.bytes -= bytes
-	q.mu.Unlock()
-	for _, m := range batch {
-		pool.put(m.buf)
+		bytes += len(m.buf)
+		pool.put(m)
 	}
 	clear(batch)
+	q.len.Add(-int64(len(batch)))
+	q.bytes.Add(-int64(bytes))
 }
 
-func (q *queue) size() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.len
-}
+func (q *queue) size() int { return int(q.len.Load()) }
 
 // TryPublish implements broker.Broker: it has p published soon, in the order of
 // the calls. False means that the queue is full (counted), the bridge closed, or
@@ -102,13 +87,12 @@ func (b *Bridge) TryPublish(p *broker.Publication, done func(broker.Receipt, err
 		b.count.queueFull.Add(1)
 		return false
 	}
-	m, err := b.prepare(p)
+	m, err := b.prepare(p, done != nil, done)
 	if err != nil {
 		return false
 	}
-	m.done = done
 	if !b.queue.put(m) {
-		b.buffers.put(m.buf)
+		b.outgoing.put(m)
 		b.count.queueFull.Add(1)
 		return false
 	}
@@ -137,29 +121,29 @@ func (b *Bridge) empty(spare []*outgoing) []*outgoing {
 	for rest := all; len(rest) > 0; {
 		n, bytes := 0, 0
 		for n < len(rest) && n < batchLen && bytes < batchBytes {
-			bytes += len(*rest[n].buf)
+			bytes += len(rest[n].buf)
 			n++
 		}
 		b.publishBatch(rest[:n])
-		b.queue.release(rest[:n], &b.buffers)
+		b.queue.release(rest[:n], &b.outgoing)
 		rest = rest[n:]
 	}
-	if cap(all) > 4*batchLen {
+	if cap(all) > 16*batchLen {
 		return nil // a burst's slice; the next burst can afford its own
 	}
 	return all
 }
 
 func (b *Bridge) publishBatch(batch []*outgoing) {
+	date(batch)
 	if !b.health.usable.Load() {
 		for _, m := range batch {
 			m.tell(b.insteadOfRedis(m))
 		}
 		return
 	}
-	for _, m := range batch {
-		b.ledger.begin(m.number)
-	}
+	b.ledger.begin(batch)
+	defer b.ledger.end(batch)
 	timeout := b.cfg.Timeout
 	if closeBy := time.Duration(b.closeBy.Load()); closeBy != 0 {
 		timeout = min(timeout, closeBy-b.now())
@@ -179,7 +163,7 @@ func (b *Bridge) abandon() {
 	for _, m := range all {
 		m.tell(broker.Receipt{}, broker.ErrClosed)
 	}
-	b.queue.release(all, &b.buffers)
+	b.queue.release(all, &b.outgoing)
 }
 
 func (m *outgoing) tell(r broker.Receipt, err error) {

@@ -118,7 +118,7 @@ func (b *Bridge) confirmed(ln *lane, channel string) {
 	switch {
 	case ready:
 		b.ready(name)
-	case r != nil && r.track != nil:
+	case r != nil && r.track.Load() != nil:
 		b.catch.add(r)
 	}
 }
@@ -151,8 +151,8 @@ func (b *Bridge) fromNode(room, payload string) {
 	if r == nil {
 		return // given up meanwhile; nobody is there
 	}
-	if e.offset == 0 || r.track == nil {
-		if e.node == b.cfg.Node && !b.ledger.returned(e.number, broker.Position{Epoch: e.epoch, Offset: e.offset}) {
+	if e.offset == 0 {
+		if e.node == b.cfg.Node && !b.ledger.returned(e.number, broker.Position{}) {
 			b.count.suppressed.Add(1)
 			return
 		}
@@ -160,6 +160,9 @@ func (b *Bridge) fromNode(room, payload string) {
 		return
 	}
 	b.delivering.Lock()
+	if r.track.Load() == nil {
+		r.track.CompareAndSwap(nil, trackFrom(&e))
+	}
 	read := b.followLocked(r, &e)
 	b.delivering.Unlock()
 	if read {

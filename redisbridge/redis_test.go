@@ -58,11 +58,12 @@ func checkLeaks(t *testing.T) {
 }
 
 type server struct {
-	t    testing.TB
-	port int
-	args []string
-	dir  string
-	cmd  *exec.Cmd
+	t      testing.TB
+	port   int
+	secure int // port for TLS; 0: none
+	args   []string
+	dir    string
+	cmd    *exec.Cmd
 	*redis.Client
 	sentinel bool // args is the configuration file
 }
@@ -87,6 +88,14 @@ func freePort(t testing.TB) int {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// peerPort is where its like talk to it.
+func (s *server) peerPort() int {
+	if s.secure != 0 {
+		return s.secure
+	}
+	return s.port
 }
 
 func (s *server) addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }

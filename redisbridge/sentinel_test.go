@@ -12,7 +12,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"barrage/edge/broker"
 	"barrage/edge/broker/brokertest"
 )
 
@@ -21,14 +20,15 @@ type sentinels struct {
 	list            []*server
 }
 
-// startSentinels runs a master, a replica and three sentinels over them.
-func startSentinels(t *testing.T) *sentinels {
+// startSentinels runs a master, a replica and three sentinels over them, with
+// certificates for TLS or without.
+func startSentinels(t *testing.T, data, own *certificates) *sentinels {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("takes seconds to elect a master")
 	}
-	set := &sentinels{master: startRedis(t)}
-	set.replica = startRedis(t, "--replicaof", "127.0.0.1", fmt.Sprint(set.master.port), "--repl-diskless-sync-delay", "0")
+	set := &sentinels{master: startSecure(t, data)}
+	set.replica = startSecure(t, data, "--replicaof", "127.0.0.1", fmt.Sprint(set.master.peerPort()), "--repl-diskless-sync-delay", "0")
 	eventually(t, "the replica follows", func() bool {
 		return set.replica.Info(context.Background(), "replication").Val() != "" &&
 			set.master.Do(context.Background(), "WAIT", "1", "10").Val() == int64(1)
@@ -37,7 +37,11 @@ func startSentinels(t *testing.T) *sentinels {
 		s := &server{t: t, port: freePort(t), dir: t.TempDir(), sentinel: true}
 		conf := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nloglevel warning\n"+
 			"sentinel monitor main 127.0.0.1 %d 2\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n",
-			s.port, s.dir, set.master.port)
+			s.port, s.dir, set.master.peerPort())
+		if own != nil {
+			s.secure = freePort(t)
+			conf += own.conf(s.secure)
+		}
 		path := filepath.Join(s.dir, "sentinel.conf")
 		if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 			t.Fatal(err)
@@ -69,20 +73,20 @@ func (set *sentinels) failover(t *testing.T) {
 	t.Helper()
 	eventually(t, "the replica is the master", func() bool {
 		pair, err := set.list[1].Do(context.Background(), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main").StringSlice()
-		return err == nil && len(pair) == 2 && pair[1] == fmt.Sprint(set.replica.port)
+		return err == nil && len(pair) == 2 && pair[1] == fmt.Sprint(set.replica.peerPort())
 	})
 }
 
 func TestSentinel(t *testing.T) {
 	checkLeaks(t)
-	set := startSentinels(t)
+	set := startSentinels(t, nil, nil)
 	t.Run("conformance", func(t *testing.T) {
-		brokertest.Run(t, 2, func(t *testing.T, rules broker.Rules, n int) *brokertest.Cluster {
+		brokertest.Run(t, 2, func(t *testing.T, retention brokertest.Retention, n int) *brokertest.Cluster {
 			if err := set.master.FlushAll(context.Background()).Err(); err != nil {
 				t.Fatal(err)
 			}
 			cfg := calmConfig(set.url())
-			cfg.Rules = rules
+			cfg.Retention = retention
 			return startNodes(t, cfg, n)
 		})
 	})
@@ -102,7 +106,7 @@ func TestSentinel(t *testing.T) {
 // replica.
 func TestSentinelMasterFrozen(t *testing.T) {
 	checkLeaks(t)
-	set := startSentinels(t)
+	set := startSentinels(t, nil, nil)
 	st := startStorm(t, kept(hastyConfig(set.url()), plenty), 2, true)
 	st.flow()
 	set.master.freeze()

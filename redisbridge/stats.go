@@ -1,9 +1,8 @@
 package redisbridge
 
-// Counters, and the pool of message buffers.
+// Counters.
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -74,24 +73,4 @@ func (b *Bridge) Stats() Stats {
 	s.ProbeRTT = b.health.rtt
 	b.health.mu.Unlock()
 	return s
-}
-
-// A bufferPool holds message buffers between publishes.
-type bufferPool struct{ pool sync.Pool }
-
-func (p *bufferPool) get(size int) *[]byte {
-	if buf, ok := p.pool.Get().(*[]byte); ok {
-		if cap(*buf) >= size {
-			return buf
-		}
-		p.pool.Put(buf)
-	}
-	buf := make([]byte, 0, max(size, 256))
-	return &buf
-}
-
-func (p *bufferPool) put(buf *[]byte) {
-	if cap(*buf) <= keepBuffer {
-		p.pool.Put(buf)
-	}
 }

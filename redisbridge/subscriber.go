@@ -20,7 +20,10 @@ const (
 // Want implements broker.Broker. True also if the bridge is down and waiting is
 // pointless.
 func (b *Bridge) Want(room string) bool {
-	ready, queued := b.rooms.want(room, b.now(), b.freshRoom)
+	ready, queued, late := b.rooms.want(room, b.now(), b.freshRoom, b.followLate)
+	if late != nil {
+		b.catch.add(late)
+	}
 	if queued {
 		signal(b.write)
 		if b.cfg.Sharded {
@@ -32,10 +35,16 @@ func (b *Bridge) Want(room string) bool {
 
 func (b *Bridge) freshRoom(name string) *room {
 	r := &room{name: name, part: b.names.partition(name)}
-	if b.cfg.Rules.For(name).On() {
-		r.track = &track{}
+	if b.cfg.Retention(name).On() {
+		r.track.Store(&track{})
 	}
 	return r
+}
+
+// followLate follows a room from now on, if it has begun to keep a history since
+// it was made.
+func (b *Bridge) followLate(r *room) bool {
+	return b.cfg.Retention(r.name).On() && r.track.CompareAndSwap(nil, &track{late: true})
 }
 
 // subscribe is the subscriber goroutine.

@@ -31,6 +31,15 @@ type track struct {
 	live    bool       // the next offset can be delivered at once; else it is held
 	held    []envelope // what came while not live, in the order it came
 	spilled bool       // some of that was too much and is in the history only
+	late    bool       // there were members before it: what is held at first is news to them
+}
+
+// trackFrom follows a room that has just begun to keep a history, with this
+// message as the next one.
+func trackFrom(e *envelope) *track {
+	t := &track{known: true, live: true}
+	t.moveTo(e.epoch, stamp{offset: e.offset - 1})
+	return t
 }
 
 // An ended epoch should not come back. What still comes of it is old; and should
@@ -54,7 +63,7 @@ func (t *track) moveTo(epoch string, at stamp) {
 
 // followLocked is called for each message with an offset. It tells whether the room's history must be read.
 func (b *Bridge) followLocked(r *room, e *envelope) (read bool) {
-	t := r.track
+	t := r.track.Load()
 	switch {
 	case !t.live:
 		b.holdLocked(t, e)
@@ -78,8 +87,9 @@ func (b *Bridge) followLocked(r *room, e *envelope) (read bool) {
 
 // passLocked delivers a message and moves the room on to it.
 func (b *Bridge) passLocked(r *room, e *envelope) {
-	r.track.moveTo(e.epoch, e.stamp)
-	r.track.newest = max(r.track.newest, e.time)
+	t := r.track.Load()
+	t.moveTo(e.epoch, e.stamp)
+	t.newest = max(t.newest, e.time)
 	if e.node == b.cfg.Node && !b.ledger.returned(e.number, broker.Position{Epoch: e.epoch, Offset: e.offset}) {
 		b.count.suppressed.Add(1)
 		return
@@ -111,7 +121,7 @@ func heldSize(e *envelope) int { return len(e.payload) + 256 }
 
 // loseLocked tells the members that the messages up to offset are gone.
 func (b *Bridge) loseLocked(r *room, offset uint64) {
-	t := r.track
+	t := r.track.Load()
 	b.count.gaps.Add(1)
 	b.receiver.Lost(r.name, broker.Gap{Epoch: t.epoch, From: t.offset + 1, To: offset, Reason: broker.GapTrimmed})
 	t.moveTo(t.epoch, stamp{offset: offset})
@@ -120,7 +130,7 @@ func (b *Bridge) loseLocked(r *room, offset uint64) {
 // endEpochLocked tells the members that the history they follow is gone, unless
 // there was none yet, and goes to the beginning of another.
 func (b *Bridge) endEpochLocked(r *room, epoch string) {
-	t := r.track
+	t := r.track.Load()
 	at := stamp{}
 	for _, p := range t.past {
 		if p.epoch == epoch && epoch != "" {
@@ -139,10 +149,14 @@ func (b *Bridge) endEpochLocked(r *room, epoch string) {
 // not known.
 func (b *Bridge) position(name string) broker.Position {
 	r := b.rooms.lookup(name)
-	if r == nil || r.track == nil {
+	if r == nil {
 		return broker.Position{}
 	}
-	r.track.mu.Lock()
-	defer r.track.mu.Unlock()
-	return r.track.seen
+	t := r.track.Load()
+	if t == nil {
+		return broker.Position{}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen
 }

@@ -116,7 +116,7 @@ func (m *model) ask(limit int) {
 	if m.flying != nil || !m.wants {
 		return
 	}
-	t := m.room.track
+	t := m.room.track.Load()
 	m.wants = false
 	m.flying = &reading{room: m.room, known: t.known, epoch: t.epoch, stamp: t.stamp, held: len(t.held)}
 	m.flying.page = m.log.answer(m.flying, limit)
@@ -237,15 +237,15 @@ func testFollowing(t *rapid.T) {
 	m.publish(true)
 	settled = m.settle() && settled
 	if !settled {
-		t.Fatalf("it never ends: %+v, the log %+v", m.room.track, m.log)
+		t.Fatalf("it never ends: %+v, the log %+v", m.room.track.Load(), m.log)
 	}
 	m.check(t)
 	if m.log.epoch != "" && b.position("a") != (broker.Position{Epoch: m.log.epoch, Offset: m.log.head}) {
-		t.Fatalf("%+v is not at the end of the log %+v", m.room.track, m.log)
+		t.Fatalf("%+v is not at the end of the log %+v", m.room.track.Load(), m.log)
 	}
 	got := m.got.Messages("a")
 	if len(got) == 0 || string(got[len(got)-1].Payload) != fmt.Sprint(m.published) {
-		t.Fatalf("the last message did not come: %+v, the log %+v", m.room.track, m.log)
+		t.Fatalf("the last message did not come: %+v, the log %+v", m.room.track.Load(), m.log)
 	}
 	if m.log.keep == 1000 && !m.faults && len(got) != m.published-first {
 		t.Fatalf("%d of %d messages came", len(got), m.published-first)
@@ -274,18 +274,18 @@ func TestHeldIsBounded(t *testing.T) {
 		parsed, _ := parseBody(text)
 		b.followLocked(r, &envelope{"e", at, parsed})
 	}
-	if n := len(r.track.held); n != heldPerRoom || !r.track.spilled {
-		t.Fatalf("%d held, spilled %v", n, r.track.spilled)
+	if n := len(r.track.Load().held); n != heldPerRoom || !r.track.Load().spilled {
+		t.Fatalf("%d held, spilled %v", n, r.track.Load().spilled)
 	}
 	// The room was read before its first message.
 	first := &reading{room: r, page: page{}}
 	if !b.applyLocked(first) {
 		t.Error("not to be read again")
 	}
-	again := &reading{room: r, known: true, epoch: r.track.epoch, stamp: r.track.stamp, held: len(r.track.held),
+	again := &reading{room: r, known: true, epoch: r.track.Load().epoch, stamp: r.track.Load().stamp, held: len(r.track.Load().held),
 		page: page{epoch: "e", head: uint64(len(list)), entries: list}}
-	if b.applyLocked(again) || !r.track.live || b.held != 0 {
-		t.Errorf("live %v, held %d", r.track.live, b.held)
+	if b.applyLocked(again) || !r.track.Load().live || b.held != 0 {
+		t.Errorf("live %v, held %d", r.track.Load().live, b.held)
 	}
 	if n := got.Count("a"); n != len(list) {
 		t.Errorf("%d delivered, want %d", n, len(list))

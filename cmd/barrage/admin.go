@@ -77,18 +77,30 @@ func (a admin) Presence(ctx context.Context, room string, limit int) (api.Presen
 
 // Settings returns what was set for a room.
 func (a admin) Settings(_ context.Context, room string) (api.Settings, error) {
-	set := a.RoomSettings(room)
-	s := api.Settings{Muted: set.Muted}
-	if set.Quiet {
-		told := false
-		s.PresenceEvents = &told
-	}
-	return s, nil
+	return api.Settings(a.RoomSettings(room)), nil
 }
 
 // SetSettings changes them on all nodes.
 func (a admin) SetSettings(ctx context.Context, room string, s api.Settings) error {
-	return a.SetRoomSettings(ctx, room, edge.RoomSettings{Muted: s.Muted, Quiet: s.PresenceEvents != nil && !*s.PresenceEvents})
+	return a.SetRoomSettings(ctx, room, edge.RoomSettings(s))
+}
+
+// AllSettings returns those of all rooms that have any.
+func (a admin) AllSettings(context.Context) (map[string]api.Settings, error) {
+	all := make(map[string]api.Settings)
+	for room, s := range a.AllRoomSettings() {
+		all[room] = api.Settings(s)
+	}
+	return all, nil
+}
+
+// Bans returns who is kept out.
+func (a admin) Bans(context.Context) ([]api.Ban, error) {
+	var list []api.Ban
+	for _, b := range a.Server.Bans() {
+		list = append(list, api.Ban(b))
+	}
+	return list, nil
 }
 
 // CloseRoom puts everybody out. The number is this node's, before.
@@ -139,20 +151,20 @@ func (a admin) Connections(ctx context.Context, q api.ConnectionQuery) ([]api.Co
 
 // Remove sends connections away, on all nodes. The number is this node's, before.
 func (a admin) Remove(ctx context.Context, r api.Removal) (int, error) {
-	list, n, err := a.Server.Connections(ctx, r.User, r.Room, 1000)
+	if r.Conn != "" {
+		n := 0
+		if here, err := a.HasConn(ctx, r.Conn); err != nil {
+			return 0, err
+		} else if here {
+			n = 1
+		}
+		return n, a.DisconnectConn(ctx, r.Conn, r.Reason, r.Reconnect)
+	}
+	_, n, err := a.Server.Connections(ctx, r.User, r.Room, 0)
 	if err != nil {
 		return 0, err
 	}
-	switch {
-	case r.Conn != "":
-		n = 0
-		for _, c := range list {
-			if c.ID == r.Conn {
-				n = 1
-			}
-		}
-		return n, a.DisconnectConn(ctx, r.Conn, r.Reason, r.Reconnect)
-	case r.Room != "":
+	if r.Room != "" {
 		return n, a.Kick(ctx, r.Room, r.User, r.Reason, r.For)
 	}
 	return n, a.DisconnectUser(ctx, r.User, r.Reason, r.Reconnect, r.For)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -88,6 +89,10 @@ func TestAdminRefusals(t *testing.T) {
 		{"disconnect a long user", "POST", "/v1/users/" + long + long + "1234/disconnect", "", "bad_user"},
 		{"disconnect too long a user", "POST", "/v1/users/" + long + long + long + "/disconnect", "", "bad_user"},
 		{"publish to a bad user", "POST", "/v1/users/a%20b/messages", "hi", "bad_user"},
+		{"publish to a user's room", "POST", "/v1/users/user:ann/messages", "hi", "bad_user"},
+		{"publish to the operators' room as a user", "POST", "/v1/users/@control/messages", "hi", "bad_user"},
+		{"ask about a user's room", "GET", "/v1/users/user:ann", "", "bad_user"},
+		{"kick a user's room", "POST", "/v1/rooms/a/kick", `{"user":"user:ann"}`, "bad_user"},
 
 		{"kind", "POST", "/v1/rooms/a/messages?kind=" + url.QueryEscape("a b"), "hi", "bad_kind"},
 		{"kind of the nodes' own", "POST", "/v1/rooms/a/messages?kind=%00control", "hi", "bad_kind"},
@@ -132,4 +137,53 @@ func TestAdminLimits(t *testing.T) {
 	want(w, http.StatusConflict, "too_many_settings")
 	stop()
 	want(ask(a, "POST", "/v1/rooms/a/messages", "hi"), http.StatusServiceUnavailable, "unavailable")
+}
+
+// TestAdminReplay: a publish repeated with its key, many times at once and in every
+// way, is in the room once; another key or room is another publish.
+func TestAdminReplay(t *testing.T) {
+	a, _ := newAdmin(t)
+	post := func(target, key string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", target, strings.NewReader("hi"))
+		r.Header.Set("Idempotency-Key", key)
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		return w
+	}
+	var wg sync.WaitGroup
+	var replayed atomic.Int32
+	for range 50 {
+		wg.Go(func() { // ends when its request is answered; waited for below
+			w := post("/v1/rooms/once/messages", "k")
+			if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"offset":1,`) {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+			if w.Header().Get("Idempotent-Replayed") == "true" {
+				replayed.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := replayed.Load(); n != 49 {
+		t.Errorf("%d of 50 are repetitions", n)
+	}
+	post("/v1/rooms/once/messages", "k2")
+	post("/v1/rooms/other/messages", "k")
+	for room, want := range map[string]int{"once": 2, "other": 1} {
+		if w := ask(a, "GET", "/v1/rooms/"+room+"/messages", ""); strings.Count(w.Body.String(), `"text":"hi"`) != want {
+			t.Errorf("room %s has %s, want %d messages", room, w.Body, want)
+		}
+	}
+}
+
+// TestAdminSettings: what is put is what is read, from the real server too.
+func TestAdminSettings(t *testing.T) {
+	a, _ := newAdmin(t)
+	const path = "/v1/rooms/a/settings"
+	for _, body := range []string{`{"presence_events":true}`, `{"presence_events":false}`, `{"muted":true}`, `{}`} {
+		put := ask(a, "PUT", path, body)
+		if get := ask(a, "GET", path, ""); put.Code != http.StatusOK || get.Body.String() != put.Body.String() {
+			t.Errorf("%s: put %d %s, then %s", body, put.Code, put.Body, get.Body)
+		}
+	}
 }

@@ -24,10 +24,9 @@ import (
 )
 
 const (
-	minWebhookSecret = 16
-	maxHistory       = 100_000 // messages of one room
-	maxHistoryAge    = 365 * 24 * time.Hour
-	webhookClose     = 5 * time.Second // for what is queued, at a stop
+	minWebhookSecret  = 16
+	maxWebhookSecrets = 4
+	webhookClose      = 5 * time.Second // for what is queued, at a stop
 )
 
 // historyRules reads the setting history.
@@ -40,15 +39,15 @@ func historyRules(list []string) (broker.Rules, error) {
 		}
 		count, age, _ := strings.Cut(item[i+1:], "/")
 		n, err := strconv.Atoi(count)
-		if err != nil || n < 0 || n > maxHistory {
-			return nil, fmt.Errorf("%q: messages must be 0 to %d", item, maxHistory)
+		if err != nil || n < 0 || n > broker.MaxRetained {
+			return nil, fmt.Errorf("%q: messages must be 0 to %d", item, broker.MaxRetained)
 		}
 		d, err := time.ParseDuration(age)
 		if age == "0" {
 			d, err = 0, nil
 		}
-		if err != nil || d < 0 || d > maxHistoryAge {
-			return nil, fmt.Errorf("%q: age must be 0 to %s", item, formatDuration(maxHistoryAge))
+		if err != nil || d < 0 || d > broker.MaxRetentionAge {
+			return nil, fmt.Errorf("%q: age must be 0 to %s", item, formatDuration(broker.MaxRetentionAge))
 		}
 		rules = append(rules, broker.Rule{Pattern: item[:i], Retention: broker.Retention{Messages: n, Age: d}})
 	}
@@ -57,12 +56,12 @@ func historyRules(list []string) (broker.Rules, error) {
 
 // newVerifier returns nil where no key is configured.
 func newVerifier(c *Config, log *slog.Logger) (*auth.Verifier, error) {
-	if c.AuthSecret == "" && c.AuthPublicKeys == "" && c.AuthJWKS == "" {
+	if len(c.AuthSecrets) == 0 && c.AuthPublicKeys == "" && c.AuthJWKS == "" {
 		return nil, nil
 	}
 	ac := auth.Config{JWKSURL: c.AuthJWKS, Algorithms: c.AuthAlgorithms, Audience: c.AuthAudience, Issuer: c.AuthIssuer, Logger: log}
-	if c.AuthSecret != "" {
-		ac.Secrets = [][]byte{[]byte(c.AuthSecret)}
+	for _, secret := range c.AuthSecrets {
+		ac.Secrets = append(ac.Secrets, []byte(secret))
 	}
 	if c.AuthPublicKeys != "" {
 		keys, err := os.ReadFile(c.AuthPublicKeys)
@@ -95,8 +94,7 @@ func newBackends(c *Config, node string, log *slog.Logger) (b backends, err erro
 	if b.verifier, err = newVerifier(c, log); err != nil {
 		return b, err
 	}
-	secrets := []string{c.WebhookSecret}
-	sink, err := newSink(c, node, secrets)
+	sink, err := newSink(c, node)
 	if err != nil {
 		return b, err
 	}
@@ -118,7 +116,7 @@ func newBackends(c *Config, node string, log *slog.Logger) (b backends, err erro
 		slices.SortFunc(routes, func(a, b events.Route) int { // the most special first
 			return cmp.Or(len(b.Method)-len(a.Method), strings.Compare(a.Method, b.Method))
 		})
-		b.caller, err = events.NewCaller(events.CallerConfig{Routes: routes, HTTP: events.HTTP{Secrets: secrets, Timeout: c.RequestTimeout}})
+		b.caller, err = events.NewCaller(events.CallerConfig{Routes: routes, HTTP: events.HTTP{Secrets: c.WebhookSecrets, Timeout: c.RequestTimeout}})
 		if err != nil {
 			return b, fmt.Errorf("request_routes: %w", err)
 		}
@@ -127,10 +125,10 @@ func newBackends(c *Config, node string, log *slog.Logger) (b backends, err erro
 }
 
 // newSink is where events go; nil if nowhere.
-func newSink(c *Config, node string, secrets []string) (events.Sink, error) {
+func newSink(c *Config, node string) (events.Sink, error) {
 	switch {
 	case c.WebhookURL != "":
-		sink, err := events.NewWebhook(events.WebhookConfig{URL: c.WebhookURL, HTTP: events.HTTP{Secrets: secrets}})
+		sink, err := events.NewWebhook(events.WebhookConfig{URL: c.WebhookURL, HTTP: events.HTTP{Secrets: c.WebhookSecrets}})
 		if err != nil {
 			return nil, fmt.Errorf("webhook_url: %w", err)
 		}

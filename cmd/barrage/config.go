@@ -181,14 +181,14 @@ func (l *loader) fromFlag(f *pflag.Flag) (string, any) {
 	return "", nil // --config, --help
 }
 
-// readSecret reads a file that holds a secret and perhaps a newline.
+// readSecret reads a file that holds a secret and perhaps a newline, or several.
 func readSecret(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
 	secret := strings.TrimRight(string(text), "\r\n")
-	if secret == "" {
+	if len(splitList(secret)) == 0 {
 		return "", fmt.Errorf("%s is empty", path)
 	}
 	return secret, nil

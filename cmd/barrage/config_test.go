@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,16 +73,18 @@ func TestFlagForms(t *testing.T) {
 func TestSecretsFromFiles(t *testing.T) {
 	token := writeFile(t, "token", "s3cret\n")
 	cfg, err := load(t, "", "BARRAGE_ADMIN_TOKEN_FILE="+token)
-	if err != nil || cfg.AdminToken != "s3cret" {
-		t.Errorf("token %q, %v", cfg.AdminToken, err)
+	if err != nil || !slices.Equal(cfg.AdminTokens, []string{"s3cret"}) {
+		t.Errorf("tokens %q, %v", cfg.AdminTokens, err)
 	}
 	cfg, err = load(t, "admin_token: other", "BARRAGE_ADMIN_TOKEN_FILE="+token, "--admin-token", "flag")
-	if err != nil || cfg.AdminToken != "flag" {
-		t.Errorf("token %q, %v", cfg.AdminToken, err)
+	if err != nil || !slices.Equal(cfg.AdminTokens, []string{"flag"}) {
+		t.Errorf("tokens %q, %v", cfg.AdminTokens, err)
 	}
 	for name, environ := range map[string]string{
 		"missing": "BARRAGE_ADMIN_TOKEN_FILE=" + token + ".no",
 		"empty":   "BARRAGE_ADMIN_TOKEN_FILE=" + writeFile(t, "empty", "\n"),
+		"blank":   "BARRAGE_ADMIN_TOKEN_FILE=" + writeFile(t, "blank", " \n,\n"),
+		"commas":  "BARRAGE_ADMIN_TOKEN=,",
 		"twice":   "BARRAGE_ADMIN_TOKEN=s3cret BARRAGE_ADMIN_TOKEN_FILE=" + token,
 	} {
 		if _, err := load(t, "", environ); err == nil || !strings.HasPrefix(err.Error(), "admin_token") {
@@ -90,6 +93,28 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 	if _, err := load(t, "", "BARRAGE_LISTEN_FILE="+token); err == nil {
 		t.Error("a setting that is no secret came from a file")
+	}
+}
+
+// TestSeveralSecrets: while a secret is being changed there are two, in whatever
+// form they are given.
+func TestSeveralSecrets(t *testing.T) {
+	file := writeFile(t, "tokens", "new\r\nold\n")
+	for name, given := range map[string]struct {
+		file, env string
+		args      []string
+	}{
+		"flag":      {"", "", []string{"--admin-token=new,old"}},
+		"two flags": {"", "", []string{"--admin-token=new", "--admin-token=old"}},
+		"variable":  {"", "BARRAGE_ADMIN_TOKEN=new,old,", nil}, // the template had room for a third
+		"file":      {"", "BARRAGE_ADMIN_TOKEN_FILE=" + file, nil},
+		"YAML":      {"admin_token: [new, old]", "", nil},
+		"YAML text": {"admin_token: new,old", "", nil},
+	} {
+		cfg, err := load(t, given.file, given.env, given.args...)
+		if err != nil || !slices.Equal(cfg.AdminTokens, []string{"new", "old"}) {
+			t.Errorf("%s: %q, %v", name, cfg.AdminTokens, err)
+		}
 	}
 }
 
@@ -103,6 +128,11 @@ func TestBadValuesNameTheirSetting(t *testing.T) {
 		{"admin", "8081", "host:port"},
 		{"admin", "127.0.0.1:8080", "address of listen"},
 		{"admin_token", "two words", "spaces"},
+		{"admin_token", "fine,two words", "spaces"},
+		{"admin_token", "a,b,c,d,e", "at most 4"},
+		{"admin_token", "hunter2," + strings.Repeat("x", 5000), "4096"},
+		{"auth_secret", strings.Repeat("x", 32) + ",hunter2", "Secrets[1] has 7 bytes"},
+		{"auth_secret", ",", "between its commas"},
 		{"pprof", "maybe", "true or false"},
 		{"redis", "http://user:hunter2@host", "not shown"},
 		{"redis", "redis://user:hunter2@host:port", "not shown"},
@@ -233,6 +263,10 @@ func TestBadFiles(t *testing.T) {
 		{"text for a list", "allowed_origins: {a: b}", "allowed_origins"},
 		{"numbers in a list", "allowed_origins: [1]", "allowed_origins"},
 		{"numbers in a map", "redis_channels: {a: 1}", "redis_channels"},
+		{"empty secret in a list", "admin_token: [a, '']", "admin_token"},
+		{"secret is missing", "webhook_url: http://h/", "there are 0, want 1 to 4"},
+		{"short secret in a list", "{webhook_url: 'http://h/', webhook_secret: [0123456789abcdef, short]}", "number 2 has 5 bytes"},
+		{"too many secrets", "{request_routes: {a: 'http://h/'}, webhook_secret: [" + strings.Repeat("0123456789abcdef, ", 4) + "0123456789abcdef]}", "there are 5, want 1 to 4"},
 		{"list for a map", "redis_channels: [a]", "redis_channels"},
 		{"fraction for a whole number", "shards: 1.5", "shards"},
 		{"number for a bool", "echo: 1", "echo"},

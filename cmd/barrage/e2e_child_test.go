@@ -33,14 +33,32 @@ func (b binary) serve(t *testing.T, args ...string) *child {
 	return start(t, b.command(context.Background(), nil, args...))
 }
 
+// serveNamed starts a server that wants tokens (v1Token) and does not count
+// messages.
+func (b binary) serveNamed(t *testing.T, args ...string) *child {
+	t.Helper()
+	return start(t, b.named(args...))
+}
+
+func (b binary) named(args ...string) *exec.Cmd {
+	return b.command(context.Background(), []string{"BARRAGE_AUTH_SECRET=" + v1Secret}, append([]string{"serve", "--listen=127.0.0.1:0",
+		"--admin=127.0.0.1:0", "--shards=2", "--publish-rate=1000000", "--publish-burst=1000000"}, args...)...)
+}
+
 func start(t *testing.T, cmd *exec.Cmd) *child {
+	t.Helper()
+	return startBy(t, cmd, cmd.Start)
+}
+
+// startBy is start with a way to start of the caller's.
+func startBy(t *testing.T, cmd *exec.Cmd, start func() error) *child {
 	t.Helper()
 	c := &child{
 		t: t, cmd: cmd, stdout: &lockedBuffer{}, stderr: &lockedBuffer{}, exited: make(chan struct{}),
 		http: &http.Client{Timeout: patience, Transport: &http.Transport{MaxConnsPerHost: 1}},
 	}
 	cmd.Stdout, cmd.Stderr = c.stdout, c.stderr
-	if err := cmd.Start(); err != nil {
+	if err := start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() { // ends with the child, which the cleanup waits for
@@ -114,6 +132,14 @@ func (c *child) openFiles() int {
 		c.t.Fatal(err)
 	}
 	return len(list)
+}
+
+// desk is the child with an HTTP connection of its own, for another goroutine.
+func (c *child) desk() *child {
+	d := *c
+	d.http = &http.Client{Timeout: patience, Transport: &http.Transport{MaxConnsPerHost: 1}}
+	c.t.Cleanup(d.http.CloseIdleConnections)
+	return &d
 }
 
 // get asks the admin listener.

@@ -18,10 +18,15 @@ import (
 	"barrage/frame"
 )
 
-const v1Secret = "a secret of the end-to-end tests, long enough"
+const v1Secret = "a secret of the end-to-end tests; long enough"
 
 // v1Token is a token of a user that may do everything, good for an hour.
 func v1Token(t *testing.T, user string) string {
+	t.Helper()
+	return v1TokenFor(t, user, time.Hour)
+}
+
+func v1TokenFor(t *testing.T, user string, left time.Duration) string {
 	t.Helper()
 	key, err := auth.SecretKey([]byte(v1Secret))
 	if err != nil {
@@ -29,7 +34,7 @@ func v1Token(t *testing.T, user string) string {
 	}
 	all := auth.Patterns{"*"}
 	token, err := auth.Sign(auth.Claims{Identity: auth.Identity{
-		User: user, Rooms: all, Publish: all, Expires: time.Now().Add(time.Hour),
+		User: user, Rooms: all, Publish: all, Expires: time.Now().Add(left),
 	}}, key)
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +48,7 @@ type v1User struct{ User string }
 type v1Fields struct {
 	Room, Epoch, Conn, User, Kind, Reason string
 	Offset, From, To                      uint64
+	Time                                  int64
 	Data                                  json.RawMessage
 	Sender                                struct{ User, Conn string }
 
@@ -55,6 +61,8 @@ type v1Fields struct {
 	Users, Connections                           int
 	Code                                         int // of a bye
 
+	Repeat    bool
+	Expires   int64
 	MessageID string `json:"message_id"`
 	LocalOnly bool   `json:"local_only"`
 	Rooms     any    // a broadcast's count of them
@@ -128,9 +136,26 @@ func dialV1(t *testing.T, addr, query string, deflate bool) (*member, *http.Resp
 // member connects a user of barrage.v1, and takes the welcome.
 func (c *child) member(user string) *member { return c.memberWith(user, false) }
 
+// watch opens a raw WebSocket into a room for a user.
+func (c *child) watch(room, user string) *viewer {
+	c.t.Helper()
+	return c.join(room + "&token=" + v1Token(c.t, user))
+}
+
+// memberBy is member with a token that is good for longer or shorter.
+func (c *child) memberBy(user string, left time.Duration) *member {
+	c.t.Helper()
+	return c.admit(user, v1TokenFor(c.t, user, left), false)
+}
+
 func (c *child) memberWith(user string, deflate bool) *member {
 	c.t.Helper()
-	m, resp, err := dialV1(c.t, c.ws, "?token="+v1Token(c.t, user), deflate)
+	return c.admit(user, v1Token(c.t, user), deflate)
+}
+
+func (c *child) admit(user, token string, deflate bool) *member {
+	c.t.Helper()
+	m, resp, err := dialV1(c.t, c.ws, "?token="+token, deflate)
 	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Protocol") != edge.Subprotocol {
 		c.t.Fatalf("%s is not let in: %+v, %v", user, resp, err)
 	}

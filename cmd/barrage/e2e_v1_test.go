@@ -96,8 +96,11 @@ func rooms(t *testing.T, bin binary) {
 	for range 3 {
 		// However slow the machine is, Redis is well here.
 		c.nodes = append(c.nodes, start(t, bin.command(context.Background(),
-			[]string{"BARRAGE_AUTH_SECRET=" + v1Secret, "BARRAGE_WEBHOOK_SECRET=" + hookSecret},
-			"serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=2", c.redis.url(), "--redis-timeout=20s", "--compression",
+			[]string{ // secrets are being changed, and the old ones still in use everywhere else
+				"BARRAGE_AUTH_SECRET=the next secret of the tests; which is as long," + v1Secret,
+				"BARRAGE_WEBHOOK_SECRET=the next secret of the webhooks," + hookSecret,
+			},
+			"serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=2", c.redis.url(), "--redis-timeout=20s", "--compression", "--ack-timeout=200ms",
 			"--webhook-url="+c.backend.URL+"/hook", "--request-routes=sums*="+c.backend.URL+"/sums", "--request-timeout=20s")))
 	}
 	for _, n := range c.nodes {
@@ -106,6 +109,7 @@ func rooms(t *testing.T, bin binary) {
 	c.talk()
 	c.comeBack()
 	c.direct()
+	c.certain()
 	c.keys()
 	c.compressed()
 	c.request()
@@ -275,6 +279,28 @@ func (c *v1Cluster) direct() {
 	c.nodes[2].member("eve").wantError(`"cmd":"join","room":"user:carl"`, "forbidden")
 }
 
+// certain: what must be acknowledged is repeated on all nodes where its user is,
+// and what has expired is nowhere.
+func (c *v1Cluster) certain() {
+	t := c.t
+	ann, dora, elsewhere := c.nodes[0].member("ann"), c.nodes[1].member("dora"), c.nodes[2].member("dora")
+	sent := ann.ask(`"cmd":"publish","to":"dora","data":"sure","qos":1,"ttl":600000`)
+	for _, m := range []*member{dora, elsewhere} {
+		m.push("joined", "user:dora")
+		for range 2 {
+			if got := m.push("message", "user:dora"); !got.Repeat || got.Expires == 0 || got.text() != "sure" || got.position() != sent.position() {
+				t.Errorf("repeated: %+v", got)
+			}
+		}
+	}
+	dora.ask(fmt.Sprintf(`"cmd":"ack","epoch":%q,"offset":%d`, sent.Epoch, sent.Offset))
+	c.nodes[1].do("POST", "/v1/users/eve/messages?ttl=1ms&qos=1", "", "too late")
+	eve := c.nodes[2].member("eve")
+	eve.await("the message to expire", `"cmd":"history","room":"user:eve"`, func(o v1Object) bool {
+		return o.OK != nil && len(o.OK.Messages) == 0 && o.OK.Offset == 1
+	})
+}
+
 // keys: a publish that is repeated, on whichever node, is there once.
 func (c *v1Cluster) keys() {
 	t := c.t
@@ -407,6 +433,16 @@ func (c *v1Cluster) sentAway() {
 		}
 		if o, ok := m.object(); ok || m.closed != 4200 {
 			t.Errorf("closed with %d, %+v", m.closed, o)
+		}
+	}
+	for at, count := range []int{0, 1} { // by a word to another node, and to its own
+		eve := c.nodes[1].member("eve")
+		_, answer := c.nodes[at].do("POST", "/v1/connections/"+eve.welcome.Conn+"/disconnect", "", `{"reason":"enough"}`)
+		if answer.Connections != count {
+			t.Errorf("%d connections of node %d sent away, want %d", answer.Connections, at, count)
+		}
+		if bye := eve.push("bye", ""); bye.Code != 4200 || bye.Reason != "enough" {
+			t.Errorf("bye: %+v", bye)
 		}
 	}
 	_, resp, err := dialV1(t, c.nodes[1].ws, "?token="+v1Token(t, "bob"), false)

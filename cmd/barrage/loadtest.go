@@ -141,6 +141,7 @@ func (s *loadSettings) credentials(o *loadtest.Options, environ []string) error 
 			return errors.New("--token: does not go with --auth-secret-file, which makes another for each connection")
 		}
 		secret, err := readSecret(s.authSecret)
+		secret = first(splitList(secret))
 		if err == nil {
 			_, err = auth.SecretKey([]byte(secret))
 		}
@@ -149,7 +150,7 @@ func (s *loadSettings) credentials(o *loadtest.Options, environ []string) error 
 		}
 		o.Secret = []byte(secret)
 	}
-	admin := cmp.Or(s.adminToken, lookup(environ, envAdminToken))
+	admin := first(splitList(cmp.Or(s.adminToken, lookup(environ, envAdminToken))))
 	switch {
 	case admin == "":
 		return nil

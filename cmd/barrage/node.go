@@ -88,7 +88,7 @@ func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Log
 	stopCollecting := keepHeapSmall()
 	defer stopCollecting()
 	a, err := api.New(api.Config{
-		Listen: cfg.Admin, Token: cfg.AdminToken, MaxBody: int(cfg.MaxMessageBytes),
+		Listen: cfg.Admin, Tokens: cfg.AdminTokens, MaxBody: int(cfg.MaxMessageBytes),
 		Gatherer: registry, Registerer: registry, Pprof: cfg.Pprof, Logger: log,
 	}, n)
 	if err != nil {

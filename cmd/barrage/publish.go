@@ -48,7 +48,7 @@ func publishCommand(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m.room, m.admin, m.token, m.body = args[0], cfg.Admin, cfg.AdminToken, strings.NewReader(args[1])
+			m.room, m.admin, m.token, m.body = args[0], cfg.Admin, first(cfg.AdminTokens), strings.NewReader(args[1])
 			if args[1] == "-" {
 				m.body = p.stdin
 			}

@@ -21,7 +21,7 @@ import (
 type wired struct {
 	admin
 	bridge   *redisbridge.Bridge   // nil on a single node
-	redis    redis.UniversalClient // of the presence; likewise
+	redis    redis.UniversalClient // of the presence and the orders that last; likewise
 	backends backends
 	log      *slog.Logger
 }
@@ -51,6 +51,10 @@ func newNode(p parts) (_ node, err error) {
 		if err != nil {
 			return nil, err
 		}
+		ec.Standing, err = redisbridge.NewStanding(redisbridge.StandingConfig{Client: n.redis, Prefix: "barrage:orders:" + p.cfg.RedisPrefix, Timeout: p.cfg.RedisTimeout})
+		if err != nil {
+			return nil, err
+		}
 	}
 	if n.Server, err = edge.New(ec); err != nil {
 		return nil, err
@@ -66,7 +70,7 @@ func newNode(p parts) (_ node, err error) {
 // join makes the bridge to the other nodes.
 func (n *wired) join(p parts, ec *edge.Config) (err error) {
 	n.bridge, err = redisbridge.New(redisbridge.Config{
-		URL: p.cfg.Redis, Sharded: p.cfg.RedisSharded, Rules: ec.History, Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: ec.Node,
+		URL: p.cfg.Redis, Sharded: p.cfg.RedisSharded, Rules: ec.History, Retention: n.Retention, Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: ec.Node,
 		Linger: p.cfg.RedisLinger, Timeout: p.cfg.RedisTimeout, Outage: p.cfg.RedisOutage, Logger: p.log,
 	}, n.Server)
 	if err != nil {
@@ -93,7 +97,7 @@ func edgeConfig(p parts) (edge.Config, error) {
 		SlowPolicy: edge.SlowPolicy(c.SlowPolicy), SlowTimeout: c.SlowTimeout,
 		RoomLogBytes: int(c.RoomLogBytes), LogBytes: int(c.LogBytes),
 		SendBuffer: int(c.SendBufferBytes), UserTimeout: c.TCPUserTimeout, Backlog: c.Backlog,
-		Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, Compression: c.Compression, History: rules,
+		Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, AckTimeout: c.AckTimeout, Compression: c.Compression, CompressWait: c.CompressWait, History: rules,
 		Logger: p.log,
 		OnFatal: func(err error) {
 			select {

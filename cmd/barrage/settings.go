@@ -17,10 +17,10 @@ import (
 
 // Config is the settings of the process. The tags are the settings' names.
 type Config struct {
-	Listen     string `koanf:"listen"`
-	Admin      string `koanf:"admin"`
-	AdminToken string `koanf:"admin_token"`
-	Pprof      bool   `koanf:"pprof"`
+	Listen      string   `koanf:"listen"`
+	Admin       string   `koanf:"admin"`
+	AdminTokens []string `koanf:"admin_token"`
+	Pprof       bool     `koanf:"pprof"`
 
 	Redis         string            `koanf:"redis"`
 	RedisPrefix   string            `koanf:"redis_prefix"`
@@ -44,7 +44,7 @@ type Config struct {
 	PublishRate     float64 `koanf:"publish_rate"`
 	PublishBurst    int     `koanf:"publish_burst"`
 
-	AuthSecret     string        `koanf:"auth_secret"`
+	AuthSecrets    []string      `koanf:"auth_secret"`
 	AuthPublicKeys string        `koanf:"auth_public_keys"`
 	AuthJWKS       string        `koanf:"auth_jwks"`
 	AuthAlgorithms []string      `koanf:"auth_algorithms"`
@@ -53,11 +53,13 @@ type Config struct {
 	AuthTimeout    time.Duration `koanf:"auth_timeout"`
 	Anonymous      bool          `koanf:"anonymous"`
 
-	History     []string `koanf:"history"`
-	Compression bool     `koanf:"compression"`
+	History      []string      `koanf:"history"`
+	AckTimeout   time.Duration `koanf:"ack_timeout"`
+	Compression  bool          `koanf:"compression"`
+	CompressWait time.Duration `koanf:"compress_wait"`
 
 	WebhookURL     string            `koanf:"webhook_url"`
-	WebhookSecret  string            `koanf:"webhook_secret"`
+	WebhookSecrets []string          `koanf:"webhook_secret"`
 	EventStream    string            `koanf:"event_stream"`
 	EventTypes     []string          `koanf:"event_types"`
 	EventRooms     []string          `koanf:"event_rooms"`
@@ -95,6 +97,8 @@ func defaultConfig() Config {
 		RedisOutage:      "local",
 		AuthTimeout:      10 * time.Second,
 		History:          []string{"user:*=1000/168h", "*=100/10m"},
+		AckTimeout:       30 * time.Second,
+		CompressWait:     50 * time.Millisecond,
 		EventTypes:       []string{"connect", "disconnect", "join", "leave", "publish", "room_closed"},
 		EventRooms:       []string{"*"},
 		RequestTimeout:   5 * time.Second,
@@ -139,7 +143,7 @@ const maxCount = 10_000_000
 var settings = []setting{
 	{key: "listen", unit: "address", help: "Public address: WebSocket and the viewer page"},
 	{key: "admin", unit: "address", help: "Address for backends and operators; one that is not loopback needs admin_token"},
-	{key: "admin_token", unit: "text", secret: true, help: "Bearer token of the admin address, needed by all but the health checks; empty: none"},
+	{key: "admin_token", unit: "texts", secret: true, help: "Bearer tokens of the admin address, one of which is needed by all but the health checks; empty: none"},
 	{key: "pprof", help: "Serve profiles at /debug/pprof/ of the admin address"},
 
 	{key: "redis", unit: "URL", secret: true, help: "Redis that joins several nodes, redis://, rediss://, unix://, redis+sentinel://host,host/master or redis+cluster://host,host; empty: a single node"},
@@ -164,7 +168,7 @@ var settings = []setting{
 	{key: "publish_rate", unit: "messages/s", min: 0.01, max: 1e6, zero: "sockets may not publish", help: "Messages that one connection may publish, lastingly"},
 	{key: "publish_burst", unit: "messages", min: 1, max: 1000000, help: "Messages that one connection may publish at once"},
 
-	{key: "auth_secret", unit: "text", secret: true, help: "Secret of tokens signed with HS256, at least 32 bytes; empty, as the next two: everybody is anonymous"},
+	{key: "auth_secret", unit: "texts", secret: true, help: "Secrets of tokens signed with HS256, at least 32 bytes each; empty, as the next two: everybody is anonymous"},
 	{key: "auth_public_keys", unit: "file", help: "PEM file with the public keys of tokens signed with RS256, ES256 or EdDSA"},
 	{key: "auth_jwks", unit: "URL", help: "Where the issuer of tokens publishes its keys (JWKS)"},
 	{key: "auth_algorithms", unit: "names", help: "Algorithms that are accepted, of HS256, RS256, ES256, EdDSA; empty: those that the keys can verify"},
@@ -174,10 +178,12 @@ var settings = []setting{
 	{key: "anonymous", help: "Where tokens are checked: let those in who have none, too"},
 
 	{key: "history", unit: "pattern=messages/age", help: "What rooms remember: the first pattern that fits a room's name decides; 0/0 is nothing"},
+	{key: "ack_timeout", min: 100 * time.Millisecond, max: time.Hour, help: "A message with qos 1 that its user has not acknowledged for this long is pushed again; the wait doubles, up to ten times"},
 	{key: "compression", help: "Use permessage-deflate with clients that offer it"},
+	{key: "compress_wait", min: time.Millisecond, max: time.Second, zero: "no batches", help: "With compression: how long messages wait for others of their room, to be compressed together, for clients that ask for it (batch=1)"},
 
 	{key: "webhook_url", unit: "URL", help: "Where backends are told what happens; empty: nobody is told"},
-	{key: "webhook_secret", unit: "text", secret: true, help: "Secret that signs what backends are told and asked, at least 16 bytes"},
+	{key: "webhook_secret", unit: "texts", secret: true, help: "Secrets that sign what backends are told and asked, at least 16 bytes each"},
 	{key: "event_stream", unit: "key", help: "Redis stream to which backends' events are added, instead of webhook_url; empty: none"},
 	{key: "event_types", unit: "types", help: "Events that backends are told of"},
 	{key: "event_rooms", unit: "patterns", help: "Rooms that backends are told of"},

@@ -55,8 +55,9 @@ func tokenCreateCommand(p *process) *cobra.Command {
 		Use:   "create --user USER",
 		Short: "Make a token",
 		Long: "Make a token for a user and print it. It is signed with the secret in --secret-file or\n" +
-			envAuthSecret + " (HS256), or with the private key in --key-file (RS256, ES256 or EdDSA,\n" +
-			"as its type is). A secret has 32 bytes at least: openssl rand -base64 32.",
+			envAuthSecret + " (HS256), the first if there are several, or with the private key in\n" +
+			"--key-file (RS256, ES256 or EdDSA, as its type is). A secret has 32 bytes at least:\n" +
+			"openssl rand -base64 32.",
 		Args: cobra.NoArgs,
 		RunE: command(func(*cobra.Command, []string) error {
 			token, err := r.sign(time.Now(), p.environ)
@@ -76,7 +77,7 @@ func tokenCreateCommand(p *process) *cobra.Command {
 	flags.DurationVar(&r.ttl, "ttl", time.Hour, "time until it expires, 1s at least")
 	flags.StringVar(&r.Audience, "audience", "", "whom it is for (claim aud)")
 	flags.StringVar(&r.Issuer, "issuer", "", "whom it comes from (claim iss)")
-	flags.StringVar(&r.secretFile, "secret-file", "", "`FILE` with the secret and perhaps a newline; default is "+envAuthSecret)
+	flags.StringVar(&r.secretFile, "secret-file", "", "`FILE` with the secret, or several, a line each; default is "+envAuthSecret)
 	flags.StringVar(&r.keyFile, "key-file", "", "`FILE` with a private key in PEM")
 	flags.StringVar(&r.keyID, "key-id", "", "`ID` of the key (kid), where the server finds it in a key set")
 	cmd.MarkFlagsMutuallyExclusive("secret-file", "key-file")
@@ -119,19 +120,19 @@ func (r *tokenRequest) key(environ []string) (auth.SigningKey, error) {
 		}
 		return auth.PrivateKey(text)
 	}
-	secret, err := authSecret(r.secretFile, environ)
+	secrets, err := authSecrets(r.secretFile, environ)
 	if err != nil {
 		return auth.SigningKey{}, err
 	}
-	if secret == nil {
+	if len(secrets) == 0 {
 		return auth.SigningKey{}, errors.New("nothing to sign with: give --secret-file, " + envAuthSecret + " or --key-file")
 	}
-	return auth.SecretKey(secret)
+	return auth.SecretKey(secrets[0])
 }
 
-// authSecret is the secret in a file if one is named, else in the environment,
-// where a variable may name the file as for other secrets; nil if there is none.
-func authSecret(file string, environ []string) ([]byte, error) {
+// authSecrets are the secrets in a file if one is named, else in the environment,
+// where a variable may name the file as for other secrets.
+func authSecrets(file string, environ []string) ([][]byte, error) {
 	name, secret := "--secret-file", ""
 	if file == "" {
 		name, file, secret = envAuthSecret+fileSuffix, lookup(environ, envAuthSecret+fileSuffix), lookup(environ, envAuthSecret)
@@ -145,10 +146,11 @@ func authSecret(file string, environ []string) ([]byte, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if secret == "" {
-		return nil, nil
+	var secrets [][]byte
+	for _, s := range splitList(secret) {
+		secrets = append(secrets, []byte(s))
 	}
-	return []byte(secret), nil
+	return secrets, nil
 }
 
 // tokenCheck is what check verifies a token with.
@@ -164,7 +166,7 @@ func tokenCheckCommand(p *process) *cobra.Command {
 		Use:   "check [TOKEN]",
 		Short: "Say who a token is for, or why it is refused",
 		Long: "Verify TOKEN, or the one on standard input, as the server would: print the identity as\n" +
-			"JSON, or why it is refused and exit 1. Keys are all of those given, and the secret in\n" +
+			"JSON, or why it is refused and exit 1. Keys are all of those given, and the secrets in\n" +
 			envAuthSecret + ". Tokens in an argument show in the list of processes.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: command(func(cmd *cobra.Command, args []string) error {
@@ -180,7 +182,7 @@ func tokenCheckCommand(p *process) *cobra.Command {
 }
 
 func (c *tokenCheck) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&c.secretFile, "secret-file", "", "`FILE` with the secret and perhaps a newline; default is "+envAuthSecret)
+	flags.StringVar(&c.secretFile, "secret-file", "", "`FILE` with the secret, or several, a line each; default is "+envAuthSecret)
 	flags.StringVar(&c.keyFile, "public-key-file", "", "`FILE` with public keys in PEM")
 	flags.StringVar(&c.JWKSURL, "jwks-url", "", "`URL` of a key set")
 	flags.StringSliceVar(&c.Algorithms, "algorithms", nil, "`LIST` of those accepted; default is all that the keys can verify")
@@ -232,13 +234,11 @@ func (c *tokenCheck) open(environ []string) (*auth.Verifier, error) {
 	if c.Leeway == 0 {
 		return nil, errors.New("--leeway is 0s, want 1ms to 5m0s") // auth.Config takes 0 as its default
 	}
-	secret, err := authSecret(c.secretFile, environ)
+	secrets, err := authSecrets(c.secretFile, environ)
 	if err != nil {
 		return nil, err
 	}
-	if secret != nil {
-		c.Secrets = [][]byte{secret}
-	}
+	c.Secrets = secrets
 	if c.keyFile != "" {
 		if c.PublicKeys, err = os.ReadFile(c.keyFile); err != nil {
 			return nil, fmt.Errorf("--public-key-file: %w", err)

@@ -76,6 +76,7 @@ func keyPair(t *testing.T) (private *ecdsa.PrivateKey, privateFile, publicFile s
 func TestTokenRoundTrip(t *testing.T) {
 	env := "BARRAGE_AUTH_SECRET=" + testSecret
 	file := writeFile(t, "secret", testSecret+"\n")
+	severalFile := writeFile(t, "secrets", testSecret+"\n"+strings.Repeat("o", 32)+"\n")
 	envFile := "BARRAGE_AUTH_SECRET_FILE=" + file
 	k, privateFile, publicFile := keyPair(t)
 	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: k.Public(), KeyID: "k1"}}})
@@ -98,6 +99,8 @@ func TestTokenRoundTrip(t *testing.T) {
 		{"file", "", []string{"--user", "u1", "--secret-file", file}, env, nil, plain, 3600},
 		{"file of the environment", envFile, []string{"--user", "u1"}, "", []string{"--secret-file", file}, plain, 3600},
 		{"private key beats the environment", "BARRAGE_AUTH_SECRET=short", []string{"--user", "u1", "--key-file", privateFile}, "", []string{"--public-key-file", publicFile}, plain, 3600},
+		{"the first of several secrets", "BARRAGE_AUTH_SECRET=" + testSecret + ",short", []string{"--user", "u1"}, "BARRAGE_AUTH_SECRET=" + strings.Repeat("n", 32) + "," + testSecret, nil, plain, 3600},
+		{"the first of a file", "", []string{"--user", "u1", "--secret-file", severalFile}, env, nil, plain, 3600},
 		{"key set", "", []string{"--user", "u1", "--key-file", privateFile, "--key-id", "k1"}, "", []string{"--jwks-url", issuer.URL}, plain, 3600},
 		{"all claims", env, []string{
 			"--user=u1", "--name=阿 <b>", "--avatar=https://a/b.png?c&d", "--rooms=live:*,lobby", "--pub=lobby,live:1", "--ttl=90s", "--audience=web", "--issuer=me",
@@ -194,6 +197,7 @@ func TestTokenUsage(t *testing.T) {
 		{"ttl", env, []string{"create", "--user=u", "--ttl=0s"}, "--ttl is 0s"},
 		{"ttl not a duration", env, []string{"create", "--user=u", "--ttl=1"}, "--ttl"},
 		{"bad user", env, []string{"create", "--user=a b"}, "claim sub"},
+		{"a user's room", env, []string{"create", "--user=user:a"}, "claim sub"},
 		{"bad rooms", env, []string{"create", "--user=u", "--rooms=a,,b"}, "claim rooms"},
 		{"bad pub", env, []string{"create", "--user=u", "--pub="}, "claim pub"},
 		{"bad avatar", env, []string{"create", "--user=u", "--avatar=http://a/b"}, "claim avatar"},

@@ -69,10 +69,18 @@ func (v *validation) bounds(s *setting) {
 			v.bad(s.key, "%s must be %s", s.show(value), s.bounds())
 		}
 	case field.Kind() == reflect.String:
-		if text := field.String(); len(text) > maxTextLen || strings.ContainsFunc(text, unicode.IsControl) {
+		if !isText(field.String()) {
 			v.bad(s.key, "must be at most %d bytes without control characters", maxTextLen)
 		}
+	case field.Kind() == reflect.Slice:
+		if slices.ContainsFunc(value.([]string), func(text string) bool { return !isText(text) }) {
+			v.bad(s.key, "must have at most %d bytes in each part, without control characters", maxTextLen)
+		}
 	}
+}
+
+func isText(text string) bool {
+	return len(text) <= maxTextLen && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // number is a bounded value as a number that can be compared; exact for all that
@@ -97,15 +105,17 @@ func (v *validation) addresses() {
 			v.bad("listen", "host %q must be an IP address, localhost, or empty for all addresses", host)
 		}
 	}
-	admin := api.Config{Listen: v.cfg.Admin, Token: v.cfg.AdminToken}
+	admin := api.Config{Listen: v.cfg.Admin, Tokens: v.cfg.AdminTokens}
 	if err := admin.Validate(); err != nil {
 		v.problems = append(v.problems, err)
 	}
 	if v.cfg.Listen == v.cfg.Admin && !strings.HasSuffix(v.cfg.Listen, ":0") {
 		v.bad("admin", "%q is the address of listen too", v.cfg.Admin)
 	}
-	if strings.ContainsFunc(v.cfg.AdminToken, unicode.IsSpace) {
-		v.bad("admin_token", "must not hold spaces, which a header would not carry")
+	for _, token := range v.cfg.AdminTokens {
+		if strings.ContainsFunc(token, unicode.IsSpace) {
+			v.bad("admin_token", "must not hold spaces, which a header would not carry")
+		}
 	}
 }
 
@@ -139,7 +149,7 @@ func (v *validation) redis() {
 		} else {
 			_ = client.Close() // it has not been used
 		}
-		if c.RedisSharded && !strings.HasPrefix(c.Redis, "redis+cluster") {
+		if c.RedisSharded && !strings.HasPrefix(c.Redis, "redis+cluster:") && !strings.HasPrefix(c.Redis, "rediss+cluster:") {
 			v.bad("redis_sharded", "needs a redis+cluster:// URL in redis")
 		}
 	}
@@ -181,9 +191,19 @@ func (v *validation) backends() {
 	case v.cfg.EventStream != "" && v.cfg.WebhookURL != "":
 		v.bad("event_stream", "events go there or to webhook_url, not to both")
 	}
-	needed := v.cfg.WebhookURL != "" || len(v.cfg.RequestRoutes) > 0
-	if needed && len(v.cfg.WebhookSecret) < minWebhookSecret {
-		v.bad("webhook_secret", "has %d bytes, want at least %d", len(v.cfg.WebhookSecret), minWebhookSecret)
+	if v.cfg.WebhookURL != "" || len(v.cfg.RequestRoutes) > 0 {
+		v.webhookSecrets()
+	}
+}
+
+func (v *validation) webhookSecrets() {
+	if n := len(v.cfg.WebhookSecrets); n < 1 || n > maxWebhookSecrets {
+		v.bad("webhook_secret", "there are %d, want 1 to %d", n, maxWebhookSecrets)
+	}
+	for i, secret := range v.cfg.WebhookSecrets {
+		if len(secret) < minWebhookSecret {
+			v.bad("webhook_secret", "number %d has %d bytes, want at least %d", i+1, len(secret), minWebhookSecret)
+		}
 	}
 }
 

@@ -128,7 +128,11 @@ func convertText(t reflect.Type, text string) (any, error) {
 			return f, nil
 		}
 	case t.Kind() == reflect.Slice:
-		return splitList(text), nil
+		list := splitList(text)
+		if len(list) == 0 && text != "" { // not as good as none: it may stand for secrets that were forgotten
+			return nil, errors.New("has nothing between its commas")
+		}
+		return list, nil
 	case t.Kind() == reflect.Map:
 		return splitMap(text)
 	default:
@@ -137,14 +141,24 @@ func convertText(t reflect.Type, text string) (any, error) {
 	return nil, errors.New(wanted(t))
 }
 
+// splitList divides at commas and, as files have them, at the ends of lines.
 func splitList(text string) []string {
 	var list []string
-	for part := range strings.SplitSeq(text, ",") {
+	for part := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ',' || c == '\n' }) {
 		if part = strings.TrimSpace(part); part != "" {
 			list = append(list, part)
 		}
 	}
 	return list
+}
+
+// first is what is used of a list of secrets to sign or ask with: a new one is
+// written behind it until all nodes know it.
+func first(secrets []string) string {
+	if len(secrets) == 0 {
+		return ""
+	}
+	return secrets[0]
 }
 
 // splitMap reads name=value,name=value. The last = divides, as a Redis channel's

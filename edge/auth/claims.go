@@ -157,6 +157,10 @@ func (id *Identity) check() error {
 	if !isName(id.User, "") {
 		return badClaim("sub", "(the user) has a byte other than letters, digits and _.:@- after a first letter or digit")
 	}
+	// A room of that name would be another user's.
+	if strings.HasPrefix(id.User, userPrefix) {
+		return badClaim("sub", "(the user) begins with %s", userPrefix)
+	}
 	if len(id.Name) > MaxName {
 		return badClaim("name", "has %d bytes, want at most %d", len(id.Name), MaxName)
 	}

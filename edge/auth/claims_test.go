@@ -44,8 +44,8 @@ func claimTests() []claimTest {
 		bad      []string
 		optional bool
 	}{
-		{"sub", []string{`"A"`, `"0._:@-z"`, `"a:b@c"`, `"\u0061"`, text(123)},
-			[]string{`""`, `"-a"`, `":a"`, `"a b"`, `"a/b"`, `"*"`, `"a*"`, `"é"`, `"a\u0000"`, `"a\n"`, `"\ud800"`, text(124), text(8000 / 2), `1`, `true`, `null`, `["u"]`, `{}`}, false},
+		{"sub", []string{`"A"`, `"0._:@-z"`, `"a:b@c"`, `"user"`, `"users:a"`, `"\u0061"`, text(123)},
+			[]string{`""`, `"-a"`, `":a"`, `"a b"`, `"a/b"`, `"*"`, `"a*"`, `"é"`, `"a\u0000"`, `"a\n"`, `"\ud800"`, `"user:"`, `"user:a"`, text(124), text(8000 / 2), `1`, `true`, `null`, `["u"]`, `{}`}, false},
 		{"exp", []string{fmt.Sprint(exp), fmt.Sprint(exp) + ".9", "4e9", "253402300799"},
 			[]string{`"4000000000"`, "null", "true", "[]", "{}", "-1", "1e300", "1e999", "253402300800"}, false},
 		{"nbf", []string{"0", fmt.Sprint(epoch.Unix())}, []string{`"0"`, "null", "[]", "1e999", "-1"}, true},

@@ -17,7 +17,7 @@ import (
 // of a field means its default. At least one of Secrets, PublicKeys and JWKSURL
 // is required; tokens signed with any of their keys are good.
 type Config struct {
-	Secrets    [][]byte // for HS256, of at least 32 bytes each
+	Secrets    [][]byte // for HS256, of at least 32 bytes each, at most 4: a token is tried with all of them
 	PublicKeys []byte   // PEM, one or more keys: RSA, ECDSA on P-256, Ed25519
 
 	// JWKSURL is where the issuer publishes its keys: https, or http where
@@ -114,6 +114,9 @@ func (c *Config) check() error {
 func (c *Config) keys() ([]key, error) {
 	var keys []key
 	var errs []error
+	if len(c.Secrets) > maxSecrets {
+		errs = append(errs, fmt.Errorf("auth: Secrets: there are %d, want at most %d", len(c.Secrets), maxSecrets))
+	}
 	for i, s := range c.Secrets {
 		if len(s) < minSecret {
 			errs = append(errs, fmt.Errorf("auth: Secrets[%d] has %d bytes, want at least %d", i, len(s), minSecret))

@@ -13,7 +13,7 @@
 // taken from it. Extensions (crit) are refused, as there are none we understand.
 //
 //	sub     user: 1 to MaxUser letters, digits and _.:@-, the first a letter or
-//	        digit, so that user:ID is a room's name; required
+//	        digit, so that user:ID is a room's name, and not user: itself; required
 //	exp     expiry, in seconds since 1970; required. nbf is respected, iat is not
 //	aud     string or list of strings; iss: string
 //	name    nickname, up to MaxName bytes without control characters

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -18,6 +19,9 @@ const (
 	CodeTooLong     = "token_too_long"
 	CodeUnavailable = "keys_unavailable" // nothing is known about the token; it may be good
 )
+
+// retryKeys is a guess: issuers come back when they do.
+const retryKeys = 5 * time.Second
 
 // Error is a refusal. Its sentence is for people, clients among them: it names
 // claims but never quotes the token.
@@ -39,6 +43,14 @@ func (e *Error) HTTPStatus() int {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusUnauthorized
+}
+
+// RetryAfter is when the same token may fare better; 0: never.
+func (e *Error) RetryAfter() time.Duration {
+	if e.code == CodeUnavailable {
+		return retryKeys
+	}
+	return 0
 }
 
 // Unwrap returns what is behind keys_unavailable: not for clients, as it may

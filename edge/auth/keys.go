@@ -24,9 +24,10 @@ const (
 )
 
 const (
-	minSecret = 32 // bytes: RFC 7518 section 3.2
-	minRSA    = 2048
-	maxRSA    = 8192 // bits: the work of a verification is bounded
+	minSecret  = 32 // bytes: RFC 7518 section 3.2
+	maxSecrets = 4  // the work of a verification is bounded
+	minRSA     = 2048
+	maxRSA     = 8192 // bits: as for maxSecrets
 )
 
 // key verifies signatures of one algorithm. It is immutable.

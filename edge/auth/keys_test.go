@@ -172,6 +172,7 @@ func TestConfig(t *testing.T) {
 		{"nothing", Config{}, "Secrets"},
 		{"short secret", Config{Secrets: [][]byte{secret, secret[:31]}}, "Secrets[1]"},
 		{"empty secret", Config{Secrets: [][]byte{nil}}, "Secrets[0]"},
+		{"too many secrets", Config{Secrets: [][]byte{secret, secret, secret, secret, secret}}, "Secrets"},
 		{"not PEM", Config{PublicKeys: []byte("x")}, "PublicKeys"},
 		{"PEM cut", Config{PublicKeys: append(bytes.Clone(good), good[:40]...)}, "PublicKeys"},
 		{"PEM mistyped before a good one", Config{PublicKeys: append(bytes.Replace(good, []byte("MC"), []byte("M!"), 1), good...)}, "PublicKeys"},
@@ -224,4 +225,19 @@ func TestConfigIsCopied(t *testing.T) {
 	clear(mine)
 	algorithms[0] = RS256
 	wantVerdict(t, v, sign(t, alice(), secretKey(t)), "", false)
+}
+
+// TestSeveralSecrets: while secrets are being changed, tokens of all are good.
+func TestSeveralSecrets(t *testing.T) {
+	old, newer, gone := bytes.Repeat([]byte("o"), 32), bytes.Repeat([]byte("n"), 32), bytes.Repeat([]byte("g"), 32)
+	v := open(t, Config{Secrets: [][]byte{newer, old}})
+	for _, tt := range []struct {
+		name   string
+		secret []byte
+		code   string
+	}{{"the new one", newer, ""}, {"the old one", old, ""}, {"one that is gone", gone, CodeInvalid}} {
+		token := mint(hsHeader, goodPayload(), tt.secret)
+		_, err := v.Verify(t.Context(), token)
+		wantCode(t, err, tt.code, token)
+	}
 }

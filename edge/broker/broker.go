@@ -5,6 +5,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -48,7 +49,20 @@ type Message struct {
 	Sender  Sender
 	Kind    string // the application's; "" is a plain comment
 	Format  Format
+	Confirm bool   // see Publication
+	TTL     uint32 // likewise
 	Payload []byte
+}
+
+// Expires is when the message is not to be given to anybody any more, in
+// milliseconds since the Unix epoch; 0: never. The broker that accepted it made
+// Time by its own clock, so who compares this with another is wrong by as much as
+// the two clocks differ.
+func (m *Message) Expires() int64 {
+	if m.TTL == 0 {
+		return 0
+	}
+	return m.Time + int64(m.TTL)
 }
 
 // Position is a place in a room's history: after the message Offset of Epoch. The
@@ -81,6 +95,8 @@ type Publication struct {
 	Payload []byte
 	Key     string // idempotency key, scoped to the room and the sender's user; "" is none
 	Forget  bool   // keep it out of the history (typing notices): offset 0
+	Confirm bool   // its reader is to acknowledge it, and gets it again until then
+	TTL     uint32 // milliseconds until it is not to be given to anybody any more; 0: never. Brokers only carry it
 }
 
 // Receipt is the answer to a publish.
@@ -162,8 +178,25 @@ type Retention struct {
 	Age      time.Duration // since the message was accepted
 }
 
+// Bounds of what may be asked for.
+const (
+	MaxRetained     = 100_000 // messages of one room
+	MaxRetentionAge = 365 * 24 * time.Hour
+)
+
 // On tells whether anything is kept.
 func (r Retention) On() bool { return r.Messages > 0 && r.Age > 0 }
+
+// Check tells what is wrong with a retention, by the field's name.
+func (r Retention) Check() error {
+	switch {
+	case r.Messages < 0 || r.Messages > MaxRetained:
+		return fmt.Errorf("messages must be 0 to %d", MaxRetained)
+	case r.Age < 0 || r.Age > MaxRetentionAge || r.On() && r.Age < time.Millisecond:
+		return errors.New("age must be 0 or 1ms to 8760h")
+	}
+	return nil
+}
 
 // Rule is the retention of the rooms whose names match a pattern, in which *
 // stands for any bytes.

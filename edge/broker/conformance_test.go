@@ -23,8 +23,8 @@ func TestConformance(t *testing.T) {
 		fake bool
 	}{{"clock=set", true}, {"clock=real", false}} {
 		t.Run(test.name, func(t *testing.T) {
-			brokertest.Run(t, 1, func(t *testing.T, rules broker.Rules, _ int) *brokertest.Cluster {
-				cfg, c := broker.MemoryConfig{Rules: rules}, &brokertest.Cluster{}
+			brokertest.Run(t, 1, func(t *testing.T, retention brokertest.Retention, _ int) *brokertest.Cluster {
+				cfg, c := broker.MemoryConfig{Retention: retention}, &brokertest.Cluster{}
 				if test.fake {
 					clock := &clock{}
 					cfg.Now, c.Advance = clock.Now, clock.Advance

@@ -12,6 +12,10 @@
 // it) the next one has another epoch and begins again at 1. An epoch and an
 // offset are a [Position].
 //
+// What a room keeps may change at any time. It does so with the room's next
+// message; where that is nothing, what was kept is not read, but goes on where it
+// was should the room keep messages again in time.
+//
 // # Guarantees
 //
 // For every room that was wanted ([Broker.Want]) and whose readiness was told,

@@ -18,6 +18,10 @@ import (
 type MemoryConfig struct {
 	// Rules say what rooms keep; nil: nothing. They may not be changed afterwards.
 	Rules Rules
+	// Retention is asked instead of Rules, for every message: what a room keeps may
+	// change at any time, and does so with its next message. It must not call the
+	// Memory. nil: Rules.
+	Retention func(room string) Retention
 	// Node begins every message's id and must differ among nodes; "": a random one.
 	Node string
 	// MaxRooms bounds the histories, MaxBytes the messages of all of them, each
@@ -53,6 +57,9 @@ func (c *MemoryConfig) setDefaults() {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Retention == nil {
+		c.Retention = c.Rules.For
 	}
 }
 

@@ -97,6 +97,8 @@ func (m *Memory) message(p *Publication, h *history, number uint64) (msg *Messag
 		},
 		Kind:    cut(len(p.Kind)),
 		Format:  p.Format,
+		Confirm: p.Confirm,
+		TTL:     p.TTL,
 		Payload: make([]byte, len(p.Payload)),
 	}
 	copy(msg.Payload, p.Payload)
@@ -110,7 +112,7 @@ func (m *Memory) message(p *Publication, h *history, number uint64) (msg *Messag
 
 // add puts a room's next message into its history.
 func (m *Memory) add(s *stripe, h *history, msg *Message, number uint64, now time.Duration) {
-	if h.kept.n == h.keep.Messages {
+	for h.kept.n >= h.keep.Messages { // it may have been allowed more before
 		m.dropOldest(h)
 	}
 	h.kept.push(kept{msg, now}, h.keep.Messages)

@@ -29,14 +29,19 @@ func (m *Memory) find(s *stripe, room string, now time.Duration) *history {
 	return h
 }
 
-// open is find, but begins a history. It returns nil if the room keeps nothing.
+// open is find, but begins a history, and has it keep what the room may keep at
+// present. It returns nil if that is nothing: what was kept before then waits for
+// the room to be allowed again, or for its time to be over.
 func (m *Memory) open(s *stripe, room string, now time.Duration) *history {
-	if h := m.find(s, room, now); h != nil {
-		return h
-	}
-	keep := m.cfg.Rules.For(room)
+	keep := m.cfg.Retention(room)
 	if !keep.On() {
 		return nil
+	}
+	if h := s.rooms.get(room); h != nil {
+		h.keep = keep
+		if !m.expire(s, h, now) {
+			return h
+		}
 	}
 	h := &history{room: strings.Clone(room), epoch: randomName(), keep: keep, touched: now}
 	s.rooms.put(h.room, h)

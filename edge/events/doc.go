@@ -38,7 +38,7 @@
 //	 "user": "u1",                 absent: nobody logged in, or a backend
 //	 "conn": "c7",
 //	 "reason": "ping_timeout",     why it ended: disconnect, leave, room_closed
-//	 "remote": "203.0.113.9:4711",
+//	 "remote": "203.0.113.9:4711",  where the client comes from: connect
 //	 "message": {…},               publish
 //	 "transcript": [{…}, …]}       room_closed, oldest first; [] if nothing was kept
 //

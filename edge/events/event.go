@@ -39,7 +39,7 @@ type Event struct {
 	User   string
 	Conn   string
 	Reason string
-	Remote string // the client's address
+	Remote string // Connect: the address the client comes from
 
 	// Message and Transcript are kept until they are sent and must not change.
 	Message    *broker.Message   // Publish

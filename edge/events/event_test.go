@@ -28,7 +28,7 @@ func TestJSONForm(t *testing.T) {
 		{Type: Publish, Room: "lobby", Message: &broker.Message{
 			ID: "m3", Time: 1763738000122, Format: broker.Binary, Payload: []byte{0, 255, 16}}},
 		{Type: Leave, Room: "lobby", User: "u1", Conn: "c7", Reason: "kick"},
-		{Type: Disconnect, User: "u1", Conn: "c7", Reason: "ping_timeout", Remote: "203.0.113.9:4711"},
+		{Type: Disconnect, User: "u1", Conn: "c7", Reason: "ping_timeout"},
 		{Type: RoomClosed, Room: "case:5", Reason: "empty", Transcript: []*broker.Message{
 			{ID: "m1", Epoch: "e1", Offset: 1, Time: 1763738000120, Sender: broker.Sender{User: "u1"}, Format: broker.Text, Payload: []byte("hello")},
 			{ID: "m2", Epoch: "e1", Offset: 2, Time: 1763738000121, Sender: broker.Sender{User: "agent"}, Format: broker.Text},

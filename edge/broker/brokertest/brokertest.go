@@ -3,22 +3,28 @@
 package brokertest
 
 import (
+	"sync"
 	"testing"
 	"time"
 
 	"barrage/edge/broker"
 )
 
+// Retention says what a room keeps at present, to any goroutine.
+type Retention = func(room string) broker.Retention
+
 // Factory starts n nodes over one new and empty store, keeping histories by
-// rules. It returns when they are up or coming up, and has t's cleanup close
-// them.
-type Factory func(t *testing.T, rules broker.Rules, n int) *Cluster
+// retention, which changes what it says. It returns when they are up or coming up,
+// and has t's cleanup close them.
+type Factory func(t *testing.T, retention Retention, n int) *Cluster
 
 // Cluster is nodes that share a store.
 type Cluster struct {
 	Nodes []*Node
 	// Advance moves the clock that ages messages. nil: it is the real one.
 	Advance func(time.Duration)
+
+	set *settings // what rooms keep
 }
 
 // Node is one broker and its receiver.
@@ -36,6 +42,30 @@ const (
 	// keepAll is more messages than most tests publish in a room.
 	keepAll = 10_000
 )
+
+// settings are rules, and what was set for single rooms. Any goroutine.
+type settings struct {
+	rules broker.Rules
+
+	mu    sync.Mutex // guards rooms
+	rooms map[string]broker.Retention
+}
+
+func (s *settings) of(room string) broker.Retention {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if keep, ok := s.rooms[room]; ok {
+		return keep
+	}
+	return s.rules.For(room)
+}
+
+// keep has a room keep something else from now on, on all nodes.
+func (c *Cluster) keep(room string, messages int, age time.Duration) {
+	c.set.mu.Lock()
+	defer c.set.mu.Unlock()
+	c.set.rooms[room] = broker.Retention{Messages: messages, Age: age}
+}
 
 // rules are those of all clusters that the suite starts.
 func rules() broker.Rules {
@@ -70,6 +100,8 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "paging", run: testPaging},
 		{name: "no history", run: testNoHistory},
 		{name: "forget", run: testForget},
+		{name: "retention changed", run: testRetention},
+		{name: "history begun late", run: testBegunLate},
 		{name: "age", run: testAge, newEpochs: true},
 		{name: "age of a busy room", run: testAgeBusy, newEpochs: true},
 		{name: "clear", run: testClear, newEpochs: true},
@@ -83,7 +115,9 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "close while publishing", run: testCloseMidstream},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := start(t, rules(), nodes)
+			set := &settings{rules: rules(), rooms: make(map[string]broker.Retention)}
+			c := start(t, set.of, nodes)
+			c.set = set
 			if len(c.Nodes) != nodes {
 				t.Fatalf("the factory started %d nodes, want %d", len(c.Nodes), nodes)
 			}

@@ -130,6 +130,9 @@ func contents() map[string]broker.Publication {
 		"odd kind":        {Kind: "\x00:|\n", Format: broker.Text, Payload: []byte("k")},
 		"sender only":     {Sender: odd, Format: broker.JSON, Payload: []byte("null")},
 		"one field":       {Sender: broker.Sender{Avatar: "a"}, Format: broker.Text, Payload: []byte("f")},
+		"to be confirmed": {Format: broker.Text, Payload: []byte("q"), Confirm: true},
+		"with an end":     {Sender: plain, Format: broker.Binary, Payload: []byte{0}, TTL: 1},
+		"with all":        {Sender: odd, Kind: "gift", Format: broker.JSON, Payload: []byte("0"), Confirm: true, TTL: 1<<32 - 1},
 		"digits and sign": {Sender: broker.Sender{User: "-1", Name: "0x", Conn: "1e9"}, Format: broker.Text, Payload: []byte("-0")},
 	}
 }
@@ -181,6 +184,8 @@ func differs(m *broker.Message, p *broker.Publication, r broker.Receipt) string 
 		return fmt.Sprintf("sender %+.99q, want %+.99q", m.Sender, p.Sender)
 	case m.Kind != p.Kind || m.Format != p.Format:
 		return fmt.Sprintf("kind %q, format %d, want %q, %d", m.Kind, m.Format, p.Kind, p.Format)
+	case m.Confirm != p.Confirm || m.TTL != p.TTL:
+		return fmt.Sprintf("confirm %v, TTL %d, want %v, %d", m.Confirm, m.TTL, p.Confirm, p.TTL)
 	case !bytes.Equal(m.Payload, p.Payload):
 		return fmt.Sprintf("payload of %d bytes %.99q, want %d bytes %.99q", len(m.Payload), m.Payload, len(p.Payload), p.Payload)
 	}

@@ -1,0 +1,45 @@
+// Batches: several pushes of a room in one compressed frame, for clients that ask for
+// them. What waits for company, and how long, is fanout's affair.
+
+package edge
+
+import (
+	"bytes"
+	"net/http"
+
+	"barrage/fanout"
+	"barrage/frame"
+)
+
+// takesBatches tells whether the client asked for several pushes in one frame.
+func takesBatches(req *frame.Request) (bool, error) {
+	values, err := req.Query("batch")
+	if err != nil || len(values) == 0 {
+		return false, err
+	}
+	if len(values) > 1 || values[0] != "1" {
+		return false, refuse(http.StatusBadRequest, "bad_batch", "parameter batch must be 1, and given once")
+	}
+	return true, nil
+}
+
+// batchOverhead is about what a push holds beside its payload.
+const batchOverhead = 256
+
+// encodeAll makes one frame of several publications, for members with encodeBatch:
+// compressed together they are much less. It is fanout.Config.Batch.
+func encodeAll(_ fanout.Encoding, ps []fanout.Publication) fanout.Message {
+	one, all := jsonBuffers.Get().(*bytes.Buffer), jsonBuffers.Get().(*bytes.Buffer)
+	defer putJSON(one)
+	defer putJSON(all)
+	all.Reset()
+	all.WriteString(`{"push":"batch","batch":[`)
+	for i, p := range ps {
+		if i > 0 {
+			all.WriteByte(',')
+		}
+		all.Write(appendJSON(one, p.(interface{ object() any }).object()))
+	}
+	all.WriteString("]}")
+	return frame.EncodeDeflated(frame.Text, all.Bytes())
+}

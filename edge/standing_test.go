@@ -1,0 +1,270 @@
+package edge
+
+// Orders that last: what a node knows that was not there when they were given.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"barrage/edge/broker"
+	"barrage/edge/standing"
+)
+
+// sharedOrders is a standing.Store that can be away.
+type sharedOrders struct {
+	mu      sync.Mutex // guards what follows
+	entries map[string]standing.Entry
+	version uint64
+	err     error
+}
+
+func (o *sharedOrders) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.err = err
+}
+
+func (o *sharedOrders) Put(_ context.Context, e standing.Entry) (standing.Change, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return standing.Change{}, o.err
+	}
+	if o.entries == nil {
+		o.entries = make(map[string]standing.Entry)
+	}
+	if o.entries[e.Name] = e; e.Value == "" {
+		delete(o.entries, e.Name)
+	}
+	o.version++
+	return standing.Change{Previous: o.version - 1, Version: o.version}, nil
+}
+
+func (o *sharedOrders) Fill(context.Context, []standing.Entry) error { return nil }
+
+func (o *sharedOrders) Load(context.Context) (list []standing.Entry, version uint64, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, e := range o.entries {
+		list = append(list, e)
+	}
+	return list, o.version, o.err
+}
+
+func (o *sharedOrders) Version(context.Context) (uint64, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.version, o.err
+}
+
+// startOrdered starts a node that has only the orders in common with others.
+func startOrdered(t *testing.T, o *sharedOrders) *Server {
+	return startServer(t, func(c *Config) { withAuth(t, c); c.Standing = o })
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A node that starts later obeys from its first connection on.
+func TestOrdersOutliveTheirNode(t *testing.T) {
+	t.Parallel()
+	ctx, o := context.Background(), &sharedOrders{}
+	first := startOrdered(t, o)
+	must(t, first.Kick(ctx, "a", "ann", "spam", time.Hour))
+	must(t, first.DisconnectUser(ctx, "bob", "worse", false, time.Hour))
+	must(t, first.DisconnectUser(ctx, "eve", "only now", false, 0))
+	must(t, first.SetRoomSettings(ctx, "a", RoomSettings{Muted: true}))
+	must(t, first.SetRoomSettings(ctx, "r", RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
+	must(t, first.SetRoomSettings(ctx, "gone", RoomSettings{Quiet: true}))
+	must(t, first.SetRoomSettings(ctx, "gone", RoomSettings{}))
+
+	second := startOrdered(t, o)
+	ann := joinJSON(t, second, "/ws?token="+testToken(t, "ann", nil))
+	if v := ann.ask(`{"id":1,"cmd":"join","room":"a"}`); code(v) != "banned" {
+		t.Errorf("ann joins a: %v", v)
+	}
+	okOf(t, ann.ask(`{"id":2,"cmd":"join","room":"b"}`))
+	if _, resp := handshake(t, second, upgradeRequest("/ws?room=b&token="+testToken(t, "bob", nil))); resp.StatusCode != 403 {
+		t.Errorf("bob comes in: %d", resp.StatusCode)
+	}
+	eve := joinJSON(t, second, "/ws?room=a&token="+testToken(t, "eve", nil))
+	if v := eve.ask(`{"id":1,"cmd":"publish","room":"a","data":1}`); code(v) != "muted" {
+		t.Errorf("eve speaks: %v", v)
+	}
+	for i := range 10 {
+		publish(t, second, "r", fmt.Sprint(i))
+	}
+	page, err := second.History(ctx, "r", broker.Query{})
+	if err != nil || len(page.Messages) != 3 || string(page.Messages[0].Payload) != "7" {
+		t.Errorf("%d messages are kept, %v", len(page.Messages), err)
+	}
+	if all := second.AllRoomSettings(); len(all) != 2 {
+		t.Errorf("settings %+v", all)
+	}
+	bans := second.Bans()
+	names := make([]string, len(bans))
+	for i, b := range bans {
+		names[i] = fmt.Sprintf("%s %s %s %v", b.User, b.Room, b.Reason, time.Until(b.Until) > 59*time.Minute)
+	}
+	if want := []string{"ann a spam true", "bob  worse true"}; !slices.Equal(names, want) {
+		t.Errorf("bans %q, want %q", names, want)
+	}
+}
+
+// Who is kept out may be let in again, by any node.
+func TestLift(t *testing.T) {
+	t.Parallel()
+	ctx, o := context.Background(), &sharedOrders{}
+	first, second := startOrdered(t, o), startOrdered(t, o)
+	must(t, first.Kick(ctx, "a", "ann", "", time.Hour))
+	must(t, first.DisconnectUser(ctx, "ann", "", false, time.Hour))
+	must(t, second.Lift(ctx, "ann", "a"))
+	if bans := second.Bans(); len(bans) != 1 || bans[0].Room != "" {
+		t.Errorf("%+v are left", bans)
+	}
+	must(t, second.Lift(ctx, "ann", ""))
+	must(t, first.book.Sync(ctx))
+	if bans := first.Bans(); len(bans) != 0 {
+		t.Errorf("%+v are left", bans)
+	}
+	okOf(t, joinJSON(t, first, "/ws?token="+testToken(t, "ann", nil)).ask(`{"id":1,"cmd":"join","room":"a"}`))
+	for _, x := range []struct{ user, room, code string }{
+		{"ann", "a", "not_banned"}, {"ann", "", "not_banned"}, {"", "", "bad_user"}, {"user:ann", "", "bad_user"}, {"ann", "*", "bad_room"},
+	} {
+		var refusal *Error
+		if err := first.Lift(ctx, x.user, x.room); !errors.As(err, &refusal) || refusal.Code() != x.code {
+			t.Errorf("%q from %q: %v, want %s", x.user, x.room, err, x.code)
+		}
+	}
+}
+
+// An order that a node missed is obeyed when it learns of it, once.
+func TestMissedOrders(t *testing.T) {
+	t.Parallel()
+	ctx, o := context.Background(), &sharedOrders{}
+	first, second := startOrdered(t, o), startOrdered(t, o)
+	ann := joinJSON(t, second, "/ws?room=a&token="+testToken(t, "ann", nil))
+	raw := join(t, second, "/ws?room=b&token="+testToken(t, "bob", nil))
+	waitMembers(t, second, "a", 1)
+	waitMembers(t, second, "b", 1)
+	must(t, first.Kick(ctx, "a", "ann", "spam", time.Hour))
+	must(t, first.DisconnectUser(ctx, "bob", "", false, time.Hour))
+	must(t, second.book.Sync(ctx))
+	if v := ann.push("left"); v["reason"] != "spam" {
+		t.Errorf("%v", v)
+	}
+	raw.wantClose(CloseKicked)
+	must(t, second.book.Sync(ctx))
+	okOf(t, ann.ask(`{"id":1,"cmd":"ping"}`))
+}
+
+// Without the store a node starts, says so, and refuses what it could not keep.
+func TestOrdersWithoutTheirStore(t *testing.T) {
+	t.Parallel()
+	ctx, o := context.Background(), &sharedOrders{}
+	o.fail(broker.ErrUnavailable)
+	s := startOrdered(t, o)
+	if why := s.Unready(); len(why) != 1 || !strings.Contains(why[0], "settings of rooms") {
+		t.Errorf("unready: %q", why)
+	}
+	ann := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
+	okOf(t, ann.ask(`{"id":1,"cmd":"ping"}`))
+	for what, err := range map[string]error{
+		"kick": s.Kick(ctx, "a", "ann", "", time.Hour), "mute": s.SetRoomSettings(ctx, "a", RoomSettings{Muted: true}), "lift": s.Lift(ctx, "ann", "a"),
+	} {
+		var refusal *Error
+		if !errors.As(err, &refusal) || refusal.Code() != "unavailable" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	must(t, s.Kick(ctx, "a", "ann", "now", 0))
+	ann.push("left")
+	o.fail(nil)
+	must(t, s.book.Sync(ctx))
+	if why := s.Unready(); len(why) != 0 {
+		t.Errorf("unready: %q", why)
+	}
+}
+
+// What a room remembers changes while people are in it.
+func TestRetentionAtRunTime(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := startServer(t, func(c *Config) { c.History = broker.Rules{{Pattern: "*"}} })
+	early := joinJSON(t, s, "/ws?room=a")
+	waitMembers(t, s, "a", 1)
+	publish(t, s, "a", "forgotten")
+	must(t, s.SetRoomSettings(ctx, "a", RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
+	for i := range 10 {
+		publish(t, s, "a", fmt.Sprint(i))
+	}
+	for i := 0; i < 11; i++ {
+		if v := early.push("message"); i > 0 && v["offset"] != float64(i) {
+			t.Fatalf("message %d is %v", i, v)
+		}
+	}
+	late := joinJSON(t, s, "/ws")
+	ok := okOf(t, late.ask(`{"id":1,"cmd":"join","room":"a","history":10}`))
+	if list := ok["messages"].([]any); len(list) != 3 || ok["offset"] != float64(10) {
+		t.Errorf("joined with %v", ok)
+	}
+	must(t, s.SetRoomSettings(ctx, "a", RoomSettings{History: &broker.Retention{}}))
+	publish(t, s, "a", "in no history")
+	if v := late.push("message"); v["offset"] != nil {
+		t.Errorf("%v", v)
+	}
+	if v := okOf(t, joinJSON(t, s, "/ws").ask(`{"id":1,"cmd":"join","room":"a","history":10}`)); v["offset"] != nil && v["offset"] != float64(0) {
+		t.Errorf("joined with %v", v)
+	}
+	var refusal *Error
+	for _, r := range []broker.Retention{{Messages: -1}, {Messages: broker.MaxRetained + 1, Age: time.Hour}, {Messages: 1, Age: broker.MaxRetentionAge + 1}, {Messages: 1, Age: 1}} {
+		if err := s.SetRoomSettings(ctx, "a", RoomSettings{History: &r}); !errors.As(err, &refusal) || refusal.Code() != "invalid_history" {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+}
+
+// TestBansAreBounded by what a node remembers, expired ones apart.
+func TestBansAreBounded(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	for i := range maxBans {
+		s.book.Heard(standing.Entry{Name: banName(fmt.Sprint(i), ""), Value: `{}`, Until: time.Now().Add(time.Hour)}, standing.Change{})
+	}
+	var refusal *Error
+	if err := s.DisconnectUser(context.Background(), "ann", "", false, time.Minute); !errors.As(err, &refusal) || refusal.Code() != "too_many_bans" {
+		t.Errorf("%v", err)
+	}
+	must(t, s.DisconnectUser(context.Background(), "ann", "", false, 0))
+	must(t, s.Lift(context.Background(), "7", ""))
+	must(t, s.DisconnectUser(context.Background(), "ann", "", false, time.Minute))
+}
+
+// What a newer node orders is not understood, and does nobody harm.
+func TestOrdersOfNewerNodes(t *testing.T) {
+	t.Parallel()
+	ctx, o := context.Background(), &sharedOrders{}
+	s := startOrdered(t, o)
+	ann := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
+	waitMembers(t, s, "a", 1)
+	for name, value := range map[string]string{"ban  ": "{}", "freeze a": `{"room":"a"}`, "ban ann b": `{"user":"ann","room":"a"}`, "settings a": "{}", "ban ann a": "no order"} {
+		_, err := o.Put(ctx, standing.Entry{Name: name, Value: value})
+		must(t, err)
+	}
+	must(t, s.book.Sync(ctx))
+	s.Deliver(&broker.Message{Room: controlRoom, Kind: kindControl, Format: broker.JSON, Payload: []byte(`{"thaw":1}`)})
+	okOf(t, ann.ask(`{"id":1,"cmd":"leave","room":"a"}`))
+	if bans := s.Bans(); len(bans) != 0 {
+		t.Errorf("%+v", bans)
+	}
+}

@@ -1,0 +1,399 @@
+// Batches: several pushes in one compressed frame.
+
+package edge
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"barrage/edge/broker"
+	"barrage/edge/presence"
+	"barrage/fanout"
+	"barrage/frame"
+)
+
+// testWait is long enough for a test to publish much within it.
+const testWait = 100 * time.Millisecond
+
+func startBatching(t testing.TB, change func(*Config)) *Server {
+	t.Helper()
+	return startServer(t, func(c *Config) {
+		c.Compression, c.CompressWait = true, testWait
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// batchViewer takes batches apart.
+type batchViewer struct {
+	*viewer
+	left  []map[string]any // of the last frame
+	sizes []int            // pushes in each compressed frame; 0: it was not compressed
+}
+
+func joinBatch(t testing.TB, s *Server, target string) *batchViewer {
+	t.Helper()
+	return &batchViewer{viewer: joinDeflate(t, s, target, true)}
+}
+
+// frame returns the next frame's payload, and whether it was compressed.
+func (c *batchViewer) frame() (payload string, packed bool) {
+	c.t.Helper()
+	whole := make([]byte, 2, 10)
+	read := func(n int) {
+		at := len(whole)
+		whole = append(whole, make([]byte, n)...)
+		if _, err := io.ReadFull(c.r, whole[at:]); err != nil {
+			c.t.Fatalf("reading a frame: %v", err)
+		}
+	}
+	if _, err := io.ReadFull(c.r, whole); err != nil {
+		c.t.Fatalf("reading a frame: %v", err)
+	}
+	switch n := int(whole[1]); n {
+	case 126:
+		read(2)
+		read(int(binary.BigEndian.Uint16(whole[2:])))
+	case 127:
+		read(8)
+		read(int(binary.BigEndian.Uint64(whole[2:])))
+	default:
+		read(n)
+	}
+	if err := c.asm.Feed(whole, &frame.Limits{MaxMessage: 1 << 24, MaxFragments: 1}, c.viewer); err != nil {
+		c.t.Fatal(err)
+	}
+	m := c.msgs[0]
+	c.msgs = c.msgs[1:]
+	return m.payload, whole[0]&0x40 != 0
+}
+
+// object returns the next push or reply, out of a batch or by itself.
+func (c *batchViewer) object() map[string]any {
+	c.t.Helper()
+	if len(c.left) == 0 {
+		payload, packed := c.frame()
+		var v struct {
+			Push  string           `json:"push"`
+			Batch []map[string]any `json:"batch"`
+		}
+		if err := json.Unmarshal([]byte(payload), &v); err != nil {
+			c.t.Fatalf("%v: %.100q", err, payload)
+		}
+		if v.Push != "batch" {
+			v.Batch = make([]map[string]any, 1)
+			_ = json.Unmarshal([]byte(payload), &v.Batch[0])
+		} else if len(v.Batch) < 2 {
+			c.t.Fatalf("a batch of %d", len(v.Batch))
+		}
+		c.left = v.Batch
+		size := 0
+		if packed {
+			size = len(v.Batch)
+		}
+		c.sizes = append(c.sizes, size)
+	}
+	v := c.left[0]
+	c.left = c.left[1:]
+	return v
+}
+
+func (c *batchViewer) joined() *batchViewer {
+	c.t.Helper()
+	for c.object()["push"] != "joined" {
+	}
+	c.sizes = nil
+	return c
+}
+
+// TestBatches: after a first message by itself, those who asked for it get them
+// together, compressed, and all others as ever.
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	const messages = 30
+	s := startBatching(t, nil)
+	raw, rawPacked := join(t, s, "/ws?room=a&batch=1"), joinDeflate(t, s, "/ws?room=a&batch=1", false)
+	others := []*viewer{joinJSON(t, s, "/ws?room=a"), joinJSON(t, s, "/ws?room=a&batch=1"), joinDeflate(t, s, "/ws?room=a", true)}
+	for _, c := range others {
+		c.push("joined")
+	}
+	var batched []*batchViewer
+	for range 4 { // in all shards
+		batched = append(batched, joinBatch(t, s, "/ws?room=a&batch=1").joined())
+	}
+	for n := 1; n <= messages; n++ {
+		if got := publish(t, s, "a", fmt.Sprint("message ", n)); got != len(batched)+5 {
+			t.Errorf("published to %d", got)
+		}
+	}
+	for n := 1; n <= messages; n++ {
+		raw.want(frame.Text, fmt.Sprint("message ", n))
+		rawPacked.want(frame.Text, fmt.Sprint("message ", n))
+	}
+	check := func(v map[string]any, n int) {
+		t.Helper()
+		if v["push"] != "message" || v["room"] != "a" || v["offset"] != float64(n) || v["data"] != fmt.Sprint("message ", n) {
+			t.Fatalf("got %v, want message %d", v, n)
+		}
+	}
+	for _, c := range others {
+		for n := 1; n <= messages; n++ {
+			check(c.object(), n)
+		}
+	}
+	for _, c := range batched {
+		for n := 1; n <= messages; n++ {
+			check(c.object(), n)
+		}
+		if len(c.left) != 0 || c.sizes[0] != 0 || len(c.sizes) > messages/2 {
+			t.Errorf("pushes in each frame: %v, want the first by itself and the others together", c.sizes)
+		}
+	}
+	st := s.Stats()
+	if st.Batches < 1 || st.Batched < messages/2 || st.Batched > messages-1 {
+		t.Errorf("%d batches of %d messages are counted", st.Batches, st.Batched)
+	}
+	balanced(t, s)
+}
+
+// TestBatchesAreAskedFor in one way only.
+func TestBatchesAreAskedFor(t *testing.T) {
+	t.Parallel()
+	s := startBatching(t, nil)
+	for _, query := range []string{"batch=", "batch=0", "batch=true", "batch=1&batch=1", "batch=%zz"} {
+		_, resp := handshake(t, s, upgradeRequest("/ws?room=a&"+query, offer))
+		if resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: status %d", query, resp.StatusCode)
+		}
+	}
+	if _, err := New(Config{MaxConnections: 1, CompressWait: 2 * time.Second}); err == nil || !strings.Contains(err.Error(), "CompressWait is 2s") {
+		t.Errorf("New says %v", err)
+	}
+}
+
+// TestNoBatches where the server does not wait.
+func TestNoBatches(t *testing.T) {
+	t.Parallel()
+	s := startBatching(t, func(c *Config) { c.CompressWait = 0 })
+	c := joinBatch(t, s, "/ws?room=a&batch=1").joined()
+	for n := range 10 {
+		publish(t, s, "a", fmt.Sprint(n))
+	}
+	for range 10 {
+		c.object()
+	}
+	if len(c.sizes) != 10 {
+		t.Errorf("pushes in each frame: %v", c.sizes)
+	}
+}
+
+// TestBatchedNotices: gaps and presence come in their place.
+func TestBatchedNotices(t *testing.T) {
+	t.Parallel()
+	s := startBatching(t, nil)
+	epoch := epochOf(t, s, "a")
+	c := joinBatch(t, s, "/ws?room=a&batch=1").joined()
+	publish(t, s, "a", "message 2")
+	publish(t, s, "a", "message 3")
+	s.Lost("a", broker.Gap{Epoch: epoch, From: 1000, To: 1001, Reason: broker.GapTrimmed})
+	if _, err := s.hub.Publish("a", &notice{noticeOf(&presence.Change{Room: "a", Kind: presence.Summary, Count: 7})}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.hub.Publish("a", &publication{m: &broker.Message{Room: "a", Format: broker.Text, Payload: []byte("last")}}); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{`"message 2"`, `"message 3"`, `"gap","reason":"trimmed"`, `"presence"`, `"last"`} {
+		text, _ := json.Marshal(c.object())
+		if !strings.Contains(string(text), want) {
+			t.Errorf("object %d is %s, want %s", i, text, want)
+		}
+	}
+}
+
+// TestResumeWithBatches is TestResume for viewers who take batches: also a position
+// within a batch is one to go on from.
+func TestResumeWithBatches(t *testing.T) {
+	t.Parallel()
+	const last, followers = 1500, 12
+	s := startBatching(t, func(c *Config) {
+		c.CompressWait = 5 * time.Millisecond
+		c.History = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: last, Age: time.Hour}}}
+	})
+	epoch := epochOf(t, s, "a")
+	keeper := joinBatch(t, s, "/ws?room=a&batch=1").joined() // batches go on while the others are away
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := 2; n <= last; n++ {
+			publish(t, s, "a", fmt.Sprint("message ", n))
+			if n%10 == 0 {
+				time.Sleep(time.Millisecond) // so that it lasts for some batches; nothing is decided by it
+			}
+		}
+	})
+	for i := range followers {
+		wg.Go(func() {
+			f := &follower{t: t, s: s, room: "a", epoch: epoch, next: 1}
+			r := rand.New(rand.NewPCG(uint64(i), 11))
+			for f.next <= last {
+				c := joinBatch(t, s, "/ws?batch=1")
+				c.object() // welcome
+				f.visitAs(c, r.IntN(300), last)
+				_ = c.c.Close()
+			}
+		})
+	}
+	wg.Wait()
+	f := &follower{t: t, next: 2}
+	for f.next <= last {
+		f.take(keeper.object())
+	}
+	if st := s.Stats(); st.Batches == 0 {
+		t.Error("nothing was batched")
+	}
+	balanced(t, s)
+}
+
+// TestStuckViewerOfBatches: gaps are counted in messages, whatever frames these were
+// in.
+func TestStuckViewerOfBatches(t *testing.T) {
+	t.Parallel()
+	const messages = 600
+	s := startBatching(t, func(c *Config) {
+		c.CompressWait = 10 * time.Millisecond
+		c.RoomLogBytes, c.SendBuffer = 256<<10, 32<<10
+	})
+	c := joinBatch(t, s, "/ws?room=a&batch=1").joined()
+	_ = c.c.SetReadBuffer(64 << 10)
+	rng := rand.NewChaCha8([32]byte{1})
+	noise := make([]byte, 4000)
+	for range messages {
+		_, _ = rng.Read(noise)
+		publish(t, s, "a", base64.StdEncoding.EncodeToString(noise))
+	}
+	waitFor(t, "the last batch", func() bool {
+		n := uint64(0)
+		for _, f := range s.Stats().Fanout {
+			n += f.Offered
+		}
+		return n == messages
+	})
+	gaps, most := 0, 0
+	for next := 1.0; next <= messages; {
+		v := c.object()
+		switch {
+		case v["push"] == "message" && v["offset"] == next:
+			next++
+		case v["push"] == "gap" && v["from"] == next && v["count"] == v["to"].(float64)-next+1:
+			next = v["to"].(float64) + 1
+			gaps++
+		default:
+			t.Fatalf("got %.200v, want %v", v, next)
+		}
+		most = max(most, len(c.left)+1)
+	}
+	if gaps == 0 || most == 1 {
+		t.Errorf("told of %d gaps; the largest batch had %d", gaps, most)
+	}
+	balanced(t, s)
+}
+
+// TestDrainEndsWaiting: who is sent away has got what was waiting for company.
+func TestDrainEndsWaiting(t *testing.T) {
+	t.Parallel()
+	const messages = 5
+	s := startBatching(t, func(c *Config) { c.CompressWait = time.Second })
+	var cs []*batchViewer
+	for range 4 {
+		cs = append(cs, joinBatch(t, s, "/ws?room=a&batch=1").joined())
+	}
+	for n := 1; n <= messages; n++ {
+		publish(t, s, "a", fmt.Sprint("message ", n))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- s.Drain(ctx, 0) }() // ends with the viewers
+	for _, c := range cs {
+		for n := 1; n <= messages; n++ {
+			if v := c.object(); v["offset"] != float64(n) {
+				t.Errorf("got %v, want message %d", v, n)
+			}
+		}
+		if v := c.object(); v["push"] != "bye" {
+			t.Errorf("got %v", v)
+		}
+		_ = c.c.Close()
+	}
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+// comments are what viewers say, for the benchmark.
+var comments = []string{
+	"哈哈哈哈哈", "前方高能", "awesome!", "这也太强了吧", "first time here, hi everyone", "666", "LOL", "主播加油", "泪目",
+	"who is the singer?", "弹幕护体", "听哭了", "what a save", "来自东京的问候", "can't stop laughing", "名场面", "再来一遍", "gg",
+	"这个BGM叫什么", "欢迎新朋友", "that was so close", "爷青回", "good night from Lisbon", "太好看了", "完结撒花", "I missed the start, what happened?",
+	"破防了", "画质好清晰", "sound is a bit low", "老师讲得真好", "nooooo", "up主更新啦", "一起打卡", "this part again please", "心动了",
+}
+
+var names = []string{"Ana", "小林", "moonlit_", "Kenji", "阿强", "xX_pro_", "Lucía", "夜猫子", "bob", "橘子汽水", "Sven", "anon", "たろう", "mia.", "老王", "speedy"}
+
+// newComment is a message as a busy room has them.
+func newComment(r *rand.Rand, n int) *broker.Message {
+	text := comments[r.IntN(len(comments))]
+	if r.IntN(2) == 0 {
+		text += " " + comments[r.IntN(len(comments))]
+	}
+	user := r.IntN(1e6)
+	return &broker.Message{
+		Room: "live-20931", ID: fmt.Sprintf("5jd2k1-%x", 7000+n), Epoch: "kq3v9x2m", Offset: uint64(100000 + n), Time: 1763740800000 + int64(n*7),
+		Sender: broker.Sender{User: fmt.Sprint("u", 10e6+user), Name: fmt.Sprint(names[r.IntN(len(names))], r.IntN(1000)), Conn: fmt.Sprintf("5jd2k1-%x", user)},
+		Format: broker.Text, Payload: []byte(text),
+	}
+}
+
+// BenchmarkBatchDeflate makes frames of comments: each by itself, and several
+// together.
+func BenchmarkBatchDeflate(b *testing.B) {
+	const all = 1000
+	r := rand.New(rand.NewPCG(1, 1))
+	ps, json := make([]fanout.Publication, all), 0
+	for i := range ps {
+		ps[i] = &publication{m: newComment(r, i)}
+		json += len(appendJSON(new(bytes.Buffer), pushOf(ps[i].(*publication).m)))
+	}
+	const e = encodeJSON | encodeDeflate | encodeBatch
+	for _, n := range []int{1, 2, 5, 20, 100} {
+		b.Run(fmt.Sprintf("messages=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			frames, size := 0, 0
+			for i := 0; b.Loop(); i = (i + n) % all {
+				var f fanout.Message
+				if n == 1 {
+					f = ps[i].Encode(e)
+				} else {
+					f = encodeAll(e, ps[i:i+n])
+				}
+				frames, size = frames+1, size+len(f.Bytes())
+				f.Release()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(frames*n), "ns/message")
+			b.ReportMetric(float64(size)/float64(frames*n), "wire-B/message")
+			b.ReportMetric(float64(json)/all, "JSON-B/message")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

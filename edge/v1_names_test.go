@@ -1,0 +1,195 @@
+// Hostile room names, in every place that takes one.
+
+package edge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"barrage/edge/broker"
+	"barrage/edge/events"
+)
+
+// watchedBroker notes the rooms it is asked for.
+type watchedBroker struct {
+	broker.Broker
+
+	mu    sync.Mutex // guards rooms
+	rooms map[string]bool
+}
+
+func (b *watchedBroker) note(room string) {
+	b.mu.Lock()
+	b.rooms[room] = true
+	b.mu.Unlock()
+}
+
+func (b *watchedBroker) Want(room string) bool {
+	b.note(room)
+	return b.Broker.Want(room)
+}
+
+func (b *watchedBroker) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
+	b.note(p.Room)
+	return b.Broker.Publish(ctx, p)
+}
+
+func (b *watchedBroker) TryPublish(p *broker.Publication, done func(broker.Receipt, error)) bool {
+	b.note(p.Room)
+	return b.Broker.TryPublish(p, done)
+}
+
+func (b *watchedBroker) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
+	b.note(room)
+	return b.Broker.History(ctx, room, q)
+}
+
+func (b *watchedBroker) Unread(ctx context.Context, room string) (bool, error) {
+	b.note(room)
+	return b.Broker.Unread(ctx, room)
+}
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// TestHostileRoomNames: one rule refuses them in every command, in URLs, for backends
+// and for operators; neither broker nor log sees them.
+func TestHostileRoomNames(t *testing.T) {
+	t.Parallel()
+	names := map[string]string{
+		"10 KB": strings.Repeat("zzzzzzzzzz", 1000), "one byte too long": strings.Repeat("z", MaxRoomName+1),
+		"star": "*", "pattern": "zzz*", "glob": "[zzz]", "braces": "{}", "hash tag": "{zzz}", "key of another kind": "zzz}:x",
+		"line's end": "zzz\r\nSET x y", "NUL": "\x00zzz", "NUL inside": "zzz\x00", "proto": "__proto__", "parent": "../zzz", "dots": "..",
+		"Cyrillic": "аdmin-zzz", "full width": "ｚｚｚ", "zero width": "zzz\u200b", "right to left": "zzz\u202e", "combining": "zzz\u0301",
+		"not UTF-8": "zzz\xff", "space": "zzz zzz", "quote": `zzz"`, "backslash": `zzz\`, "operators' room": controlRoom, "presence room": presencePrefix + "zzz",
+		"a user's without the user": "user:zzz zzz",
+	}
+	var log lockedBuffer
+	b := &watchedBroker{rooms: make(map[string]bool)}
+	caller, err := events.NewCaller(events.CallerConfig{HTTP: events.HTTP{Secrets: []string{"0123456789abcdef"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, func(c *Config) {
+		c.Logger, c.Caller = slog.New(slog.NewTextHandler(&log, nil)), caller
+	}, func(s *Server) {
+		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History}, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = m.Close() })
+		b.Broker = m
+		s.SetBroker(b)
+	})
+	for name, room := range names {
+		t.Run(name, func(t *testing.T) {
+			byCommand(t, joinJSON(t, s, "/ws?room=a"), room)
+			byURL(t, s, room)
+			byOperator(t, s, room)
+		})
+	}
+	c := joinJSON(t, s, "/ws")
+	for _, cmd := range []string{"join", "history", "presence"} {
+		if v := c.ask(`{"id":1,"cmd":"` + cmd + `","room":""}`); code(v) != "bad_room" {
+			t.Errorf("%s of no room: %v", cmd, v)
+		}
+	}
+	if _, resp := handshake(t, s, upgradeRequest("/ws?room=")); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("an empty room: status %d", resp.StatusCode)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for room := range b.rooms {
+		if room != "a" && room != controlRoom {
+			t.Errorf("the broker was asked for room %.100q", room)
+		}
+	}
+	if text := log.String(); strings.Contains(text, "zzz") || strings.Contains(text, "proto") {
+		t.Errorf("in the log: %.500s", text)
+	}
+}
+
+// byCommand names the room in each command.
+func byCommand(t *testing.T, c *viewer, room string) {
+	t.Helper()
+	c.push("joined")
+	name, err := json.Marshal(room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct{ command, code string }{
+		{`"cmd":"join","room":%s`, "bad_room"},
+		{`"cmd":"join","room":%s,"presence":true,"history":10`, "bad_room"},
+		{`"cmd":"join","room":%s,"since":{"epoch":"x","offset":1}`, "bad_room"},
+		{`"cmd":"join","room":"b","leave":%s`, "not_joined"},
+		{`"cmd":"leave","room":%s`, "not_joined"},
+		{`"cmd":"publish","room":%s,"data":1`, "bad_room"},
+		{`"cmd":"publish","to":%s,"data":1`, "bad_user"},
+		{`"cmd":"history","room":%s`, "bad_room"},
+		{`"cmd":"presence","room":%s`, "bad_room"},
+		{`"cmd":"ping","room":%s`, "bad_room"},
+		{`"cmd":"request","method":"x","room":%s`, "bad_room"},
+	} {
+		if v := c.ask(`{"id":1,` + fmt.Sprintf(x.command, name) + `}`); code(v) != x.code {
+			t.Errorf("%s: %.200v, want %s", x.command, v, x.code)
+		}
+	}
+	okOf(t, c.ask(`{"id":2,"cmd":"ping","room":"a"}`))
+}
+
+// byURL names it in requests. One of 10 KB is more than a request line may have.
+func byURL(t *testing.T, s *Server, room string) {
+	t.Helper()
+	query := url.QueryEscape(room)
+	want := http.StatusBadRequest
+	if len(query) > 8<<10 {
+		want = http.StatusRequestURITooLong
+	}
+	v1 := "Sec-WebSocket-Protocol: " + Subprotocol + "\r\n"
+	for _, request := range []string{
+		upgradeRequest("/ws?room=" + query), upgradeRequest("/ws?room=a&room=" + query), upgradeRequest("/ws?room="+query, v1),
+		"GET /count?room=" + query + " HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		if _, resp := handshake(t, s, request); resp.StatusCode != want {
+			t.Errorf("%.60q: status %d, want %d", request, resp.StatusCode, want)
+		}
+	}
+}
+
+// byOperator names it to the server itself, as the admin API does.
+func byOperator(t *testing.T, s *Server, room string) {
+	t.Helper()
+	ctx := context.Background()
+	_, published := s.Publish(ctx, &broker.Publication{Room: room, Format: broker.Text, Payload: []byte("x")})
+	for what, err := range map[string]error{
+		"check": s.CheckRoom(room), "publish": published, "kick": s.Kick(ctx, room, "ann", "", 0),
+		"close": s.CloseRoom(ctx, room, ""), "settings": s.SetRoomSettings(ctx, room, RoomSettings{Muted: true}),
+	} {
+		if refused, ok := err.(*Error); !ok || refused.Code() != "bad_room" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

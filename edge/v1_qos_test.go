@@ -1,0 +1,407 @@
+// Messages that are to be acknowledged, and messages with an end.
+
+package edge
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"barrage/edge/broker"
+	"barrage/frame"
+)
+
+const quickAck = 100 * time.Millisecond
+
+func withQuickAck(t *testing.T) func(*Config) {
+	return func(c *Config) { withAuth(t, c); c.AckTimeout = quickAck }
+}
+
+func joinAs(t *testing.T, s *Server, user string) *viewer {
+	t.Helper()
+	return joinJSON(t, s, "/ws?token="+testToken(t, user, nil))
+}
+
+func owing(s *shard) int { return len(s.debts.of) }
+
+// wantSettled waits until nobody owes anything.
+func wantSettled(t *testing.T, s *Server) {
+	t.Helper()
+	waitFor(t, "all to be settled", func() bool { return onShards(t, s, owing) == 0 })
+}
+
+// repeat takes objects until a message is pushed again.
+func (c *viewer) repeat() map[string]any {
+	c.t.Helper()
+	for {
+		if v := c.push("message"); v["repeat"] == true {
+			return v
+		}
+	}
+}
+
+func ackOf(id int, v map[string]any) string {
+	return fmt.Sprintf(`{"id":%d,"cmd":"ack","epoch":%q,"offset":%v}`, id, v["epoch"], v["offset"])
+}
+
+// TestRepeatedUntilAcknowledged: on all connections of the user that speak
+// barrage.v1, until any of them acknowledges it.
+func TestRepeatedUntilAcknowledged(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, withQuickAck(t))
+	ann, bob := joinAs(t, s, "ann"), joinAs(t, s, "bob")
+	raw := join(t, s, "/ws?room=user:bob&token="+testToken(t, "bob", nil))
+	okOf(t, ann.ask(`{"id":1,"cmd":"publish","to":"bob","data":"one","qos":1}`))
+	okOf(t, ann.ask(`{"id":2,"cmd":"publish","to":"bob","data":"two"}`))
+	given := bob.push("joined")["messages"].([]any)[0].(map[string]any)
+	if given["data"] != "one" || given["qos"] != 1.0 || given["repeat"] != nil {
+		t.Errorf("given %v", given)
+	}
+	second := joinAs(t, s, "bob")
+	second.push("joined")
+	for range 2 {
+		for _, c := range []*viewer{bob, second} {
+			if v := c.repeat(); v["id"] != given["id"] || v["offset"] != given["offset"] || v["qos"] != 1.0 || v["room"] != "user:bob" || v["data"] != "one" {
+				t.Errorf("repeated %v, given %v", v, given)
+			}
+		}
+	}
+	if s.Stats().Repeated < 4 {
+		t.Errorf("%d repetitions counted", s.Stats().Repeated)
+	}
+	second.send(frame.Text, ackOf(1, given))
+	okOf(t, second.answer(1))
+	wantSettled(t, s)
+
+	okOf(t, ann.ask(`{"id":3,"cmd":"publish","to":"bob","data":"three","qos":1}`))
+	for _, c := range []*viewer{bob, second} {
+		for v := c.push("message"); v["data"] != "three"; v = c.push("message") {
+			if v["data"] != "one" && v["data"] != "two" || v["data"] == "two" && v["repeat"] != nil {
+				t.Errorf("got %v", v)
+			}
+		}
+		if v := c.repeat(); v["data"] != "three" {
+			t.Errorf("repeated %v", v)
+		}
+	}
+	okOf(t, ann.ask(`{"id":4,"cmd":"publish","to":"bob","data":"four"}`))
+	for _, text := range []string{"one", "two", "three", "four"} {
+		raw.want(frame.Text, text)
+	}
+	_ = bob.c.Close()
+	_ = second.c.Close()
+	wantSettled(t, s)
+}
+
+// TestLeavingEndsRepetition: who leaves their own room is left alone.
+func TestLeavingEndsRepetition(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, withQuickAck(t))
+	ann, bob := joinAs(t, s, "ann"), joinAs(t, s, "bob")
+	okOf(t, ann.ask(`{"id":1,"cmd":"publish","to":"bob","data":1,"qos":1}`))
+	bob.repeat()
+	bob.send(frame.Text, `{"id":1,"cmd":"leave","room":"user:bob"}`)
+	okOf(t, bob.answer(1))
+	if n := onShards(t, s, owing); n != 0 {
+		t.Errorf("%d still owe something", n)
+	}
+}
+
+// TestRepeatedAfterAnOutage: while the store cannot be read nothing is repeated,
+// and nothing forgotten.
+func TestRepeatedAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, withQuickAck(t))
+	ann, bob := joinAs(t, s, "ann"), joinAs(t, s, "bob")
+	okOf(t, ann.ask(`{"id":1,"cmd":"publish","to":"bob","data":1,"qos":1}`))
+	bob.push("joined")
+	b.setFail(broker.ErrUnavailable)
+	okOf(t, ann.ask(`{"id":2,"cmd":"publish","to":"eve","data":1,"qos":1}`))
+	eve := joinAs(t, s, "eve") // who cannot be let into her room
+	eve.push("left")
+	okOf(t, ann.ask(`{"id":3,"cmd":"publish","to":"eve","data":2,"qos":1}`))
+	eve.push("left")
+	waitFor(t, "both to owe something", func() bool { return onShards(t, s, owing) == 2 })
+	b.setFail(nil)
+	bob.repeat()
+	if v := eve.push("joined"); len(v["messages"].([]any)) != 2 {
+		t.Errorf("got %v", v)
+	}
+	eve.repeat()
+}
+
+// TestOwedWhileLooking: what is given while the broker is asked is not taken for
+// acknowledged.
+func TestOwedWhileLooking(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, withQuickAck(t))
+	ann, bob := joinAs(t, s, "ann"), joinAs(t, s, "bob")
+	okOf(t, ann.ask(`{"id":1,"cmd":"publish","to":"bob","data":1,"qos":1}`))
+	first := bob.push("joined")
+	wait, release := b.hold(t, "user:bob", true)
+	defer release()
+	wait(1)
+	bob.send(frame.Text, ackOf(1, first))
+	okOf(t, bob.answer(1))
+	okOf(t, ann.ask(`{"id":2,"cmd":"publish","to":"bob","data":2,"qos":1}`))
+	for bob.push("message")["data"] != 2.0 {
+	}
+	release()
+	for bob.repeat()["data"] != 2.0 {
+	}
+}
+
+// TestRepeatsBehindManyOthers: what needs no acknowledgement may be unread for
+// long, and a page of it is not all there is.
+func TestRepeatsBehindManyOthers(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, withQuickAck(t))
+	ctx := context.Background()
+	send := func(confirm bool) broker.Position {
+		r, err := s.Publish(ctx, &broker.Publication{Room: "user:bob", Format: broker.Text, Confirm: confirm})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Position
+	}
+	first := send(true)
+	for range maxRepeats + 5 {
+		send(false)
+	}
+	last := send(true)
+	if err := s.broker.Acknowledge(ctx, "user:bob", first); err != nil {
+		t.Fatal(err)
+	}
+	o, err := s.owed(ctx, "user:bob", broker.Position{Epoch: first.Epoch})
+	if err != nil || o.any || o.acked != first || o.next == nil || o.next.Offset != first.Offset+maxRepeats {
+		t.Fatalf("got %+v, %v", o, err)
+	}
+	waitFor(t, "it to be old enough", func() bool {
+		o, err := s.owed(ctx, "user:bob", *o.next)
+		return err == nil && o.any && o.next == nil && len(o.again) == 1 && o.again[0].Offset == last.Offset
+	})
+	if o, err := s.owed(ctx, "user:bob", broker.Position{Epoch: "gone", Offset: 7}); err != nil || o.any {
+		t.Errorf("from an epoch that is gone: %+v, %v", o, err)
+	}
+	bob := joinAs(t, s, "bob")
+	if v := bob.repeat(); v["offset"] != float64(last.Offset) {
+		t.Errorf("repeated %v", v)
+	}
+}
+
+// TestBackoff: the wait doubles, to ten times, and the queue is in order.
+func TestBackoff(t *testing.T) {
+	s := &shard{srv: &Server{start: time.Now(), cfg: Config{AckTimeout: time.Minute}}}
+	m := &broker.Message{Room: "user:bob", Epoch: "e", Offset: 1, Confirm: true}
+	for i := range 50 {
+		c := &client{}
+		s.owes(c, m)
+		d := s.debts.of[c]
+		heap.Remove(&s.debts.queue, d.place)
+		d.tries = i * 7 % (mostDoublings + 1)
+		before := s.srv.now()
+		s.lookLater(d)
+		wait := []time.Duration{1, 2, 4, 8, 10}[d.tries] * time.Minute
+		if d.due < before+wait || d.due > s.srv.now()+wait {
+			t.Errorf("after %d tries in %v, want %v", d.tries, d.due-before, wait)
+		}
+		if i%3 == 0 {
+			s.settle(c)
+			s.lookLater(d) // of one that has ended
+		}
+	}
+	if len(s.debts.queue) != len(s.debts.of) || len(s.debts.of) != 33 {
+		t.Errorf("%d in the queue, %d owe", len(s.debts.queue), len(s.debts.of))
+	}
+	for i, d := range s.debts.queue {
+		if d.place != i || i > 0 && s.debts.queue[(i-1)/2].due > d.due {
+			t.Fatalf("at %d is %+v", i, d)
+		}
+	}
+}
+
+// pastBroker is a broker in memory whose clock a test puts back.
+type pastBroker struct {
+	*broker.Memory
+	mu  sync.Mutex // guards ago
+	ago time.Duration
+}
+
+// say publishes as if it had been so long ago.
+func (b *pastBroker) say(t *testing.T, ago time.Duration, p broker.Publication) {
+	t.Helper()
+	b.mu.Lock()
+	b.ago = ago
+	b.mu.Unlock()
+	p.Format = broker.Text
+	if _, err := b.Publish(context.Background(), &p); err != nil {
+		t.Fatal(err)
+	}
+	b.mu.Lock()
+	b.ago = 0
+	b.mu.Unlock()
+}
+
+func startPast(t *testing.T) (*Server, *pastBroker) {
+	t.Helper()
+	b := &pastBroker{}
+	s := startServer(t, withQuickAck(t), func(s *Server) {
+		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History, Now: func() time.Time {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return time.Now().Add(-b.ago)
+		}}, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = m.Close() })
+		b.Memory = m
+		s.SetBroker(b)
+	})
+	return s, b
+}
+
+func offsetsOf(messages any) (offsets []int) {
+	list, _ := messages.([]any)
+	for _, m := range list {
+		offsets = append(offsets, int(m.(map[string]any)["offset"].(float64)))
+	}
+	return offsets
+}
+
+// TestExpiredIsLeftOut: of joins, histories and what comes late.
+func TestExpiredIsLeftOut(t *testing.T) {
+	t.Parallel()
+	s, b := startPast(t)
+	listener := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "eve", nil))
+	listener.push("joined")
+	for _, ttl := range []uint32{1000, 0, 1000, maxTTL, 1} {
+		b.say(t, time.Minute, broker.Publication{Room: "a", TTL: ttl})
+	}
+	for _, offset := range []float64{2, 4} { // the others have come too late
+		if v := listener.push("message"); v["offset"] != offset {
+			t.Errorf("got %v, want offset %v", v, offset)
+		} else if expires, _ := v["expires"].(float64); expires != 0 && expires != v["time"].(float64)+maxTTL {
+			t.Errorf("got %v", v)
+		}
+	}
+	if n := s.Stats().Refused["expired"]; n != 3 {
+		t.Errorf("%d came too late, want 3", n)
+	}
+	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
+	ok := okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a","since":{"epoch":"","offset":0}}`))
+	if got := offsetsOf(ok["messages"]); !slices.Equal(got, []int{2, 4}) || ok["resumed"] != true || ok["offset"] != 5.0 {
+		t.Errorf("joined: %v", ok)
+	}
+	for limit, want := range map[int][]int{1: {2}, 2: {2}, 3: {2}, 4: {2, 4}, 5: {2, 4}} {
+		ok := okOf(t, c.ask(fmt.Sprintf(`{"id":2,"cmd":"history","room":"a","since":{"epoch":"","offset":0},"limit":%d}`, limit)))
+		if got := offsetsOf(ok["messages"]); !slices.Equal(got, want) || (ok["more"] == true) != (limit < 5) {
+			t.Errorf("limit %d: %v, want %v", limit, ok, want)
+		}
+	}
+	page, err := s.History(context.Background(), "a", broker.Query{After: &broker.Position{}})
+	if err != nil || len(page.Messages) != 2 {
+		t.Errorf("through the API: %+v, %v", page, err)
+	}
+	ok = okOf(t, c.ask(fmt.Sprintf(`{"id":3,"cmd":"history","room":"a","since":{"epoch":%q,"offset":4}}`, page.Head.Epoch)))
+	if len(ok["messages"].([]any)) != 0 || ok["more"] != nil || ok["offset"] != 5.0 {
+		t.Errorf("behind the last: %v", ok)
+	}
+}
+
+// TestExpiredForAUser: what they were to acknowledge is of no use any more when
+// they come, or while they do not answer.
+func TestExpiredForAUser(t *testing.T) {
+	t.Parallel()
+	s, b := startPast(t)
+	b.say(t, time.Minute, broker.Publication{Room: "user:bob", Confirm: true, TTL: 1000})
+	bob := joinAs(t, s, "bob")
+	if v := bob.push("joined"); v["messages"] != nil || v["resumed"] != true || v["offset"] != 1.0 {
+		t.Errorf("got %v", v)
+	}
+	if n := onShards(t, s, owing); n != 0 {
+		t.Errorf("%d owe something", n)
+	}
+	okOf(t, joinAs(t, s, "ann").ask(`{"id":1,"cmd":"publish","to":"bob","data":1,"qos":1,"ttl":2000}`))
+	if v := bob.push("message"); v["offset"] != 2.0 || v["expires"] != v["time"].(float64)+2000 {
+		t.Errorf("got %v", v)
+	}
+	wantSettled(t, s) // without an acknowledgement
+}
+
+// TestReadingOn: a page of nothing but what has expired is none, and what is
+// missing before it or behind it is told as one gap.
+func TestReadingOn(t *testing.T) {
+	t.Parallel()
+	m := func(offset uint64, ttl uint32) *broker.Message {
+		return &broker.Message{Epoch: "e", Offset: offset, Time: 1, TTL: ttl}
+	}
+	trimmed := func(from, to uint64) *broker.Gap {
+		return &broker.Gap{Epoch: "e", From: from, To: to, Reason: broker.GapTrimmed}
+	}
+	b := &pagesBroker{pages: []broker.Page{
+		{Messages: []*broker.Message{m(3, 1)}, Gap: trimmed(1, 2), More: true},
+		{Messages: []*broker.Message{m(4, 1), m(5, 1)}, More: true},
+		{Messages: []*broker.Message{m(8, 1), m(9, 0), m(10, 0)}, Gap: trimmed(6, 7)},
+	}}
+	page, err := readHistory(context.Background(), b, "a", broker.Query{After: &broker.Position{}, Limit: 1})
+	if err != nil || len(page.Messages) != 1 || page.Messages[0].Offset != 9 || !page.More || *page.Gap != *trimmed(1, 7) {
+		t.Errorf("got %+v, %v", page, err)
+	}
+	if want := []uint64{0, 3, 5}; !slices.Equal(b.after, want) {
+		t.Errorf("asked behind %v, want %v", b.after, want)
+	}
+}
+
+// pagesBroker answers with one page after the other.
+type pagesBroker struct {
+	broker.Broker
+	pages []broker.Page
+	after []uint64
+}
+
+func (b *pagesBroker) History(_ context.Context, _ string, q broker.Query) (broker.Page, error) {
+	page := b.pages[0]
+	b.pages, b.after = b.pages[1:], append(b.after, q.After.Offset)
+	return page, nil
+}
+
+// TestTermsRefused: each refusal names the field and its limit.
+func TestTermsRefused(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) {
+		withAuth(t, c)
+		c.History = broker.Rules{{Pattern: "user:mute"}, {Pattern: "*", Retention: broker.Retention{Messages: 1, Age: time.Hour}}}
+	})
+	c := joinAs(t, s, "ann")
+	for _, x := range []struct{ fields, code, message string }{
+		{`"to":"bob","ttl":-1`, "bad_command", "ttl must be 1 to 604800000"},
+		{`"to":"bob","ttl":604800001`, "bad_command", "ttl must be 1 to 604800000"},
+		{`"to":"bob","ttl":"1s"`, "bad_json", "ttl cannot be a string"},
+		{`"to":"bob","ttl":1.5`, "bad_json", "ttl cannot be a number 1.5"},
+		{`"to":"bob","qos":2`, "bad_command", "qos must be 0 or 1"},
+		{`"to":"bob","qos":-1`, "bad_command", "qos must be 0 or 1"},
+		{`"to":"bob","qos":true`, "bad_json", "qos cannot be a bool"},
+		{`"room":"a","qos":1`, "bad_command", "qos 1 is for messages to users only"},
+		{`"to":"bob","qos":1,"forget":true`, "bad_command", "a message with qos 1 cannot be kept out of the history"},
+		{`"to":"mute","qos":1`, "bad_command", "qos 1 needs a history, and room user:mute keeps none"},
+	} {
+		v := c.ask(`{"id":1,"cmd":"publish","data":1,` + x.fields + `}`)
+		if e, _ := v["error"].(map[string]any); code(v) != x.code || e["message"] != x.message {
+			t.Errorf("%s: %v, want %s: %s", x.fields, v, x.code, x.message)
+		}
+	}
+	for _, fields := range []string{`"to":"bob","qos":0`, `"room":"user:bob","qos":1`, `"room":"a","ttl":604800000`, `"to":"mute","forget":true,"ttl":1`} {
+		okOf(t, c.ask(`{"id":1,"cmd":"publish","data":1,`+fields+`}`))
+	}
+	for _, p := range []broker.Publication{{Room: "a", Confirm: true}, {Room: "user:bob", Confirm: true, Forget: true}} {
+		p.Format = broker.Text
+		if _, err := s.Publish(context.Background(), &p); err == nil {
+			t.Errorf("%+v was published", p)
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package redisbridge
+
+// What operators ordered until further notice: the memory of it that nodes share.
+//
+//	PREFIX{standing}:all    hash: name -> "TIME value", TIME being its end in ms
+//	                        since the Unix epoch or 0; and "" -> the version
+//	PREFIX{standing}:ends   sorted set: names of those that end, by TIME
+//
+// The clock is Redis's own: what is said and asked is how long something still
+// holds, since the nodes' clocks may differ.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"barrage/edge/standing"
+)
+
+const defaultStandingPrefix = ownNamespace + "orders:"
+
+// StandingConfig is what NewStanding needs. Zero values mean the default, where
+// one is given.
+type StandingConfig struct {
+	// Client reaches Redis, as PresenceConfig.Client.
+	Client redis.UniversalClient
+	// Prefix of all keys. No braces. Default "barrage:orders:".
+	Prefix string
+	// Timeout bounds each call. Default 1s.
+	Timeout time.Duration
+}
+
+// Standing is a standing.Store in Redis, 6.2 or later. Any goroutine may use it.
+type Standing struct {
+	redis     redis.UniversalClient
+	timeout   time.Duration
+	all, ends string
+}
+
+var _ standing.Store = (*Standing)(nil)
+
+// NewStanding does not wait for Redis.
+func NewStanding(cfg StandingConfig) (*Standing, error) {
+	if cfg.Prefix == "" {
+		cfg.Prefix = defaultStandingPrefix
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	var errs []error
+	if cfg.Client == nil {
+		errs = append(errs, errors.New("redisbridge: standing: no Client"))
+	}
+	if strings.ContainsAny(cfg.Prefix, "{}") {
+		errs = append(errs, fmt.Errorf("redisbridge: standing: Prefix: %q has braces, which choose a key's place in a cluster", cfg.Prefix))
+	}
+	if cfg.Timeout < time.Millisecond {
+		errs = append(errs, fmt.Errorf("redisbridge: standing: Timeout: %v is under 1ms", cfg.Timeout))
+	}
+	head := cfg.Prefix + "{standing}:"
+	return &Standing{redis: cfg.Client, timeout: cfg.Timeout, all: head + "all", ends: head + "ends"}, errors.Join(errs...)
+}
+
+// standingPut: KEYS all, ends. ARGV: 1 "put", or "fill" to do so only where
+// nothing was ever put; then name, value and for how many ms of each, "" being a
+// value that is taken back and "" no end. Answers {version before, version now}.
+//
+// A version is the time in µs, so that none is given again by a Redis that lost all,
+// or a replica that took over without the newest. Some of what is over goes with
+// each call.
+var standingPut = redis.NewScript(`
+local all, ends = KEYS[1], KEYS[2]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local before = tonumber(redis.call('HGET', all, '') or '0')
+if ARGV[1] == 'fill' and before > 0 then return {before, before} end
+local version = math.max(before + 1, time[1] * 1000000 + time[2])
+for i = 2, #ARGV, 3 do
+  local name, value, till = ARGV[i], ARGV[i + 1], '0'
+  if ARGV[i + 2] ~= '' then till = string.format('%.0f', now + ARGV[i + 2]) end
+  redis.call('ZREM', ends, name)
+  if value == '' then
+    redis.call('HDEL', all, name)
+  else
+    redis.call('HSET', all, name, till .. ' ' .. value)
+    if till ~= '0' then redis.call('ZADD', ends, till, name) end
+  end
+end
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', ends, '-inf', now, 'LIMIT', 0, 100)) do
+  redis.call('HDEL', all, name)
+  redis.call('ZREM', ends, name)
+end
+redis.call('HSET', all, '', string.format('%.0f', version))
+return {before, version}
+`)
+
+// Put implements standing.Store.
+func (s *Standing) Put(ctx context.Context, e standing.Entry) (standing.Change, error) {
+	return s.put(ctx, "put", []standing.Entry{e})
+}
+
+// Fill implements standing.Store: in one step, so that no node sees a part.
+func (s *Standing) Fill(ctx context.Context, entries []standing.Entry) error {
+	_, err := s.put(ctx, "fill", entries)
+	return err
+}
+
+func (s *Standing) put(ctx context.Context, mode string, entries []standing.Entry) (standing.Change, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	args := make([]any, 0, 1+3*len(entries))
+	args = append(args, mode)
+	for _, e := range entries {
+		left := ""
+		if !e.Until.IsZero() {
+			left = strconv.FormatInt(time.Until(e.Until).Milliseconds(), 10)
+		}
+		args = append(args, e.Name, e.Value, left)
+	}
+	versions, err := standingPut.Run(ctx, s.redis, []string{s.all, s.ends}, args...).Int64Slice()
+	if err == nil && len(versions) != 2 {
+		err = errors.New("not an answer of our script")
+	}
+	if err != nil {
+		return standing.Change{}, fmt.Errorf("redisbridge: standing: %s: %w", mode, err)
+	}
+	return standing.Change{Previous: uint64(versions[0]), Version: uint64(versions[1])}, nil
+}
+
+// Version implements standing.Store.
+func (s *Standing) Version(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	version, err := s.redis.HGet(ctx, s.all, "").Uint64()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return 0, fmt.Errorf("redisbridge: standing: version: %w", err)
+	}
+	return version, nil
+}
+
+// Load implements standing.Store.
+func (s *Standing) Load(ctx context.Context) (entries []standing.Entry, version uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	now, all, err := parseStandingAll(standingLoad.Run(ctx, s.redis, []string{s.all}))
+	if err == nil && len(all) > 0 {
+		version, err = strconv.ParseUint(all[""], 10, 64)
+		delete(all, "")
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("redisbridge: standing: load: %w", err)
+	}
+	ahead := time.Since(now) // this node's clock of Redis's
+	entries = make([]standing.Entry, 0, len(all))
+	for name, text := range all {
+		e, ok := parseStanding(name, text)
+		if !ok {
+			continue
+		}
+		if !e.Until.IsZero() {
+			e.Until = e.Until.Add(ahead)
+		}
+		entries = append(entries, e)
+	}
+	return entries, version, nil
+}
+
+// standingLoad: KEYS all. Answers {ms since the Unix epoch, all}.
+var standingLoad = redis.NewScript(`
+local time = redis.call('TIME')
+return {time[1] * 1000 + math.floor(time[2] / 1000), redis.call('HGETALL', KEYS[1])}
+`)
+
+func parseStandingAll(cmd *redis.Cmd) (now time.Time, all map[string]string, err error) {
+	reply, err := cmd.Slice()
+	if err != nil {
+		return now, nil, err
+	}
+	var ms int64
+	var list []any
+	if len(reply) == 2 {
+		ms, _ = reply[0].(int64)
+		list, _ = reply[1].([]any)
+	}
+	if ms == 0 || len(list)%2 != 0 {
+		return now, nil, errors.New("not an answer of our script")
+	}
+	all = make(map[string]string, len(list)/2)
+	for ; len(list) > 0; list = list[2:] {
+		name, _ := list[0].(string) // all are
+		all[name], _ = list[1].(string)
+	}
+	return time.UnixMilli(ms), all, nil
+}
+
+// parseStanding takes a field of the hash apart. What somebody else's hand wrote
+// is not an entry.
+func parseStanding(name, text string) (standing.Entry, bool) {
+	end, value, ok := strings.Cut(text, " ")
+	ms, err := strconv.ParseInt(end, 10, 64)
+	if !ok || err != nil || ms < 0 || value == "" {
+		return standing.Entry{}, false
+	}
+	e := standing.Entry{Name: name, Value: value}
+	if ms > 0 {
+		e.Until = time.UnixMilli(ms)
+	}
+	return e, true
+}
