@@ -42,7 +42,7 @@ func (s *Shard) pass(r *room, sends, visits *int) (done bool) {
 			r.pos++
 			seq := m.at(r)
 			if seq != r.log.head && m.link&held == 0 {
-				if sub := s.links.at(m.link).sub; !s.sink.Blocked(sub) {
+				if sub := s.links.at(m.id()).sub; !s.sink.Blocked(sub) {
 					seq = s.flush(r, m, sub, seq)
 					*sends--
 					r.passSent = true

@@ -2,13 +2,12 @@
 
 package fanout
 
-// wait says that a member was given the messages up to an offset, of which some
-// may still come: what it was given was read from a history that can be ahead of
-// Publish.
-type wait struct {
-	next  *wait // in room.waits
-	after uint64
-	link  uint32
+// ahead is what a room knows of members that were given messages of which some may
+// still come: what they were given was read from a history that can be ahead of
+// Publish. In a quiet room that may be all of them, to the same offset.
+type ahead struct {
+	most uint64            // the offset up to which those with isAhead were given them,
+	odd  map[uint32]uint64 // but for these, by link
 }
 
 // Resume lets a held member go on behind the message that has the offset after:
@@ -30,7 +29,7 @@ func (s *Shard) Resume(sub uint32, name string, after uint64) {
 	from := m.at(r)
 	s.replayed(r, m, after)
 	if after > r.log.last {
-		r.waits = &wait{next: r.waits, after: after, link: l}
+		r.isAhead(m, after)
 	}
 	s.drain(r, m, sub)
 	s.moved(r, from, m.at(r))
@@ -45,26 +44,52 @@ func (s *Shard) replayed(r *room, m *member, after uint64) {
 	m.to(to)
 }
 
-// passOver moves the members that were given the newest frame's messages, or some of
-// them, before they were published past these.
-func (s *Shard) passOver(r *room) {
-	for p := &r.waits; *p != nil; {
-		w := *p
-		s.replayed(r, &r.members[s.links.at(w.link).pos], w.after)
-		if r.log.last >= w.after {
-			*p = w.next
-		} else {
-			p = &w.next
+// isAhead notes that a member was given what comes up to the offset after.
+func (r *room) isAhead(m *member, after uint64) {
+	m.link |= isAhead
+	if r.ahead == nil {
+		r.ahead = &ahead{most: after}
+	}
+	if a := r.ahead; a.most != after {
+		if a.odd == nil {
+			a.odd = make(map[uint32]uint64)
 		}
+		a.odd[m.id()] = after
 	}
 }
 
-// unwait forgets what a member that is gone was waiting for.
-func (r *room) unwait(link uint32) {
-	for p := &r.waits; *p != nil; p = &(*p).next {
-		if (*p).link == link {
-			*p = (*p).next
-			return
+// passOver moves the members that were given the newest frame's messages, or some of
+// them, before they were published past these.
+func (s *Shard) passOver(r *room) {
+	if r.ahead == nil {
+		return
+	}
+	left := false
+	for i := range r.members {
+		m := &r.members[i]
+		if m.link&isAhead == 0 {
+			continue
 		}
+		after, odd := r.ahead.odd[m.id()]
+		if !odd {
+			after = r.ahead.most
+		}
+		s.replayed(r, m, after)
+		if r.log.last < after {
+			left = true
+			continue
+		}
+		m.link &^= isAhead
+		delete(r.ahead.odd, m.id())
+	}
+	if !left {
+		r.ahead = nil
+	}
+}
+
+// forgetAhead is for a link that is gone.
+func (r *room) forgetAhead(link uint32) {
+	if r.ahead != nil {
+		delete(r.ahead.odd, link)
 	}
 }

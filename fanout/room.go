@@ -14,7 +14,7 @@ type room struct {
 	name    string
 	members []member
 	log     log
-	waits   *wait         // members that were given more by Resume than the log has had
+	ahead   *ahead        // nil if no member was given more by Resume than the log has had
 	last    time.Duration // when a message was last appended, by Hub.clock; 0 is never
 	num     uint32        // its place in Shard.tab
 	enc     Encoding
@@ -41,14 +41,17 @@ func (r *room) begin(now time.Duration) {
 // the room's head gives the rest.
 type member struct {
 	low  uint32
-	link uint32 // and held, which a pass thus finds where it looks anyway
+	link uint32 // and the bits below, which are thus found where one looks anyway
 }
 
-// held is the bit of member.link that says that nothing is sent to the member.
-const held = 1 << 31
+// Bits of member.link.
+const (
+	held    = 1 << 31 // nothing is sent to the member
+	isAhead = 1 << 30 // see ahead
+)
 
 // id is the member's link.
-func (m *member) id() uint32 { return m.link &^ held }
+func (m *member) id() uint32 { return m.link &^ (held | isAhead) }
 
 // at is the member's cursor.
 func (m *member) at(r *room) uint64 { return r.log.head - uint64(uint32(r.log.head)-m.low) }
@@ -221,7 +224,7 @@ func (s *Shard) remove(l uint32) {
 	r, i := s.tab[s.links.at(l).room], int(s.links.at(l).pos)
 	seq := r.members[i].at(r)
 	s.stats.Skipped[SkipLeft] += r.log.head - seq
-	r.unwait(l)
+	r.forgetAhead(l)
 	if r.hot && i < r.pos {
 		r.pos--
 		s.move(r, r.pos, i)

@@ -208,7 +208,7 @@ func (s *Shard) reclaim() bool {
 		least := r.log.head
 		for i := range r.members {
 			m := &r.members[i]
-			if m.at(r) != r.log.head && (m.link&held != 0 || s.sink.Blocked(s.links.at(m.link).sub)) {
+			if m.at(r) != r.log.head && (m.link&held != 0 || s.sink.Blocked(s.links.at(m.id()).sub)) {
 				s.skip(r, m, r.log.head)
 				r.again = true // a pass under way may have counted its old cursor
 			}
