@@ -31,8 +31,8 @@ type client struct {
 	proving bool            // a token of the command auth is being checked
 	serial  uint64          // with the node's name, the connection's id for everyone
 	rights  auth.Rights     // zero: has not authenticated itself yet
-	who     *presence.User  // immutable; nil: anonymous
-	mate    *client         // see inboxStripe.users
+	who     *presence.User  // what it points to is immutable; nil: anonymous; see inboxes.rename
+	mate    *client         // the next one in its chain of inboxes
 	tat     time.Duration   // see Server.commandRate
 	doing   *doing          // nil while it has nothing under way
 }

@@ -147,11 +147,12 @@ func (s *shard) setIdentity(c *client, ident *auth.Identity) {
 	if c.who != nil && *c.who == *who {
 		return
 	}
-	old := ""
-	if c.who != nil {
-		old = c.who.ID
+	old := c.user()
+	if old != "" && c.json {
+		s.srv.inboxes.rename(c, who)
+	} else {
+		c.who = who
 	}
-	c.who = who
 	for room := range s.fan.Rooms(uint32(c.id)) {
 		if isPublicName(room) && c.joinOf(room) == nil { // else it has not arrived yet
 			s.srv.presence.Join(room, who)

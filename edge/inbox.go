@@ -5,87 +5,16 @@ package edge
 
 import (
 	"context"
-	"hash/maphash"
+	"math/rand/v2"
 	"strings"
-	"sync"
 	"time"
 
 	"barrage/edge/broker"
 )
 
-// inboxes knows which connections of barrage.v1 are whose. They are members of
-// their user's room only once a message has come to it, or was waiting: hundreds
-// of thousands of rooms that nobody writes to would be most of the memory. Any
-// goroutine.
-type inboxes struct {
-	seed    maphash.Seed
-	stripes [64]inboxStripe
-}
-
-type inboxStripe struct {
-	mu    sync.Mutex         // guards users, and client.mate of all in it
-	users map[string]*client // a user's first connection here; the others are its mates
-}
-
-func newInboxes() *inboxes { return &inboxes{seed: maphash.MakeSeed()} }
-
-func (b *inboxes) stripe(user string) *inboxStripe {
-	return &b.stripes[maphash.String(b.seed, user)%uint64(len(b.stripes))]
-}
-
-// open begins to watch for messages to the client's user.
-func (b *inboxes) open(c *client) {
-	st := b.stripe(c.user())
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.users == nil {
-		st.users = make(map[string]*client)
-	}
-	c.mate = st.users[c.user()]
-	st.users[c.user()] = c
-}
-
-func (b *inboxes) close(c *client) {
-	user := c.user()
-	st := b.stripe(user)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.users[user] == c {
-		if c.mate == nil {
-			delete(st.users, user)
-		} else {
-			st.users[user] = c.mate
-		}
-		return
-	}
-	for p := st.users[user]; p != nil; p = p.mate {
-		if p.mate == c {
-			p.mate = c.mate
-			return
-		}
-	}
-}
-
-// count is how many connections of a user are here.
-func (b *inboxes) count(user string) (n int) {
-	st := b.stripe(user)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	for c := st.users[user]; c != nil; c = c.mate {
-		n++
-	}
-	return n
-}
-
-// each calls f under the stripe's lock.
-func (b *inboxes) each(user string, f func(*client)) {
-	st := b.stripe(user)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	for c := st.users[user]; c != nil; c = c.mate {
-		f(c)
-	}
-}
+// inboxRetry is after how long, and up to as long again, it is looked once more
+// whether something waits for a user, if that could not be found out.
+const inboxRetry = 2 * time.Second
 
 // wake has those connections of a message's user join the room that are not in it
 // yet: they read the message from the history.
@@ -141,7 +70,12 @@ func (s *shard) lookIntoInbox(j *joining) {
 		if err == nil && unread {
 			pos, err = s.srv.broker.Acknowledged(ctx, room)
 		}
-		if unread && err == nil {
+		switch {
+		case err != nil:
+			time.AfterFunc(inboxRetry+rand.N(inboxRetry), func() {
+				s.post(c, func() { s.lookAgain(c, room) })
+			})
+		case unread:
 			s.post(c, func() {
 				if !s.fan.In(uint32(c.id), room) && c.joinOf(room) == nil {
 					s.join(&joining{c: c, room: room, since: &pos})

@@ -21,18 +21,18 @@ import (
 const (
 	smallHeap  = 4 << 20
 	largeHeap  = 8 << 20
-	tightGC    = 25 // per cent
+	restingGC  = 10 // per cent
+	tightGC    = 25
 	mediumGC   = 50
 	defaultGC  = 100
 	heapsCheck = time.Second
 )
 
-// A heap at rest is not collected by itself for minutes: what came with the last
-// connections, such as their tokens, would lie there. It is at rest when it has
-// grown by less than a restingPart of what is live in restingFor checks.
+// A heap is at rest when in so many checks less than a part of what is live was
+// allocated: at restingGC that is a collection every four seconds at most.
 const (
-	restingPart = 32
 	restingFor  = 10
+	restingPart = 4
 )
 
 // keepHeapSmall adapts the collector's pace to the live heap until stop is
@@ -46,8 +46,7 @@ func keepHeapSmall() (stop func()) {
 		defer close(ended)
 		ticker := time.NewTicker(heapsCheck)
 		defer ticker.Stop()
-		s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
-		var rest resting
+		var p pace
 		for percent := defaultGC; ; {
 			select {
 			case <-done:
@@ -55,13 +54,12 @@ func keepHeapSmall() (stop func()) {
 				return
 			case <-ticker.C:
 			}
-			metrics.Read(s)
-			live := s[0].Value.Uint64()
-			if p := gcPercent(live); p != percent {
-				percent = p
-				debug.SetGCPercent(p)
+			next, rests := p.check(readHeap())
+			if next != percent {
+				percent = next
+				debug.SetGCPercent(next)
 			}
-			if rest.collect(live, s[1].Value.Uint64(), s[2].Value.Uint64()) {
+			if rests {
 				debug.FreeOSMemory()
 			}
 		}
@@ -72,32 +70,50 @@ func keepHeapSmall() (stop func()) {
 	}
 }
 
-// gcPercent is the pace for a live heap of so many bytes.
-func gcPercent(live uint64) int {
-	switch {
-	case live < smallHeap:
-		return defaultGC
-	case live < largeHeap:
-		return mediumGC
+// heap is the state of the heap, in bytes.
+type heap struct {
+	live      uint64 // at the last collection
+	allocated uint64 // in all, since the start
+}
+
+func readHeap() heap {
+	s := [...]metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s[:])
+	return heap{s[0].Value.Uint64(), s[1].Value.Uint64()}
+}
+
+// pace chooses how often the heap is collected.
+type pace struct {
+	allocated [restingFor]uint64 // heap.allocated at the last checks
+	checks    int
+	resting   bool
+}
+
+// check returns by how many per cent the heap may grow. rests tells that a busy
+// time has just ended: what it has left, such as the tokens of those who have
+// connected, should be given back.
+func (p *pace) check(h heap) (percent int, rests bool) {
+	before := &p.allocated[p.checks%restingFor]
+	grown := h.allocated - *before
+	*before = h.allocated
+	p.checks++
+	was := p.resting
+	most := h.live / restingPart
+	if was {
+		most *= 2 // not to and fro
 	}
-	return tightGC
-}
-
-// resting finds the time to collect what a busy time has left.
-type resting struct {
-	allocated [restingFor]uint64 // in all, at the last checks
-	check     int
-}
-
-// collect is called at each check with the bytes live at the last collection,
-// those in use now, and those allocated since the start. It tells whether the heap
-// is at rest with so much garbage that collecting it pays.
-func (r *resting) collect(live, used, allocated uint64) bool {
-	before := &r.allocated[r.check%restingFor]
-	grown := allocated - *before
-	*before = allocated
-	r.check++
-	return r.check > restingFor && live >= smallHeap && used > live+live/restingPart && grown < live/restingPart
+	p.resting = h.live >= smallHeap && grown < most
+	switch {
+	case p.resting:
+		percent = restingGC
+	case h.live >= largeHeap:
+		percent = tightGC
+	case h.live >= smallHeap:
+		percent = mediumGC
+	default:
+		percent = defaultGC
+	}
+	return percent, p.resting && !was
 }
 
 var (

@@ -30,41 +30,38 @@ func TestProcessMetrics(t *testing.T) {
 	}
 }
 
-func TestGCPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: 100, 4<<20 - 1: 100, 4 << 20: 50, 8 << 20: 25, 1 << 30: 25} {
-		if got := gcPercent(live); got != want {
-			t.Errorf("%d bytes: %d per cent, want %d", live, got, want)
-		}
-	}
-}
-
-// A heap is collected once it rests, if that pays.
-func TestResting(t *testing.T) {
-	const live = 16 << 20
-	var r resting
-	allocated := uint64(0)
-	checks := func(n int, each, live, used uint64) (collected int) {
-		for range n {
-			allocated += each
-			if r.collect(live, used, allocated) {
-				collected++
+// TestPace: the larger the heap, and the less is allocated, the closer to what is
+// live it is kept.
+func TestPace(t *testing.T) {
+	const checks = 3 * restingFor
+	for _, tt := range []struct {
+		name       string
+		live, each uint64 // each: allocated between two checks
+		percent    int
+		rests      int
+	}{
+		{"empty", 0, 0, defaultGC, 0},
+		{"small", smallHeap - 1, 0, defaultGC, 0},
+		{"medium, busy", smallHeap, smallHeap, mediumGC, 0},
+		{"medium, at rest", smallHeap, 0, restingGC, 1},
+		{"large, busy", largeHeap, largeHeap, tightGC, 0},
+		{"large, a little busy", largeHeap, largeHeap/restingFor/restingPart + 1, tightGC, 0},
+		{"large, at rest", largeHeap, largeHeap/restingFor/restingPart - 1, restingGC, 1},
+		{"huge, at rest", 1 << 30, 1 << 20, restingGC, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, h := pace{}, heap{live: tt.live, allocated: 10 * tt.live}
+			percent, rests := 0, 0
+			for range checks {
+				var now bool
+				if percent, now = p.check(h); now {
+					rests++
+				}
+				h.allocated += tt.each
 			}
-		}
-		return collected
-	}
-	if n := checks(30, 1<<20, live, live*5/4); n != 0 {
-		t.Errorf("a busy heap was collected %d times", n)
-	}
-	if n := checks(restingFor-2, 0, live, live*5/4); n != 0 {
-		t.Errorf("a heap busy just before was collected %d times", n)
-	}
-	if n := checks(3, 1<<10, live, live*5/4); n == 0 {
-		t.Error("a heap at rest was not collected")
-	}
-	if n := checks(30, 1<<10, live, live+live/64); n != 0 {
-		t.Errorf("a heap with little garbage was collected %d times", n)
-	}
-	if n := checks(30, 0, smallHeap/2, smallHeap); n != 0 {
-		t.Errorf("a small heap was collected %d times", n)
+			if percent != tt.percent || rests != tt.rests {
+				t.Errorf("%d per cent, %d times at rest, want %d and %d", percent, rests, tt.percent, tt.rests)
+			}
+		})
 	}
 }

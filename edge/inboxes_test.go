@@ -1,0 +1,103 @@
+package edge
+
+import (
+	"context"
+	"math/rand/v2"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"barrage/edge/broker"
+	"barrage/edge/presence"
+)
+
+// TestInboxes: the table has what a map would have, however it grows and shrinks.
+func TestInboxes(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	b, model := newInboxes(), make(map[string]map[*client]bool)
+	var open []*client
+	check := func(user string) {
+		t.Helper()
+		seen := make(map[*client]bool)
+		b.each(user, func(c *client) { seen[c] = true })
+		if len(seen) != len(model[user]) || b.count(user) != len(model[user]) {
+			t.Fatalf("%s has %d connections, %d counted, want %d", user, len(seen), b.count(user), len(model[user]))
+		}
+		for c := range seen {
+			if !model[user][c] {
+				t.Fatalf("%s has a connection of %s", user, c.user())
+			}
+		}
+	}
+	for _, bias := range []int{80, 20, 60, 0} { // per cent that come
+		for range 20000 {
+			if r.IntN(100) < bias {
+				user := "u" + strconv.Itoa(r.IntN(5000))
+				c := &client{who: &presence.User{ID: user}}
+				b.open(c)
+				open = append(open, c)
+				if model[user] == nil {
+					model[user] = make(map[*client]bool)
+				}
+				model[user][c] = true
+				check(user)
+			} else if len(open) > 0 {
+				i := r.IntN(len(open))
+				c := open[i]
+				open[i], open = open[len(open)-1], open[:len(open)-1]
+				if b.rename(c, &presence.User{ID: c.user(), Name: "new"}); c.who.Name != "new" {
+					t.Fatal("not renamed")
+				}
+				b.close(c)
+				delete(model[c.user()], c)
+				check(c.user())
+			}
+		}
+	}
+	for _, c := range open {
+		b.close(c)
+	}
+	for i := range b.stripes {
+		if st := &b.stripes[i]; st.n != 0 || len(st.heads) > chainLen {
+			t.Errorf("stripe %d has %d clients and %d chains in the end", i, st.n, len(st.heads))
+		}
+	}
+}
+
+// absentBroker is a broker in memory whose store is away when it is asked first
+// whether something waits for a user.
+type absentBroker struct {
+	broker.Broker
+	asked atomic.Int32
+}
+
+func (b *absentBroker) Unread(ctx context.Context, room string) (bool, error) {
+	if b.asked.Add(1) == 1 {
+		return false, broker.ErrUnavailable
+	}
+	return b.Broker.Unread(ctx, room)
+}
+
+// TestInboxIsLookedIntoAgain: who comes while the store is away gets what waits for
+// them once it is back.
+func TestInboxIsLookedIntoAgain(t *testing.T) {
+	t.Parallel()
+	b := new(absentBroker)
+	s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) {
+		m, err := broker.NewMemory(broker.MemoryConfig{Rules: broker.DefaultRules()}, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = m.Close() })
+		b.Broker = m
+		s.SetBroker(b)
+	})
+	publish(t, s, "user:bob", "are you there?")
+	bob := joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
+	v := bob.push("joined")
+	messages, _ := v["messages"].([]any)
+	if v["room"] != "user:bob" || len(messages) != 1 || b.asked.Load() != 2 {
+		t.Errorf("after %d questions: %v", b.asked.Load(), v)
+	}
+}
