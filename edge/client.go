@@ -42,6 +42,8 @@ type doing struct {
 	joining []*joining      // joins
 	gaps    []roomGap       // to be told as soon as the socket takes bytes again
 	asks    int             // requests to backends
+	looks   bool            // its inbox is being looked into, or soon will be once more
+	woken   bool            // since that look began there may be more in it
 	gone    context.Context // of these; ends with the connection; nil before the first
 	leave   context.CancelFunc
 }
@@ -57,7 +59,7 @@ func (c *client) begin() *doing {
 // ended forgets the notes once nothing is under way.
 func (c *client) ended() {
 	d := c.doing
-	if d == nil || len(d.joining) > 0 || len(d.gaps) > 0 || d.asks > 0 {
+	if d == nil || len(d.joining) > 0 || len(d.gaps) > 0 || d.asks > 0 || d.looks {
 		return
 	}
 	if d.leave != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"barrage/edge/broker"
@@ -134,23 +135,58 @@ func (s *Server) sendAway(o *order) {
 		return // nobody is here
 	}
 	for _, sh := range s.shards {
-		sh.loop.Post(func() { sh.obey(o) })
+		if sh.orders.add(o) {
+			sh.loop.Post(sh.obey)
+		}
 	}
 }
 
-// obey goes through the shard's connections: orders are rare.
-func (s *shard) obey(o *order) {
-	for id, c := range s.clients.all() {
-		switch {
-		case s.sessions.at(id).state != stateOpen:
-		case o.User != "" && c.user() != o.User:
-		case o.Conn != "" && s.srv.connName(c.serial) != o.Conn:
-		default:
-			s.guard(id, func() { s.sendOut(c, o) })
+// orderQueue holds what a loop has still to obey. Any goroutine.
+type orderQueue struct {
+	mu sync.Mutex // guards q
+	q  []*order
+}
+
+// add tells whether it is the first.
+func (q *orderQueue) add(o *order) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.q = append(q.q, o)
+	return len(q.q) == 1
+}
+
+func (q *orderQueue) take() []*order {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.q
+	q.q = nil
+	return all
+}
+
+// obey goes through the shard's connections, once for all orders that have come:
+// a node that was cut off may learn of a hundred thousand.
+func (s *shard) obey() {
+	of, others := make(map[string][]*order), []*order(nil) // by user
+	for _, o := range s.orders.take() {
+		if o.User != "" {
+			of[o.User] = append(of[o.User], o)
+		} else {
+			others = append(others, o)
 		}
 	}
-	if o.Everybody {
-		s.closeRaw(o)
+	for id, c := range s.clients.all() {
+		for _, list := range [...][]*order{of[c.user()], others} {
+			for _, o := range list {
+				if s.sessions.at(id).state == stateOpen && (o.Conn == "" || o.Conn == s.srv.connName(c.serial)) {
+					s.guard(id, func() { s.sendOut(c, o) })
+				}
+			}
+		}
+	}
+	for _, o := range others {
+		if o.Everybody {
+			s.closeRaw(o)
+		}
 	}
 }
 

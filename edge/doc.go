@@ -43,6 +43,7 @@
 //	sessions, partial heads and messages    the shard's goroutine   Server posts to the loop
 //	clients, their joins and expiries       the shard's goroutine   shard.post
 //	debts of acknowledgements               the shard's goroutine   -
+//	orders not yet obeyed                   their mutex             Server.sendAway
 //	histories and tokens under way          pool, checks, fetcher   any goroutine asks
 //	bans and settings of rooms              standing.Book           Server.Lift, Server.SetRoomSettings …
 //	Config, hub, broker                     fixed before Start      read

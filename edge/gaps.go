@@ -4,6 +4,8 @@ package edge
 
 import (
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"barrage/edge/broker"
 	"barrage/fanout"
@@ -28,8 +30,88 @@ func (s *Server) Lost(room string, gap broker.Gap) {
 			sh.post(c, func() { sh.lookAgain(c, room) })
 		})
 	}
-	if _, err := s.hub.Publish(room, &gapNotice{notice{j}, place}); err != nil {
-		s.refused[refusedOverload].Add(1)
+	s.tellGap(room, &gapNotice{notice{j}, j, place})
+}
+
+// missed tells of a message that the shards were too far behind to take.
+func (s *Server) missed(m *broker.Message, place uint64) {
+	s.refused[refusedOverload].Add(1)
+	if m.Offset == 0 {
+		return // delivered at most once
+	}
+	j := &gapJSON{Push: "gap", Room: m.Room, Epoch: m.Epoch, From: m.Offset, To: m.Offset, Reason: "overloaded"}
+	s.tellGap(m.Room, &gapNotice{notice{j}, j, place})
+}
+
+// tellGap has the members here told, now or before the next message of the room
+// that they get.
+func (s *Server) tellGap(room string, n *gapNotice) {
+	if !s.tellUntold(room) {
+		s.untold.add(room, n)
+		return
+	}
+	if _, err := s.hub.Publish(room, n); err != nil {
+		s.untold.add(room, n)
+	}
+}
+
+// tellUntold returns false if the members of a room have still to be told of gaps.
+func (s *Server) tellUntold(room string) bool {
+	if s.untold.rooms.Load() == 0 {
+		return true
+	}
+	for n := s.untold.first(room); n != nil; n = s.untold.first(room) {
+		if _, err := s.hub.Publish(room, n); err != nil {
+			return false
+		}
+		s.untold.drop(room)
+	}
+	return true
+}
+
+// untold are the gaps of which the members of rooms have not been told, as the
+// shards were too far behind. Any goroutine; one at a time for each room.
+type untold struct {
+	rooms atomic.Int64 // length of gaps: there is hardly ever one
+	mu    sync.Mutex   // guards gaps
+	gaps  map[string][]*gapNotice
+}
+
+// maxUntold bounds the rooms with such gaps.
+const maxUntold = 10_000
+
+func (u *untold) add(room string, n *gapNotice) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	list, known := u.gaps[room]
+	switch {
+	case !known && len(u.gaps) >= maxUntold:
+		return
+	case known && list[len(list)-1].extend(n):
+		return
+	case u.gaps == nil:
+		u.gaps = make(map[string][]*gapNotice)
+	}
+	u.gaps[room] = append(list, n)
+	u.rooms.Store(int64(len(u.gaps)))
+}
+
+func (u *untold) first(room string) *gapNotice {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if list := u.gaps[room]; len(list) > 0 {
+		return list[0]
+	}
+	return nil
+}
+
+// drop forgets a room's first gap.
+func (u *untold) drop(room string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.gaps[room] = u.gaps[room][1:]; len(u.gaps[room]) == 0 {
+		delete(u.gaps, room)
+		u.rooms.Store(int64(len(u.gaps)))
 	}
 }
 
@@ -37,7 +119,18 @@ func (s *Server) Lost(room string, gap broker.Gap) {
 // for it: they get a ping.
 type gapNotice struct {
 	notice
-	offset uint64 // who was given the history up to there has no gap
+	gap    *gapJSON // what is in it
+	offset uint64   // who was given the history up to there has no gap
+}
+
+// extend makes one gap of two of the same epoch, the second being later, before
+// anybody has been told.
+func (n *gapNotice) extend(next *gapNotice) bool {
+	if n.gap.Epoch != next.gap.Epoch || n.gap.To == 0 || next.gap.To == 0 {
+		return false
+	}
+	n.gap.To, n.offset = next.gap.To, next.offset
+	return true
 }
 
 func (n *gapNotice) Offset() uint64 { return n.offset }

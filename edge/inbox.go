@@ -28,9 +28,12 @@ func (s *Server) wake(user string, m *broker.Message) {
 func (s *shard) woken(c *client, m *broker.Message) {
 	s.owes(c, m)
 	switch {
-	case s.fan.In(uint32(c.id), m.Room) || c.joinOf(m.Room) != nil:
+	case s.fan.In(uint32(c.id), m.Room):
 	case m.Offset == 0:
 		s.push(c, pushOf(m)) // in no history; the next one is another's
+	case c.joinOf(m.Room) != nil:
+	case c.looks():
+		c.doing.woken = true // others may wait before it
 	default:
 		s.join(&joining{c: c, room: m.Room, since: &broker.Position{Epoch: m.Epoch, Offset: m.Offset - 1}})
 	}
@@ -63,34 +66,70 @@ func (s *shard) closeInbox(c *client) {
 // comes from now on wakes it.
 func (s *shard) lookIntoInbox(j *joining) {
 	c, room := j.c, j.room
+	looks := c.looks()
+	c.doing.looks, c.doing.woken = true, looks
 	s.endJoin(j)
+	if looks {
+		return
+	}
 	if !s.srv.pool.try(func(ctx context.Context) {
 		unread, err := s.srv.broker.Unread(ctx, room)
 		var pos broker.Position
 		if err == nil && unread {
 			pos, err = s.srv.broker.Acknowledged(ctx, room)
 		}
-		switch {
-		case err != nil:
-			time.AfterFunc(inboxRetry+rand.N(inboxRetry), func() {
-				s.post(c, func() { s.lookAgain(c, room) })
-			})
-		case unread:
-			s.post(c, func() {
-				if !s.fan.In(uint32(c.id), room) && c.joinOf(room) == nil {
-					s.join(&joining{c: c, room: room, since: &pos})
-				}
-			})
-		}
+		s.post(c, func() {
+			woken := c.looked()
+			switch {
+			case err != nil:
+				s.lookSoon(c, room)
+			case s.fan.In(uint32(c.id), room) || c.joinOf(room) != nil:
+			case unread:
+				s.join(&joining{c: c, room: room, since: &pos})
+			case woken:
+				s.lookAgain(c, room)
+			}
+		})
 	}) {
-		s.push(c, &leftJSON{Push: "left", Room: room, Error: errorOf(retryIn("overloaded", "the server has too much to do", time.Second))})
+		c.looked()
+		s.lookSoon(c, room)
 	}
+}
+
+// looks tells whether it is being found out what waits for the client.
+func (c *client) looks() bool { return c.doing != nil && c.doing.looks }
+
+// looked ends a look, and tells whether there may be more since it began.
+func (c *client) looked() (woken bool) {
+	woken = c.doing.woken
+	c.doing.looks, c.doing.woken = false, false
+	c.ended()
+	return woken
+}
+
+// lookSoon is for a client whose inbox could not be looked into, or not be read.
+func (s *shard) lookSoon(c *client, room string) {
+	if c.looks() {
+		c.doing.woken = true
+		return
+	}
+	c.begin().looks = true
+	time.AfterFunc(inboxRetry+rand.N(inboxRetry), func() {
+		s.post(c, func() {
+			c.looked()
+			s.lookAgain(c, room)
+		})
+	})
 }
 
 // lookAgain is for a client that may have missed the message that would have woken
 // it.
 func (s *shard) lookAgain(c *client, room string) {
-	if !s.fan.In(uint32(c.id), room) && c.joinOf(room) == nil {
+	switch {
+	case s.fan.In(uint32(c.id), room) || c.joinOf(room) != nil:
+	case c.looks():
+		c.doing.woken = true
+	default:
 		s.join(&joining{c: c, room: room, inbox: true})
 	}
 }

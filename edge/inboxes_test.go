@@ -101,3 +101,95 @@ func TestInboxIsLookedIntoAgain(t *testing.T) {
 		t.Errorf("after %d questions: %v", b.asked.Load(), v)
 	}
 }
+
+// lookingBroker is a broker in memory that answers the first question whether something
+// waits for a user only when the test says so.
+type lookingBroker struct {
+	broker.Broker
+	asked   atomic.Int32
+	release chan struct{}
+	stale   bool // that answer is of the time of the question
+}
+
+func (b *lookingBroker) Unread(ctx context.Context, room string) (unread bool, err error) {
+	if b.asked.Add(1) > 1 {
+		return b.Broker.Unread(ctx, room)
+	}
+	if b.stale {
+		unread, err = b.Broker.Unread(ctx, room)
+	}
+	select {
+	case <-b.release:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	if b.stale {
+		return unread, err
+	}
+	return b.Broker.Unread(ctx, room)
+}
+
+// TestWrittenToWhileLookedInto: who is written to while it is found out what waits for
+// them gets that, too, and whoever nothing waited for gets the message.
+func TestWrittenToWhileLookedInto(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		waiting int
+		stale   bool
+	}{"some wait": {2, false}, "none waits": {0, true}} {
+		t.Run(name, func(t *testing.T) {
+			b := &lookingBroker{release: make(chan struct{}), stale: x.stale}
+			s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) {
+				m, err := broker.NewMemory(broker.MemoryConfig{Rules: broker.DefaultRules()}, s)
+				must(t, err)
+				t.Cleanup(func() { _ = m.Close() })
+				b.Broker = m
+				s.SetBroker(b)
+			})
+			for range x.waiting {
+				publish(t, s, "user:bob", "waits")
+			}
+			bob := joinAs(t, s, "bob")
+			waitFor(t, "the question", func() bool { return b.asked.Load() == 1 })
+			publish(t, s, "user:bob", "comes")
+			okOf(t, bob.ask(`{"id":1,"cmd":"ping"}`)) // it was told of the message by now
+			close(b.release)
+			if list, _ := bob.push("joined")["messages"].([]any); len(list) != x.waiting+1 {
+				t.Errorf("got %v", list)
+			}
+		})
+	}
+}
+
+// TestInboxThatCannotBeRead: who is told that what waits for them could not be read gets
+// it later all the same, however often they are written to meanwhile.
+func TestInboxThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	publish(t, s, "user:bob", "waits")
+	b.setFail(broker.ErrUnavailable)
+	bob := joinAs(t, s, "bob")
+	bob.push("left")
+	for range 5 {
+		publish(t, s, "user:bob", "comes")
+	}
+	okOf(t, bob.ask(`{"id":1,"cmd":"ping"}`))
+	b.setFail(nil)
+	if list, _ := bob.push("joined")["messages"].([]any); len(list) != 6 {
+		t.Errorf("got %v", list)
+	}
+}
+
+// TestWrittenToWhileWaiting: what is in no history reaches users also while their room
+// waits for the broker: nobody could give it to them later.
+func TestWrittenToWhileWaiting(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) { newLateBroker(t, s) })
+	bob := joinAs(t, s, "bob")
+	waitMembers(t, s, "user:bob", 1)
+	_, err := s.Publish(context.Background(), &broker.Publication{Room: "user:bob", Format: broker.Text, Payload: []byte("typing"), Forget: true})
+	must(t, err)
+	if v := bob.push("message"); v["data"] != "typing" {
+		t.Errorf("got %v", v)
+	}
+}

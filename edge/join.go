@@ -196,7 +196,8 @@ func (s *shard) enter(j *joining) {
 		return
 	}
 	c := j.c
-	kept := s.srv.Retention(j.room).On()
+	// A room that forgets has to say so to who asks for what it missed.
+	kept := s.srv.Retention(j.room).On() || j.since != nil
 	s.fan.Join(uint32(c.id), j.room, c.enc, kept)
 	if !kept {
 		s.entered(j, &broker.Page{})
@@ -249,6 +250,9 @@ func (s *shard) notEntered(j *joining, err error) {
 		return
 	}
 	s.push(j.c, &leftJSON{Push: "left", Room: j.room, Error: errorOf(err)})
+	if j.c.isInbox(j.room) {
+		s.lookSoon(j.c, j.room)
+	}
 }
 
 // leftJSON tells that the server took a client out of a room.

@@ -1,4 +1,4 @@
-// Publishing by command: what is checked, and the answer.
+// Publishing, from the API and by command: what is checked, and the answer.
 
 package edge
 
@@ -6,11 +6,83 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"barrage/edge/broker"
+	"barrage/edge/events"
 )
+
+// Publish sends a message to all members of a room, on all nodes. It returns once
+// the broker has it, or the time of ctx is over.
+func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
+	if err := CheckRoom(p.Room); err != nil {
+		return broker.Receipt{}, err
+	}
+	if err := checkKind(p.Kind); err != nil {
+		return broker.Receipt{}, err
+	}
+	if err := checkDepth(p.Format, p.Payload); err != nil {
+		return broker.Receipt{}, err
+	}
+	if err := s.checkTerms(p); err != nil {
+		return broker.Receipt{}, err
+	}
+	r, err := s.broker.Publish(ctx, p)
+	if err != nil {
+		return broker.Receipt{}, brokerError(err)
+	}
+	s.published.Add(1)
+	if s.cfg.Events.Wants(events.Publish, p.Room) {
+		kept := *p
+		kept.Payload = slices.Clone(p.Payload)
+		s.tell(&kept, r)
+	}
+	return r, nil
+}
+
+// tell has backends told of a message that was published here. p is kept.
+func (s *Server) tell(p *broker.Publication, r broker.Receipt) {
+	if r.Replayed {
+		return
+	}
+	s.cfg.Events.Emit(&events.Event{
+		Type: events.Publish, Room: p.Room, User: p.Sender.User, Conn: p.Sender.Conn,
+		Message: &broker.Message{
+			Room: p.Room, ID: r.ID, Epoch: r.Position.Epoch, Offset: r.Position.Offset, Time: time.Now().UnixMilli(),
+			Sender: p.Sender, Kind: p.Kind, Format: p.Format, Payload: p.Payload,
+		},
+	})
+}
+
+// tryPublish is Publish for the loops. done may be nil.
+func (s *Server) tryPublish(p *broker.Publication, done func(broker.Receipt, error)) bool {
+	if s.cfg.Events.Wants(events.Publish, p.Room) {
+		done = s.telling(p, done)
+	}
+	ok := s.broker.TryPublish(p, done)
+	if ok {
+		s.published.Add(1)
+	}
+	return ok
+}
+
+// telling adds tell to what is done after a publish, when the caller's p is long
+// something else.
+func (s *Server) telling(p *broker.Publication, done func(broker.Receipt, error)) func(broker.Receipt, error) {
+	kept := *p
+	kept.Payload = slices.Clone(p.Payload)
+	return func(r broker.Receipt, err error) {
+		if err == nil {
+			s.tell(&kept, r)
+		}
+		if done != nil {
+			done(r, err)
+		}
+	}
+}
 
 type publishReply struct {
 	MessageID string `json:"message_id"`
@@ -138,6 +210,20 @@ func (s *shard) target(c *client, cmd *command) (string, error) {
 		}
 	}
 	return "", refuse(409, "not_joined", "the publish names no room, and this connection is in none")
+}
+
+// checkKind keeps kinds short and printable; those of the nodes themselves begin
+// with NUL.
+func checkKind(kind string) error {
+	if len(kind) > maxKind {
+		return refuse(http.StatusBadRequest, "bad_kind", "kind has "+strconv.Itoa(len(kind))+" bytes, want at most "+strconv.Itoa(maxKind))
+	}
+	for i := range len(kind) {
+		if kind[i] <= ' ' || kind[i] >= 0x7f {
+			return refuse(http.StatusBadRequest, "bad_kind", "kind has a byte that is not printable ASCII")
+		}
+	}
+	return nil
 }
 
 // checkDepth keeps out what could be published but not be sent: encoding/json

@@ -197,7 +197,7 @@ type gapJSON struct {
 	From   uint64 `json:"from,omitempty"`
 	To     uint64 `json:"to,omitempty"`
 	Count  uint64 `json:"count,omitempty"` // messages without an offset included
-	Reason string `json:"reason"`          // "slow", "trimmed" or "epoch"
+	Reason string `json:"reason"`          // "slow", "trimmed", "epoch" or "overloaded"
 }
 
 func gapOf(g *broker.Gap) *gapJSON {

@@ -1,16 +1,12 @@
-// The server: its life, and what other goroutines may ask of it.
+// The server and its life.
 
 package edge
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,7 +15,6 @@ import (
 
 	"barrage/edge/auth"
 	"barrage/edge/broker"
-	"barrage/edge/events"
 	"barrage/edge/presence"
 	"barrage/edge/standing"
 	"barrage/fanout"
@@ -44,6 +39,7 @@ type Server struct {
 	fetcher     *fetcher
 	epochs      *epochs
 	inboxes     *inboxes
+	untold      untold
 	anonymous   auth.Identity
 	strangers   chan struct{}      // one for each token that waits for the issuer's keys
 	background  sync.WaitGroup     // announce, presence.Run, book.Run
@@ -262,215 +258,6 @@ func (s *Server) Addr() netip.AddrPort { return s.addr }
 
 // Node returns the name under which this server's message ids are unique.
 func (s *Server) Node() string { return s.node }
-
-// CheckRoom tells whether name may be a room's.
-func (s *Server) CheckRoom(name string) error { return CheckRoom(name) }
-
-// CheckUser tells whether id may be a user's.
-func (s *Server) CheckUser(id string) error { return CheckUser(id) }
-
-// Publish sends a message to all members of a room, on all nodes. It returns once
-// the broker has it, or the time of ctx is over.
-func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
-	if err := CheckRoom(p.Room); err != nil {
-		return broker.Receipt{}, err
-	}
-	if err := checkKind(p.Kind); err != nil {
-		return broker.Receipt{}, err
-	}
-	if err := checkDepth(p.Format, p.Payload); err != nil {
-		return broker.Receipt{}, err
-	}
-	if err := s.checkTerms(p); err != nil {
-		return broker.Receipt{}, err
-	}
-	r, err := s.broker.Publish(ctx, p)
-	if err != nil {
-		return broker.Receipt{}, brokerError(err)
-	}
-	s.published.Add(1)
-	if s.cfg.Events.Wants(events.Publish, p.Room) {
-		kept := *p
-		kept.Payload = slices.Clone(p.Payload)
-		s.tell(&kept, r)
-	}
-	return r, nil
-}
-
-// tell has backends told of a message that was published here. p is kept.
-func (s *Server) tell(p *broker.Publication, r broker.Receipt) {
-	if r.Replayed {
-		return
-	}
-	s.cfg.Events.Emit(&events.Event{
-		Type: events.Publish, Room: p.Room, User: p.Sender.User, Conn: p.Sender.Conn,
-		Message: &broker.Message{
-			Room: p.Room, ID: r.ID, Epoch: r.Position.Epoch, Offset: r.Position.Offset, Time: time.Now().UnixMilli(),
-			Sender: p.Sender, Kind: p.Kind, Format: p.Format, Payload: p.Payload,
-		},
-	})
-}
-
-// checkKind keeps kinds short and printable; those of the nodes themselves begin
-// with NUL.
-func checkKind(kind string) error {
-	if len(kind) > maxKind {
-		return refuse(http.StatusBadRequest, "bad_kind", "kind has "+strconv.Itoa(len(kind))+" bytes, want at most "+strconv.Itoa(maxKind))
-	}
-	for i := range len(kind) {
-		if kind[i] <= ' ' || kind[i] >= 0x7f {
-			return refuse(http.StatusBadRequest, "bad_kind", "kind has a byte that is not printable ASCII")
-		}
-	}
-	return nil
-}
-
-// brokerError is a broker's error as a refusal.
-func brokerError(err error) error {
-	if errors.Is(err, broker.ErrOverloaded) {
-		return &Error{status: http.StatusServiceUnavailable, code: "overloaded", message: "the server is too far behind its input", retry: time.Second}
-	}
-	return &Error{status: http.StatusServiceUnavailable, code: "unavailable", message: "the store of messages did not take it: " + err.Error(), retry: time.Second}
-}
-
-// tryPublish is Publish for the loops. done may be nil.
-func (s *Server) tryPublish(p *broker.Publication, done func(broker.Receipt, error)) bool {
-	if s.cfg.Events.Wants(events.Publish, p.Room) {
-		done = s.telling(p, done)
-	}
-	ok := s.broker.TryPublish(p, done)
-	if ok {
-		s.published.Add(1)
-	}
-	return ok
-}
-
-// telling adds tell to what is done after a publish, when the caller's p is long
-// something else.
-func (s *Server) telling(p *broker.Publication, done func(broker.Receipt, error)) func(broker.Receipt, error) {
-	kept := *p
-	kept.Payload = slices.Clone(p.Payload)
-	return func(r broker.Receipt, err error) {
-		if err == nil {
-			s.tell(&kept, r)
-		}
-		if done != nil {
-			done(r, err)
-		}
-	}
-}
-
-// Deliver implements broker.Receiver: it gives a message to the local members of
-// its room.
-func (s *Server) Deliver(m *broker.Message) (members int) {
-	if len(m.Payload) > s.cfg.MaxMessage {
-		s.refused[refusedTooBig].Add(1)
-		return 0
-	}
-	if expired(m) {
-		s.refused[refusedExpired].Add(1)
-		return 0
-	}
-	if m.Kind != "" && m.Kind[0] == 0 {
-		s.internal(m)
-		return 0
-	}
-	members, err := s.hub.Publish(m.Room, &publication{m, s.epochs.place(m.Room, m.Epoch, m.Offset)})
-	if err != nil {
-		s.refused[refusedOverload].Add(1)
-	}
-	if user, ok := userOf(m.Room); ok {
-		members = max(members, s.inboxes.count(user))
-		s.wake(user, m)
-	}
-	return members
-}
-
-// internal takes a message of a node to all nodes.
-func (s *Server) internal(m *broker.Message) {
-	switch m.Kind {
-	case kindControl:
-		if m.Room == controlRoom { // which no client and no backend can name
-			s.obey(m)
-		}
-	case kindPresence:
-		var n presenceJSON
-		if json.Unmarshal(m.Payload, &n) == nil {
-			s.tellPresence(m.Room, &n)
-		}
-	}
-}
-
-func (s *Server) want(room string) (ready bool) { return s.broker.Want(room) }
-
-// Ready implements broker.Receiver: the broker brings the room's messages from
-// now on.
-func (s *Server) Ready(room string) {
-	if !s.started.Load() || s.waiters.Load() == 0 {
-		return // nobody waits, neither upgrades nor joins
-	}
-	for _, sh := range s.shards {
-		sh.loop.Post(func() { sh.roomReady(room) })
-	}
-}
-
-// Members returns how many local members a room has.
-func (s *Server) Members(room string) int {
-	if room == controlRoom {
-		return 1 // the node itself
-	}
-	n := s.hub.Members(room)
-	if user, ok := userOf(room); ok {
-		n = max(n, s.inboxes.count(user))
-	}
-	return n
-}
-
-// Room returns a room's local members and its messages a second; ok is false if
-// nobody is there.
-func (s *Server) Room(name string) (members int, rate float64, ok bool) { return s.hub.Room(name) }
-
-// EachRoom calls f for every room with members until it returns false.
-func (s *Server) EachRoom(f func(name string, members int, rate float64) bool) {
-	s.hub.EachRoom(func(name string, members int, rate float64) bool {
-		return !isPublicName(name) || f(name, members, rate)
-	})
-}
-
-// History reads a part of a room's history.
-func (s *Server) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
-	page, err := readHistory(ctx, s.broker, room, q)
-	if err != nil {
-		return page, brokerError(err)
-	}
-	return page, nil
-}
-
-// Clear forgets a room's history.
-func (s *Server) Clear(ctx context.Context, room string) error {
-	if err := s.broker.Clear(ctx, room); err != nil {
-		return brokerError(err)
-	}
-	return nil
-}
-
-// Registry knows who is where.
-func (s *Server) Registry() *presence.Registry { return s.presence }
-
-// Unready returns the reasons why traffic should go elsewhere; none means ready.
-func (s *Server) Unready() []string {
-	var why []string
-	if s.draining.Load() {
-		why = append(why, "draining")
-	}
-	if err := s.broker.Err(); err != nil {
-		why = append(why, err.Error())
-	}
-	if !s.book.Read() {
-		why = append(why, "who must stay out, and the settings of rooms, could not be read yet")
-	}
-	return why
-}
 
 func (s *Server) now() time.Duration { return time.Since(s.start) }
 

@@ -34,7 +34,8 @@ type shard struct {
 	joins     []*joining                      // that wait for the broker, the oldest first, or have waited
 	joinsFor  map[string][]*joining           // those that wait, by room, the oldest first
 	expiries  expiries
-	debts     debts // of acknowledgements
+	debts     debts      // of acknowledgements
+	orders    orderQueue // of sendAway; any goroutine
 
 	scratch  *frame.Assembler // of the connection whose bytes are being read
 	cur      netpoll.ID       // that connection

@@ -84,7 +84,7 @@ func (s *Server) readBook(ctx context.Context) {
 func (s *Server) keepOut(ctx context.Context, o *order, keep time.Duration) error {
 	if keep > 0 {
 		o.Given = time.Now().UnixMilli()
-		o.Until = o.Given + keep.Milliseconds()
+		o.Until = o.Given + max(keep, time.Second).Milliseconds() // a shorter time could be over before the nodes hear of it
 		if _, known := s.book.Get(banName(o.User, o.Room)); !known && s.book.Len()-s.settings.count() >= maxBans {
 			return refuse(http.StatusConflict, "too_many_bans", "100000 users are kept out already")
 		}

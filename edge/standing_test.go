@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -250,6 +252,58 @@ func TestBansAreBounded(t *testing.T) {
 	must(t, s.DisconnectUser(context.Background(), "ann", "", false, time.Minute))
 }
 
+// What a node learns of at once it obeys at once, not going through its connections for
+// each.
+func TestManyMissedOrders(t *testing.T) {
+	t.Parallel()
+	const users, bans = 20, 5000
+	ctx, o := context.Background(), &sharedOrders{}
+	s := startServer(t, func(c *Config) { withAuth(t, c); c.Standing, c.Shards = o, 1 })
+	var conns []*viewer
+	for i := range users {
+		conns = append(conns, joinAs(t, s, fmt.Sprint("u", i)))
+		if i%2 == 0 {
+			okOf(t, conns[i].ask(`{"id":1,"cmd":"join","room":"a"}`))
+		}
+	}
+	for i := range bans {
+		room := ""
+		if i%2 == 0 {
+			room = "a"
+		}
+		e, _ := (&order{User: fmt.Sprint("u", i), Room: room, Reason: "spam", Until: 3600e3}).entry()
+		_, err := o.Put(ctx, e)
+		must(t, err)
+	}
+	goOn := make(chan struct{})
+	s.shards[0].loop.Post(func() { <-goOn })
+	must(t, s.book.Sync(ctx))
+	s.shards[0].orders.mu.Lock()
+	if n := len(s.shards[0].orders.q); n != bans {
+		t.Errorf("%d orders wait, want %d", n, bans)
+	}
+	s.shards[0].orders.mu.Unlock()
+	close(goOn)
+	for i, c := range conns {
+		if i%2 == 0 {
+			c.push("left")
+		} else {
+			c.push("bye")
+			c.wantClose(CloseKicked)
+		}
+	}
+}
+
+// However short the time for which somebody is kept out, they are sent out.
+func TestKeptOutBriefly(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	ann := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
+	ann.push("joined")
+	must(t, s.Kick(context.Background(), "a", "ann", "", time.Microsecond))
+	ann.push("left")
+}
+
 // What a newer node orders is not understood, and does nobody harm.
 func TestOrdersOfNewerNodes(t *testing.T) {
 	t.Parallel()
@@ -266,5 +320,46 @@ func TestOrdersOfNewerNodes(t *testing.T) {
 	okOf(t, ann.ask(`{"id":1,"cmd":"leave","room":"a"}`))
 	if bans := s.Bans(); len(bans) != 0 {
 		t.Errorf("%+v", bans)
+	}
+}
+
+// Who was still waiting to be let in when the order came does not get in.
+func TestKeptOutWhileWaiting(t *testing.T) {
+	t.Parallel()
+	var b *lateBroker
+	s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) { b = newLateBroker(t, s) })
+	for room, order := range map[string]func() error{
+		"a": func() error { return s.DisconnectUser(context.Background(), "ann", "", false, time.Hour) },
+		"b": func() error { return s.Kick(context.Background(), "b", "bob", "", time.Hour) },
+	} {
+		user := map[string]string{"a": "ann", "b": "bob"}[room]
+		conn := dialTCP(t, s)
+		_, err := io.WriteString(conn, upgradeRequest("/ws?room="+room+"&token="+testToken(t, user, nil)))
+		must(t, err)
+		waitFor(t, "the upgrade to wait", func() bool { return onShards(t, s, func(sh *shard) int { return len(sh.waits) }) == 1 })
+		must(t, order())
+		b.setReady(room)
+		if _, resp := handshakeOn(t, conn, ""); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: status %d", user, resp.StatusCode)
+		}
+		if s.Members(room) != 0 {
+			t.Errorf("%s is in", user)
+		}
+	}
+}
+
+// Who comes back to a room that remembers nothing any more is not told that they
+// missed nothing.
+func TestBackInARoomThatForgets(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := startServer(t, nil)
+	epoch := epochOf(t, s, "a")
+	must(t, s.SetRoomSettings(ctx, "a", RoomSettings{History: &broker.Retention{}}))
+	publish(t, s, "a", "missed")
+	v := okOf(t, joinJSON(t, s, "/ws").ask(fmt.Sprintf(`{"id":1,"cmd":"join","room":"a","since":{"epoch":%q,"offset":1}}`, epoch)))
+	gap, _ := v["gap"].(map[string]any)
+	if v["resumed"] != nil || gap["reason"] != broker.GapEpoch || gap["from"] != 2.0 {
+		t.Errorf("joined with %v", v)
 	}
 }

@@ -70,9 +70,7 @@ func TestRepeatedUntilAcknowledged(t *testing.T) {
 			}
 		}
 	}
-	if s.Stats().Repeated < 4 {
-		t.Errorf("%d repetitions counted", s.Stats().Repeated)
-	}
+	waitFor(t, "four repetitions to be counted", func() bool { return s.Stats().Repeated >= 4 })
 	second.send(frame.Text, ackOf(1, given))
 	okOf(t, second.answer(1))
 	wantSettled(t, s)

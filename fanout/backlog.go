@@ -95,7 +95,7 @@ func (h *Hub) flush(b *backlog) {
 	st.mu.Lock()
 	waiting, set := b.waiting, uint8(0)
 	b.waiting, b.encodes = nil, true
-	if e := st.rooms.get(b.room); e != nil && e.backlog == b {
+	if e := st.rooms.Get(b.room); e != nil && e.backlog == b {
 		set = e.encodings() & h.cfg.Batched
 	}
 	st.mu.Unlock()
@@ -108,7 +108,7 @@ func (h *Hub) flush(b *backlog) {
 
 	st.mu.Lock()
 	shards := uint64(0)
-	if e := st.rooms.get(b.room); e != nil && e.backlog == b {
+	if e := st.rooms.Get(b.room); e != nil && e.backlog == b {
 		shards = h.pushBatches(e, b.room, &frames)
 	}
 	b.encodes, b.last = false, h.clock()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/valyala/bytebufferpool"
+
+	"barrage/internal/shrinkmap"
 )
 
 // MaxShards is the most shards a hub can have.
@@ -98,7 +100,7 @@ type Hub struct {
 // stripe is a part of the directory.
 type stripe struct {
 	mu       sync.Mutex // guards what follows
-	rooms    shrinkMap[*entry]
+	rooms    shrinkmap.Map[string, *entry]
 	batching bool // Run is at work
 }
 
@@ -187,7 +189,7 @@ func (h *Hub) Members(room string) int {
 	st := h.stripe(room)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if e := st.rooms.get(room); e != nil {
+	if e := st.rooms.Get(room); e != nil {
 		return int(e.members)
 	}
 	return 0
@@ -200,7 +202,7 @@ func (h *Hub) Room(room string) (members int, rate float64, ok bool) {
 	now := h.seconds()
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	e := st.rooms.get(room)
+	e := st.rooms.Get(room)
 	if e == nil {
 		return 0, 0, false
 	}
@@ -219,8 +221,8 @@ func (h *Hub) EachRoom(f func(room string, members int, rate float64) bool) {
 	for i := range h.stripes {
 		st := &h.stripes[i]
 		st.mu.Lock()
-		rows := make([]row, 0, len(st.rooms.m))
-		for name, e := range st.rooms.m {
+		rows := make([]row, 0, st.rooms.Len())
+		for name, e := range st.rooms.All() {
 			rows = append(rows, row{name, int(e.members), e.rate.perSecond(now)})
 		}
 		st.mu.Unlock()
@@ -238,7 +240,7 @@ func (h *Hub) Rooms() int {
 	for i := range h.stripes {
 		st := &h.stripes[i]
 		st.mu.Lock()
-		n += len(st.rooms.m)
+		n += st.rooms.Len()
 		st.mu.Unlock()
 	}
 	return n
@@ -251,10 +253,10 @@ func (h *Hub) join(room string, enc Encoding, shard int, first bool) {
 	st := h.stripe(room)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	e := st.rooms.get(room)
+	e := st.rooms.Get(room)
 	if e == nil {
 		e = new(entry)
-		st.rooms.put(room, e)
+		st.rooms.Put(room, e)
 	}
 	e.members++
 	if first {
@@ -268,7 +270,7 @@ func (h *Hub) leave(room string, enc Encoding, shard int, last bool) {
 	st := h.stripe(room)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	e := st.rooms.get(room)
+	e := st.rooms.Get(room)
 	e.members--
 	if last {
 		e.del(enc, shard)
@@ -277,7 +279,7 @@ func (h *Hub) leave(room string, enc Encoding, shard int, last bool) {
 		}
 	}
 	if e.members == 0 {
-		st.rooms.del(room)
+		st.rooms.Delete(room)
 	}
 }
 

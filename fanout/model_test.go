@@ -218,7 +218,7 @@ func (o *oracle) replay(p place, m *membership) {
 	if m.after == 0 || m.held {
 		return
 	}
-	head := o.shards[p.shard].rooms[m.enc].get(p.room).log.head
+	head := o.shards[p.shard].rooms[m.enc].Get(p.room).log.head
 	n := 0
 	for i, f := range m.want {
 		if f.seq < head && f.offset != 0 && f.offset <= m.after {

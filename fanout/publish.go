@@ -71,7 +71,7 @@ func (h *Hub) Publish(room string, p Publication) (members int, err error) {
 	}
 	for {
 		st.mu.Lock()
-		e := st.rooms.get(room)
+		e := st.rooms.Get(room)
 		if e == nil {
 			st.mu.Unlock()
 			return 0, nil

@@ -119,7 +119,7 @@ func (s *Shard) Join(sub uint32, name string, enc Encoding, hold bool) bool {
 	if s.find(sub, name) != 0 {
 		return false
 	}
-	r := s.rooms[enc].get(name)
+	r := s.rooms[enc].Get(name)
 	if r == nil {
 		r = s.newRoom(name, enc)
 	}
@@ -213,7 +213,7 @@ func (s *Shard) newRoom(name string, enc Encoding) *room {
 		r.num = uint32(len(s.tab))
 		s.tab = append(s.tab, r)
 	}
-	s.rooms[enc].put(r.name, r)
+	s.rooms[enc].Put(r.name, r)
 	return r
 }
 
@@ -256,7 +256,7 @@ func (s *Shard) move(r *room, from, to int) {
 
 func (s *Shard) freeRoom(r *room) {
 	s.trim(r, r.log.head)
-	s.rooms[r.enc].del(r.name)
+	s.rooms[r.enc].Delete(r.name)
 	s.tab[r.num] = nil
 	s.freeRooms = append(s.freeRooms, r.num)
 }

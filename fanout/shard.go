@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"barrage/internal/shrinkmap"
 )
 
 // Sink is what a shard sends through: the connections of one event loop. It is
@@ -47,9 +49,9 @@ type Shard struct {
 	inboxBytes atomic.Int64
 
 	// The shard's goroutine only.
-	spare     []item             // the other buffer of the inbox
-	rooms     []shrinkMap[*room] // by encoding
-	tab       []*room            // rooms by number; numbers are in freeRooms when unused
+	spare     []item                         // the other buffer of the inbox
+	rooms     []shrinkmap.Map[string, *room] // by encoding
+	tab       []*room                        // rooms by number; numbers are in freeRooms when unused
 	freeRooms []uint32
 	links     linkTable
 	hot       hotQueue // rooms with a pass to make, in turn
@@ -71,7 +73,7 @@ type item struct {
 }
 
 func newShard(h *Hub, idx int) *Shard {
-	return &Shard{hub: h, idx: idx, rooms: make([]shrinkMap[*room], h.cfg.Encodings)}
+	return &Shard{hub: h, idx: idx, rooms: make([]shrinkmap.Map[string, *room], h.cfg.Encodings)}
 }
 
 // Attach gives the shard what it sends through, and what makes the loop call
@@ -114,7 +116,7 @@ func (s *Shard) takeInbox() {
 	for i, it := range s.spare {
 		s.spare[i] = item{}
 		cost += inboxCost(it.m)
-		if r := s.rooms[it.enc].get(it.room); r != nil {
+		if r := s.rooms[it.enc].Get(it.room); r != nil {
 			s.append(r, it.m, it.offset)
 		} else {
 			it.m.Release() // the last member left meanwhile

@@ -79,7 +79,7 @@ func (s *Shard) Stats() Stats {
 	st := s.stats
 	st.Members, st.LogBytes = s.members, s.logBytes
 	for i := range s.rooms {
-		st.Rooms += len(s.rooms[i].m)
+		st.Rooms += s.rooms[i].Len()
 	}
 	for _, r := range s.tab {
 		if r == nil || len(r.log.segs) == 0 {

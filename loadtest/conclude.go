@@ -46,7 +46,7 @@ func (c *controller) conclude(ctx context.Context) {
 // connections fills in what became of them up to now.
 func (c *controller) connections(r *report.Report) {
 	s, n := &c.watch.now, &r.Connections
-	n.OpenAtEnd, n.Opened, n.Failed, n.Failures = s.Open, s.Opened, s.Failed, s.Failures
+	n.OpenAtEnd, n.Opened, n.Deflated, n.Failed, n.Failures = s.Open, s.Opened, s.Deflated, s.Failed, s.Failures
 	n.Closed, n.ClosedBy, n.Dropped = s.Closed, s.ClosedBy, s.Dropped
 	if n.Open == 0 {
 		n.Open = s.Open

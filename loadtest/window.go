@@ -162,6 +162,10 @@ func (c *controller) fill(ctx context.Context, w *window, end *swarm.Snapshot, f
 		m.PerSecond = float64(m.Delivered) / m.Seconds
 		m.BytesPerSecond = float64(end.Bytes) / m.Seconds
 	}
+	if copies := m.Arrived(); copies > 0 {
+		m.BytesPerCopy = float64(end.Bytes) / float64(copies)
+		m.CopiesPerFrame = float64(copies) / float64(max(end.Frames, 1))
+	}
 	r.Latency = latency(c.watch.latency)
 
 	s, now := &r.Server, c.sample(ctx)

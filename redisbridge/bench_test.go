@@ -50,7 +50,7 @@ func BenchmarkReceive(b *testing.B) {
 			var received atomic.Int64
 			done := make(chan struct{})
 			n := &node{t: b, members: map[string]int{"a": 1}, ready: make(map[string]int)}
-			br, err := New(calmConfig(s.url()), counting{(*receiver)(n), func(*broker.Message) {
+			br, err := New(calmConfig(s.URL()), counting{(*receiver)(n), func(*broker.Message) {
 				if received.Add(1) == int64(b.N) {
 					close(done)
 				}
@@ -75,7 +75,7 @@ func BenchmarkReceive(b *testing.B) {
 	b.Run("via=bridge/channel=internal", bridged(newLayout("room:").message("a"), enveloped))
 	b.Run("via=go-redis", func(b *testing.B) {
 		s := startRedis(b)
-		c := redis.NewClient(&redis.Options{Addr: s.addr()})
+		c := redis.NewClient(&redis.Options{Addr: s.Addr})
 		defer c.Close()
 		sub := c.Subscribe(context.Background(), "room:a")
 		defer sub.Close()
@@ -173,7 +173,7 @@ func BenchmarkTryPublish(b *testing.B) {
 	bridged := func(rules broker.Rules) func(b *testing.B) {
 		return func(b *testing.B) {
 			s := startRedis(b)
-			cfg := calmConfig(s.url())
+			cfg := calmConfig(s.URL())
 			cfg.Rules = rules
 			n := healthyNode(b, cfg)
 			p := &broker.Publication{Room: "a", Format: broker.Binary, Payload: payload}

@@ -18,7 +18,7 @@ import (
 func TestForeignPublishIsDelivered(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	cfg := calmConfig(s.url())
+	cfg := calmConfig(s.URL())
 	cfg.Channels = map[string]string{"legacy.chat": "lobby"}
 	n := healthyNode(t, cfg, "a", "ключ ключ", "x:y")
 
@@ -51,9 +51,9 @@ func TestForeignPublishIsDelivered(t *testing.T) {
 func TestPublishReachesAllNodes(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	one := healthyNode(t, calmConfig(s.url()), "a")
-	two := healthyNode(t, calmConfig(s.url()), "a")
-	none := healthyNode(t, calmConfig(s.url()))
+	one := healthyNode(t, calmConfig(s.URL()), "a")
+	two := healthyNode(t, calmConfig(s.URL()), "a")
+	none := healthyNode(t, calmConfig(s.URL()))
 
 	want := []delivery{{"a", "\xff binary", true}, {"a", "valid UTF-8, still binary", true}, {"a", "text", false}, {"a", "", false}, {"a", "queued", false}}
 	for _, d := range want[:4] {
@@ -88,7 +88,7 @@ func TestPublishReachesAllNodes(t *testing.T) {
 func TestOneOrderOnAllNodes(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	nodes := []*node{healthyNode(t, calmConfig(s.url()), "a"), healthyNode(t, calmConfig(s.url()), "a")}
+	nodes := []*node{healthyNode(t, calmConfig(s.URL()), "a"), healthyNode(t, calmConfig(s.URL()), "a")}
 	const each = 2000
 
 	var wg sync.WaitGroup
@@ -140,7 +140,7 @@ func TestOneOrderOnAllNodes(t *testing.T) {
 func TestGarbageOnInternalChannels(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	n := healthyNode(t, calmConfig(s.url()), "a")
+	n := healthyNode(t, calmConfig(s.URL()), "a")
 	garbage := []string{"", "x", "\x02", "\x02\x00", "\x02\x00\x03", "\x02\x00\x030-1", "\x01\x01\x04node",
 		"hello world, this is no envelope", strings.Repeat("\xff", 70000)}
 	for _, g := range garbage {
@@ -201,8 +201,8 @@ func TestTryPublishIsBounded(t *testing.T) {
 func TestClose(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	n := healthyNode(t, calmConfig(s.url()), "a")
-	other := healthyNode(t, calmConfig(s.url()), "a")
+	n := healthyNode(t, calmConfig(s.URL()), "a")
+	other := healthyNode(t, calmConfig(s.URL()), "a")
 	for i := range 1000 {
 		if !n.try("a", fmt.Sprint(i)) {
 			t.Fatal("refused")
@@ -232,7 +232,7 @@ func TestClose(t *testing.T) {
 func TestPublishWithEndedContext(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	n := healthyNode(t, calmConfig(s.url()), "a")
+	n := healthyNode(t, calmConfig(s.URL()), "a")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if r, err := n.Publish(ctx, message("a", "x")); !errors.Is(err, context.Canceled) || r.LocalOnly {

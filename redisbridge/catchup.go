@@ -106,6 +106,7 @@ type reading struct {
 	epoch string
 	stamp stamp
 	held  int // what was held then is older than the answer
+	links int
 	page  page
 	err   error
 }
@@ -120,8 +121,7 @@ func (b *Bridge) readSome() bool {
 	batch := make([]reading, len(rooms))
 	b.delivering.Lock()
 	for i, r := range rooms {
-		t := r.track.Load()
-		batch[i] = reading{room: r, known: t.known, epoch: t.epoch, stamp: t.stamp, held: len(t.held)}
+		batch[i] = beginReadingLocked(r)
 	}
 	b.delivering.Unlock()
 	ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Timeout)
@@ -140,6 +140,14 @@ func (b *Bridge) readSome() bool {
 	return answered
 }
 
+// beginReadingLocked has all that comes held until the answer is there: the
+// server that answers may be another than the one that we hear.
+func beginReadingLocked(r *room) reading {
+	t := r.track.Load()
+	t.live = false
+	return reading{room: r, known: t.known, epoch: t.epoch, stamp: t.stamp, held: len(t.held), links: t.links}
+}
+
 // unreadable: who waits for the room need not; its members get nothing more
 // until its history can be read.
 func (b *Bridge) unreadable(r *reading) {
@@ -156,6 +164,10 @@ func (b *Bridge) unreadable(r *reading) {
 
 // wasRead deals with one room's answer.
 func (b *Bridge) wasRead(ctx context.Context, r *reading) {
+	if b.outdated(r) {
+		b.catch.add(r.room)
+		return
+	}
 	if r.diverged() {
 		// A master that had not got the newest messages took over, or Redis came
 		// back without them. Offsets were given twice; the epoch ends here.
@@ -179,6 +191,13 @@ func (b *Bridge) wasRead(ctx context.Context, r *reading) {
 	}
 }
 
+// outdated: the room was subscribed anew meanwhile, perhaps to another server.
+func (b *Bridge) outdated(r *reading) bool {
+	b.delivering.Lock()
+	defer b.delivering.Unlock()
+	return r.links != r.room.track.Load().links
+}
+
 // diverged: the history no longer has the message that we delivered last where
 // it was, and not because it was trimmed.
 func (r *reading) diverged() bool {
@@ -199,6 +218,9 @@ func (b *Bridge) applyLocked(r *reading) (again bool) {
 	if r.room.gone.Load() {
 		b.unholdLocked(t, len(t.held))
 		return false
+	}
+	if r.links != t.links {
+		return true
 	}
 	switch {
 	case !t.known && t.late && len(t.held) > 0:

@@ -27,6 +27,7 @@ type client struct {
 	mu     sync.Mutex // guards what follows
 	redis  redis.UniversalClient
 	closed bool
+	master string // that the sentinels named last; "" before
 }
 
 func newClient(a *address, names *layout, sharded bool) *client {
@@ -57,12 +58,15 @@ func (c *client) universal() redis.UniversalClient {
 	return c.redis
 }
 
-// renew drops all connections, once the sentinels have named another master: a
-// deposed one that is merely cut off would go on taking what we publish.
-func (c *client) renew() {
+// follow drops all connections, once the sentinels have named another master: a
+// deposed one that is merely cut off would go on taking what we publish, and its
+// history would pass for what the new one has.
+func (c *client) follow(master string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	before := c.master
+	c.master = master
+	if c.closed || before == "" || before == master {
 		return
 	}
 	// Whatever was under way fails and is repeated with its key.

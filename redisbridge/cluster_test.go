@@ -85,7 +85,7 @@ func (c *redisCluster) all(what string, ok func(i int) bool) {
 func (c *redisCluster) url() string {
 	var hosts []string
 	for _, s := range c.nodes {
-		hosts = append(hosts, s.addr())
+		hosts = append(hosts, s.Addr)
 	}
 	return "redis+cluster://" + strings.Join(hosts, ",")
 }
@@ -133,7 +133,7 @@ func (c *redisCluster) migrate(room string, from, to int) {
 		if len(keys) == 0 {
 			break
 		}
-		args := []any{"MIGRATE", "127.0.0.1", c.nodes[to].port, "", 0, 5000, "KEYS"}
+		args := []any{"MIGRATE", "127.0.0.1", c.nodes[to].Port(), "", 0, 5000, "KEYS"}
 		for _, key := range keys {
 			args = append(args, key)
 		}
@@ -267,7 +267,7 @@ func TestClusterFailover(t *testing.T) {
 			eventually(t, "the replica has taken over", func() bool { return c.owner("a") == replica })
 			st.flow()
 			// Without, what it had not passed on is.
-			c.nodes[replica].kill()
+			c.nodes[replica].Kill()
 			eventually(t, "the old master has taken over", func() bool { return c.owner("a") == owner })
 			st.flow()
 			st.finish(maybeGaps)
@@ -287,7 +287,8 @@ func TestClusterMasterFrozen(t *testing.T) {
 			st := startStorm(t, cfg, 2, true)
 			st.flow()
 			owner := c.owner("a")
-			c.nodes[owner].freeze()
+			frozen := time.Now()
+			c.nodes[owner].Freeze()
 			eventually(t, "the replica has taken over", func() bool { return c.owner("a") == owner+clusterMasters })
 			elected := time.Now()
 			for i, n := range st.nodes {
@@ -300,10 +301,12 @@ func TestClusterMasterFrozen(t *testing.T) {
 			}
 			t.Logf("all nodes publish again %v after the election", time.Since(elected).Round(time.Millisecond))
 			st.flow()
-			c.nodes[owner].thaw()
+			c.nodes[owner].Thaw()
 			eventually(t, "the old master follows", func() bool {
 				return strings.Contains(c.do(owner, "INFO", "replication"), "master_link_status:up")
 			})
+			st.flow()
+			st.doubt(frozen, time.Now())
 			st.flow()
 			// What the master had acknowledged and not passed on is gone with it.
 			st.finish(maybeGaps)

@@ -19,7 +19,7 @@ func TestConformance(t *testing.T) {
 				if err := s.FlushAll(context.Background()).Err(); err != nil {
 					t.Fatal(err)
 				}
-				cfg := calmConfig(s.url())
+				cfg := calmConfig(s.URL())
 				cfg.Retention = retention
 				return startNodes(t, cfg, n)
 			})

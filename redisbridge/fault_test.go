@@ -23,7 +23,7 @@ func TestClientKill(t *testing.T) {
 	for i := range 600 { // more than one SUBSCRIBE
 		rooms = append(rooms, fmt.Sprintf("r%d", i))
 	}
-	n := healthyNode(t, calmConfig(s.url()), rooms...)
+	n := healthyNode(t, calmConfig(s.URL()), rooms...)
 	for round := range 3 {
 		if killed, err := s.ClientKillByFilter(context.Background(), "TYPE", "pubsub").Result(); err != nil || killed != 1 {
 			t.Fatalf("CLIENT KILL: %d, %v", killed, err)
@@ -40,8 +40,8 @@ func TestClientKill(t *testing.T) {
 func TestKillAndRestart(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	n := healthyNode(t, hastyConfig(s.url()), "a")
-	s.kill()
+	n := healthyNode(t, hastyConfig(s.URL()), "a")
+	s.Kill()
 	n.waitDown()
 	if err := n.Err(); !errors.Is(err, broker.ErrUnavailable) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("Err does not tell why: %v", err)
@@ -55,7 +55,7 @@ func TestKillAndRestart(t *testing.T) {
 	n.waitFor("local")
 	n.waitFor("queued")
 
-	s.start()
+	s.Restart()
 	n.waitUp()
 	n.join("b")
 	s.say("room:a", "from outside")
@@ -77,7 +77,7 @@ func TestKillAndRestart(t *testing.T) {
 func TestFrozenRedis(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	cfg := hastyConfig(s.url())
+	cfg := hastyConfig(s.URL())
 	cfg.Timeout, cfg.ProbeTimeout = time.Second, 1500*time.Millisecond
 	n := healthyNode(t, cfg, "a")
 	other := healthyNode(t, cfg, "a")
@@ -86,7 +86,7 @@ func TestFrozenRedis(t *testing.T) {
 	other.waitFor("warm")
 
 	n.waitUp()
-	s.freeze()
+	s.Freeze()
 	frozen := time.Now()
 	if !n.try("a", "queued into the freeze") {
 		t.Fatal("TryPublish refused")
@@ -108,7 +108,7 @@ func TestFrozenRedis(t *testing.T) {
 		n.wantLocal("a", fmt.Sprint("frozen ", i))
 	}
 
-	s.thaw()
+	s.Thaw()
 	n.waitUp()
 	other.waitUp()
 	n.join("a")
@@ -133,8 +133,8 @@ func TestFrozenRedis(t *testing.T) {
 func TestRedisDownAtStart(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	s.kill()
-	n := newNode(t, hastyConfig(s.url()))
+	s.Kill()
+	n := newNode(t, hastyConfig(s.URL()))
 	if err := n.Err(); !errors.Is(err, broker.ErrUnavailable) {
 		t.Errorf("Err = %v", err)
 	}
@@ -146,7 +146,7 @@ func TestRedisDownAtStart(t *testing.T) {
 	if n.times("early") != 1 {
 		t.Error("not delivered locally")
 	}
-	s.start()
+	s.Restart()
 	n.waitUp()
 	eventually(t, "the room wanted early is subscribed", func() bool { return n.Stats().Subscriptions == 1 })
 	s.say("room:a", "late")
@@ -156,10 +156,10 @@ func TestRedisDownAtStart(t *testing.T) {
 func TestOutageRefuse(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	cfg := hastyConfig(s.url())
+	cfg := hastyConfig(s.URL())
 	cfg.Outage = OutageRefuse
 	n := healthyNode(t, cfg, "a")
-	s.kill()
+	s.Kill()
 	// Refused at once, known to be out or not.
 	if r, err := n.publish("a", "x"); !errors.Is(err, broker.ErrUnavailable) || r.LocalOnly {
 		t.Errorf("Publish: %+v, %v", r, err)
@@ -177,7 +177,7 @@ func TestOutageRefuse(t *testing.T) {
 	if n.times("x") != 0 || n.Stats().LocalOnly != 0 {
 		t.Error("delivered locally although refusing")
 	}
-	s.start()
+	s.Restart()
 	n.waitUp()
 	n.join("a")
 	eventually(t, "publishing works again", func() bool {
@@ -198,7 +198,7 @@ func TestOutputBufferLimit(t *testing.T) {
 			<-held
 		}
 	}
-	n.begin(calmConfig(s.url()))
+	n.begin(calmConfig(s.URL()))
 	n.waitUp()
 	n.join("a")
 
@@ -221,7 +221,7 @@ func TestOutputBufferLimit(t *testing.T) {
 func TestDeafConnectionIsReplaced(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	p := startProxy(t, s.addr())
+	p := startProxy(t, s.Addr)
 	n := healthyNode(t, hastyConfig("redis://"+p.addr()), "a")
 	p.deafen()
 	n.waitDown()
@@ -240,7 +240,7 @@ func TestForbiddenChannel(t *testing.T) {
 	if err := s.Do(ctx, "ACL", "SETUSER", "edge", "on", ">secret", "+@all", "resetchannels", "&room:*").Err(); err != nil {
 		t.Fatal(err)
 	}
-	n := newNode(t, hastyConfig("redis://edge:secret@"+s.addr()))
+	n := newNode(t, hastyConfig("redis://edge:secret@"+s.Addr))
 	eventually(t, "Err tells about the permission", func() bool {
 		err := n.Err()
 		return err != nil && strings.Contains(err.Error(), "NOPERM")

@@ -11,7 +11,7 @@ import (
 func TestOneFailureIsProbedAtOnce(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	cfg := calmConfig(s.url())
+	cfg := calmConfig(s.URL())
 	cfg.ProbeInterval, cfg.ProbeTimeout = time.Hour, 2*time.Hour // no probe but those that are asked for
 	cfg.Outage = OutageRefuse
 	n := healthyNode(t, cfg, "a")

@@ -18,7 +18,7 @@ const plenty = 100_000 // messages kept: more than any test publishes
 func TestStormClientKillAndScriptFlush(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	st := startStorm(t, kept(calmConfig(s.url()), plenty), 3, true)
+	st := startStorm(t, kept(calmConfig(s.URL()), plenty), 3, true)
 	for range 5 {
 		st.flow()
 		for _, kind := range []string{"pubsub", "normal"} {
@@ -38,16 +38,16 @@ func TestStormClientKillAndScriptFlush(t *testing.T) {
 func TestStormFreeze(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	st := startStorm(t, kept(hastyConfig(s.url()), plenty), 3, true)
+	st := startStorm(t, kept(hastyConfig(s.URL()), plenty), 3, true)
 	st.flow()
-	s.freeze()
+	s.Freeze()
 	for i, n := range st.nodes {
 		eventually(t, fmt.Sprintf("node %d notices", i), func() bool { return errors.Is(n.Err(), broker.ErrUnavailable) })
 		if _, err := n.History(context.Background(), "a", broker.Query{}); !errors.Is(err, broker.ErrUnavailable) {
 			t.Errorf("History of a frozen Redis: %v", err)
 		}
 	}
-	s.thaw()
+	s.Thaw()
 	st.flow()
 	st.finish(noGaps)
 }
@@ -55,11 +55,11 @@ func TestStormFreeze(t *testing.T) {
 func TestStormKillWithData(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-	st := startStorm(t, kept(hastyConfig(s.url()), plenty), 3, true)
+	st := startStorm(t, kept(hastyConfig(s.URL()), plenty), 3, true)
 	for range 2 {
 		st.flow()
-		s.kill()
-		s.start()
+		s.Kill()
+		s.Restart()
 	}
 	st.flow()
 	st.finish(noGaps)
@@ -68,10 +68,10 @@ func TestStormKillWithData(t *testing.T) {
 func TestStormKillWithoutData(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	st := startStorm(t, kept(hastyConfig(s.url()), plenty), 3, false)
+	st := startStorm(t, kept(hastyConfig(s.URL()), plenty), 3, false)
 	st.flow()
-	s.kill()
-	s.start()
+	s.Kill()
+	s.Restart()
 	st.flow()
 	st.finish(someGaps)
 }
@@ -79,8 +79,8 @@ func TestStormKillWithoutData(t *testing.T) {
 func TestStormTrimmed(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	p := startProxy(t, s.addr())
-	cfg := kept(hastyConfig(s.url()), 20)
+	p := startProxy(t, s.Addr)
+	cfg := kept(hastyConfig(s.URL()), 20)
 	st := startStorm(t, cfg, 1, true)
 	cfg.URL = "redis://" + p.addr()
 	away := startNodes(t, cfg, 1).Nodes[0]
@@ -100,7 +100,7 @@ func TestStormTrimmed(t *testing.T) {
 func TestStormReadOnly(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	st := startStorm(t, kept(calmConfig(s.url()), plenty), 2, true)
+	st := startStorm(t, kept(calmConfig(s.URL()), plenty), 2, true)
 	st.flow()
 	ctx := context.Background()
 	if err := s.ReplicaOf(ctx, "127.0.0.1", fmt.Sprint(freePort(t))).Err(); err != nil {
@@ -120,7 +120,7 @@ func TestStormReadOnly(t *testing.T) {
 func TestStormOutOfMemory(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	st := startStorm(t, kept(calmConfig(s.url()), plenty), 2, true)
+	st := startStorm(t, kept(calmConfig(s.URL()), plenty), 2, true)
 	st.flow()
 	ctx := context.Background()
 	if err := s.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
@@ -149,10 +149,10 @@ func TestOutputBufferLimitWithHistory(t *testing.T) {
 			<-held
 		}
 	}
-	n.begin(kept(calmConfig(s.url()), plenty))
+	n.begin(kept(calmConfig(s.URL()), plenty))
 	n.waitUp()
 	n.join("a")
-	other := healthyNode(t, kept(calmConfig(s.url()), plenty))
+	other := healthyNode(t, kept(calmConfig(s.URL()), plenty))
 	say := func(payload string) {
 		if _, err := other.publish("a", payload); err != nil {
 			t.Fatal(err)
@@ -186,7 +186,7 @@ func TestHistoryGoesBack(t *testing.T) {
 		t.Run(fmt.Sprintf("new messages=%d", after), func(t *testing.T) {
 			checkLeaks(t)
 			s := startRedis(t)
-			n := healthyNode(t, kept(calmConfig(s.url()), plenty), "a")
+			n := healthyNode(t, kept(calmConfig(s.URL()), plenty), "a")
 			ctx := context.Background()
 			keys := []string{n.names.meta("a"), n.names.log("a")}
 			var saved []string
@@ -265,7 +265,7 @@ func TestForeignHands(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			checkLeaks(t)
 			s := startRedis(t)
-			cfg := kept(calmConfig(s.url()), plenty)
+			cfg := kept(calmConfig(s.URL()), plenty)
 			cfg.Outage = OutageRefuse
 			n := healthyNode(t, cfg, "a")
 			for i := range 3 {
@@ -315,16 +315,16 @@ func TestForeignHands(t *testing.T) {
 func TestLocalThenHistory(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	n := healthyNode(t, kept(hastyConfig(s.url()), plenty), "a")
-	other := healthyNode(t, kept(hastyConfig(s.url()), plenty), "a")
+	n := healthyNode(t, kept(hastyConfig(s.URL()), plenty), "a")
+	other := healthyNode(t, kept(hastyConfig(s.URL()), plenty), "a")
 	if _, err := n.publish("a", "warm"); err != nil { // opens a connection
 		t.Fatal(err)
 	}
 	n.waitFor("warm")
-	s.freeze()
+	s.Freeze()
 	n.wantLocal("a", "into the freeze")
 	n.waitFor("into the freeze")
-	s.thaw()
+	s.Thaw()
 	other.waitFor("into the freeze")
 	n.waitUp()
 	eventually(t, "publishing works again", func() bool {
@@ -342,7 +342,7 @@ func TestLocalThenHistory(t *testing.T) {
 func TestManyRoomsCatchUp(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	n := healthyNode(t, kept(calmConfig(s.url()), 10))
+	n := healthyNode(t, kept(calmConfig(s.URL()), 10))
 	const rooms = 20000
 	name := func(i int) string { return fmt.Sprintf("room-%d", i) }
 	start := time.Now()

@@ -76,7 +76,7 @@ func TestBegunLate(t *testing.T) {
 	s := startRedis(t)
 	for _, begin := range []string{"by a message", "by a member"} {
 		t.Run(begin, func(t *testing.T) {
-			cfg, on := switched(calmConfig(s.url()))
+			cfg, on := switched(calmConfig(s.URL()))
 			room := "late " + begin
 			here, there := healthyNode(t, cfg, room), healthyNode(t, cfg)
 			say := func(text string) {

@@ -6,6 +6,7 @@ package redisbridge
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -105,9 +106,13 @@ func (c *client) publishOne(ctx context.Context, m *outgoing, whole bool) {
 // pipeline is called by the publisher goroutine only.
 func (c *client) pipeline(ctx context.Context, batch []*outgoing, whole bool) {
 	pipe := c.universal().Pipeline()
+	// Where Redis has lost the script, what goes without it would overtake the rest.
+	// Sent whole once, the script is known to all that come after.
+	teach := slices.ContainsFunc(batch, func(m *outgoing) bool { return !m.scripted })
 	for i, m := range batch {
 		if m.scripted {
-			c.script(ctx, pipe, m, whole)
+			c.script(ctx, pipe, m, whole || teach)
+			teach = false
 		} else {
 			_ = pipe.Process(ctx, c.plain[i].use(m)) // Exec tells
 		}

@@ -273,9 +273,11 @@ func (p *Presence) Rooms(ctx context.Context, pattern string, found func(room st
 	defer cancel()
 	var mu sync.Mutex // a cluster's masters are asked at once
 	enough := false   // guarded by mu
-	before, after, _ := strings.Cut(p.key("*", "nodes"), "*")
+	before, after := p.cfg.Prefix+"{", "}:nodes"
+	keep := strings.NewReplacer(`\`, `\\`, "?", `\?`, "[", `\[`) // which Redis has a meaning for
+	match := strings.ReplaceAll(keep.Replace(before), "*", `\*`) + keep.Replace(pattern) + after
 	scan := func(ctx context.Context, c *redis.Client) error {
-		keys := c.Scan(ctx, 0, p.key(pattern, "nodes"), scanCount).Iterator()
+		keys := c.Scan(ctx, 0, match, scanCount).Iterator()
 		for more := true; more && keys.Next(ctx); {
 			mu.Lock()
 			more = !enough && found(strings.TrimSuffix(strings.TrimPrefix(keys.Val(), before), after))

@@ -18,7 +18,7 @@ func BenchmarkPresenceRenew(b *testing.B) {
 			var stores []*Presence
 			renew := make([]presence.Update, rooms)
 			for range nodes {
-				p, err := NewPresence(PresenceConfig{URL: s.url(), Timeout: patience})
+				p, err := NewPresence(PresenceConfig{URL: s.URL(), Timeout: patience})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -106,7 +106,7 @@ func hereUser(id string) *presence.User {
 func TestPresenceAcrossNodes(t *testing.T) {
 	s := startRedis(t)
 	checkLeaks(t)
-	testPresenceAcrossNodes(t, PresenceConfig{URL: s.url()})
+	testPresenceAcrossNodes(t, PresenceConfig{URL: s.URL()})
 }
 
 // TestPresenceOnACluster: one server, but in cluster mode it refuses keys of
@@ -120,7 +120,7 @@ func TestPresenceOnACluster(t *testing.T) {
 	eventually(t, "the cluster is up", func() bool {
 		return strings.Contains(s.ClusterInfo(ctx).Val(), "cluster_state:ok")
 	})
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.addr()}})
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Addr}})
 	t.Cleanup(func() { client.Close() })
 	testPresenceAcrossNodes(t, PresenceConfig{Client: client})
 }
@@ -167,7 +167,7 @@ func testPresenceAcrossNodes(t *testing.T, cfg PresenceConfig) {
 
 func TestPresenceHealsWhenANodeDies(t *testing.T) {
 	s := startRedis(t)
-	cfg := PresenceConfig{URL: s.url(), Lease: 2 * time.Second}
+	cfg := PresenceConfig{URL: s.URL(), Lease: 2 * time.Second}
 	a, b := startHere(t, cfg), startHere(t, cfg)
 	for _, id := range []string{"u1", "u2"} {
 		a.Join("r", hereUser(id))
@@ -189,7 +189,7 @@ func TestPresenceHealsWhenANodeDies(t *testing.T) {
 
 func TestPresenceNodeThatEndsGoesAtOnce(t *testing.T) {
 	s := startRedis(t)
-	a, b := startHere(t, PresenceConfig{URL: s.url()}), startHere(t, PresenceConfig{URL: s.url()})
+	a, b := startHere(t, PresenceConfig{URL: s.URL()}), startHere(t, PresenceConfig{URL: s.URL()})
 	a.Join("r", hereUser("u1"))
 	b.Join("r", hereUser("u2"))
 	b.waitCount("r", 2, 2)
@@ -199,14 +199,14 @@ func TestPresenceNodeThatEndsGoesAtOnce(t *testing.T) {
 
 func TestPresenceRedisRestartedEmpty(t *testing.T) {
 	s := startRedis(t)
-	cfg := PresenceConfig{URL: s.url(), Timeout: time.Second}
+	cfg := PresenceConfig{URL: s.URL(), Timeout: time.Second}
 	a, b := startHere(t, cfg), startHere(t, cfg)
 	for i := range 50 {
 		a.Join("r"+strconv.Itoa(i), hereUser("u1"))
 		b.Join("r"+strconv.Itoa(i), hereUser("u2"))
 	}
 	b.waitCount("r49", 2, 2)
-	s.kill()
+	s.Kill()
 	eventually(t, "the outage is seen", func() bool { return a.Stats().StoreDown && b.Stats().StoreDown })
 	a.Join("r0", hereUser("u3"))
 	a.waitEvent("join u3") // the local view goes on
@@ -214,7 +214,7 @@ func TestPresenceRedisRestartedEmpty(t *testing.T) {
 		t.Errorf("%d users here, want 2", l.Total)
 	}
 	a.Leave("r49", "u1")
-	s.start()
+	s.Restart()
 	a.waitCount("r0", 3, 3)
 	b.waitCount("r0", 3, 3)
 	for i := 1; i < 49; i++ {
@@ -231,12 +231,12 @@ func TestPresenceRedisRestartedEmpty(t *testing.T) {
 // must not undo what was sent after it.
 func TestPresenceRedisFrozen(t *testing.T) {
 	s := startRedis(t)
-	cfg := PresenceConfig{URL: s.url(), Timeout: 200 * time.Millisecond}
+	cfg := PresenceConfig{URL: s.URL(), Timeout: 200 * time.Millisecond}
 	a, b := startHere(t, cfg), startHere(t, cfg)
 	a.Join("r", hereUser("u1"))
 	b.Join("r", hereUser("u2"))
 	b.waitCount("r", 2, 2)
-	s.freeze()
+	s.Freeze()
 	for i := range 20 {
 		a.Join("r", hereUser("late"+strconv.Itoa(i)))
 		time.Sleep(20 * time.Millisecond) // spreads them over a few attempts; nothing depends on it
@@ -245,7 +245,7 @@ func TestPresenceRedisFrozen(t *testing.T) {
 		a.Leave("r", "late"+strconv.Itoa(i))
 	}
 	eventually(t, "the outage is seen", func() bool { return a.Stats().StoreDown && b.Stats().StoreDown })
-	s.thaw()
+	s.Thaw()
 	b.waitCount("r", 3, 3)
 	eventually(t, "list", func() bool {
 		l, err := b.Cluster(context.Background(), "r", -1)
@@ -255,7 +255,7 @@ func TestPresenceRedisFrozen(t *testing.T) {
 
 func TestPresenceVersions(t *testing.T) {
 	s := startRedis(t)
-	p, err := NewPresence(PresenceConfig{URL: s.url(), Timeout: patience})
+	p, err := NewPresence(PresenceConfig{URL: s.URL(), Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func TestPresenceVersions(t *testing.T) {
 
 func TestPresenceUniqueViewers(t *testing.T) {
 	s := startRedis(t)
-	a, b := startHere(t, PresenceConfig{URL: s.url()}), startHere(t, PresenceConfig{URL: s.url()})
+	a, b := startHere(t, PresenceConfig{URL: s.URL()}), startHere(t, PresenceConfig{URL: s.URL()})
 	const each = 6000 // 2000 of them on both nodes
 	for i := range each {
 		a.Join("r", hereUser("u"+strconv.Itoa(i)))
@@ -332,17 +332,19 @@ func TestPresenceUniqueViewers(t *testing.T) {
 	}
 }
 
-// TestPresenceRooms: a node finds the rooms of all nodes by a pattern.
+// TestPresenceRooms: a node finds the rooms of all nodes by a pattern, in which
+// only * is special, as nothing is in the prefix.
 func TestPresenceRooms(t *testing.T) {
 	s := startRedis(t)
-	a, b := startHere(t, PresenceConfig{URL: s.url()}), startHere(t, PresenceConfig{URL: s.url()})
+	cfg := PresenceConfig{URL: s.URL(), Prefix: `a*b?[c]\d:`}
+	a, b := startHere(t, cfg), startHere(t, cfg)
 	a.Join("live:1", hereUser("u"))
 	b.Join("live:1", nil)
 	b.Join("live:2", nil)
 	b.Join("alive:2", nil)
 	b.Join("lobby", hereUser("u"))
 	for pattern, want := range map[string][]string{
-		"live:*": {"live:1", "live:2"}, "*live:2": {"alive:2", "live:2"}, "lobby": {"lobby"}, "lob": nil, "*": {"alive:2", "live:1", "live:2", "lobby"},
+		"live:*": {"live:1", "live:2"}, "*live:2": {"alive:2", "live:2"}, "lobby": {"lobby"}, "lob": nil, "lobb?": nil, `lob[b]\y`: nil, "*": {"alive:2", "live:1", "live:2", "lobby"},
 	} {
 		eventually(t, "the rooms like "+pattern, func() bool {
 			var names []string
@@ -365,7 +367,7 @@ func TestPresenceRooms(t *testing.T) {
 // TestPresenceKeysExpire: nothing of a node that is gone for good stays.
 func TestPresenceKeysExpire(t *testing.T) {
 	s := startRedis(t)
-	a := startHere(t, PresenceConfig{URL: s.url(), Prefix: "mine:", Node: "n1"})
+	a := startHere(t, PresenceConfig{URL: s.URL(), Prefix: "mine:", Node: "n1"})
 	a.Join("r", hereUser("u1"))
 	ctx := context.Background()
 	var keys []string
@@ -387,7 +389,7 @@ func TestPresenceKeysExpire(t *testing.T) {
 func TestPresenceForeignKey(t *testing.T) {
 	s := startRedis(t)
 	s.Set(context.Background(), "barrage:here:{bad}:nodes", "x", 0)
-	a, b := startHere(t, PresenceConfig{URL: s.url()}), startHere(t, PresenceConfig{URL: s.url()})
+	a, b := startHere(t, PresenceConfig{URL: s.URL()}), startHere(t, PresenceConfig{URL: s.URL()})
 	for _, room := range []string{"bad", "good"} {
 		a.Join(room, hereUser("u1"))
 		b.Join(room, hereUser("u2"))
@@ -404,7 +406,7 @@ func TestPresenceForeignKey(t *testing.T) {
 func TestPresenceWrongPassword(t *testing.T) {
 	s := startRedis(t)
 	s.ConfigSet(context.Background(), "requirepass", "secret")
-	p, err := NewPresence(PresenceConfig{URL: "redis://:wrong@" + s.addr()})
+	p, err := NewPresence(PresenceConfig{URL: "redis://:wrong@" + s.Addr})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -211,8 +211,9 @@ func cutResult(text string) (at stamp, epoch, id string, ok bool) {
 // room's.
 func newEpoch() string { return strconv.FormatUint(rand.Uint64(), 36) }
 
-// keepBuffer is the largest buffer worth keeping.
-const keepBuffer = 64 << 10
+// keepBuffer is the largest buffer worth keeping. A kept one may carry a smaller
+// message next, and the queue counts that one's bytes only.
+const keepBuffer = 4 << 10
 
 // An outgoingPool holds messages between publishes.
 type outgoingPool struct{ pool sync.Pool }

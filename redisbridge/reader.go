@@ -42,8 +42,12 @@ func (b *Bridge) read() {
 	}
 }
 
-// opened has the rooms subscribed on a new link.
+// opened has the rooms subscribed on a new link. What is read from then on must be
+// of the same master.
 func (b *Bridge) opened(l *link) {
+	if b.address.kind == sentinel {
+		b.client.follow(b.address.reign.present())
+	}
 	b.rooms.linked(&b.rooms.main, l)
 	signal(b.write)
 }
@@ -113,6 +117,9 @@ func (b *Bridge) confirmed(ln *lane, channel string) {
 		if name, ok = strings.CutPrefix(channel, b.cfg.Prefix); !ok {
 			return // one of Config.Channels
 		}
+	}
+	if which == gotInternal {
+		b.subscribedAnew(name)
 	}
 	r, ready := b.rooms.confirm(ln, name, which)
 	switch {

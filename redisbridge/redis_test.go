@@ -10,18 +10,15 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"barrage/edge/broker"
+	"barrage/internal/redistest"
 )
 
 // patience bounds every wait of a test. It is never the thing measured.
@@ -58,27 +55,15 @@ func checkLeaks(t *testing.T) {
 }
 
 type server struct {
+	*redistest.Server
 	t      testing.TB
-	port   int
 	secure int // port for TLS; 0: none
-	args   []string
-	dir    string
-	cmd    *exec.Cmd
-	*redis.Client
-	sentinel bool // args is the configuration file
 }
 
 // startRedis runs a redis-server of the test's own and stops it at the end.
 func startRedis(t testing.TB, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, port: freePort(t), args: args, dir: t.TempDir()}
-	s.Client = redis.NewClient(&redis.Options{
-		Addr: s.addr(), MaxRetries: 20, DialTimeout: time.Second, ContextTimeoutEnabled: true,
-	})
-	t.Cleanup(func() { s.Close() })
-	s.start()
-	t.Cleanup(s.kill)
-	return s
+	return &server{Server: redistest.Start(t, args...), t: t}
 }
 
 func freePort(t testing.TB) int {
@@ -91,57 +76,11 @@ func freePort(t testing.TB) int {
 }
 
 // peerPort is where its like talk to it.
-func (s *server) peerPort() int {
+func (s *server) peerPort() string {
 	if s.secure != 0 {
-		return s.secure
+		return strconv.Itoa(s.secure)
 	}
-	return s.port
-}
-
-func (s *server) addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
-func (s *server) url() string  { return "redis://" + s.addr() }
-
-func (s *server) start() {
-	s.t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		s.t.Skip("redis-server is not installed (Debian package redis-server): no test of the real thing")
-	}
-	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
-		"--save", "", "--appendonly", "no", "--loglevel", "warning"}, s.args...)
-	if s.sentinel {
-		args = append(append([]string(nil), s.args...), "--sentinel")
-	}
-	s.cmd = exec.Command(path, args...)
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	eventually(s.t, "redis-server answers", func() bool { return s.Ping(context.Background()).Err() == nil })
-}
-
-func (s *server) kill() {
-	s.cmd.Process.Kill()
-	s.cmd.Wait()
-}
-
-// freeze stops the process and returns when it has stopped.
-func (s *server) freeze() {
-	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		s.t.Fatal(err)
-	}
-	stat := fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid)
-	eventually(s.t, "redis-server stops", func() bool {
-		text, err := os.ReadFile(stat)
-		return err == nil && strings.Contains(string(text), ") T ")
-	})
-}
-
-func (s *server) thaw() {
-	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		s.t.Fatal(err)
-	}
+	return s.Port()
 }
 
 // subscribers is what PUBSUB NUMSUB says about one channel.

@@ -53,7 +53,7 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 			run([][]any{{"ACL", "SETUSER", "edge", "on", ">secret", "+@all", "~*", "&*"}})
-			cfg := kept(hastyConfig("redis://edge:secret@"+s.addr()), plenty)
+			cfg := kept(hastyConfig("redis://edge:secret@"+s.Addr), plenty)
 			cfg.Outage = OutageRefuse
 			n := healthyNode(t, cfg, "a")
 			acked := 0
@@ -128,7 +128,7 @@ func (s *server) stat(name string) int {
 func TestRedisLoading(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-	cfg := kept(hastyConfig(s.url()), plenty)
+	cfg := kept(hastyConfig(s.URL()), plenty)
 	cfg.Timeout, cfg.ProbeTimeout = 2*time.Second, 5*time.Second
 	st := startStorm(t, cfg, 2, true)
 	st.flow()
@@ -137,9 +137,8 @@ func TestRedisLoading(t *testing.T) {
 	if err := redis.NewScript(fill).Run(context.Background(), s.Client, nil).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		t.Fatal(err)
 	}
-	s.kill()
-	s.args = append(s.args, "--key-load-delay", "50") // microseconds
-	s.start()
+	s.Kill()
+	s.Restart("--key-load-delay", "50") // microseconds
 	st.flow()
 	if !st.failed("redis is loading its data: LOADING") {
 		t.Error("nobody was told that Redis is loading")

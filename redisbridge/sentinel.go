@@ -71,6 +71,13 @@ func (r *reign) believe(got answer, now time.Time) string {
 	return r.addr
 }
 
+// present is the address that was given last.
+func (r *reign) present() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.addr
+}
+
 func (a *address) askSentinel(ctx context.Context, host string) answer {
 	opt := *a.ask
 	opt.Addr = host
@@ -107,7 +114,7 @@ func (b *Bridge) watchMaster() {
 		default:
 			b.log.Warn("the redis master has changed", "from", present, "to", master)
 			present = master
-			b.client.renew()
+			b.client.follow(master)
 			if l := b.link.Load(); l != nil {
 				l.cut(errDeposed)
 			}

@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"barrage/edge/broker/brokertest"
+	"barrage/internal/redistest"
 )
 
 type sentinels struct {
@@ -28,29 +27,25 @@ func startSentinels(t *testing.T, data, own *certificates) *sentinels {
 		t.Skip("takes seconds to elect a master")
 	}
 	set := &sentinels{master: startSecure(t, data)}
-	set.replica = startSecure(t, data, "--replicaof", "127.0.0.1", fmt.Sprint(set.master.peerPort()), "--repl-diskless-sync-delay", "0")
+	set.replica = startSecure(t, data, "--replicaof", "127.0.0.1", set.master.peerPort(), "--repl-diskless-sync-delay", "0")
 	eventually(t, "the replica follows", func() bool {
 		return set.replica.Info(context.Background(), "replication").Val() != "" &&
 			set.master.Do(context.Background(), "WAIT", "1", "10").Val() == int64(1)
 	})
 	for range 3 {
-		s := &server{t: t, port: freePort(t), dir: t.TempDir(), sentinel: true}
-		conf := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nloglevel warning\n"+
-			"sentinel monitor main 127.0.0.1 %d 2\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n",
-			s.port, s.dir, set.master.peerPort())
+		s := &server{Server: redistest.New(t), t: t}
+		conf := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nloglevel warning\n"+
+			"sentinel monitor main 127.0.0.1 %s 2\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n",
+			s.Port(), s.Dir, set.master.peerPort())
 		if own != nil {
 			s.secure = freePort(t)
 			conf += own.conf(s.secure)
 		}
-		path := filepath.Join(s.dir, "sentinel.conf")
+		path := filepath.Join(s.Dir, "sentinel.conf")
 		if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s.args = []string{path}
-		s.Client = redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: 20, DialTimeout: time.Second})
-		t.Cleanup(func() { s.Close() })
-		s.start()
-		t.Cleanup(s.kill)
+		s.Run(path, "--sentinel")
 		set.list = append(set.list, s)
 	}
 	for _, s := range set.list {
@@ -65,7 +60,7 @@ func startSentinels(t *testing.T, data, own *certificates) *sentinels {
 }
 
 func (set *sentinels) url() string {
-	return fmt.Sprintf("redis+sentinel://%s,%s,%s/main", set.list[0].addr(), set.list[1].addr(), set.list[2].addr())
+	return fmt.Sprintf("redis+sentinel://%s,%s,%s/main", set.list[0].Addr, set.list[1].Addr, set.list[2].Addr)
 }
 
 // failover waits until a sentinel names the replica.
@@ -73,7 +68,7 @@ func (set *sentinels) failover(t *testing.T) {
 	t.Helper()
 	eventually(t, "the replica is the master", func() bool {
 		pair, err := set.list[1].Do(context.Background(), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main").StringSlice()
-		return err == nil && len(pair) == 2 && pair[1] == fmt.Sprint(set.replica.peerPort())
+		return err == nil && len(pair) == 2 && pair[1] == set.replica.peerPort()
 	})
 }
 
@@ -91,10 +86,10 @@ func TestSentinel(t *testing.T) {
 		})
 	})
 	t.Run("master killed", func(t *testing.T) {
-		set.list[0].kill() // one sentinel less, and the first that is asked
+		set.list[0].Kill() // one sentinel less, and the first that is asked
 		st := startStorm(t, kept(hastyConfig(set.url()), plenty), 3, true)
 		st.flow()
-		set.master.kill()
+		set.master.Kill()
 		set.failover(t)
 		st.flow()
 		// What the master had acknowledged and not passed on is gone with it.
@@ -109,10 +104,13 @@ func TestSentinelMasterFrozen(t *testing.T) {
 	set := startSentinels(t, nil, nil)
 	st := startStorm(t, kept(hastyConfig(set.url()), plenty), 2, true)
 	st.flow()
-	set.master.freeze()
+	frozen := time.Now()
+	set.master.Freeze()
 	set.failover(t)
 	st.flow()
-	set.master.thaw()
+	set.master.Thaw()
+	st.flow()
+	st.doubt(frozen, time.Now())
 	st.flow()
 	st.finish(maybeGaps)
 }

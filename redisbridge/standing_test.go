@@ -108,7 +108,7 @@ func testStanding(t *testing.T, s *Standing, flush func()) {
 func TestStanding(t *testing.T) {
 	checkLeaks(t)
 	redis := startRedis(t)
-	s := newStanding(t, redis.url())
+	s := newStanding(t, redis.URL())
 	testStanding(t, s, func() { redis.FlushAll(context.Background()) })
 	s.mustPut(t, standing.Entry{Name: "e", Value: "5", Until: time.Now().Add(-time.Second)})
 	for i := range 3 { // what is over goes with the next one
@@ -138,7 +138,7 @@ func TestStanding(t *testing.T) {
 // TestStandingMany: as many as a server allows, filled and read in one step each.
 func TestStandingMany(t *testing.T) {
 	checkLeaks(t)
-	s := newStanding(t, startRedis(t).url())
+	s := newStanding(t, startRedis(t).URL())
 	all := make([]standing.Entry, 110_000)
 	for i := range all {
 		all[i] = standing.Entry{Name: fmt.Sprintf("ban user-%06d lobby", i), Value: `{"room":"lobby","user":"user-000000","until":1700000000000}`, Until: time.Now().Add(time.Hour)}
@@ -157,7 +157,7 @@ func TestStandingBooks(t *testing.T) {
 	books := make([]*standing.Book, 2)
 	for i := range books {
 		var err error
-		if books[i], err = standing.New(standing.Config{Store: newStanding(t, redis.url()), Changed: func(standing.Entry) {}, Interval: 10 * time.Millisecond}); err != nil {
+		if books[i], err = standing.New(standing.Config{Store: newStanding(t, redis.URL()), Changed: func(standing.Entry) {}, Interval: 10 * time.Millisecond}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -191,8 +191,8 @@ func TestStandingBooks(t *testing.T) {
 	put("a", "")
 	knows("b", "2")
 	knows("a", "")
-	redis.kill()
-	redis.start()
+	redis.Kill()
+	redis.Restart()
 	put("c", "3")
 	knows("c", "3")
 	knows("b", "2")

@@ -37,16 +37,32 @@ type storm struct {
 	wg   sync.WaitGroup
 
 	mu    sync.Mutex
-	acked map[string]broker.Receipt // by payload
-	fails map[string]int            // errors of Publish, by text
+	acked map[string]acknowledged // by payload
+	fails map[string]int          // errors of Publish, by text
+
+	frozen, flows time.Time // see doubt
 }
+
+type acknowledged struct {
+	broker.Receipt
+	at time.Time
+}
+
+// doubt says that a master was frozen between the two. Redis replicates without
+// waiting: what that master acknowledged just before, and as it went on before it
+// knew that it was none any more, may be gone with it.
+func (s *storm) doubt(frozen, flows time.Time) {
+	s.frozen, s.flows = frozen.Add(-time.Second), flows
+}
+
+func (s *storm) doubtful(a acknowledged) bool { return a.at.After(s.frozen) && a.at.Before(s.flows) }
 
 func startStorm(t *testing.T, cfg Config, nodes int, persist bool) *storm {
 	t.Helper()
 	cfg.Outage = OutageRefuse
 	s := &storm{
 		t: t, nodes: startNodes(t, cfg, nodes).Nodes, rooms: []string{"a", "b", "c"}, persist: persist,
-		stop: make(chan struct{}), acked: make(map[string]broker.Receipt), fails: make(map[string]int),
+		stop: make(chan struct{}), acked: make(map[string]acknowledged), fails: make(map[string]int),
 	}
 	for i, n := range s.nodes {
 		for _, room := range s.rooms {
@@ -78,7 +94,7 @@ func (s *storm) publish(n *brokertest.Node, room, name string) {
 			r, err := n.Publish(context.Background(), p)
 			s.mu.Lock()
 			if err == nil {
-				s.acked[string(p.Payload)] = r
+				s.acked[string(p.Payload)] = acknowledged{r, time.Now()}
 			} else {
 				s.fails[figures.ReplaceAllString(err.Error(), "N")]++
 			}
@@ -136,8 +152,14 @@ func (s *storm) finish(wish gapWish) {
 		})
 		for i, n := range s.nodes {
 			eventually(t, fmt.Sprintf("node %d got the last message of %s", i, room), func() bool {
-				got := n.Receiver.Messages(room)
-				return len(got) > 0 && got[len(got)-1].ID == end.ID
+				got := n.Receiver.Events(room)
+				if len(got) == 0 {
+					return false
+				}
+				// Or was told that its epoch has ended: a node found out only now.
+				last := got[len(got)-1]
+				return last.Gap == nil && last.Message.ID == end.ID ||
+					wish != noGaps && last.Gap != nil && last.Gap.Reason == broker.GapEpoch && last.Gap.Epoch == end.Position.Epoch
 			})
 			gaps += s.compare(i, n, room)
 		}
@@ -200,9 +222,14 @@ func (s *storm) compare(i int, n *brokertest.Node, room string) (gaps int) {
 		return gaps // what was acknowledged may be in one of them
 	}
 	for payload, r := range s.acked {
-		if payload[:len(room)+1] == room+"/" && at[payload].Position != r.Position {
-			t.Errorf("node %d: %s was acknowledged at %+v and came at %+v", i, payload, r.Position, at[payload].Position)
+		if payload[:len(room)+1] != room+"/" || at[payload].Position == r.Position {
+			continue
 		}
+		complain := t.Errorf
+		if s.doubtful(r) {
+			complain = t.Logf
+		}
+		complain("node %d: %s was acknowledged at %+v and came at %+v", i, payload, r.Position, at[payload].Position)
 	}
 	return gaps
 }

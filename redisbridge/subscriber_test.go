@@ -14,7 +14,7 @@ import (
 func TestSubscriptionsFollowMembers(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	cfg := calmConfig(s.url())
+	cfg := calmConfig(s.URL())
 	cfg.Linger = 60 * time.Millisecond
 	n := healthyNode(t, cfg)
 	channels := []string{"room:a", n.names.message("a")}
@@ -60,7 +60,7 @@ func TestSubscriptionsFollowMembers(t *testing.T) {
 func TestWantWhileUnsubscribing(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	cfg := calmConfig(s.url())
+	cfg := calmConfig(s.URL())
 	cfg.Linger = 3 * time.Millisecond
 	n := healthyNode(t, cfg)
 	var wg sync.WaitGroup
@@ -89,7 +89,7 @@ func TestWantWhileUnsubscribing(t *testing.T) {
 func TestManyRooms(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
-	cfg := calmConfig(s.url())
+	cfg := calmConfig(s.URL())
 	cfg.Linger = 300 * time.Millisecond
 	n := healthyNode(t, cfg)
 	const rooms = 20000

@@ -169,9 +169,9 @@ func TestTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.kill()
+		s.Kill()
 		n.waitDown()
-		s.start()
+		s.Restart()
 		n.waitUp()
 	})
 }
@@ -188,7 +188,7 @@ func TestSentinelTLS(t *testing.T) {
 	}
 	st := startStorm(t, kept(hastyConfig("rediss+sentinel://"+strings.Join(hosts, ",")+"/main"+data.query()), plenty), 2, true)
 	st.flow()
-	set.master.kill()
+	set.master.Kill()
 	set.failover(t)
 	st.flow()
 	st.finish(maybeGaps)

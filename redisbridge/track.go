@@ -32,6 +32,7 @@ type track struct {
 	held    []envelope // what came while not live, in the order it came
 	spilled bool       // some of that was too much and is in the history only
 	late    bool       // there were members before it: what is held at first is news to them
+	links   int        // how often the room was subscribed: what was read before may be another server's
 }
 
 // trackFrom follows a room that has just begun to keep a history, with this
@@ -83,6 +84,22 @@ func (b *Bridge) followLocked(r *room, e *envelope) (read bool) {
 	t.live = false
 	b.holdLocked(t, e)
 	return true
+}
+
+// subscribedAnew is called when a room is subscribed on a new connection, before anything
+// comes by it. That may be of a server which gave our newest offset to another
+// message, so the next offset is not enough: the history must be read first.
+func (b *Bridge) subscribedAnew(name string) {
+	r := b.rooms.lookup(name)
+	if r == nil || r.track.Load() == nil {
+		return
+	}
+	b.delivering.Lock()
+	t := r.track.Load()
+	t.links++
+	t.live = false
+	b.delivering.Unlock()
+	b.catch.add(r)
 }
 
 // passLocked delivers a message and moves the room on to it.

@@ -6,7 +6,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -20,7 +19,6 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/broker"
 	"barrage/edge/events"
-	"barrage/redisbridge"
 )
 
 const (
@@ -85,7 +83,8 @@ type backends struct {
 	caller   *events.Caller
 }
 
-func newBackends(c *Config, node string, log *slog.Logger) (b backends, err error) {
+// newBackends uses client, nil where no Redis is set, until close.
+func newBackends(c *Config, node string, client redis.UniversalClient, log *slog.Logger) (b backends, err error) {
 	defer func() {
 		if err != nil {
 			b.close()
@@ -94,7 +93,7 @@ func newBackends(c *Config, node string, log *slog.Logger) (b backends, err erro
 	if b.verifier, err = newVerifier(c, log); err != nil {
 		return b, err
 	}
-	sink, err := newSink(c, node)
+	sink, err := newSink(c, client)
 	if err != nil {
 		return b, err
 	}
@@ -125,7 +124,7 @@ func newBackends(c *Config, node string, log *slog.Logger) (b backends, err erro
 }
 
 // newSink is where events go; nil if nowhere.
-func newSink(c *Config, node string) (events.Sink, error) {
+func newSink(c *Config, client redis.UniversalClient) (events.Sink, error) {
 	switch {
 	case c.WebhookURL != "":
 		sink, err := events.NewWebhook(events.WebhookConfig{URL: c.WebhookURL, HTTP: events.HTTP{Secrets: c.WebhookSecrets}})
@@ -134,28 +133,13 @@ func newSink(c *Config, node string) (events.Sink, error) {
 		}
 		return sink, nil
 	case c.EventStream != "":
-		client, err := redisbridge.NewClient(redisbridge.Config{URL: c.Redis, Node: node, Timeout: c.RedisTimeout})
+		sink, err := events.NewStream(events.StreamConfig{Key: c.EventStream, Add: addTo(client)})
 		if err != nil {
 			return nil, fmt.Errorf("event_stream: %w", err)
 		}
-		sink, err := events.NewStream(events.StreamConfig{Key: c.EventStream, Add: addTo(client)})
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("event_stream: %w", err), client.Close())
-		}
-		return &streamSink{sink, client}, nil
+		return sink, nil
 	}
 	return nil, nil
-}
-
-// streamSink closes the client with the stream.
-type streamSink struct {
-	*events.Stream
-	client redis.UniversalClient
-}
-
-func (s *streamSink) Close() {
-	s.Stream.Close()
-	_ = s.client.Close() // nothing is under way any more
 }
 
 // addTo adds entries to a stream in one step.

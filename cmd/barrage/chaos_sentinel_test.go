@@ -24,18 +24,17 @@ func startSentinels(t *testing.T) *sentinels {
 	t.Helper()
 	s := &sentinels{t: t, redis: [2]*redisServer{newRedis(t), newRedis(t)}}
 	s.redis[0].startKept()
-	host, port, _ := net.SplitHostPort(s.redis[0].addr) // made by lowPort
+	host, port, _ := net.SplitHostPort(s.redis[0].Addr) // made by redistest
 	s.redis[1].startKept("--replicaof", host, port, "--repl-diskless-sync-delay", "0")
 	for range 3 {
 		r := newRedis(t)
-		_, own, _ := net.SplitHostPort(r.addr) // likewise
-		path := filepath.Join(r.dir, "sentinel.conf")
+		path := filepath.Join(r.Dir, "sentinel.conf")
 		conf := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nloglevel warning\nsentinel monitor main %s %s 2\n"+
-			"sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n", own, r.dir, host, port)
+			"sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n", r.Port(), r.Dir, host, port)
 		if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r.startWith(path, "--sentinel")
+		r.Run(path, "--sentinel")
 		s.list = append(s.list, r)
 	}
 	for _, r := range s.list {
@@ -52,7 +51,7 @@ func startSentinels(t *testing.T) *sentinels {
 func (s *sentinels) url() string {
 	var hosts []string
 	for _, r := range s.list {
-		hosts = append(hosts, r.addr)
+		hosts = append(hosts, r.Addr)
 	}
 	return "--redis=redis+sentinel://" + strings.Join(hosts, ",") + "/main"
 }
@@ -62,8 +61,8 @@ func (s *sentinels) killMaster() {
 	s.t.Helper()
 	old := s.redis[s.master]
 	s.master = 1 - s.master
-	_, port, _ := net.SplitHostPort(s.redis[s.master].addr) // made by lowPort
-	old.kill()
+	port := s.redis[s.master].Port()
+	old.Kill()
 	for _, r := range s.list {
 		await(s.t, "the sentinels to name the other master", func() bool {
 			pair, err := r.Do(context.Background(), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main").StringSlice()

@@ -10,15 +10,15 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"barrage/internal/redistest"
 )
 
 const (
@@ -61,24 +61,24 @@ func TestChaos(t *testing.T) {
 		r.startKept()
 		c := newChaos(t, bin, viewers, r.url())
 		c.run(d, []fault{
-			{"Redis is killed and restarted", func() { r.kill(); c.pause(time.Second); r.startKept() }},
-			{"Redis is frozen", func() { r.freeze(); c.pause(min(10*time.Second, d/4)); r.thaw() }},
+			{"Redis is killed and restarted", func() { r.Kill(); c.pause(time.Second); r.startKept() }},
+			{"Redis is frozen", func() { r.Freeze(); c.pause(min(10*time.Second, d/4)); r.Thaw() }},
 			{"subscriptions are killed", func() { r.killClients("pubsub") }},
 			{"clients are killed", func() { r.killClients("normal") }},
 			{"a node is killed and restarted", func() { n := c.kill(); c.pause(time.Second); c.restart(n) }},
 			{"a node is restarted while Redis is frozen", func() {
-				r.freeze()
+				r.Freeze()
 				n := c.kill()
 				c.restart(n)
 				c.pause(3 * time.Second)
-				r.thaw()
+				r.Thaw()
 			}},
 			{"Redis is frozen as a node comes back", func() {
 				n := c.kill()
 				c.restart(n)
-				r.freeze()
+				r.Freeze()
 				c.pause(2500 * time.Millisecond) // longer than joins wait, and too short for an outage
-				r.thaw()
+				r.Thaw()
 			}},
 		})
 	})
@@ -127,7 +127,7 @@ func newChaos(t *testing.T, bin binary, viewers int, redisFlag string) *chaos {
 	c.stop.Store(math.MaxInt64)
 	c.deadline.Store(math.MaxInt64)
 	for i := range 3 {
-		c.addrs = append(c.addrs, chaosAddr{lowPort(t), lowPort(t)})
+		c.addrs = append(c.addrs, chaosAddr{redistest.FreeAddr(t), redistest.FreeAddr(t)})
 		c.nodes = append(c.nodes, nil)
 		c.restart(i)
 	}
@@ -199,19 +199,7 @@ func (c *chaos) calm(d time.Duration) {
 // startKept starts a Redis that loses nothing it has acknowledged.
 func (s *redisServer) startKept(more ...string) {
 	s.t.Helper()
-	_, port, _ := net.SplitHostPort(s.addr) // made by lowPort
-	s.startWith(append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", s.dir,
-		"--save", "", "--appendonly", "yes", "--appendfsync", "always", "--loglevel", "warning"}, more...)...)
-}
-
-func (s *redisServer) startWith(args ...string) {
-	s.t.Helper()
-	s.cmd = exec.Command("redis-server", args...)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	await(s.t, "redis-server", func() bool { return s.Ping(context.Background()).Err() == nil })
+	s.Start(append([]string{"--appendonly", "yes", "--appendfsync", "always"}, more...)...)
 }
 
 // killClients has Redis close all connections of a kind, but for its own.

@@ -12,12 +12,12 @@ import (
 var allowedImports = map[string][]string{
 	"barrage/frame":            {"github.com/gobwas/ws", "github.com/klauspost/compress/flate", "github.com/valyala/bytebufferpool"},
 	"barrage/netpoll":          {"github.com/mailru/easygo", "golang.org/x/sys/unix"},
-	"barrage/fanout":           {"github.com/valyala/bytebufferpool"},
+	"barrage/fanout":           {"barrage/internal/shrinkmap", "github.com/valyala/bytebufferpool"},
 	"barrage/redisbridge":      {"barrage/edge/broker", "barrage/edge/presence", "barrage/edge/standing", "github.com/redis/go-redis"},
 	"barrage/web":              {},
 	"barrage/edge":             {"barrage/netpoll", "barrage/frame", "barrage/fanout", "barrage/edge"},
 	"barrage/edge/auth":        {"barrage/edge/broker", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},
-	"barrage/edge/broker":      {},
+	"barrage/edge/broker":      {"barrage/internal/shrinkmap"},
 	"barrage/edge/events":      {"barrage/edge/broker"},
 	"barrage/edge/presence":    {},
 	"barrage/edge/standing":    {},
@@ -35,6 +35,7 @@ var allowedImports = map[string][]string{
 	"barrage/api": {
 		"barrage/edge/broker", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
 	},
+	"barrage/internal/shrinkmap": {},
 }
 
 // TestStar: the libraries know nothing of each other, and only edge and this

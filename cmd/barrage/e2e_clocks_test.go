@@ -5,11 +5,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -85,15 +82,11 @@ func (c *clocks) serve(i int, off time.Duration) *child {
 
 func (c *clocks) startRedis() {
 	r := c.redis
-	_, port, _ := net.SplitHostPort(r.addr) // made by lowPort
-	r.cmd = exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", r.dir,
-		"--save", "", "--appendonly", "no", "--loglevel", "warning")
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var err error
-	if c.at, err = startClocked(c.t, r.cmd, 0); err != nil {
+	if c.at, err = startClocked(c.t, r.Prepare(r.Args()...), 0); err != nil {
 		c.t.Fatal(err)
 	}
-	await(c.t, "redis-server", func() bool { return r.Ping(context.Background()).Err() == nil })
+	r.Await()
 }
 
 // talk has all publish. Places go on, and the time of a message is Redis's.

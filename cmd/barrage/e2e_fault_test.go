@@ -89,8 +89,8 @@ func redisKilled(t *testing.T, bin binary) {
 		t.Logf("CLIENT KILL: viewer %d got %d of %d", i, len(texts), sent)
 	}
 	sent, seen = phase("Redis is back", func() {
-		c.redis.kill()
-		c.redis.start()
+		c.redis.Kill()
+		c.redis.Start()
 	})
 	t.Logf("kill -9: the viewers got %d and %d of %d", len(seen[0]), len(seen[1]), sent)
 }
@@ -112,7 +112,7 @@ func redisFrozen(t *testing.T, bin binary) {
 	for _, v := range append(here, there) {
 		v.want(frame.Text, "before")
 	}
-	c.redis.freeze()
+	c.redis.Freeze()
 	frozen := time.Now()
 	local := func(text string) {
 		t.Helper()
@@ -137,7 +137,7 @@ func redisFrozen(t *testing.T, bin binary) {
 		t.Errorf("probe success %v, local only %v", s["barrage_redis_probe_success"], s["barrage_redis_local_only_total"])
 	}
 
-	c.redis.thaw()
+	c.redis.Thaw()
 	thawed := time.Now()
 	for _, n := range c.nodes {
 		n.waitReady()
@@ -176,7 +176,7 @@ func redisComesLater(t *testing.T, bin binary) {
 		t.Errorf("alone: %+v", p)
 	}
 	v.want(frame.Text, "alone")
-	r.start()
+	r.Start()
 	n.waitReady()
 	r.waitSubscribers("salon", 1)
 	r.say("salon", "joined")

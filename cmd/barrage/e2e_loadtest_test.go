@@ -36,6 +36,8 @@ func TestLoadtestBadSettings(t *testing.T) {
 		{[]string{"--url", "ws://127.0.0.1:1/", "--preset", "barrage", "--find", "luck"}, "--find: "},
 		{[]string{"--url", "ws://127.0.0.1:1/", "--preset", "barrage", "--slo", "p99=1s"}, "--slo: "},
 		{[]string{"--url", "ws://127.0.0.1:1/", "--preset", "barrage", "--processes", "-1"}, "--processes: "},
+		{[]string{"--url", "ws://127.0.0.1:1/", "--preset", "barrage", "--deflate", "--batch"}, "--batch: needs --preset barrage.v1"},
+		{[]string{"--url", "ws://127.0.0.1:1/", "--preset", "barrage.v1", "--batch"}, "--batch: needs --deflate"},
 		{[]string{"nosuchscenario"}, "nosuchscenario"},
 	} {
 		code, _, stderr := loadtestNode(t, c.args...)

@@ -49,7 +49,7 @@ func (o *orders) banned(n *child, user string, want bool) {
 
 func ordersLast(t *testing.T, bin binary) {
 	r := startedRedis(t)
-	wire := newNetwork(t, r.addr)
+	wire := newNetwork(t, r.Addr)
 	first := bin.serveNamed(t, r.url(), "--redis-timeout=20s")
 	first.waitReady()
 	first.do("PUT", "/v1/rooms/salon/settings", "", `{"muted":true,"history":{"messages":3,"age":"1h"}}`)

@@ -19,7 +19,7 @@ import (
 func slowRedis(t *testing.T, bin binary) {
 	const timeout = 5 * time.Second
 	r := startedRedis(t)
-	wire := newNetwork(t, r.addr)
+	wire := newNetwork(t, r.Addr)
 	far := bin.serveNamed(t, wire.url(), "--redis-timeout="+timeout.String())
 	near := bin.serveNamed(t, r.url(), "--redis-timeout=20s")
 	nodes := []*child{far, near}

@@ -24,10 +24,10 @@ type split struct {
 
 func nodesSplit(t *testing.T, bin binary) {
 	r := startedRedis(t)
-	s := &split{t: t, wire: newNetwork(t, r.addr)}
+	s := &split{t: t, wire: newNetwork(t, r.Addr)}
 	// However slow the machine is, Redis is well for the first.
 	s.nodes[0] = bin.serveNamed(t, r.url(), "--redis-timeout=20s")
-	s.nodes[1] = bin.serveNamed(t, s.wire.url(), "--redis-timeout=300ms")
+	s.nodes[1] = bin.serveNamed(t, s.wire.url(), "--redis-timeout=1s")
 	for i, n := range s.nodes {
 		n.waitReady()
 		s.raw[i] = n.watch("salon", fmt.Sprint("raw", i))

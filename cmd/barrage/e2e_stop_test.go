@@ -124,7 +124,7 @@ func stopWithoutRedis(t *testing.T, bin binary) {
 	c := startCluster(t, bin, 1, "--drain-window=0")
 	n := c.nodes[0]
 	v := n.join("salon")
-	c.redis.freeze()
+	c.redis.Freeze()
 	v.mustSend(frame.Text, "0") // is being published when the stop comes
 	await(t, "the message to be taken", func() bool { return n.metrics()["barrage_messages_published_total"] == 1 })
 	asked := time.Now()

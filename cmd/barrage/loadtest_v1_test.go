@@ -7,6 +7,38 @@ import (
 	"testing"
 )
 
+// TestLoadtestDeflate: viewers inflate what the server compresses, and batches, and
+// count every copy. What the server does not agree to is told.
+func TestLoadtestDeflate(t *testing.T) {
+	bin := buildBinary(t)
+	on, off := bin.serve(t, "--compression"), bin.serve(t)
+	const small, large = "100", "600" // single messages below 256 bytes are not compressed
+	for _, c := range []struct {
+		name   string
+		n      *child
+		assert string
+		args   []string
+	}{
+		{"raw", on, "deflated==50 && bytes_per_copy<500", []string{"--preset", "barrage", "--deflate", "--size", large}},
+		{"raw, plain", on, "bytes_per_copy>600", []string{"--preset", "barrage", "--size", large}},
+		{"raw, off", off, "deflated==0 && bytes_per_copy>600", []string{"--preset", "barrage", "--deflate", "--size", large}},
+		{"barrage.v1", on, "deflated==50 && copies_per_frame==1", []string{"--preset", "barrage.v1", "--deflate", "--size", small}},
+		{"batches", on, "deflated==50 && copies_per_frame>1.5 && bytes_per_copy<220", []string{"--preset", "barrage.v1", "--deflate", "--batch", "--size", small}},
+		{"sockets", on, "deflated==50", []string{"--preset", "barrage.v1", "--deflate", "--batch", "--publish", "socket", "--talkers", "40"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := bin.run(t, nil, "", append([]string{
+				"loadtest", "room", "--url", "ws://" + c.n.ws, "--publish-url", "http://" + c.n.admin, "--connections", "50", "--rate", "100",
+				"--duration", "1s", "--hold", "100ms", "--drain", "5s", "--plain", "--assert",
+				"missing==0 && delivered==5000 && duplicated+out_of_order+misrouted+closed+publish_failed==0 && " + c.assert,
+			}, c.args...)...)
+			if o.code != exitOK || strings.Contains(o.stdout, "Only 0 of 50 connections negotiated") != (c.n == off) {
+				t.Errorf("exit %d: %s%s", o.code, o.stdout, o.stderr)
+			}
+		})
+	}
+}
+
 // TestLoadtestV1: viewers who speak barrage.v1, each a user with a token of its
 // own, join by command and with presence; the admin listener wants a token, too.
 func TestLoadtestV1(t *testing.T) {

@@ -4,7 +4,6 @@ package main
 // how much the process uses.
 
 import (
-	"fmt"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
+
+	"barrage/loadtest/probe"
 )
 
 // How far the heap may grow beyond what is live before it is collected: Go's
@@ -138,33 +139,16 @@ func (processCollector) Describe(chan<- *prometheus.Desc) {}
 // Collect reads the figures.
 func (processCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(ch, descStart, float64(started.UnixMilli())/1000)
-	var ru unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &ru) == nil {
-		cpu := time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
-		ch <- prometheus.MustNewConstMetric(descCPU, prometheus.CounterValue, cpu.Seconds())
-	}
+	ch <- prometheus.MustNewConstMetric(descCPU, prometheus.CounterValue, probe.Self())
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		gauge(ch, descMaxFDs, float64(limit.Cur))
 	}
-	if rss, ok := residentBytes(); ok {
-		gauge(ch, descRSS, rss)
+	if rss, ok := probe.Resident(); ok {
+		gauge(ch, descRSS, float64(rss))
 	}
 	// Its size is the number of descriptors since Linux 6.2, and 0 before.
 	if st, err := os.Stat("/proc/self/fd"); err == nil && st.Size() > 0 {
 		gauge(ch, descFiles, float64(st.Size()))
 	}
-}
-
-// residentBytes is the second number of /proc/self/statm, in pages.
-func residentBytes() (float64, bool) {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, false
-	}
-	var size, resident int64
-	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
-		return 0, false
-	}
-	return float64(resident) * float64(os.Getpagesize()), true
 }

@@ -21,7 +21,7 @@ import (
 type wired struct {
 	admin
 	bridge   *redisbridge.Bridge   // nil on a single node
-	redis    redis.UniversalClient // of the presence and the orders that last; likewise
+	redis    redis.UniversalClient // of the presence, the orders that last and the event stream; likewise
 	backends backends
 	log      *slog.Logger
 }
@@ -38,24 +38,15 @@ func newNode(p parts) (_ node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.backends, err = newBackends(p.cfg, ec.Node, p.log); err != nil {
+	if p.cfg.Redis != "" {
+		if err := n.store(p, &ec); err != nil {
+			return nil, err
+		}
+	}
+	if n.backends, err = newBackends(p.cfg, ec.Node, n.redis, p.log); err != nil {
 		return nil, err
 	}
 	ec.Auth, ec.Events, ec.Caller = n.backends.verifier, n.backends.emitter, n.backends.caller
-	if p.cfg.Redis != "" {
-		redisbridge.RouteClientLog(p.log)
-		if n.redis, err = redisbridge.NewClient(redisbridge.Config{URL: p.cfg.Redis, Node: ec.Node, Timeout: p.cfg.RedisTimeout}); err != nil {
-			return nil, err
-		}
-		ec.Presence, err = redisbridge.NewPresence(redisbridge.PresenceConfig{Client: n.redis, Prefix: "barrage:here:" + p.cfg.RedisPrefix, Node: ec.Node, Timeout: p.cfg.RedisTimeout})
-		if err != nil {
-			return nil, err
-		}
-		ec.Standing, err = redisbridge.NewStanding(redisbridge.StandingConfig{Client: n.redis, Prefix: "barrage:orders:" + p.cfg.RedisPrefix, Timeout: p.cfg.RedisTimeout})
-		if err != nil {
-			return nil, err
-		}
-	}
 	if n.Server, err = edge.New(ec); err != nil {
 		return nil, err
 	}
@@ -65,6 +56,21 @@ func newNode(p parts) (_ node, err error) {
 		}
 	}
 	return n, p.registry.Register(&collector{n})
+}
+
+// store makes what keeps in Redis who is where, and the orders that last.
+func (n *wired) store(p parts, ec *edge.Config) (err error) {
+	c := p.cfg
+	redisbridge.RouteClientLog(p.log)
+	if n.redis, err = redisbridge.NewClient(redisbridge.Config{URL: c.Redis, Node: ec.Node, Timeout: c.RedisTimeout}); err != nil {
+		return err
+	}
+	ec.Presence, err = redisbridge.NewPresence(redisbridge.PresenceConfig{Client: n.redis, Prefix: "barrage:here:" + c.RedisPrefix, Node: ec.Node, Timeout: c.RedisTimeout})
+	if err != nil {
+		return err
+	}
+	ec.Standing, err = redisbridge.NewStanding(redisbridge.StandingConfig{Client: n.redis, Prefix: "barrage:orders:" + c.RedisPrefix, Timeout: c.RedisTimeout})
+	return err
 }
 
 // join makes the bridge to the other nodes.
@@ -162,10 +168,10 @@ func (n *wired) release() {
 	if n.bridge != nil {
 		_ = n.bridge.Close() // as above
 	}
+	n.backends.close() // which may still tell the event stream something
+	n.backends = backends{}
 	if n.redis != nil {
 		_ = n.redis.Close() // it has nothing to lose
 		n.redis = nil
 	}
-	n.backends.close()
-	n.backends = backends{}
 }

@@ -38,7 +38,7 @@ func (m *Memory) Audit() error {
 		count, last := 0, uint64(0)
 		for h := s.old; h != nil; h = h.younger {
 			count++
-			if s.rooms.get(h.room) != h || h.number < last {
+			if s.rooms.Get(h.room) != h || h.number < last {
 				return fmt.Errorf("stripe %d: room %s is out of order or not in the map", i, h.room)
 			}
 			last = h.number
@@ -52,8 +52,8 @@ func (m *Memory) Audit() error {
 			messages += int64(h.kept.n)
 			bytes += own
 		}
-		if count != s.rooms.len() {
-			return fmt.Errorf("stripe %d: %d rooms in order, %d in the map", i, count, s.rooms.len())
+		if count != s.rooms.Len() {
+			return fmt.Errorf("stripe %d: %d rooms in order, %d in the map", i, count, s.rooms.Len())
 		}
 		rooms += int64(count)
 	}

@@ -5,6 +5,8 @@ package broker
 import (
 	"sync"
 	"time"
+
+	"barrage/internal/shrinkmap"
 )
 
 type keyID struct{ room, user, key string }
@@ -24,14 +26,14 @@ type keys struct {
 	ttl time.Duration
 
 	mu         sync.Mutex // guards what follows
-	byID       shrinkMap[keyID, *keyed]
+	byID       shrinkmap.Map[keyID, *keyed]
 	old, young *keyed // in the order of put
 }
 
 func (k *keys) get(id keyID, now time.Duration) (Receipt, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	e := k.byID.get(id)
+	e := k.byID.Get(id)
 	if e == nil || now-e.at >= k.ttl {
 		return Receipt{}, false
 	}
@@ -42,7 +44,7 @@ func (k *keys) put(id keyID, r Receipt, now time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.expireLocked(now)
-	for k.byID.len() >= k.max {
+	for k.byID.Len() >= k.max {
 		k.dropLocked()
 	}
 	e := &keyed{id: id, receipt: r, at: now}
@@ -52,7 +54,7 @@ func (k *keys) put(id keyID, r Receipt, now time.Duration) {
 		k.young.younger = e
 	}
 	k.young = e
-	k.byID.put(id, e)
+	k.byID.Put(id, e)
 }
 
 // expire forgets what is too old.
@@ -76,13 +78,13 @@ func (k *keys) dropLocked() {
 	}
 	// Clocks read by two publishers come in either order, so a key that was put
 	// again may still have its first entry before the second.
-	if k.byID.get(e.id) == e {
-		k.byID.del(e.id)
+	if k.byID.Get(e.id) == e {
+		k.byID.Delete(e.id)
 	}
 }
 
 func (k *keys) size() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.byID.len()
+	return k.byID.Len()
 }

@@ -43,7 +43,7 @@ func (m *Memory) Clear(ctx context.Context, room string) error {
 	if m.closed.Load() {
 		return ErrClosed
 	}
-	if h := s.rooms.get(room); h != nil {
+	if h := s.rooms.Get(room); h != nil {
 		m.drop(s, h)
 	}
 	return nil

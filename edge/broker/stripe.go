@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"barrage/internal/shrinkmap"
 )
 
 type stripe struct {
@@ -16,13 +18,13 @@ type stripe struct {
 	oldest atomic.Uint64
 
 	mu         sync.Mutex // guards what follows
-	rooms      shrinkMap[string, *history]
+	rooms      shrinkmap.Map[string, *history]
 	old, young *history // the ends of the order; those that never spoke are the oldest
 }
 
 // find returns a room's history without what is too old, nil if there is none.
 func (m *Memory) find(s *stripe, room string, now time.Duration) *history {
-	h := s.rooms.get(room)
+	h := s.rooms.Get(room)
 	if h == nil || m.expire(s, h, now) {
 		return nil
 	}
@@ -37,14 +39,14 @@ func (m *Memory) open(s *stripe, room string, now time.Duration) *history {
 	if !keep.On() {
 		return nil
 	}
-	if h := s.rooms.get(room); h != nil {
+	if h := s.rooms.Get(room); h != nil {
 		h.keep = keep
 		if !m.expire(s, h, now) {
 			return h
 		}
 	}
 	h := &history{room: strings.Clone(room), epoch: randomName(), keep: keep, touched: now}
-	s.rooms.put(h.room, h)
+	s.rooms.Put(h.room, h)
 	s.link(h, nil, s.old)
 	m.count.rooms.Add(1)
 	return h
@@ -75,7 +77,7 @@ func (m *Memory) dropOldest(h *history) {
 
 // drop ends a history.
 func (m *Memory) drop(s *stripe, h *history) {
-	s.rooms.del(h.room)
+	s.rooms.Delete(h.room)
 	s.unlink(h)
 	m.count.rooms.Add(-1)
 	m.count.messages.Add(-int64(h.kept.n))

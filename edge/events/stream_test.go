@@ -2,8 +2,6 @@ package events_test
 
 import (
 	"context"
-	"net"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"barrage/edge/events"
+	"barrage/internal/redistest"
 )
 
 // patience bounds every wait of a test. It is never the thing measured.
@@ -28,28 +27,18 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 // A redisServer is the test's own. Its data does not outlive the process.
 type redisServer struct {
-	*redis.Client
-	t    *testing.T
-	port string
-	stop func()
+	*redistest.Server
+	t      *testing.T
+	client *redis.Client // of the stream: leaves retries to it
 }
 
 func startRedis(t *testing.T) *redisServer {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
 	redis.SetLogger(quiet{})
-	s := &redisServer{t: t, port: port, Client: redis.NewClient(&redis.Options{
-		Addr: "127.0.0.1:" + port, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second,
-	})}
-	t.Cleanup(func() {
-		s.stop()
-		s.Close()
+	s := &redisServer{Server: redistest.Start(t), t: t}
+	s.client = redis.NewClient(&redis.Options{
+		Addr: s.Addr, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second,
 	})
-	s.start()
+	t.Cleanup(func() { s.client.Close() })
 	return s
 }
 
@@ -58,28 +47,9 @@ type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
-func (s *redisServer) start() {
-	s.t.Helper()
-	s.stop = func() {}
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		s.t.Skip("redis-server is not installed (Debian package redis-server): no test of the real thing")
-	}
-	cmd := exec.Command(path, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.t.TempDir(),
-		"--save", "", "--appendonly", "no", "--loglevel", "warning")
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.stop = func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}
-	eventually(s.t, "redis-server answers", func() bool { return s.Ping(context.Background()).Err() == nil })
-}
-
 func (s *redisServer) emitter(cfg events.StreamConfig) *events.Emitter {
 	s.t.Helper()
-	cfg.Add = addTo(s.Client)
+	cfg.Add = addTo(s.client)
 	sink, err := events.NewStream(cfg)
 	if err != nil {
 		s.t.Fatal(err)
@@ -181,11 +151,11 @@ func TestStreamThroughFailures(t *testing.T) {
 		t.Errorf("got %s", ids)
 	}
 
-	s.stop()
+	s.Kill()
 	emit("d", "e")
 	fails()
 	emit("f")
-	s.start()
+	s.Start()
 	eventually(t, "three more arrive", func() bool { return e.Stats().Delivered == 6 })
 	if ids := got(); ids != "d e f" {
 		t.Errorf("got %s", ids)

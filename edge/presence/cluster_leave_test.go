@@ -28,3 +28,24 @@ func TestClusterLastLeaver(t *testing.T) {
 		t.Error("the empty room is kept")
 	}
 }
+
+// Whose grace ends just as the store comes back, in a room that the store is not told
+// of any more, is told of all the same, and the room forgotten.
+func TestLeavingAsTheStoreComesBack(t *testing.T) {
+	w := newSwarm(t, Config{}, "a")
+	g := w.nodes["a"]
+	g.Join("room", user(1))
+	w.run(3 * time.Second)
+	w.told("join u1")
+	w.store.fail(true, "a")
+	g.Leave("room", "u1")
+	g.pass(t.Context())
+	wantTold(t, g.Due(w.clock.now()))
+	w.store.fail(false, "a")
+	w.clock.add(defaultGrace + time.Second)
+	g.pass(t.Context())
+	wantTold(t, g.Due(w.clock.now()), "leave u1")
+	if st := g.Stats(); st.Rooms != 0 || st.StoreDown {
+		t.Errorf("%+v is left", st)
+	}
+}

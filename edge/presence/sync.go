@@ -135,6 +135,8 @@ func (y *syncer) prepare(jobs []job, age time.Duration) (batch []job, updates []
 		if j.s.rooms[j.r.name] == j.r {
 			u := y.update(j.r, y.number, j.renew, age)
 			if u.Gone && u.Previous == 0 {
+				y.settle(j.r, nil) // nobody is asked about the last ones
+				j.r.tidy()
 				j.s.reap(j.r)
 			} else {
 				batch, updates = append(batch, j), append(updates, u)

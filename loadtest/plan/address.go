@@ -93,6 +93,11 @@ func checkURL(text string, allowed ...string) (*url.URL, error) {
 	return u, nil
 }
 
+func hasParameter(text, name string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Query().Has(name)
+}
+
 // sendable reports whether text is visible ASCII, as a request line must be.
 func sendable(text string) bool {
 	for i := range len(text) {

@@ -16,6 +16,8 @@ const (
 	presetRaw  = "barrage"
 	presetV1   = "barrage.v1"
 	presetGoim = "goim"
+
+	batchParameter = "batch" // of barrage.v1's URL
 )
 
 // preset is how a server is spoken to.

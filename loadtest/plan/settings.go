@@ -30,6 +30,8 @@ func settings() []setting {
 		{key: "preset", help: "server whose paths and protocol are used for what is not set: " + presetNames()},
 		{key: "headers", flag: "header", help: "header of the upgrade request, \"Name: value\", with {room}, {user} and {token}; may be repeated"},
 		{key: "subprotocols", flag: "subprotocol", help: "subprotocol to offer; may be repeated"},
+		{key: "deflate", help: "offer permessage-deflate without context takeover; where the server agrees, viewers take and send compressed messages"},
+		{key: "batch", help: "barrage.v1 with --deflate: ask for several pushes in one frame (batch=1)"},
 		{key: "open_text", help: "text message that each connection sends when it is open, with {room}, {user} and {token}"},
 		{key: "open_hex", help: "binary message that each connection sends when it is open, in hexadecimal"},
 		{key: "answers", flag: "answer", help: "RECEIVED=ANSWER: text message that is answered whenever it comes, such as a server's own ping; may be repeated"},

@@ -42,6 +42,9 @@ func NewGreeter(p *Plan) *Greeter {
 	g := &Greeter{plan: p, TokenInMessages: strings.Contains(p.OpenText, "{token}")}
 	for _, text := range p.URLs {
 		authority, path := splitURL(text)
+		if p.Batch {
+			path = addParameter(path, batchParameter+"=1")
+		}
 		t := Target{Address: authority, Host: authority, path: path}
 		if strings.LastIndexByte(authority, ':') <= strings.LastIndexByte(authority, ']') {
 			t.Address += ":80"
@@ -129,6 +132,13 @@ func splitURL(text string) (authority, path string) {
 		return rest[:i], "/" + rest[i:]
 	}
 	return rest[:i], rest[i:]
+}
+
+func addParameter(path, parameter string) string {
+	if strings.Contains(path, "?") {
+		return path + "&" + parameter
+	}
+	return path + "?" + parameter
 }
 
 // expandURL puts names into a URL, escaped as their place in it demands.

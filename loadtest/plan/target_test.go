@@ -26,6 +26,13 @@ func TestTarget(t *testing.T) {
 			t.Errorf("%s: %+v %s, want %+v", tt.url, at, path, tt.want)
 		}
 	}
+	for text, want := range map[string]string{"ws://h/ws?room={room}": "/ws?room=a&batch=1", "ws://h/ws": "/ws?batch=1"} {
+		g := NewGreeter(&Plan{URLs: []string{text}, Batch: true})
+		who := g.Who(7, "a")
+		if path, _ := g.Request(7, &who); path != want {
+			t.Errorf("%s in batches: %s, want %s", text, path, want)
+		}
+	}
 	g := NewGreeter(&Plan{URLs: []string{"ws://a", "ws://b"}})
 	if g.Targets[g.Which(2)].Host != "a" || g.Targets[g.Which(3)].Host != "b" {
 		t.Error("the URLs are not taken in turn")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,6 +113,7 @@ func (p *Plan) checkTarget(c *problems) {
 		}
 	}
 	p.checkWho(c)
+	p.checkBatch(c)
 	if digits, ok := strings.CutPrefix(p.Stamp, "skip:"); ok {
 		n, err := strconv.Atoi(digits)
 		if err != nil || n < 0 || n > maxSize {
@@ -119,6 +121,24 @@ func (p *Plan) checkTarget(c *problems) {
 		}
 	} else if p.Stamp != "search" {
 		c.bad("stamp", "%q is not search or skip:N", p.Stamp)
+	}
+}
+
+func (p *Plan) checkBatch(c *problems) {
+	if !p.Batch {
+		return
+	}
+	if p.Preset != presetV1 {
+		c.bad("batch", "needs --preset %s, not %s", presetV1, p.Preset)
+	}
+	if !p.Deflate {
+		c.bad("batch", "needs --deflate: uncompressed messages do not come in batches")
+	}
+	if p.Skip() >= 0 {
+		c.bad("batch", "needs --stamp search: a batch has several stamps")
+	}
+	if slices.ContainsFunc(p.URLs, func(text string) bool { return hasParameter(text, batchParameter) }) {
+		c.bad("batch", "adds the parameter %s to --url, which has it already", batchParameter)
 	}
 }
 

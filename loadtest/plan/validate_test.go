@@ -48,6 +48,12 @@ func TestValidate(t *testing.T) {
 		{"header host", func(p *Plan) { p.Headers = []string{"Host: d"} }, "--header: Host: is set by"},
 		{"header placeholder", func(p *Plan) { p.Headers = []string{"X: {room}{payload}"} }, "--header: X: {payload} is not replaced here"},
 		{"subprotocol", func(p *Plan) { p.Subprotocols = []string{"a,b"} }, `--subprotocol: "a,b" is not`},
+		{"batch preset", func(p *Plan) { p.Batch, p.Deflate = true, true }, "--batch: needs --preset barrage.v1, not barrage"},
+		{"batch without deflate", func(p *Plan) { p.Batch, p.Preset = true, presetV1 }, "--batch: needs --deflate: "},
+		{"batch stamp", func(p *Plan) { p.Batch, p.Preset, p.Deflate, p.Stamp = true, presetV1, true, "skip:9" }, "--batch: needs --stamp search: "},
+		{"batch twice", func(p *Plan) {
+			p.Batch, p.Preset, p.Deflate, p.URLs[0] = true, presetV1, true, "ws://h/?a={room}&batch=1"
+		}, "--batch: adds the parameter batch to --url"},
 		{"open text", func(p *Plan) { p.OpenText = "{rom}" }, "--open-text: {rom} means nothing here; there is {room} and {user} and {token}"},
 		{"open text length", func(p *Plan) { p.OpenText = long }, "--open-text: "},
 		{"open text UTF-8", func(p *Plan) { p.OpenText = "\xff" }, "--open-text: "},
@@ -135,6 +141,7 @@ func TestValidateAccepts(t *testing.T) {
 		"IPv6":              func(p *Plan) { p.URLs[0] = "ws://[::1]:80/x" },
 		"https":             func(p *Plan) { p.PublishURL = "https://user:pass@h/{room}?x={room}" },
 		"JSON braces":       func(p *Plan) { p.PublishBody = `{"a":{},"b":"{payload}"}` },
+		"batch":             func(p *Plan) { p.Preset, p.Deflate, p.Batch = presetV1, true, true },
 		"unix redis":        func(p *Plan) { p.Publish, p.Redis = PublishRedis, "unix:///run/redis.sock" },
 	} {
 		p := valid(t)

@@ -79,9 +79,10 @@ func (m machine) stat(pid int) (procStat, error) {
 	return s, nil
 }
 
-// rss is a process's resident memory in bytes.
-func (m machine) rss(pid int) (bytes int64, ok bool) {
-	text, err := m.read(strconv.Itoa(pid) + "/status")
+// rss is the resident memory in bytes of a process, of which name is the pid or
+// "self".
+func (m machine) rss(name string) (bytes int64, ok bool) {
+	text, err := m.read(name + "/status")
 	if err != nil {
 		return 0, false
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -144,7 +145,7 @@ func (s *Server) processes() (cpu float64, rss int64) {
 	for _, p := range s.procs {
 		s.look(p)
 		cpu += p.stat.cpu
-		bytes, ok := s.machine.rss(p.pid)
+		bytes, ok := s.machine.rss(strconv.Itoa(p.pid))
 		if p.gone || !ok || rss < 0 {
 			rss = -1
 			continue

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"barrage/internal/redistest"
 	"barrage/loadtest/plan"
 )
 
@@ -50,7 +51,7 @@ func subscribe(t *testing.T, url string, a *arrivals) {
 }
 
 func TestRedis(t *testing.T) {
-	url, _ := startRedis(t)
+	url := redistest.Start(t).URL()
 	var a arrivals
 	subscribe(t, url, &a)
 	p := load(t, func(p *plan.Plan) {
@@ -76,7 +77,7 @@ func TestRedis(t *testing.T) {
 
 // TestRedisRefuses: each message of a pipeline has its own outcome.
 func TestRedisRefuses(t *testing.T) {
-	url, _ := startRedis(t, "--requirepass", "secret", "--user", "half", "on", ">pw", "resetchannels", "&test:room-1", "&test:room-2", "+@all")
+	url := redistest.Start(t, "--requirepass", "secret", "--user", "half", "on", ">pw", "resetchannels", "&test:room-1", "&test:room-2", "+@all").URL()
 	t.Run("password", func(t *testing.T) {
 		p := load(t, overRedis(strings.Replace(url, "://", "://:wrong@", 1)))
 		pub := newPublisher(t, p)
@@ -100,14 +101,13 @@ func TestRedisRefuses(t *testing.T) {
 
 func TestRedisGone(t *testing.T) {
 	t.Parallel()
-	url, cmd := startRedis(t)
-	p := load(t, overRedis(url))
+	server := redistest.Start(t)
+	p := load(t, overRedis(server.URL()))
 	pub, s := newPublisher(t, p), schedule(p)
 	if err := pub.Check(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
+	server.Kill()
 	if err := pub.Run(context.Background(), testRun, s, now); err != nil {
 		t.Fatal(err)
 	}

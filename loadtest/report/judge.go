@@ -102,6 +102,10 @@ func judgeConnections(r *Report) (warnings []string) {
 		warnings = append(warnings, fmt.Sprintf("%s closed by the server or the network%s. The server's log and counters tell why.",
 			was(c.Closed, "connection"), most(c.ClosedBy)))
 	}
+	if r.Plan.Deflate && c.Deflated < c.Opened {
+		warnings = append(warnings, fmt.Sprintf("Only %s of %s connections negotiated permessage-deflate: the others' messages came uncompressed. "+
+			"See whether the server has it on (Barrage: --compression).", thousands(c.Deflated), thousands(c.Opened)))
+	}
 	if lost := r.lostInStorms(); lost > 0 {
 		warnings = append(warnings, fmt.Sprintf("%s not back after a storm. The failures tell what kept them away.",
 			was(uint64(lost), "connection")))

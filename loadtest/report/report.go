@@ -55,6 +55,7 @@ type Connections struct {
 	Open           int               `json:"open"` // before the first message
 	OpenAtEnd      int               `json:"open_at_end"`
 	Opened         uint64            `json:"opened"`
+	Deflated       uint64            `json:"deflated"` // of the opened, those that negotiated permessage-deflate
 	Failed         uint64            `json:"failed"`
 	Failures       map[string]uint64 `json:"failures,omitempty"` // by address and answer
 	Closed         uint64            `json:"closed"`             // by the server or the network
@@ -75,6 +76,8 @@ type Messages struct {
 	Seconds        float64           `json:"seconds"` // from the first message due to the last arrival
 	PerSecond      float64           `json:"per_second"`
 	BytesPerSecond float64           `json:"bytes_per_second"`
+	BytesPerCopy   float64           `json:"bytes_per_copy"`   // of all that was received, before decompression; 0 is not known
+	CopiesPerFrame float64           `json:"copies_per_frame"` // above 1 where several came in one WebSocket message; 0 is not known
 	Pings          uint64            `json:"pings"`
 }
 

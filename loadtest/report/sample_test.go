@@ -36,7 +36,7 @@ func sample() *Report {
 		Messages: Messages{
 			Offered: rate * publishing, Published: rate * publishing, PublishLagMax: 0.8,
 			Counts:  tally.Counts{Expected: copies, Delivered: copies},
-			Seconds: 60.01, PerSecond: copies / 60.01, BytesPerSecond: copies * 66 / 60.01,
+			Seconds: 60.01, PerSecond: copies / 60.01, BytesPerSecond: copies * 66 / 60.01, BytesPerCopy: 66, CopiesPerFrame: 1,
 		},
 		Latency: Latency{ms(0.5), ms(0.9), ms(0.99), ms(0.999), ms(1), float64(h.Mean()) / 1e6, h},
 		Server: Server{
@@ -164,6 +164,17 @@ func search() *Report {
 		}
 		r.Find.Steps = append(r.Find.Steps, s)
 	}
+	return r
+}
+
+// batches is a run with compression, to which not all servers agreed.
+func batches() *Report {
+	r := sample()
+	r.Plan.Preset, r.Plan.Deflate, r.Plan.Batch = "barrage.v1", true, true
+	r.Connections.Deflated = 75_000
+	r.Messages.BytesPerCopy, r.Messages.CopiesPerFrame = 88, 3.8
+	r.Asserts = nil
+	r.Judge()
 	return r
 }
 

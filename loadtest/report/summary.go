@@ -69,6 +69,9 @@ func sumConnections(s *sheet, r *Report) {
 		items = append(items, number(c.PerSecond)+" connects/s")
 	}
 	items = append(items, thousands(c.Failed)+" failed", thousands(c.Closed)+" closed")
+	if r.Plan.Deflate {
+		items = append(items, thousands(c.Deflated)+" with permessage-deflate")
+	}
 	if c.Dropped > 0 {
 		items = append(items, thousands(c.Dropped)+" left on purpose")
 	}
@@ -116,7 +119,14 @@ func sumMessages(s *sheet, r *Report) {
 		items = append(items, thousands(m.ToSlow)+" to slow viewers")
 	}
 	s.row(plain, "", items...)
-	s.row(bold, "Throughput", number(m.PerSecond)+" deliveries/s", size(m.BytesPerSecond)+"/s received")
+	items = []string{number(m.PerSecond) + " deliveries/s", size(m.BytesPerSecond) + "/s received"}
+	if m.BytesPerCopy > 0 {
+		items = append(items, octets(m.BytesPerCopy)+" per copy")
+	}
+	if r.Plan.Batch {
+		items = append(items, number(m.CopiesPerFrame)+" copies per frame")
+	}
+	s.row(bold, "Throughput", items...)
 }
 
 func sumLatency(s *sheet, r *Report) {

@@ -37,7 +37,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-var samples = map[string]func() *Report{"sample": sample, "troubled": troubled, "search": search, "idle": idle}
+var samples = map[string]func() *Report{"sample": sample, "troubled": troubled, "search": search, "batches": batches, "idle": idle}
 
 func TestSummary(t *testing.T) {
 	for name, make := range samples {

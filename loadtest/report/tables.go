@@ -57,6 +57,9 @@ func (r *Report) messageTable() table {
 		}
 		t.Rows = append(t.Rows, row{[]string{c.name, text}, class})
 	}
+	if m.BytesPerCopy > 0 {
+		t.Rows = append(t.Rows, cells("Received for each copy", octets(m.BytesPerCopy)), cells("Copies in one frame", number(m.CopiesPerFrame)))
+	}
 	if m.ToSlow > 0 {
 		t.Rows = append(t.Rows, cells("To viewers slow on purpose", thousands(m.ToSlow)))
 	}
@@ -70,6 +73,9 @@ func (r *Report) connectionTable() table {
 		cells("Opened", thousands(c.Opened)), cells("Connecting took", seconds(c.ConnectSeconds)+", "+number(c.PerSecond)+" per second"),
 		cells("Left on purpose", thousands(c.Dropped)),
 	}}
+	if r.Plan.Deflate {
+		t.Rows = append(t.Rows, cells("With permessage-deflate", thousands(c.Deflated)))
+	}
 	add := func(name string, n uint64, reasons map[string]uint64) {
 		class := ""
 		if n > 0 {
@@ -216,6 +222,8 @@ func (r *Report) planTable() table {
 		add(true, "url", u)
 	}
 	add(p.Preset != "", "preset", p.Preset)
+	add(p.Deflate, "deflate", "yes")
+	add(p.Batch, "batch", "yes")
 	add(p.Publish != "", "publish", p.Publish)
 	add(p.PublishURL != "", "publish-url", p.PublishURL)
 	add(p.Redis != "", "redis", p.Redis)

@@ -82,6 +82,7 @@ func connectionFigures() []figure {
 		always("wanted", "", "connections the plan asked for", func(r *Report) int { return r.Connections.Wanted }),
 		always("open", "", "connections open before the first message", func(r *Report) int { return r.Connections.Open }),
 		always("open_at_end", "", "connections open at the end", func(r *Report) int { return r.Connections.OpenAtEnd }),
+		always("deflated", "", "connections opened that negotiated permessage-deflate", func(r *Report) uint64 { return r.Connections.Deflated }),
 		always("failed", "", "connects and upgrades that came to nothing", func(r *Report) uint64 { return r.Connections.Failed }),
 		always("closed", "", "connections closed by the server or the network", func(r *Report) uint64 { return r.Connections.Closed }),
 		when(connected, "connect_rate", "1/s", "connections opened per second", func(r *Report) float64 { return r.Connections.PerSecond }),
@@ -99,6 +100,7 @@ func (r *Report) expecting() bool { return r.Messages.Expected > 0 }
 func messageFigures() []figure {
 	expecting := (*Report).expecting
 	flowing := func(r *Report) bool { return r.Messages.Seconds > 0 }
+	arriving := func(r *Report) bool { return r.Messages.Arrived() > 0 }
 	publishing := func(r *Report) bool { return r.publishes() }
 	return []figure{
 		always("offered", "", "messages that were due", func(r *Report) uint64 { return r.Messages.Offered }),
@@ -114,6 +116,8 @@ func messageFigures() []figure {
 		when(expecting, "misrouted", "", "copies of another room's messages", func(r *Report) uint64 { return r.Messages.Misrouted }),
 		when(flowing, "throughput", "1/s", "copies that arrived per second", func(r *Report) float64 { return r.Messages.PerSecond }),
 		when(flowing, "bytes_per_second", "B", "bytes that arrived per second", func(r *Report) float64 { return r.Messages.BytesPerSecond }),
+		when(arriving, "bytes_per_copy", "B", "bytes that arrived for each copy, compressed ones as they came", func(r *Report) float64 { return r.Messages.BytesPerCopy }),
+		when(arriving, "copies_per_frame", "", "copies in one WebSocket message", func(r *Report) float64 { return r.Messages.CopiesPerFrame }),
 	}
 }
 

@@ -11,7 +11,11 @@
 // hexadecimal with lower-case letters.
 package stamp
 
-import "bytes"
+import (
+	"bytes"
+	"math/rand/v2"
+	"sync"
+)
 
 // Len is the length of a stamp in bytes, and so the smallest message.
 const Len = tokenLen + 16 + 8 + 6 + 6
@@ -42,7 +46,7 @@ func (r Run) appendToken(dst []byte) []byte {
 }
 
 // AppendMessage appends a message of size bytes, and no less than Len, that
-// begins with s.
+// begins with s. The rest is made-up words, of each message others.
 func AppendMessage(dst []byte, r Run, s Stamp, size int) []byte {
 	n := len(dst)
 	dst = r.appendToken(dst)
@@ -50,11 +54,40 @@ func AppendMessage(dst []byte, r Run, s Stamp, size int) []byte {
 	dst = appendHex(dst, uint64(s.Seq), 8)
 	dst = appendHex(dst, uint64(s.Lane), 6)
 	dst = appendHex(dst, uint64(s.Room), 6)
-	for len(dst)-n < size {
-		dst = append(dst, 'x')
+	words, from := filler(), int(s.Seq*strides[0]+s.Lane*strides[1]+s.Room*strides[2])%fillerLen
+	for left := size - (len(dst) - n); left > 0; left = size - (len(dst) - n) {
+		dst = append(dst, words[from:min(from+left, fillerLen)]...)
+		from = 0
 	}
 	return dst
 }
+
+// strides spread the messages over the filler; odd ones leave nothing out.
+var strides = [...]uint32{40_503, 28_657, 17_389}
+
+// fillerLen is more than what a compressor looks back (RFC 1951: 32 KiB).
+const fillerLen = 64 << 10
+
+// filler is what messages are filled up with. Words have letters, and come again,
+// about as often as in English: with a single letter, compression would look too
+// good, and without words too bad.
+var filler = sync.OnceValue(func() []byte {
+	const letters = "eeeeeettttaaaaooooiiinnnnssshhhrrrddlluucmmwwfgypbvk"
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var words [1000][]byte
+	for i := range words {
+		words[i] = []byte{' '}
+		for range 2 + rnd.IntN(7) {
+			words[i] = append(words[i], letters[rnd.IntN(len(letters))])
+		}
+	}
+	var text []byte
+	for len(text) < fillerLen {
+		often := rnd.Float64() // the first words more than the last
+		text = append(text, words[int(often*often*float64(len(words)))]...)
+	}
+	return text[:fillerLen]
+})
 
 // Finder finds the stamps of one run. It never changes, so any goroutine may use
 // it.

@@ -2,6 +2,8 @@ package stamp
 
 import (
 	"bytes"
+	"compress/flate"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -13,8 +15,26 @@ func TestMessage(t *testing.T) {
 	if got := string(AppendMessage(nil, 0xff, s, 0)); got != want || len(got) != Len {
 		t.Errorf("%s, %d bytes\nwant %s", got, len(got), want)
 	}
-	if got := string(AppendMessage([]byte("{"), 0xff, s, Len+3)); got != "{"+want+"xxx" {
-		t.Errorf("%s", got)
+	for _, size := range []int{Len + 1, Len + 3, 500, 3 * fillerLen} {
+		got := string(AppendMessage([]byte("{"), 0xff, s, size))
+		words, ok := strings.CutPrefix(got, "{"+want)
+		if !ok || len(got) != 1+size || strings.Trim(words, " abcdefghijklmnopqrstuvwxyz") != "" {
+			t.Errorf("%d bytes instead of %d: %.100s", len(got)-1, size, got)
+		}
+	}
+}
+
+// TestFiller: messages together compress about as text does, not as one letter
+// repeated.
+func TestFiller(t *testing.T) {
+	const messages, words = 20, 200
+	var packed bytes.Buffer
+	z, _ := flate.NewWriter(&packed, flate.BestCompression) // the level is right
+	for n := range uint32(messages) {
+		_, _ = z.Write(AppendMessage(nil, 7, Stamp{Due: 1, Seq: n + 1}, Len+words)[Len:])
+	}
+	if z.Close(); packed.Len() < messages*words*4/10 || packed.Len() > messages*words*7/10 {
+		t.Errorf("%d bytes of %d", packed.Len(), messages*words)
 	}
 }
 

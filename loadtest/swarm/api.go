@@ -23,6 +23,7 @@ type Snapshot struct {
 	Open       int    `json:"open"`       // upgraded and not closed
 	Connecting int    `json:"connecting"` // on the way there
 	Opened     uint64 `json:"opened"`
+	Deflated   uint64 `json:"deflated"`  // of the Opened, those that negotiated permessage-deflate
 	Failed     uint64 `json:"failed"`    // connects and upgrades that came to nothing
 	Closed     uint64 `json:"closed"`    // by the server or the network
 	Dropped    uint64 `json:"dropped"`   // by us, for churn and storms
@@ -38,7 +39,8 @@ type Snapshot struct {
 	Owed      uint64       `json:"owed"`    // messages of the window still to come, once all of them are due
 	Arrived   int64        `json:"arrived"` // when the last message came, of the controller's clock
 	Reads     uint64       `json:"reads"`   // that brought messages
-	Bytes     uint64       `json:"bytes"`   // received
+	Bytes     uint64       `json:"bytes"`   // received, as they came: before decompression
+	Frames    uint64       `json:"frames"`  // WebSocket messages with at least one of the test's
 	Pings     uint64       `json:"pings"`
 	Published uint64       `json:"published"`        // from sockets
 	Unsent    []Failure    `json:"unsent,omitempty"` // messages that were due on a socket that was not open
@@ -60,6 +62,7 @@ func (s *Snapshot) Add(o *Snapshot) {
 	s.Open += o.Open
 	s.Connecting += o.Connecting
 	s.Opened += o.Opened
+	s.Deflated += o.Deflated
 	s.Failed += o.Failed
 	s.Closed += o.Closed
 	s.Dropped += o.Dropped
@@ -72,6 +75,7 @@ func (s *Snapshot) Add(o *Snapshot) {
 	s.Arrived = max(s.Arrived, o.Arrived)
 	s.Reads += o.Reads
 	s.Bytes += o.Bytes
+	s.Frames += o.Frames
 	s.Pings += o.Pings
 	s.Published += o.Published
 	s.Unsent = append(s.Unsent, o.Unsent...)

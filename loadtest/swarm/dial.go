@@ -138,7 +138,7 @@ func (w *worker) Opened(id netpoll.ID) {
 	path, headers := s.greeter.Request(number, &who)
 	req, err := frame.AppendClientRequest(w.wrote[:0], frame.ClientRequest{
 		Target: path, Host: s.greeter.Targets[s.greeter.Which(number)].Host, Key: w.key,
-		Subprotocols: s.cfg.Plan.Subprotocols, Header: headers,
+		Subprotocols: s.cfg.Plan.Subprotocols, Deflate: s.cfg.Plan.Deflate, Header: headers,
 	})
 	if err != nil {
 		w.refused(k, id, err.Error())
@@ -169,12 +169,28 @@ func (w *worker) upgrading(k uint32, id netpoll.ID, p []byte) (rest []byte, open
 		w.refused(k, id, strings.TrimSuffix(firstLine(head)+": "+firstLine(head[n:]), ": "))
 		return nil, false
 	}
-	if err := res.CheckAccept(w.key, w.swarm.cfg.Plan.Subprotocols); err != nil {
+	if err := w.accept(k, &res); err != nil {
 		w.refused(k, id, err.Error())
 		return nil, false
 	}
 	w.opened(k, id)
 	return head[n:], true
+}
+
+// accept checks that the answer is an upgrade on our terms, and notes whether
+// the connection may compress.
+func (w *worker) accept(k uint32, res *frame.Response) error {
+	p, v := &w.swarm.cfg.Plan, &w.viewers[k]
+	v.flags &^= flagDeflate
+	if !p.Deflate {
+		return res.CheckAccept(w.key, p.Subprotocols)
+	}
+	agreed, err := res.CheckAcceptDeflate(w.key, p.Subprotocols)
+	if agreed {
+		v.flags |= flagDeflate
+		w.sum.Deflated++
+	}
+	return err
 }
 
 func (w *worker) refused(k uint32, id netpoll.ID, answer string) {

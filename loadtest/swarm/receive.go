@@ -37,6 +37,7 @@ func (w *worker) Data(id netpoll.ID, p []byte) {
 	asm := w.partial[id]
 	if asm == nil {
 		asm = w.scratch
+		asm.Deflate = v.flags&flagDeflate != 0
 	}
 	if err := asm.Feed(p, &w.limits, w); err != nil {
 		asm.Reset()
@@ -65,7 +66,9 @@ func (w *worker) broken(id netpoll.ID, err error) {
 // errClosed ends the reading of a connection behind a close frame.
 var errClosed = errors.New("swarm: close frame")
 
-// Message counts the messages in one of the server's. frame.Handler.
+// Message counts the messages in one of the server's: in a batch, or from a
+// server that puts several into one frame, there are as many as stamps.
+// frame.Handler.
 func (w *worker) Message(op frame.Opcode, payload []byte) error {
 	found := false
 	if w.finder != nil {
@@ -81,6 +84,7 @@ func (w *worker) Message(op frame.Opcode, payload []byte) error {
 	}
 	if found {
 		w.sum.Arrived = w.now
+		w.sum.Frames++
 	}
 	if !found && op == frame.Text {
 		return w.word(payload)
@@ -168,7 +172,11 @@ func (w *worker) Drained(netpoll.ID) {}
 // section 5.3 wants it unpredictable for the sake of proxies that caches could
 // be poisoned in; a load test has none).
 func (w *worker) send(id netpoll.ID, op frame.Opcode, payload []byte) {
-	w.wrote = frame.AppendMasked(w.wrote[:0], op, [4]byte{}, payload)
+	encode := frame.AppendMasked
+	if data := op == frame.Text || op == frame.Binary; data && w.viewers[w.owner[id]].flags&flagDeflate != 0 {
+		encode = frame.AppendMaskedDeflated // as browsers do, whether or not it shrinks
+	}
+	w.wrote = encode(w.wrote[:0], op, [4]byte{}, payload)
 	w.loop.Queue(id, w.wrote)
 }
 

@@ -41,7 +41,8 @@ type peer struct {
 	t       *testing.T
 	conn    net.Conn
 	request *http.Request
-	answer  []byte // the upgrade
+	answer  []byte // the upgrade, with compression if it was offered
+	plain   []byte // the same without compression
 }
 
 // accept waits for a connection and its request.
@@ -59,12 +60,16 @@ func (s *server) accept() *peer {
 		s.t.Fatal(err)
 	}
 	head := "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " +
-		req.Header.Get("Sec-WebSocket-Key") + "\r\n\r\n"
+		req.Header.Get("Sec-WebSocket-Key") + "\r\nSec-WebSocket-Extensions: " + req.Header.Get("Sec-WebSocket-Extensions") + "\r\n\r\n"
 	parsed, _, err := frame.ParseRequest([]byte(head))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return &peer{s.t, conn, req, frame.AppendUpgrade(nil, &parsed, "", false)}
+	offered, err := parsed.OffersDeflate()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &peer{s.t, conn, req, frame.AppendUpgrade(nil, &parsed, "", offered), frame.AppendUpgrade(nil, &parsed, "", false)}
 }
 
 func (p *peer) write(b []byte) {

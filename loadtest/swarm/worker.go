@@ -34,6 +34,7 @@ const (
 const (
 	flagExpects  uint8 = 1 << iota // its tracks count in this window
 	flagComeBack                   // dialled again until it is open
+	flagDeflate                    // its connection negotiated permessage-deflate
 	flagByServer                   // its close has been counted: the close frame said why
 )
 
@@ -143,7 +144,7 @@ func (w *worker) begin(win Window, sched *plan.Schedule) {
 	w.tally = tally.New()
 	w.hist.Reset()
 	w.sum.Counts = tally.Counts{}
-	w.sum.Reads, w.sum.Bytes, w.sum.Published, w.sum.Arrived = 0, 0, 0, 0
+	w.sum.Reads, w.sum.Bytes, w.sum.Frames, w.sum.Published, w.sum.Arrived = 0, 0, 0, 0, 0
 	w.layTracks()
 	for k := range w.viewers {
 		v := &w.viewers[k]

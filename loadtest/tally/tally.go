@@ -43,6 +43,9 @@ func (c *Counts) Add(other Counts) {
 	c.Forgotten += other.Forgotten
 }
 
+// Arrived is how many copies came, wanted or not.
+func (c *Counts) Arrived() uint64 { return c.Delivered + c.Duplicated + c.Misrouted + c.ToSlow }
+
 // Sub is what was added to c since it was other.
 func (c Counts) Sub(other Counts) Counts {
 	return Counts{

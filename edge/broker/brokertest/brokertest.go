@@ -38,7 +38,7 @@ type Node struct {
 
 const (
 	// briefAge is how long rooms named brief:… keep their messages.
-	briefAge = time.Second
+	briefAge = 400 * time.Millisecond
 	// keepAll is more messages than most tests publish in a room.
 	keepAll = 10_000
 )

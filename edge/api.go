@@ -1,0 +1,74 @@
+// What the HTTP API asks, beside publishing (publish.go), orders (control.go,
+// standing.go) and connections (inspect.go).
+
+package edge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"barrage/edge/broker"
+	"barrage/edge/presence"
+)
+
+// CheckRoom tells whether name may be a room's.
+func (s *Server) CheckRoom(name string) error { return CheckRoom(name) }
+
+// CheckUser tells whether id may be a user's.
+func (s *Server) CheckUser(id string) error { return CheckUser(id) }
+
+// Room returns a room's local members and its messages a second; ok is false if
+// nobody is there.
+func (s *Server) Room(name string) (members int, rate float64, ok bool) { return s.hub.Room(name) }
+
+// EachRoom calls f for every room with members until it returns false.
+func (s *Server) EachRoom(f func(name string, members int, rate float64) bool) {
+	s.hub.EachRoom(func(name string, members int, rate float64) bool {
+		return !isPublicName(name) || f(name, members, rate)
+	})
+}
+
+// History reads a part of a room's history.
+func (s *Server) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
+	page, err := readHistory(ctx, s.broker, room, q)
+	if err != nil {
+		return page, brokerError(err)
+	}
+	return page, nil
+}
+
+// Clear forgets a room's history.
+func (s *Server) Clear(ctx context.Context, room string) error {
+	if err := s.broker.Clear(ctx, room); err != nil {
+		return brokerError(err)
+	}
+	return nil
+}
+
+// Registry knows who is where.
+func (s *Server) Registry() *presence.Registry { return s.presence }
+
+// Unready returns the reasons why traffic should go elsewhere; none means ready.
+func (s *Server) Unready() []string {
+	var why []string
+	if s.draining.Load() {
+		why = append(why, "draining")
+	}
+	if err := s.broker.Err(); err != nil {
+		why = append(why, err.Error())
+	}
+	if !s.book.Read() {
+		why = append(why, "who must stay out, and the settings of rooms, could not be read yet")
+	}
+	return why
+}
+
+// brokerError is a broker's error as a refusal.
+func brokerError(err error) error {
+	if errors.Is(err, broker.ErrOverloaded) {
+		return &Error{status: http.StatusServiceUnavailable, code: "overloaded", message: "the server is too far behind its input", retry: time.Second}
+	}
+	return &Error{status: http.StatusServiceUnavailable, code: "unavailable", message: "the store of messages did not take it: " + err.Error(), retry: time.Second}
+}

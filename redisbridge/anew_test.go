@@ -1,0 +1,82 @@
+package redisbridge
+
+// A room that is subscribed on another connection, perhaps to another server.
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"barrage/edge/broker/brokertest"
+)
+
+// said is the message of a place, whose text is its time.
+func said(offset uint64, at time.Duration) *envelope {
+	parsed, _ := parseBody(string(appendBody(nil, "other", uint64(at), message("a", fmt.Sprint(int64(at))))))
+	return &envelope{"e", stamp{offset, int64(at)}, parsed}
+}
+
+// followed is a bridge, not started, that has delivered the 21st message of a room.
+func followed(t *testing.T) (*Bridge, *room, *brokertest.Receiver) {
+	t.Helper()
+	got := brokertest.NewReceiver()
+	b, err := New(kept(Config{URL: "redis://127.0.0.1:1"}, plenty), got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.rooms.want("a", b.now(), b.freshRoom, b.followLate)
+	r := b.rooms.lookup("a")
+	r.track.Store(trackFrom(said(21, 100)))
+	if b.followLocked(r, said(21, 100)) || len(got.Messages("a")) != 1 {
+		t.Fatal("the first is not delivered")
+	}
+	return b, r, got
+}
+
+// TestSubscribedAnew: a deposed master gave the newest offset to another message
+// than its successor. The next one fits, and still is not delivered before it is
+// seen that what we have is not what is there.
+func TestSubscribedAnew(t *testing.T) {
+	b, r, got := followed(t)
+	track := r.track.Load()
+	before := beginReadingLocked(r)
+	before.page = page{epoch: "e", head: 21}
+
+	b.subscribedAnew("a")
+	if b.catch.waiting() != 1 {
+		t.Error("the history is not to be read")
+	}
+	b.followLocked(r, said(22, 300))
+	if !b.outdated(&before) || !b.applyLocked(&before) || len(got.Messages("a")) != 1 {
+		t.Errorf("%d messages, by what was read before", len(got.Messages("a")))
+	}
+	here := []entry{{said(21, 200).stamp, ""}, {said(22, 300).stamp, ""}}
+	after := beginReadingLocked(r)
+	after.page = page{epoch: "e", head: 22, entries: here}
+	if track.links != 1 || b.outdated(&after) || !after.diverged() {
+		t.Error("what is there passes for what we have")
+	}
+}
+
+// TestReadElsewhere: while a history is being read, what comes from another server
+// does not take the places of what is in the answer.
+func TestReadElsewhere(t *testing.T) {
+	b, r, got := followed(t)
+	reading := beginReadingLocked(r)
+	b.followLocked(r, said(22, 400))
+	text := func(offset uint64, at time.Duration) entry {
+		return entry{said(offset, at).stamp, string(appendBody(nil, "other", uint64(at), message("a", fmt.Sprint(int64(at)))))}
+	}
+	reading.page = page{epoch: "e", head: 23, entries: []entry{text(21, 100), text(22, 200), text(23, 300)}}
+	if b.applyLocked(&reading) || !r.track.Load().live || b.held != 0 {
+		t.Error("to be read again")
+	}
+	var texts []string
+	for _, m := range got.Messages("a") {
+		texts = append(texts, string(m.Payload))
+	}
+	if want := []string{"100", "200", "300"}; !slices.Equal(texts, want) {
+		t.Errorf("delivered %q, want %q", texts, want)
+	}
+}
