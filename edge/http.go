@@ -70,7 +70,7 @@ func (s *shard) count(id netpoll.ID, req *frame.Request) error {
 	if err := CheckRoom(rooms[0]); err != nil {
 		return err
 	}
-	if !s.srv.anonymous.Rights().MayJoin("", rooms[0]) {
+	if !s.srv.anybody.MayJoin("", rooms[0]) {
 		return refuse(http.StatusForbidden, "forbidden", "rooms of single users have no public count")
 	}
 	if s.srv.cfg.Auth != nil && !s.srv.cfg.Anonymous {

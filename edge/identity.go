@@ -40,7 +40,7 @@ func (s *shard) identify(id netpoll.ID, w *waiter, token string) error {
 	cfg := &s.srv.cfg
 	switch {
 	case cfg.Auth == nil || token == "" && cfg.Anonymous:
-		w.ident = &s.srv.anonymous
+		w.ident, w.rights = &s.srv.anonymous, s.srv.anybody
 		return s.seat(id, w)
 	case token == "" && w.json:
 		return s.seat(id, w) // its first command must be auth
@@ -110,7 +110,7 @@ func (s *shard) identified(id netpoll.ID, w *waiter, ident *auth.Identity, err e
 	s.sessions.at(id).state = stateHandshake
 	w.verifying = false
 	if err == nil {
-		w.ident = ident
+		w.ident, w.rights = ident, ident.Rights()
 		err = s.seat(id, w)
 	}
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *shard) newClient(id netpoll.ID, w *waiter) *client {
 	s.srv.clients.Add(1)
 	s.sessions.at(id).flags |= flagClient
 	if w.ident != nil {
-		s.setIdentity(c, w.ident)
+		s.setIdentity(c, w.ident, w.rights)
 	} else {
 		s.expires(c, s.srv.cfg.AuthTimeout)
 	}
@@ -133,8 +133,8 @@ func (s *shard) newClient(id netpoll.ID, w *waiter) *client {
 }
 
 // setIdentity gives the client an identity, or a newer one of the same user.
-func (s *shard) setIdentity(c *client, ident *auth.Identity) {
-	c.rights = ident.Rights()
+func (s *shard) setIdentity(c *client, ident *auth.Identity, rights auth.Rights) {
+	c.rights = rights
 	if ident.Expires.IsZero() {
 		s.neverExpires(c)
 	} else {
@@ -201,7 +201,7 @@ func (s *shard) authenticated(c *client, id uint64, ident *auth.Identity, err er
 		return
 	}
 	first := c.user() == ""
-	s.setIdentity(c, ident)
+	s.setIdentity(c, ident, ident.Rights())
 	r := authReply{User: ident.User, Name: ident.Name}
 	if !ident.Expires.IsZero() {
 		r.Expires = ident.Expires.UnixMilli()

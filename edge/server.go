@@ -41,6 +41,7 @@ type Server struct {
 	inboxes     *inboxes
 	untold      untold
 	anonymous   auth.Identity
+	anybody     auth.Rights        // of anonymous
 	strangers   chan struct{}      // one for each token that waits for the issuer's keys
 	background  sync.WaitGroup     // announce, presence.Run, book.Run
 	stop        context.CancelFunc // ends them
@@ -150,6 +151,7 @@ func New(cfg Config) (*Server, error) {
 	s.epochs = newEpochs(s.hub.Members)
 	s.inboxes = newInboxes()
 	s.anonymous = auth.Anonymous(cfg.PublishRate > 0)
+	s.anybody = s.anonymous.Rights()
 	return s, nil
 }
 

@@ -19,9 +19,10 @@ import (
 // checked, and for the broker.
 type waiter struct {
 	rooms     []string
-	response  []byte // the 101
-	rest      []byte // what came behind the request
-	ident     *auth.Identity
+	response  []byte         // the 101
+	rest      []byte         // what came behind the request
+	ident     *auth.Identity // nil: it must authenticate itself yet
+	rights    auth.Rights    // of ident
 	echo      bool
 	json      bool // barrage.v1
 	deflate   bool
@@ -173,9 +174,8 @@ func (s *shard) mayEnter(w *waiter) error {
 	if w.ident == nil {
 		return nil
 	}
-	rights := w.ident.Rights()
 	for _, room := range w.rooms {
-		if !rights.MayJoin(w.ident.User, room) {
+		if !w.rights.MayJoin(w.ident.User, room) {
 			return refuse(http.StatusForbidden, "forbidden", "this connection may not join room "+room)
 		}
 		if err := s.srv.checkBan(w.ident.User, room); err != nil {
