@@ -61,11 +61,7 @@ func (b *lateBroker) setReady(room string) {
 }
 
 func newLateBroker(t *testing.T, s *Server) *lateBroker {
-	m, err := broker.NewMemory(broker.MemoryConfig{Rules: broker.DefaultRules()}, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = m.Close() })
+	m := newMemory(t, s, broker.MemoryConfig{Rules: broker.DefaultRules()})
 	b := &lateBroker{Broker: m, srv: s, ready: make(map[string]bool)}
 	s.SetBroker(b)
 	return b

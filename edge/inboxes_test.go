@@ -85,12 +85,7 @@ func TestInboxIsLookedIntoAgain(t *testing.T) {
 	t.Parallel()
 	b := new(absentBroker)
 	s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) {
-		m, err := broker.NewMemory(broker.MemoryConfig{Rules: broker.DefaultRules()}, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = m.Close() })
-		b.Broker = m
+		b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: broker.DefaultRules()})
 		s.SetBroker(b)
 	})
 	publish(t, s, "user:bob", "are you there?")
@@ -140,10 +135,7 @@ func TestWrittenToWhileLookedInto(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &lookingBroker{release: make(chan struct{}), stale: x.stale}
 			s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) {
-				m, err := broker.NewMemory(broker.MemoryConfig{Rules: broker.DefaultRules()}, s)
-				must(t, err)
-				t.Cleanup(func() { _ = m.Close() })
-				b.Broker = m
+				b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: broker.DefaultRules()})
 				s.SetBroker(b)
 			})
 			for range x.waiting {

@@ -219,19 +219,7 @@ func TestStuckViewerIsToldOnce(t *testing.T) {
 	}); n > 1 {
 		t.Errorf("%d gaps are owed", n)
 	}
-	gaps := 0
-	for next := 1.0; next <= messages; {
-		v := c.object()
-		switch {
-		case v["push"] == "message" && v["offset"] == next:
-			next++
-		case v["push"] == "gap" && v["from"] == next && v["count"] == v["to"].(float64)-next+1:
-			next = v["to"].(float64) + 1
-			gaps++
-		default:
-			t.Fatalf("got %.200v, want %v", v, next)
-		}
-	}
+	gaps := untilOffset(t, c.object, messages)
 	if gaps < 1 || gaps > messages/20 { // the kernel may take a little now and then
 		t.Errorf("told of %d gaps", gaps)
 	}

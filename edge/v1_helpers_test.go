@@ -93,15 +93,41 @@ func startHeld(t *testing.T, change func(*Config)) (*Server, *heldBroker) {
 	t.Helper()
 	b := &heldBroker{holds: make(map[string]*hold)}
 	s := startServer(t, change, func(s *Server) {
-		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History}, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = m.Close() })
-		b.Broker = m
+		b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: s.cfg.History})
 		s.SetBroker(b)
 	})
 	return s, b
+}
+
+// newMemory makes the broker in memory that a test's broker is in front of.
+func newMemory(t *testing.T, s *Server, cfg broker.MemoryConfig) *broker.Memory {
+	t.Helper()
+	m, err := broker.NewMemory(cfg, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+// untilOffset takes what a member is given up to the message with the last offset:
+// each message, or a gap that covers it exactly, in order. It returns the number of
+// gaps.
+func untilOffset(t *testing.T, object func() map[string]any, last float64) (gaps int) {
+	t.Helper()
+	for next := 1.0; next <= last; {
+		v := object()
+		switch {
+		case v["push"] == "message" && v["offset"] == next:
+			next++
+		case v["push"] == "gap" && v["from"] == next && v["count"] == v["to"].(float64)-next+1:
+			next = v["to"].(float64) + 1
+			gaps++
+		default:
+			t.Fatalf("got %.200v, want %v", v, next)
+		}
+	}
+	return gaps
 }
 
 // onShards runs f on each loop and adds up what it returns.

@@ -96,12 +96,7 @@ func TestHostileRoomNames(t *testing.T) {
 	s := startServer(t, func(c *Config) {
 		c.Logger, c.Caller = slog.New(slog.NewTextHandler(&log, nil)), caller
 	}, func(s *Server) {
-		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History}, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = m.Close() })
-		b.Broker = m
+		b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: s.cfg.History})
 		s.SetBroker(b)
 	})
 	for name, room := range names {

@@ -248,15 +248,11 @@ func startPast(t *testing.T) (*Server, *pastBroker) {
 	t.Helper()
 	b := &pastBroker{}
 	s := startServer(t, withQuickAck(t), func(s *Server) {
-		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History, Now: func() time.Time {
+		m := newMemory(t, s, broker.MemoryConfig{Rules: s.cfg.History, Now: func() time.Time {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			return time.Now().Add(-b.ago)
-		}}, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = m.Close() })
+		}})
 		b.Memory = m
 		s.SetBroker(b)
 	})
