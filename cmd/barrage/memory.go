@@ -29,8 +29,9 @@ const (
 	heapsCheck = time.Second
 )
 
-// A heap is at rest when in so many checks less than a part of what is live was
-// allocated: at restingGC that is a collection every four seconds at most.
+// A heap comes to rest when in so many checks less than a part of what is live was
+// allocated, and rests up to twice that: at restingGC it is collected every two
+// seconds at most.
 const (
 	restingFor  = 10
 	restingPart = 4
