@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"barrage/edge/broker/brokertest"
 )
 
@@ -144,10 +146,41 @@ func (c *redisCluster) migrate(room string, from, to int) {
 	}
 }
 
+// flush empties the cluster of keys, and of messages: a node passes on what the
+// others publish whenever it comes to it, and a late one would be the next test's.
 func (c *redisCluster) flush() {
 	c.t.Helper()
+	c.settle()
 	for i := range clusterMasters {
 		c.do(i, "FLUSHALL")
+	}
+}
+
+// settle waits until every node has passed on what was published on any. Between
+// two nodes messages keep their order, so a last one tells.
+func (c *redisCluster) settle() {
+	c.t.Helper()
+	ctx, channel := context.Background(), "settle"
+	for to, s := range c.nodes {
+		sub := s.Subscribe(ctx, channel)
+		if _, err := sub.Receive(ctx); err != nil {
+			c.t.Fatalf("subscribe on node %d: %v", to, err)
+		}
+		heard := make(map[string]bool)
+		eventually(c.t, fmt.Sprintf("node %d hears the others", to), func() bool {
+			for from, s := range c.nodes {
+				s.say(channel, fmt.Sprint(from))
+			}
+			for len(heard) < len(c.nodes) {
+				event, err := sub.ReceiveTimeout(ctx, 100*time.Millisecond)
+				if err != nil {
+					return false // one was lost with a connection between nodes
+				}
+				heard[event.(*redis.Message).Payload] = true
+			}
+			return true
+		})
+		sub.Close()
 	}
 }
 
