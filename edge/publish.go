@@ -30,6 +30,7 @@ func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Rec
 	if err := s.checkTerms(p); err != nil {
 		return broker.Receipt{}, err
 	}
+	p.Keep = s.waits(p)
 	r, err := s.broker.Publish(ctx, p)
 	if err != nil {
 		return broker.Receipt{}, brokerError(err)
@@ -41,6 +42,13 @@ func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Rec
 		s.tell(&kept, r)
 	}
 	return r, nil
+}
+
+// waits tells whether the message, should its user not be there, waits for them. It
+// cannot if only this node ever knew of it.
+func (s *Server) waits(p *broker.Publication) bool {
+	_, toUser := userOf(p.Room)
+	return toUser && !p.Forget && s.Retention(p.Room).On()
 }
 
 // tell has backends told of a message that was published here. p is kept.
@@ -62,6 +70,7 @@ func (s *Server) tryPublish(p *broker.Publication, done func(broker.Receipt, err
 	if s.cfg.Events.Wants(events.Publish, p.Room) {
 		done = s.telling(p, done)
 	}
+	p.Keep = s.waits(p)
 	ok := s.broker.TryPublish(p, done)
 	if ok {
 		s.published.Add(1)

@@ -123,6 +123,8 @@ type messageJSON struct {
 	QoS     int   `json:"qos,omitempty"`     // 1: to be acknowledged
 	Expires int64 `json:"expires,omitempty"` // when it is of no use any more
 	Repeat  bool  `json:"repeat,omitempty"`  // it was pushed before, and not acknowledged
+
+	Local bool `json:"local_only,omitempty"` // as in publishReply
 }
 
 type senderJSON struct {
@@ -139,7 +141,7 @@ func pushOf(m *broker.Message) *messageJSON {
 }
 
 func messageOf(m *broker.Message) *messageJSON {
-	j := &messageJSON{ID: m.ID, Epoch: m.Epoch, Offset: m.Offset, Time: m.Time, Kind: m.Kind, Expires: m.Expires()}
+	j := &messageJSON{ID: m.ID, Epoch: m.Epoch, Offset: m.Offset, Time: m.Time, Kind: m.Kind, Expires: m.Expires(), Local: m.Local}
 	if m.Confirm && m.Offset > 0 {
 		j.QoS = 1
 	}

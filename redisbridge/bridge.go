@@ -34,6 +34,7 @@ type Bridge struct {
 
 	rooms    *interest
 	ledger   *ledger
+	local    localKeys
 	queue    queue
 	health   health
 	count    counters
@@ -83,6 +84,7 @@ func New(cfg Config, receiver broker.Receiver) (*Bridge, error) {
 		rooms:    newInterest(cfg.Sharded, cfg.ProbeTimeout),
 		catch:    catchup{wake: make(chan struct{}, 1)},
 		ledger:   newLedger(),
+		local:    localKeys{ttl: cfg.IdempotencyTTL},
 		queue:    queue{maxLen: cfg.QueueLen, maxBytes: cfg.QueueBytes},
 		write:    make(chan struct{}, 1),
 		probeNow: make(chan struct{}, 1),

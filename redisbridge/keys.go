@@ -93,13 +93,13 @@ func (l *layout) roomOfMessage(channel string) (room string, ok bool) {
 // result is the key that remembers what publishing answered: for an idempotency
 // key of the caller's a hash of it and its scope, so that its length and its
 // bytes do not matter; else the message's own id.
-func (l *layout) result(room, user, key, id string) string {
+func (l *layout) result(room, scope, key, id string) string {
 	head := ownNamespace + "{" + l.tag(room) + "}:idem:"
 	if key == "" {
 		return head + "i:" + id
 	}
 	h := sha256.New()
-	for _, part := range []string{l.prefix, room, user, key} {
+	for _, part := range []string{l.prefix, room, scope, key} {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		h.Write([]byte(part))
 	}

@@ -41,6 +41,7 @@ type outgoing struct {
 	history  broker.Retention // off: it takes no place
 	seen     broker.Position  // how far the room has been delivered here
 	keyed    bool             // with a key of the caller's
+	keep     bool             // refused rather than delivered locally
 	result   string           // key that remembers the answer
 	remember time.Duration
 
@@ -60,7 +61,7 @@ func (b *Bridge) prepare(p *broker.Publication, asked bool, done func(broker.Rec
 	m.channel = b.names.message(p.Room)
 	m.room = m.channel[len(m.channel)-len(p.Room):]
 	m.asked, m.done = asked, done
-	m.keyed, m.remember = p.Key != "", ownKeyAge
+	m.keyed, m.keep, m.remember = p.Key != "", p.Keep, ownKeyAge
 	if !p.Forget {
 		m.history = b.cfg.Retention(p.Room)
 	}
@@ -72,11 +73,12 @@ func (b *Bridge) prepare(p *broker.Publication, asked bool, done func(broker.Rec
 	if m.scripted || m.asked {
 		m.id = messageID(b.cfg.Node, m.number)
 	}
-	if m.scripted {
-		m.result = b.names.result(p.Room, p.Sender.User, p.Key, m.id)
-	}
+	scope := ""
 	if m.keyed {
-		m.remember = b.cfg.IdempotencyTTL
+		scope, m.remember = p.KeyScope(), b.cfg.IdempotencyTTL
+	}
+	if m.scripted {
+		m.result = b.names.result(p.Room, scope, p.Key, m.id)
 	}
 	m.buf = appendBody(m.buf[:headRoom], b.cfg.Node, m.number, p)
 	return m, nil
@@ -97,7 +99,9 @@ func date(batch []*outgoing) {
 // local is the message as the members here get it in an outage.
 func (m *outgoing) local() *broker.Message {
 	e, _ := parseEnvelope(string(m.envelope)) // prepare and date made it
-	return e.message(m.room)
+	msg := e.message(m.room)
+	msg.Local = true
+	return msg
 }
 
 // Publish implements broker.Broker: it returns when Redis has executed the
@@ -105,8 +109,8 @@ func (m *outgoing) local() *broker.Message {
 //
 // If Redis is out of reach and Config.Outage is OutageLocal, the members on this
 // node get the message and the receipt says LocalOnly; members elsewhere get it
-// only if Redis executes it later. With OutageRefuse the error wraps
-// broker.ErrUnavailable. If ctx ends first, its error comes back and the message
+// only if Redis executes it later. With OutageRefuse, or Publication.Keep, the
+// error wraps broker.ErrUnavailable. If ctx ends first, its error comes back and the message
 // may be delivered or not.
 func (b *Bridge) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
 	if err := ctx.Err(); err != nil {
@@ -125,6 +129,9 @@ func (b *Bridge) Publish(ctx context.Context, p *broker.Publication) (broker.Rec
 	date(batch)
 	if !b.health.usable.Load() {
 		return b.insteadOfRedis(m)
+	}
+	if r, again := b.repeated(m); again {
+		return r, nil
 	}
 	b.ledger.begin(batch)
 	defer b.ledger.end(batch)
@@ -165,7 +172,7 @@ func (b *Bridge) settle(ctx context.Context, m *outgoing) (broker.Receipt, error
 func (b *Bridge) unsettled(m *outgoing) (broker.Receipt, error) {
 	b.count.publishErrors.Add(1)
 	b.failed(m.err)
-	if b.cfg.Outage == OutageRefuse {
+	if b.refuses(m) {
 		return broker.Receipt{}, unavailable(m.err)
 	}
 	r := broker.Receipt{ID: m.id}
@@ -179,16 +186,35 @@ func (b *Bridge) unsettled(m *outgoing) (broker.Receipt, error) {
 
 // insteadOfRedis deals with a message during an outage: Redis is not even tried.
 func (b *Bridge) insteadOfRedis(m *outgoing) (broker.Receipt, error) {
-	if b.cfg.Outage == OutageRefuse {
+	if b.refuses(m) {
 		b.count.refused.Add(1)
 		return broker.Receipt{}, b.down()
 	}
 	return b.deliverLocally(m), nil
 }
 
+// refuses tells whether the message is not to be delivered locally.
+func (b *Bridge) refuses(m *outgoing) bool { return m.keep || b.cfg.Outage == OutageRefuse }
+
 func (b *Bridge) deliverLocally(m *outgoing) broker.Receipt {
+	r := broker.Receipt{ID: m.id, LocalOnly: true}
+	if m.keyed {
+		if first, again := b.local.first(m.result, r, b.now()); again {
+			return first
+		}
+	}
 	b.count.localOnly.Add(1)
-	return broker.Receipt{ID: m.id, Members: b.deliver(m.local()), LocalOnly: true}
+	r.Members = b.deliver(m.local())
+	return r
+}
+
+// repeated finds the receipt of a message that was delivered locally, with the
+// same key: that is all that becomes of it, here and, Redis being back, elsewhere.
+func (b *Bridge) repeated(m *outgoing) (broker.Receipt, bool) {
+	if !m.keyed {
+		return broker.Receipt{}, false
+	}
+	return b.local.find(m.result, b.now())
 }
 
 // down is why Redis is not tried.

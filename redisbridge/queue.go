@@ -5,6 +5,7 @@ package redisbridge
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,6 +143,7 @@ func (b *Bridge) publishBatch(batch []*outgoing) {
 		}
 		return
 	}
+	batch = b.withoutRepeated(batch)
 	b.ledger.begin(batch)
 	defer b.ledger.end(batch)
 	timeout := b.cfg.Timeout
@@ -155,6 +157,23 @@ func (b *Bridge) publishBatch(batch []*outgoing) {
 	for _, m := range batch {
 		m.tell(b.settle(context.Background(), m))
 	}
+}
+
+// withoutRepeated answers those messages that were delivered locally before, and
+// returns the others.
+func (b *Bridge) withoutRepeated(batch []*outgoing) []*outgoing {
+	if !slices.ContainsFunc(batch, func(m *outgoing) bool { return m.keyed }) {
+		return batch
+	}
+	others := make([]*outgoing, 0, len(batch))
+	for _, m := range batch {
+		if r, again := b.repeated(m); again {
+			m.tell(r, nil)
+		} else {
+			others = append(others, m)
+		}
+	}
+	return others
 }
 
 // abandon ends what nobody will publish, since the bridge was never started.

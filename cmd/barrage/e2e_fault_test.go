@@ -130,6 +130,9 @@ func redisFrozen(t *testing.T, bin binary) {
 		t.Errorf("not ready after %v: %q", noticed, reasons)
 	}
 	local("noticed")
+	if p, err := n.post("user:bob", "text/plain", "letter"); err == nil || !strings.Contains(err.Error(), "unavailable") {
+		t.Errorf("a message that could not wait for bob: %+v, %v", p, err)
+	}
 	late := n.join("fresh-room") // nobody waits for a Redis that is gone
 	n.publish("fresh-room", "served")
 	late.want(frame.Text, "served")

@@ -4,6 +4,7 @@ package broker
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -51,6 +52,7 @@ type Message struct {
 	Format  Format
 	Confirm bool   // see Publication
 	TTL     uint32 // likewise
+	Local   bool   // see Receipt.LocalOnly
 	Payload []byte
 }
 
@@ -93,10 +95,28 @@ type Publication struct {
 	Kind    string
 	Format  Format
 	Payload []byte
-	Key     string // idempotency key, scoped to the room and the sender's user; "" is none
+	Key     string // idempotency key, within the room and KeyScope; "" is none
 	Forget  bool   // keep it out of the history (typing notices): offset 0
+	Keep    bool   // it waits in the history for its reader: ErrUnavailable rather than Receipt.LocalOnly
 	Confirm bool   // its reader is to acknowledge it, and gets it again until then
 	TTL     uint32 // milliseconds until it is not to be given to anybody any more; 0: never. Brokers only carry it
+}
+
+// KeyScope names those who share their idempotency keys within a room: backends,
+// for each user they name; a user's connections; and all clients without a user as
+// far as they say the same, since they know nothing of each other's keys.
+func (p *Publication) KeyScope() string {
+	switch {
+	case p.Sender.Conn == "":
+		return "backend:" + p.Sender.User
+	case p.Sender.User != "":
+		return "user:" + p.Sender.User
+	}
+	h := sha256.New()
+	h.Write([]byte(p.Kind))
+	h.Write([]byte{0, byte(p.Format)})
+	h.Write(p.Payload)
+	return "anyone:" + string(h.Sum(nil))
 }
 
 // Receipt is the answer to a publish.

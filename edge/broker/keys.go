@@ -9,7 +9,7 @@ import (
 	"barrage/internal/shrinkmap"
 )
 
-type keyID struct{ room, user, key string }
+type keyID struct{ room, scope, key string }
 
 type keyed struct {
 	id      keyID

@@ -43,8 +43,10 @@ func (m *Memory) publishIn(s *stripe, p *Publication) (Receipt, error) {
 	}
 	t := m.cfg.Now()
 	now := m.age(t)
+	scope := ""
 	if p.Key != "" {
-		if r, ok := m.keys.get(keyID{p.Room, p.Sender.User, p.Key}, now); ok {
+		scope = p.KeyScope()
+		if r, ok := m.keys.get(keyID{p.Room, scope, p.Key}, now); ok {
 			m.count.replays.Add(1)
 			r.Replayed = true
 			return r, nil
@@ -63,7 +65,7 @@ func (m *Memory) publishIn(s *stripe, p *Publication) (Receipt, error) {
 	r := Receipt{ID: msg.ID, Position: Position{msg.Epoch, msg.Offset}}
 	r.Members = m.receiver.Deliver(msg)
 	if key != "" {
-		m.keys.put(keyID{msg.Room, msg.Sender.User, key}, r, now)
+		m.keys.put(keyID{msg.Room, scope, key}, r, now)
 	}
 	return r, nil
 }

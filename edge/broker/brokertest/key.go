@@ -103,6 +103,9 @@ func testKeyScope(t *testing.T, c *Cluster) {
 		by("ad", keyed("keys", "", "ak")),
 		by("ada:k", keyed("keys", "", "k")),
 		by("ada", keyed("keys", "", "k:k")),
+		by("", keyed("keys", "", "k")), // somebody else, saying something else
+		keyed("keys", "", "k"),         // a backend
+		{Room: "keys", Format: broker.Text, Key: "k", Sender: broker.Sender{User: "ada"}}, // one for a user
 	}
 	firsts := make([]broker.Receipt, len(scopes))
 	for i, p := range scopes {
@@ -118,7 +121,9 @@ func testKeyScope(t *testing.T, c *Cluster) {
 			continue
 		}
 		again := *p
-		again.Sender.Conn = "another connection of the user"
+		if again.Sender.Conn != "" {
+			again.Sender.Conn = "another connection of the user"
+		}
 		wantReplay(t, firsts[i], c.node(i+1).publish(t, &again))
 	}
 	for room, payloads := range want {
