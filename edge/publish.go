@@ -264,6 +264,8 @@ func checkDepth(format broker.Format, payload []byte) error {
 // text, so that the two kinds of clients understand each other.
 func payloadOf(cmd *command) (broker.Format, []byte, error) {
 	switch {
+	case cmd.Base64 != nil && cmd.Data != nil:
+		return 0, nil, refuse(400, "bad_command", "publish takes data or base64, not both")
 	case cmd.Base64 != nil:
 		return broker.Binary, cmd.Base64, nil
 	case len(cmd.Data) == 0:

@@ -118,7 +118,7 @@ type messageJSON struct {
 	Sender *senderJSON     `json:"sender,omitempty"`
 	Kind   string          `json:"kind,omitempty"`
 	Data   json.RawMessage `json:"data,omitempty"`
-	Base64 []byte          `json:"base64,omitempty"` // instead of data, of binary messages
+	Base64 []byte          `json:"base64,omitzero"` // instead of data, of binary messages: not nil
 
 	QoS     int   `json:"qos,omitempty"`     // 1: to be acknowledged
 	Expires int64 `json:"expires,omitempty"` // when it is of no use any more
@@ -152,9 +152,8 @@ func messageOf(m *broker.Message) *messageJSON {
 	case broker.JSON:
 		j.Data = m.Payload
 	case broker.Binary:
-		j.Base64 = m.Payload
-		if len(m.Payload) == 0 {
-			j.Data = json.RawMessage("null")
+		if j.Base64 = m.Payload; j.Base64 == nil {
+			j.Base64 = []byte{}
 		}
 	default:
 		j.Data = textJSON(m.Payload)

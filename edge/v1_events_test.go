@@ -135,7 +135,9 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch q.Method {
 	case "echo":
 		_, _ = fmt.Fprintf(w, `{"data":{"user":%q,"room":%q,"data":%s}}`, q.User, q.Room, q.Data)
-	case "refuse":
+	case "seat.free":
+		_, _ = io.WriteString(w, `{"data":["A1","A2"]}`)
+	case "refuse", "seat.reserve":
 		_, _ = io.WriteString(w, `{"error":{"code":"sold_out","message":"Nothing is left."}}`)
 	case "break":
 		w.WriteHeader(http.StatusInternalServerError)
@@ -151,7 +153,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func startAsking(t *testing.T, timeout time.Duration) (*Server, *backend) {
+func startBackend(t *testing.T, timeout time.Duration) (*events.Caller, *backend) {
 	b := &backend{block: make(chan struct{}), canceled: make(chan struct{}, 100)}
 	web := httptest.NewServer(b)
 	t.Cleanup(web.Close)
@@ -163,6 +165,11 @@ func startAsking(t *testing.T, timeout time.Duration) (*Server, *backend) {
 		t.Fatal(err)
 	}
 	t.Cleanup(caller.Close)
+	return caller, b
+}
+
+func startAsking(t *testing.T, timeout time.Duration) (*Server, *backend) {
+	caller, b := startBackend(t, timeout)
 	return startServer(t, func(c *Config) { withAuth(t, c); c.Caller = caller }), b
 }
 

@@ -40,6 +40,8 @@ func TestHostileCommands(t *testing.T) {
 		{"brackets in a text", `{"id":1,"cmd":"publish","room":"a","data":["` + strings.Repeat(`[\"`, 200) + `"]}`, ""},
 		{"half a surrogate pair", `{"id":1,"cmd":"publish","room":"a","data":"\ud800"}`, ""},
 		{"no data", `{"id":1,"cmd":"publish","room":"a"}`, "bad_command"},
+		{"data and base64", `{"id":1,"cmd":"publish","room":"a","data":"x","base64":"eA=="}`, "bad_command"},
+		{"null and base64", `{"id":1,"cmd":"publish","room":"a","data":null,"base64":"eA=="}`, "bad_command"},
 		{"bad base64", `{"id":1,"cmd":"publish","room":"a","base64":"%%%"}`, "bad_json"},
 		{"empty base64", `{"id":1,"cmd":"publish","room":"a","base64":""}`, ""},
 		{"base64 of what is no UTF-8", `{"id":1,"cmd":"publish","room":"a","base64":"//79"}`, ""},
