@@ -183,7 +183,7 @@ var settings = []setting{
 	{key: "compress_wait", min: time.Millisecond, max: time.Second, zero: "no batches", help: "With compression: how long messages wait for others of their room, to be compressed together, for clients that ask for it (batch=1)"},
 
 	{key: "webhook_url", unit: "URL", help: "Where backends are told what happens; empty: nobody is told"},
-	{key: "webhook_secret", unit: "texts", secret: true, help: "Secrets that sign what backends are told and asked, at least 16 bytes each"},
+	{key: "webhook_secret", unit: "texts", secret: true, help: "Secrets that sign what backends are told and asked, at least 16 bytes each; webhook_url and request_routes need one"},
 	{key: "event_stream", unit: "key", help: "Redis stream to which backends' events are added, instead of webhook_url; empty: none"},
 	{key: "event_types", unit: "types", help: "Events that backends are told of"},
 	{key: "event_rooms", unit: "patterns", help: "Rooms that backends are told of"},
