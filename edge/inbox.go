@@ -30,7 +30,7 @@ func (s *shard) woken(c *client, m *broker.Message) {
 	switch {
 	case s.fan.In(uint32(c.id), m.Room):
 	case m.Offset == 0:
-		s.push(c, pushOf(m)) // in no history; the next one is another's
+		s.push(c, pushOf(legible(m))) // in no history; the next one is another's
 	case c.joinOf(m.Room) != nil:
 	case c.looks():
 		c.doing.woken = true // others may wait before it
