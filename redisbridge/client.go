@@ -4,6 +4,7 @@ package redisbridge
 // link.go, log.go, pipeline.go and scripts.go know go-redis.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -249,7 +250,18 @@ func parsePage(cmd *redis.Cmd) (page, error) {
 
 // clear deletes a room's history, if epoch is "" or its epoch.
 func (c *client) clear(ctx context.Context, room, epoch string) error {
-	return c.scripts.clear.Run(ctx, c.universal(), []string{c.names.meta(room), c.names.log(room)}, epoch).Err()
+	_, err := c.runClear(ctx, room, epoch, "")
+	return err
+}
+
+// clearAt deletes a room's history if head is still where it ends. A head without
+// an epoch fits no history: noEpoch is none's.
+func (c *client) clearAt(ctx context.Context, room string, head broker.Position) (cleared bool, err error) {
+	return c.runClear(ctx, room, cmp.Or(head.Epoch, noEpoch), strconv.FormatUint(head.Offset, 10))
+}
+
+func (c *client) runClear(ctx context.Context, room, epoch, offset string) (cleared bool, err error) {
+	return c.scripts.clear.Run(ctx, c.universal(), []string{c.names.meta(room), c.names.log(room)}, epoch, offset).Bool()
 }
 
 func (c *client) acknowledge(ctx context.Context, room string, pos broker.Position) error {

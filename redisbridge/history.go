@@ -9,6 +9,9 @@ import (
 	"barrage/edge/broker"
 )
 
+// noEpoch is what no epoch is called.
+const noEpoch = "-"
+
 // History implements broker.Broker.
 func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
 	keep := b.cfg.Retention(room)
@@ -23,7 +26,7 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 	if q.After != nil {
 		ask.mode, ask.after, ask.epoch = "after", q.After.Offset, q.After.Epoch
 		if ask.epoch == "" && ask.after > 0 {
-			ask.epoch = "-" // no epoch is called that
+			ask.epoch = noEpoch
 		}
 	}
 	var p page
@@ -79,6 +82,18 @@ func (b *Bridge) Clear(ctx context.Context, room string) error {
 		return nil
 	}
 	return b.call(ctx, "clear", func(ctx context.Context) error { return b.client.clear(ctx, room, "") })
+}
+
+// ClearAt implements broker.Broker.
+func (b *Bridge) ClearAt(ctx context.Context, room string, head broker.Position) (cleared bool, err error) {
+	if !b.cfg.Retention(room).On() {
+		return true, nil
+	}
+	err = b.call(ctx, "clear", func(ctx context.Context) (err error) {
+		cleared, err = b.client.clearAt(ctx, room, head)
+		return err
+	})
+	return cleared, err
 }
 
 // Acknowledge implements broker.Broker.

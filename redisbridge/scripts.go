@@ -139,12 +139,16 @@ end
 return reply
 `
 
-// clearSource: KEYS meta, log. ARGV: 1 the epoch to end (”: whichever).
+// clearSource: KEYS meta, log. ARGV: 1 the epoch to end (”: whichever), 2 its
+// newest offset (”: whichever). Answers 1 if there is no history then, 0 if there
+// is another.
 const clearSource = `
-if ARGV[1] == '' or redis.call('HGET', KEYS[1], 'e') == ARGV[1] then
-  redis.call('DEL', KEYS[1], KEYS[2])
+local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
+if ARGV[1] ~= '' and meta[1] then
+  if meta[1] ~= ARGV[1] or (ARGV[2] ~= '' and tonumber(meta[2] or '') ~= tonumber(ARGV[2])) then return 0 end
 end
-return 0
+redis.call('DEL', KEYS[1], KEYS[2])
+return 1
 `
 
 // acknowledgeSource: KEYS meta. ARGV: 1 epoch, 2 offset.

@@ -178,6 +178,10 @@ type Broker interface {
 	History(ctx context.Context, room string, q Query) (Page, error)
 	// Clear forgets a room's history; the next message begins a new epoch.
 	Clear(ctx context.Context, room string) error
+	// ClearAt does so only if nothing was published since the history's head was
+	// that. False: something was, and all of it is still there. It is true, too,
+	// if nothing is there any more, or the room may keep nothing at present.
+	ClearAt(ctx context.Context, room string, head Position) (cleared bool, err error)
 	// Acknowledge notes that the reader of a room has dealt with everything up
 	// to pos; it never goes back. Acknowledged returns what was noted last, the
 	// zero Position if nothing or nothing of the present epoch. They live as long

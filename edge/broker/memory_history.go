@@ -49,6 +49,29 @@ func (m *Memory) Clear(ctx context.Context, room string) error {
 	return nil
 }
 
+// ClearAt implements Broker.
+func (m *Memory) ClearAt(ctx context.Context, room string, head Position) (cleared bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("broker: clear: %w", err)
+	}
+	keep := m.cfg.Retention(room)
+	s := m.stripe(room)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.closed.Load() {
+		return false, ErrClosed
+	}
+	h := s.rooms.Get(room)
+	if h == nil || !keep.On() {
+		return true, nil
+	}
+	if (Position{h.epoch, h.head}) != head {
+		return false, nil
+	}
+	m.drop(s, h)
+	return true, nil
+}
+
 // Acknowledge implements Broker. A position that is not in the present history,
 // of another epoch or ahead of its head, is ignored.
 func (m *Memory) Acknowledge(ctx context.Context, room string, pos Position) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,6 +125,103 @@ func testClear(t *testing.T, c *Cluster) {
 		}
 		if err := n.Clear(ctx, "clear-never-spoke"); err != nil {
 			t.Errorf("node %d: Clear of a room that never spoke: %v", i, err)
+		}
+	}
+}
+
+// testClearAt: a history goes only if it ends where it is said to.
+func testClearAt(t *testing.T, c *Cluster) {
+	const room, off = "clear-at", "off:clear-at"
+	ctx := limited(t)
+	clearAt := func(n *Node, room string, head broker.Position, want bool) {
+		t.Helper()
+		if got, err := n.ClearAt(ctx, room, head); got != want || err != nil {
+			t.Fatalf("ClearAt %+v of %s: %v, %v, want %v", head, room, got, err, want)
+		}
+	}
+	old := broker.Position{Epoch: "old", Offset: 1}
+	clearAt(c.Nodes[0], room, broker.Position{}, true)
+	clearAt(c.last(), room, old, true)
+	for i, n := range c.Nodes {
+		begun := n.history(t, room, broker.Query{}).Head
+		clearAt(c.node(i+1), room, broker.Position{}, false)
+		head := n.publishMany(t, room, 10).Position
+		for _, other := range []broker.Position{{}, begun, old, {Epoch: "old", Offset: 10}, {Epoch: head.Epoch, Offset: 9}, {Epoch: head.Epoch, Offset: 11}, {Offset: 10}} {
+			clearAt(c.node(i+1), room, other, false)
+		}
+		wantOffsets(t, "not cleared", n.history(t, room, broker.Query{}).Messages, 1, 10)
+		clearAt(c.node(i+1), room, head, true)
+		clearAt(n, room, head, true) // there is nothing any more
+		page := n.history(t, room, broker.Query{After: &head})
+		if page.Head.Epoch == head.Epoch || page.Head.Offset != 0 || len(page.Messages) != 0 {
+			t.Errorf("node %d: %d messages, head %+v after %+v was cleared", i, len(page.Messages), page.Head, head)
+		}
+		wantGap(t, fmt.Sprintf("node %d", i), page.Gap, unknown(head))
+		clearAt(n, room, page.Head, true) // also one that has said nothing
+		clearAt(n, off, old, true)
+	}
+
+	// What cannot be read at present is not forgotten unread.
+	head := c.Nodes[0].publishMany(t, room, 3).Position
+	c.keep(room, 0, 0)
+	clearAt(c.last(), room, broker.Position{}, true)
+	c.keep(room, keepAll, time.Hour)
+	if page := c.last().history(t, room, broker.Query{}); page.Head != head || len(page.Messages) != 3 {
+		t.Errorf("%d messages, head %+v, want 3 up to %+v", len(page.Messages), page.Head, head)
+	}
+}
+
+// testClearMidstream clears a room that never falls silent. Each message that was
+// accepted has been read before the history ended that it was in, or is in the last.
+func testClearMidstream(t *testing.T, c *Cluster) {
+	const room, publishers, wanted = "clear-midstream", 3, 20
+	ctx := limited(t)
+	said := make([][]string, publishers)
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for p := range publishers {
+		wg.Go(func() {
+			for i := 0; !stop.Load(); i++ {
+				r, ok := c.node(p).try(t, ctx, text(room, fmt.Sprint(p, " ", i)))
+				if !ok {
+					return
+				}
+				said[p] = append(said[p], r.ID)
+				// So that now and then nothing comes between reading and clearing.
+				time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
+			}
+		})
+	}
+	defer wg.Wait()
+	defer stop.Store(true)
+	n := c.last()
+	read := make(map[string]bool)
+	note := func() broker.Position {
+		page := n.history(t, room, broker.Query{})
+		for _, m := range page.Messages {
+			read[m.ID] = true
+		}
+		return page.Head
+	}
+	cleared := 0
+	eventually(t, "some histories end", func() bool {
+		ok, err := n.ClearAt(ctx, room, note())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			cleared++
+		}
+		return cleared == wanted
+	})
+	stop.Store(true)
+	wg.Wait()
+	note()
+	for _, list := range said {
+		for _, id := range list {
+			if !read[id] {
+				t.Errorf("%s was neither read before a history ended nor is it in the last", id)
+			}
 		}
 	}
 }

@@ -179,8 +179,9 @@ func testClose(t *testing.T, c *Cluster) {
 	_, published := n.Publish(ctx, text(room, "y"))
 	_, read := n.History(ctx, room, broker.Query{})
 	_, acknowledged := n.Acknowledged(ctx, room)
+	_, cleared := n.ClearAt(ctx, room, pos)
 	for what, err := range map[string]error{
-		"Publish": published, "History": read, "Acknowledged": acknowledged, "Err": n.Err(),
+		"ClearAt": cleared, "Publish": published, "History": read, "Acknowledged": acknowledged, "Err": n.Err(),
 		"Clear": n.Clear(ctx, room), "Acknowledge": n.Acknowledge(ctx, room, pos),
 	} {
 		if !errors.Is(err, broker.ErrClosed) {
