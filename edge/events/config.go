@@ -26,8 +26,9 @@ type Config struct {
 	// Lanes bounds the requests under way. Default 4.
 	Lanes int
 	// QueueLen and QueueBytes bound what waits in one lane, besides the batch
-	// under way; an event beyond them pushes out the oldest. Defaults 10000
-	// events and 8 MiB. An event over QueueBytes is dropped at once.
+	// under way; an event beyond them pushes out the oldest, up to one with a
+	// place of its own (Reserve). Defaults 10000 events and 8 MiB. An event over
+	// QueueBytes is dropped at once, unless it has a place.
 	QueueLen, QueueBytes int
 	// BatchLen and BatchBytes (of JSON) bound a batch; an event that is longer
 	// goes alone. Defaults 100 events and 256 KiB, if the queue is that long.

@@ -21,9 +21,11 @@
 // backend that minds remembers the ids it has seen. What is not delivered is
 // counted under exactly one [DropReason]. While a backend is away its lane's queue
 // fills, and then the oldest events go, so that a backend that comes back hears
-// how things are rather than how they were. A lane holds at most about QueueBytes
-// waiting and, for what is under way, a few times BatchBytes or one event's JSON,
-// whichever is more. Nothing survives the end of the process.
+// how things are rather than how they were. An event with a place of its own
+// ([Emitter.Reserve]) is not pushed out, and while it is the oldest the newest go.
+// A lane holds at most about QueueBytes waiting and, for what is under way, a few
+// times BatchBytes or one event's JSON, whichever is more. Nothing survives the end
+// of the process.
 //
 // # The JSON form
 //
@@ -40,6 +42,8 @@
 //	 "reason": "ping_timeout",     why it ended: disconnect, leave, room_closed
 //	 "remote": "203.0.113.9:4711",  where the client comes from: connect
 //	 "message": {…},               publish
+//	 "part": 1,                    room_closed: counts its events, from 1
+//	 "last": true,                 room_closed: no more of them come
 //	 "transcript": [{…}, …]}       room_closed, oldest first; [] if nothing was kept
 //
 //	{"id": "m1", "epoch": "e1", "offset": 7, "time": 1763738000120,

@@ -65,6 +65,10 @@ func (e *Emitter) Emit(ev *Event) {
 	if !e.Wants(ev.Type, ev.Room) {
 		return
 	}
+	e.lane(ev).put(e.queued(ev))
+}
+
+func (e *Emitter) queued(ev *Event) queued {
 	q := queued{Event: *ev, emitted: time.Now()}
 	if q.Time == 0 {
 		q.Time = q.emitted.UnixMilli()
@@ -73,15 +77,19 @@ func (e *Emitter) Emit(ev *Event) {
 		q.Node = e.cfg.Node
 	}
 	q.size = q.Event.size()
-	key := q.Room
-	if key == "" {
-		key = q.Conn
-	}
-	e.lanes[maphash.String(e.seed, key)%uint64(len(e.lanes))].put(q)
+	return q
 }
 
-// Close sends what is waiting, without lingering, until ctx ends, and drops the
-// rest. Lanes that were backing off try again at once. It returns an error if ctx
+func (e *Emitter) lane(ev *Event) *lane {
+	key := ev.Room
+	if key == "" {
+		key = ev.Conn
+	}
+	return e.lanes[maphash.String(e.seed, key)%uint64(len(e.lanes))]
+}
+
+// Close sends what is waiting or has a place, without lingering, until ctx ends, and
+// drops the rest. Lanes that were backing off try again at once. It returns an error if ctx
 // ended first, when everything is stopped all the same. It may be called from any
 // goroutine, also more than once.
 func (e *Emitter) Close(ctx context.Context) error {

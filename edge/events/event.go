@@ -44,6 +44,9 @@ type Event struct {
 	// Message and Transcript are kept until they are sent and must not change.
 	Message    *broker.Message   // Publish
 	Transcript []*broker.Message // RoomClosed, oldest first
+
+	Part int  // RoomClosed: the transcript's, from 1
+	Last bool // RoomClosed: no more parts come, and the room's history is gone
 }
 
 type wireEvent struct {
@@ -57,6 +60,8 @@ type wireEvent struct {
 	Reason     string        `json:"reason,omitempty"`
 	Remote     string        `json:"remote,omitempty"`
 	Message    *wireMessage  `json:"message,omitempty"`
+	Part       int           `json:"part,omitempty"`
+	Last       bool          `json:"last,omitempty"`
 	Transcript []wireMessage `json:"transcript,omitzero"`
 }
 
@@ -84,6 +89,7 @@ func (e *Event) MarshalJSON() ([]byte, error) {
 	w := wireEvent{
 		ID: e.ID, Type: e.Type, Time: e.Time, Node: e.Node, Room: e.Room,
 		User: e.User, Conn: e.Conn, Reason: e.Reason, Remote: e.Remote,
+		Part: e.Part, Last: e.Last,
 	}
 	if e.Message != nil {
 		m, err := newWireMessage(e.Message)

@@ -29,11 +29,11 @@ func TestJSONForm(t *testing.T) {
 			ID: "m3", Time: 1763738000122, Format: broker.Binary, Payload: []byte{0, 255, 16}}},
 		{Type: Leave, Room: "lobby", User: "u1", Conn: "c7", Reason: "kick"},
 		{Type: Disconnect, User: "u1", Conn: "c7", Reason: "ping_timeout"},
-		{Type: RoomClosed, Room: "case:5", Reason: "empty", Transcript: []*broker.Message{
+		{Type: RoomClosed, Room: "case:5", Reason: "empty", Part: 1, Transcript: []*broker.Message{
 			{ID: "m1", Epoch: "e1", Offset: 1, Time: 1763738000120, Sender: broker.Sender{User: "u1"}, Format: broker.Text, Payload: []byte("hello")},
 			{ID: "m2", Epoch: "e1", Offset: 2, Time: 1763738000121, Sender: broker.Sender{User: "agent"}, Format: broker.Text},
 		}},
-		{Type: RoomClosed, Room: "case:6"},
+		{Type: RoomClosed, Room: "case:6", Part: 2, Last: true},
 	}
 	lines := strings.Split(strings.TrimSpace(string(golden)), "\n")
 	if len(lines) != len(events) {

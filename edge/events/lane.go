@@ -27,7 +27,11 @@ type lane struct {
 
 	mu         sync.Mutex // guards what follows; nothing is called under it
 	queue      queue
+	places     int           // that are reserved
+	placeBytes int           // of all of them
+	freed      chan struct{} // closed when less is waiting; nil: nobody needs to know
 	closed     bool
+	ended      bool      // the goroutine has had its last look at queue
 	under      int       // events taken out of queue and not settled
 	underSince time.Time // when the oldest of them was emitted
 	emitted    uint64
@@ -44,9 +48,28 @@ func newLane(e *Emitter, instance string, log *limitedLog) *lane {
 }
 
 func (l *lane) put(ev queued) {
-	if !l.enqueue(ev) {
-		return
+	if l.enqueue(ev) {
+		l.signal()
 	}
+}
+
+// occupy puts ev into a place that reserve has kept.
+func (l *lane) occupy(ev queued, size int) {
+	ev.kept = true
+	l.mu.Lock()
+	l.places--
+	l.placeBytes -= size
+	l.emitted++
+	if l.ended {
+		l.dropped[DropClosed]++
+	} else {
+		l.pushLocked(ev)
+	}
+	l.mu.Unlock()
+	l.signal()
+}
+
+func (l *lane) signal() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -66,13 +89,51 @@ func (l *lane) enqueue(ev queued) bool {
 		l.dropped[DropTooBig]++
 		return false
 	}
-	for l.queue.len >= l.cfg.QueueLen || l.queue.bytes+ev.size > l.cfg.QueueBytes {
-		l.queue.pop()
+	for l.overLocked(ev.size) {
 		l.dropped[DropOverflow]++
+		if l.queue.len == 0 || l.queue.front().kept {
+			return false
+		}
+		l.queue.pop()
 	}
+	l.pushLocked(ev)
+	return l.queue.len == 1 || l.fullLocked()
+}
+
+// reserve keeps a place of so many bytes. If there is none, freed is closed when
+// there may be one.
+func (l *lane) reserve(size int) (freed <-chan struct{}, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return nil, ErrClosed
+	case l.queue.len+l.places > 0 && l.overLocked(size):
+		if l.freed == nil {
+			l.freed = make(chan struct{})
+		}
+		return l.freed, nil
+	}
+	l.places++
+	l.placeBytes += size
+	return nil, nil
+}
+
+// overLocked tells whether one more event is too many.
+func (l *lane) overLocked(size int) bool {
+	return l.queue.len+l.places >= l.cfg.QueueLen || l.queue.bytes+l.placeBytes+size > l.cfg.QueueBytes
+}
+
+func (l *lane) pushLocked(ev queued) {
 	ev.number = l.numbers.Add(1)
 	l.queue.push(ev)
-	return l.queue.len == 1 || l.fullLocked()
+}
+
+func (l *lane) freedLocked() {
+	if l.freed != nil {
+		close(l.freed)
+		l.freed = nil
+	}
 }
 
 // fullLocked tells whether a batch is waiting that cannot grow.
@@ -80,12 +141,21 @@ func (l *lane) fullLocked() bool {
 	return l.queue.len >= l.cfg.BatchLen || l.queue.bytes >= l.cfg.BatchBytes
 }
 
-// close refuses what comes later, so that the goroutine's last look at the queue
-// is the last one needed.
+// close refuses what comes later and has no place, so that the goroutine's last look
+// at the queue is the last one needed.
 func (l *lane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
+	l.freedLocked()
+}
+
+// end tells whether nothing comes any more, or it is too late for it.
+func (l *lane) end() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = l.places == 0 || l.ctx.Err() != nil
+	return l.ended
 }
 
 func (l *lane) run() {
@@ -95,7 +165,7 @@ func (l *lane) run() {
 			l.deliverAll(l.encode(batch))
 			continue
 		}
-		if l.closing == nil {
+		if l.closing == nil && l.end() {
 			return
 		}
 		l.wait(wait)
@@ -127,10 +197,11 @@ func (l *lane) take() ([]queued, time.Duration) {
 		batch = append(batch, l.queue.pop())
 	}
 	l.under, l.underSince = len(batch), since
+	l.freedLocked()
 	return batch, 0
 }
 
-// wait returns when a batch may be due, or Close was called.
+// wait returns when a batch may be due, or Close was called or has waited enough.
 func (l *lane) wait(d time.Duration) {
 	var due <-chan time.Time
 	if d != idle {
@@ -143,6 +214,7 @@ func (l *lane) wait(d time.Duration) {
 	case <-due:
 	case <-l.closing:
 		l.closing = nil
+	case <-l.ctx.Done():
 	}
 }
 

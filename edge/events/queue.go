@@ -10,6 +10,7 @@ type queued struct {
 	number  uint64 // for its id
 	emitted time.Time
 	size    int
+	kept    bool // newer ones do not push it out
 }
 
 // keepRing is the longest ring worth keeping when it is empty.

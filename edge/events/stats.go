@@ -9,8 +9,8 @@ type DropReason uint8
 
 // The reasons.
 const (
-	DropOverflow   DropReason = iota // pushed out of a full queue by a newer one
-	DropTooBig                       // over Config.QueueBytes
+	DropOverflow   DropReason = iota // pushed out of a full queue by a newer one, or found no place in it
+	DropTooBig                       // over Config.QueueBytes, without a place of its own
 	DropInvalid                      // it has no JSON form
 	DropExpired                      // older than Config.MaxAge
 	DropRefused                      // the sink will not have it
