@@ -246,6 +246,7 @@ func TestErrorCodes(t *testing.T) {
 		{"message_too_large", "POST", publish, long, 413, nil, nil},
 		{"unsupported_media_type", "POST", kick, `{"user":"7"}`, 415, nil, []string{"Content-Type", "text/plain"}},
 		{"not_banned", "DELETE", "/v1/bans/7", "", 404, &codedError{status: 404, code: "not_banned", text: "nobody"}, nil},
+		{"busy", "POST", "/v1/rooms/r/close", "", 409, &codedError{status: 409, code: "busy", text: "more and more"}, nil},
 		{"too_many_bans", "POST", kick, `{"user":"7","for":"1m"}`, 409, &codedError{status: 409, code: "too_many_bans", text: "full"}, nil},
 		{"too_many_settings", "PUT", settings, `{"muted":true}`, 409, &codedError{status: 409, code: "too_many_settings", text: "full"}, nil},
 		{"too_many_rooms", "POST", "/v1/broadcast?pattern=*&limit=1", "hi", 422, nil, nil},

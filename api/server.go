@@ -49,7 +49,8 @@ type Server interface {
 	SetSettings(ctx context.Context, room string, s Settings) error
 	// AllSettings returns those of all rooms that have any.
 	AllSettings(ctx context.Context) (map[string]Settings, error)
-	// CloseRoom puts everybody out of a room and hands out its transcript.
+	// CloseRoom puts everybody out of a room, hands out its transcript and forgets
+	// its history; after an error what was not handed out is still there.
 	CloseRoom(ctx context.Context, room, reason string) (connections int, err error)
 
 	// Online tells whether a user has a connection, on any node as far as known.

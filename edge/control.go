@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"barrage/edge/broker"
-	"barrage/edge/events"
 	"barrage/edge/standing"
 	"barrage/netpoll"
 )
@@ -68,28 +67,6 @@ func (s *Server) DisconnectUser(ctx context.Context, user, reason string, reconn
 // DisconnectConn ends one connection, wherever it is.
 func (s *Server) DisconnectConn(ctx context.Context, conn, reason string, reconnect bool) error {
 	return s.order(ctx, &order{Conn: conn, Reason: reason, Reconnect: reconnect})
-}
-
-// CloseRoom takes everybody out of a room, on all nodes, tells backends what was
-// said in it, and forgets it.
-func (s *Server) CloseRoom(ctx context.Context, room, reason string) error {
-	if err := CheckRoom(room); err != nil {
-		return err
-	}
-	page, err := s.broker.History(ctx, room, broker.Query{})
-	if err != nil {
-		return brokerError(err)
-	}
-	if err := s.order(ctx, &order{Room: room, Reason: reason, Everybody: true}); err != nil {
-		return err
-	}
-	if s.cfg.Events.Wants(events.RoomClosed, room) {
-		s.cfg.Events.Emit(&events.Event{Type: events.RoomClosed, Room: room, Reason: reason, Transcript: page.Messages})
-	}
-	if err := s.broker.Clear(ctx, room); err != nil {
-		return brokerError(err)
-	}
-	return nil
 }
 
 // order tells it to all nodes. If it lasts, it is kept before: an error then leaves
