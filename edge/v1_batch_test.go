@@ -161,8 +161,8 @@ func TestBatches(t *testing.T) {
 			t.Errorf("pushes in each frame: %v, want the first by itself and the others together", c.sizes)
 		}
 	}
-	st := s.Stats()
-	if st.Batches < 1 || st.Batched < messages/2 || st.Batched > messages-1 {
+	waitFor(t, "the batches to be counted", func() bool { return s.Stats().Batched >= messages/2 })
+	if st := s.Stats(); st.Batches < 1 || st.Batched > messages-1 {
 		t.Errorf("%d batches of %d messages are counted", st.Batches, st.Batched)
 	}
 	balanced(t, s)
