@@ -1,13 +1,17 @@
 package redisbridge
 
-// A storm: several nodes publish in several rooms while a test does its worst to
-// Redis. Afterwards every node must have got every message that was
-// acknowledged, once, in the order of offsets, but for gaps that were announced.
+// A storm: several nodes publish in several rooms, half of the publishers as the API
+// does and half as sockets do, while a test does its worst to Redis. Afterwards every
+// node must have got every message that was acknowledged, once, in the order of
+// offsets and of its publisher, but for gaps that were announced.
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,7 +42,7 @@ type storm struct {
 
 	mu    sync.Mutex
 	acked map[string]acknowledged // by payload
-	fails map[string]int          // errors of Publish, by text
+	fails map[string]int          // errors of publishing, by text
 
 	frozen, flows time.Time // see doubt
 }
@@ -71,17 +75,42 @@ func startStorm(t *testing.T, cfg Config, nodes int, persist bool) *storm {
 		}
 	}
 	for i, n := range s.nodes {
-		for _, room := range s.rooms {
-			s.wg.Go(func() { s.publish(n, room, fmt.Sprintf("%s/%d", room, i)) })
+		for k, room := range s.rooms {
+			send := n.Publish
+			if (i+k)%2 == 1 {
+				send = trying(n)
+			}
+			s.wg.Go(func() { s.publish(send, room, fmt.Sprintf("%s/%d", room, i)) })
 		}
 	}
 	t.Cleanup(s.end)
 	return s
 }
 
+var errRefused = errors.New("TryPublish refused")
+
+// A sender publishes and waits for the receipt.
+type sender func(context.Context, *broker.Publication) (broker.Receipt, error)
+
+// trying sends by TryPublish.
+func trying(n *brokertest.Node) sender {
+	return func(_ context.Context, p *broker.Publication) (r broker.Receipt, err error) {
+		told := make(chan struct{})
+		accepted := n.TryPublish(p, func(receipt broker.Receipt, failure error) {
+			r, err = receipt, failure
+			close(told) // a second time panics
+		})
+		if !accepted {
+			return r, errRefused
+		}
+		<-told
+		return r, err
+	}
+}
+
 // publish is a publisher. It pauses a little between messages, which decides
 // nothing but the load.
-func (s *storm) publish(n *brokertest.Node, room, name string) {
+func (s *storm) publish(send sender, room, name string) {
 	for k := 0; ; k++ {
 		p := message(room, fmt.Sprintf("%s/%d", name, k))
 		p.Key = string(p.Payload)
@@ -91,7 +120,7 @@ func (s *storm) publish(n *brokertest.Node, room, name string) {
 				return
 			case <-time.After(2 * time.Millisecond):
 			}
-			r, err := n.Publish(context.Background(), p)
+			r, err := send(context.Background(), p)
 			s.mu.Lock()
 			if err == nil {
 				s.acked[string(p.Payload)] = acknowledged{r, time.Now()}
@@ -175,6 +204,14 @@ func (s *storm) finish(wish gapWish) {
 	}
 }
 
+// numbered takes a publisher's message apart.
+func numbered(payload []byte) (by string, k int, ok bool) {
+	text := string(payload)
+	at := strings.LastIndexByte(text, '/')
+	k, err := strconv.Atoi(text[at+1:])
+	return text[:max(at, 0)], k, err == nil
+}
+
 // compare checks one node's view of a room and returns the number of gaps.
 func (s *storm) compare(i int, n *brokertest.Node, room string) (gaps int) {
 	t := s.t
@@ -184,6 +221,7 @@ func (s *storm) compare(i int, n *brokertest.Node, room string) (gaps int) {
 		gaps int // before it
 	}
 	at := make(map[string]place) // by payload
+	next := make(map[string]int) // the least number that may come next, by publisher
 	var pos broker.Position
 	started := false
 	ends := make(map[string]uint64) // of each epoch, what came last: it may go on, if its end was a mistake
@@ -200,6 +238,7 @@ func (s *storm) compare(i int, n *brokertest.Node, room string) (gaps int) {
 				pos = broker.Position{Epoch: e.Gap.Epoch, Offset: e.Gap.To}
 			}
 			started = true
+			clear(next) // what had no receipt before may be repeated behind it
 			continue
 		}
 		m := e.Message
@@ -217,6 +256,12 @@ func (s *storm) compare(i int, n *brokertest.Node, room string) (gaps int) {
 			t.Errorf("node %d, room %s: %s came at %+v and at %+v", i, room, m.Payload, before.Position, pos)
 		}
 		at[string(m.Payload)] = place{pos, gaps}
+		if by, k, ok := numbered(m.Payload); ok && s.persist {
+			if k < next[by] {
+				t.Errorf("node %d, room %s: %s came behind number %d", i, room, m.Payload, next[by]-1)
+			}
+			next[by] = k + 1
+		}
 	}
 	if gaps > 0 {
 		return gaps // what was acknowledged may be in one of them
