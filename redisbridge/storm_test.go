@@ -218,7 +218,8 @@ func (s *storm) compare(i int, n *brokertest.Node, room string) (gaps int) {
 	t.Helper()
 	type place struct {
 		broker.Position
-		gaps int // before it
+		gaps int   // before it
+		time int64 // when Redis took it, in Unix milliseconds
 	}
 	at := make(map[string]place) // by payload
 	next := make(map[string]int) // the least number that may come next, by publisher
@@ -253,9 +254,9 @@ func (s *storm) compare(i int, n *brokertest.Node, room string) (gaps int) {
 		// What a master had passed on and not replicated is gone with it, its key
 		// too: a repetition is then a message of the history that took its place.
 		if before, twice := at[string(m.Payload)]; twice && before.gaps == gaps {
-			t.Errorf("node %d, room %s: %s came at %+v and at %+v", i, room, m.Payload, before.Position, pos)
+			t.Errorf("node %d, room %s: %s came at %+v and, %d ms newer, at %+v", i, room, m.Payload, before.Position, m.Time-before.time, pos)
 		}
-		at[string(m.Payload)] = place{pos, gaps}
+		at[string(m.Payload)] = place{pos, gaps, m.Time}
 		if by, k, ok := numbered(m.Payload); ok && s.persist {
 			if k < next[by] {
 				t.Errorf("node %d, room %s: %s came behind number %d", i, room, m.Payload, next[by]-1)
