@@ -1,17 +1,10 @@
 package main
 
-// What was published and what came of it: the publishers of TestChaos, the one
-// sequence that all viewers must have seen, and the verdict.
+// What came of TestChaos: the one sequence that all viewers must have seen, and the
+// verdict.
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -94,65 +87,6 @@ func (l *chaosLog) last() *chaosMessage {
 	return &m
 }
 
-// publish is one publisher. It goes on with the next message when the one before is
-// acknowledged, and makes up for the time that this took.
-func (c *chaos) publish(i int) {
-	client := &http.Client{Timeout: 3 * time.Second}
-	defer client.CloseIdleConnections()
-	begin := time.Now()
-	for n := 0; ; n++ {
-		due := begin.Add(time.Duration(n) * chaosPublishers * time.Second / chaosRate)
-		time.Sleep(time.Until(due)) // the schedule is the load; no verdict depends on it
-		if due.UnixNano() > c.stop.Load() {
-			return
-		}
-		number := uint64(i)*1e9 + uint64(n) + 1
-		for try := 0; !c.post(client, number); try++ {
-			if try > 1000 {
-				c.log.complain("publisher %d: message %d is not taken", i, number)
-				return
-			}
-			c.counts.retries.Add(1)
-			time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond) // not all at once
-		}
-		c.acked.Add(1)
-	}
-}
-
-// post tries to publish on some node, and tells whether it was acknowledged.
-func (c *chaos) post(client *http.Client, number uint64) bool {
-	addr := c.addrs[rand.IntN(len(c.addrs))].admin
-	text := strconv.FormatUint(number, 10)
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+addr+"/v1/rooms/"+chaosRoom+"/messages", strings.NewReader(text))
-	if err != nil {
-		return false
-	}
-	r.Header.Set("Idempotency-Key", text)
-	w, err := client.Do(r)
-	if err != nil {
-		return false
-	}
-	defer w.Body.Close()
-	body, err := io.ReadAll(w.Body)
-	var answer struct {
-		Epoch     string
-		Offset    uint64
-		LocalOnly bool `json:"local_only"`
-	}
-	if err != nil || w.StatusCode != http.StatusOK {
-		return false
-	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.LocalOnly || answer.Offset == 0 {
-		c.log.complain("message %d: the answer %s", number, body)
-		return false
-	}
-	if w.Header.Get("Idempotent-Replayed") != "" {
-		c.counts.replayed.Add(1)
-	}
-	c.log.acknowledged(chaosMessage{answer.Epoch, answer.Offset, number})
-	return true
-}
-
 // judge compares.
 func (c *chaos) judge(took time.Duration) {
 	t, l := c.t, c.log
@@ -177,8 +111,8 @@ func (c *chaos) judge(took time.Duration) {
 			lost++
 		}
 	}
-	t.Logf("%d viewers, %v: %d messages acknowledged, with %d repetitions (%d found it done); %d deliveries; %d resumes, the longest took %v; %d gaps announced, %d long absences filled, %d told to be slow; lost %d, twice %d, viewers not complete %d, other complaints %d",
-		len(c.viewers), took.Round(time.Second), len(l.where), c.counts.retries.Load(), c.counts.replayed.Load(), c.counts.deliveries.Load(),
+	t.Logf("%d viewers, %v: %d messages acknowledged, %d of them over sockets, with %d repetitions (%d found it done, %d of these over sockets); %d deliveries; %d resumes, the longest took %v; %d gaps announced, %d long absences filled, %d told to be slow; lost %d, twice %d, viewers not complete %d, other complaints %d",
+		len(c.viewers), took.Round(time.Second), len(l.where), c.counts.spoken.Load(), c.counts.retries.Load(), c.counts.replayed.Load(), c.counts.spokenBefore.Load(), c.counts.deliveries.Load(),
 		c.counts.resumes.Load(), longest.Round(time.Millisecond), len(l.gaps), c.counts.refills.Load(), c.counts.slow.Load(), lost, twice, late, len(l.wrong))
 	if lost+twice+late > 0 {
 		t.Errorf("lost %d, twice %d, incomplete %d", lost, twice, late)

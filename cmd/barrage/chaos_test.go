@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -113,7 +114,11 @@ type chaos struct {
 
 type chaosAddr struct{ ws, admin string }
 
-type chaosCounts struct{ deliveries, resumes, refills, retries, replayed, slow atomic.Int64 }
+type chaosCounts struct {
+	deliveries, resumes, refills, retries, slow atomic.Int64
+	spoken                                      atomic.Int64 // acknowledged over sockets
+	replayed, spokenBefore                      atomic.Int64 // acknowledged, and had been there already; over sockets
+}
 
 type fault struct {
 	name  string
@@ -123,7 +128,7 @@ type fault struct {
 func newChaos(t *testing.T, bin binary, viewers int, redisFlag string) *chaos {
 	t.Helper()
 	c := &chaos{t: t, bin: bin, log: newChaosLog()}
-	c.args = []string{redisFlag, "--shards=2", "--redis-outage=refuse", "--history=*=100000/1h"}
+	c.args = []string{redisFlag, "--shards=2", "--redis-outage=refuse", "--history=*=100000/1h", "--publish-rate=1000000", "--publish-burst=1000000"}
 	c.stop.Store(math.MaxInt64)
 	c.deadline.Store(math.MaxInt64)
 	for i := range 3 {
@@ -135,7 +140,9 @@ func newChaos(t *testing.T, bin binary, viewers int, redisFlag string) *chaos {
 		n.waitReady()
 	}
 	for i := range viewers {
-		c.viewers = append(c.viewers, &chaosViewer{c: c, name: i, rng: rand.New(rand.NewPCG(uint64(i), 1))})
+		c.viewers = append(c.viewers, &chaosViewer{
+			c: c, name: i, rng: rand.New(rand.NewPCG(uint64(i), 1)), chaosConn: chaosConn{log: c.log, who: fmt.Sprint("viewer ", i)},
+		})
 	}
 	return c
 }

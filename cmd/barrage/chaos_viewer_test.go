@@ -4,20 +4,11 @@ package main
 // node, and checks each message against the one before.
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"strconv"
-	"strings"
 	"time"
-
-	"barrage/edge"
-	"barrage/frame"
 )
 
 const (
@@ -44,13 +35,8 @@ type chaosViewer struct {
 	offset  uint64
 	longest time.Duration // from wishing to be back to being back
 
-	// The present connection.
-	conn  net.Conn
-	r     *bufio.Reader
-	asm   frame.Assembler
-	buf   []byte
-	queue []v1Object // read, but not looked at
-	until time.Time  // when it is dropped
+	chaosConn
+	until time.Time // when it is dropped
 }
 
 // run ends when the viewer has the last message, or the deadline has passed.
@@ -86,7 +72,7 @@ func (v *chaosViewer) run(here func()) {
 // join connects to some node and goes on behind the last message.
 func (v *chaosViewer) join() (err error) {
 	v.until = time.Now().Add(chaosWait)
-	if err := v.connect(v.c.addrs[v.rng.IntN(len(v.c.addrs))].ws); err != nil {
+	if err := v.connect(v.c.addrs[v.rng.IntN(len(v.c.addrs))].ws, v.until); err != nil {
 		return err
 	}
 	since := ""
@@ -195,51 +181,10 @@ func (v *chaosViewer) got(epoch string, offset uint64, text string) {
 	v.c.log.seen("a viewer", chaosMessage{epoch, offset, number})
 }
 
-func (v *chaosViewer) connect(addr string) error {
-	conn, err := net.DialTimeout("tcp", addr, 3*time.Second)
-	if err != nil {
-		return err
-	}
-	v.conn, v.queue = conn, nil
-	v.asm.Reset()
-	v.asm.Client = true
-	if v.buf == nil {
-		v.buf = make([]byte, 16<<10)
-	}
-	_ = conn.SetDeadline(v.until)
-	request, err := frame.AppendClientRequest(nil, frame.ClientRequest{
-		Target: "/ws", Host: addr, Key: frame.NewKey([16]byte{}), Subprotocols: []string{edge.Subprotocol},
-	})
-	if err != nil {
-		return err
-	}
-	if _, err := conn.Write(request); err != nil {
-		return err
-	}
-	v.r = bufio.NewReaderSize(conn, 4<<10)
-	resp, err := http.ReadResponse(v.r, nil)
-	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		err = errors.New(resp.Status)
-	}
-	return err
-}
-
-// drop ends the connection, half of the time as a dead phone does.
-func (v *chaosViewer) drop() {
-	if v.conn == nil {
-		return
-	}
-	if tcp, ok := v.conn.(*net.TCPConn); ok && v.rng.IntN(2) == 0 {
-		_ = tcp.SetLinger(0)
-	}
-	_ = v.conn.Close()
-	v.conn = nil
-}
-
 // ask sends a command and returns the reply. Pushes that come before it stay in
 // the queue.
 func (v *chaosViewer) ask(command string) (*v1Fields, error) {
-	if _, err := v.conn.Write(frame.AppendMasked(nil, frame.Text, [4]byte{1, 2, 3, 4}, []byte(`{"id":1,`+command+`}`))); err != nil {
+	if err := v.send(`{"id":1,`+command+`}`, v.until); err != nil {
 		return nil, err
 	}
 	for seen := len(v.queue); ; {
@@ -256,67 +201,4 @@ func (v *chaosViewer) ask(command string) (*v1Fields, error) {
 			return nil, err
 		}
 	}
-}
-
-// read waits for more and puts it into the queue.
-func (v *chaosViewer) read(until time.Time) error {
-	_ = v.conn.SetReadDeadline(until)
-	for before := len(v.queue); len(v.queue) == before; {
-		n, err := v.r.Read(v.buf)
-		if err != nil {
-			return err
-		}
-		if err := v.asm.Feed(v.buf[:n], &frame.Limits{MaxMessage: 4 << 20, MaxFragments: 1}, v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func isTimeout(err error) bool {
-	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout()
-}
-
-// Message implements frame.Handler.
-func (v *chaosViewer) Message(_ frame.Opcode, p []byte) error {
-	o, ok := parseChaosPush(p)
-	if !ok {
-		if err := json.Unmarshal(p, &o); err != nil {
-			v.c.log.complain("viewer %d: %.200q: %v", v.name, p, err)
-			return err
-		}
-	}
-	v.queue = append(v.queue, o)
-	return nil
-}
-
-// Control implements frame.Handler.
-func (v *chaosViewer) Control(op frame.Opcode, p []byte) error {
-	switch op {
-	case frame.Ping:
-		_, err := v.conn.Write(frame.AppendMasked(nil, frame.Pong, [4]byte{1, 2, 3, 4}, p))
-		return err
-	case frame.Close:
-		return io.EOF
-	}
-	return nil
-}
-
-// parseChaosPush reads the pushes of messages, of which there are millions, in
-// the very form in which the server writes them.
-func parseChaosPush(p []byte) (o v1Object, ok bool) {
-	rest, ok := strings.CutPrefix(string(p), `{"push":"message","room":"`+chaosRoom+`",`)
-	if !ok {
-		return o, false
-	}
-	_, rest, _ = strings.Cut(rest, `"epoch":"`)
-	epoch, rest, _ := strings.Cut(rest, `","offset":`)
-	offset, rest, _ := strings.Cut(rest, `,`)
-	_, rest, _ = strings.Cut(rest, `"data":`)
-	data, _, ok := strings.Cut(rest, `}`)
-	o.Push, o.Epoch, o.Data = "message", epoch, json.RawMessage(data)
-	var err error
-	o.Offset, err = strconv.ParseUint(offset, 10, 64)
-	return o, ok && err == nil
 }
