@@ -3,6 +3,7 @@ package redisbridge
 // A room that is subscribed on another connection, perhaps to another server.
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -14,7 +15,7 @@ import (
 // said is the message of a place, whose text is its time.
 func said(offset uint64, at time.Duration) *envelope {
 	parsed, _ := parseBody(string(appendBody(nil, "other", uint64(at), message("a", fmt.Sprint(int64(at))))))
-	return &envelope{"e", stamp{offset, int64(at)}, parsed}
+	return &envelope{epoch: "e", stamp: stamp{offset, int64(at)}, body: parsed}
 }
 
 // followed is a bridge, not started, that has delivered the 21st message of a room.
@@ -78,5 +79,61 @@ func TestReadElsewhere(t *testing.T) {
 	}
 	if want := []string{"100", "200", "300"}; !slices.Equal(texts, want) {
 		t.Errorf("delivered %q, want %q", texts, want)
+	}
+}
+
+// TestBehindAnother: the next offset, behind a message that we have not got. A
+// cluster's nodes may lose what a new master says first.
+func TestBehindAnother(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		before time.Duration
+		next   bool
+	}{
+		{"ours", 100, true},
+		{"not known", 0, true},
+		{"another", 200, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b, r, got := followed(t)
+			e := said(22, 300)
+			e.before = int64(test.before)
+			if b.followLocked(r, e) == test.next || (len(got.Messages("a")) == 2) != test.next {
+				t.Errorf("%d messages, want the next one: %v", len(got.Messages("a")), test.next)
+			}
+		})
+	}
+}
+
+// TestEnvelopesSayWhatWasBefore: all but an epoch's first have the time of the one
+// before.
+func TestEnvelopesSayWhatWasBefore(t *testing.T) {
+	checkLeaks(t)
+	s := startRedis(t)
+	n := healthyNode(t, kept(calmConfig(s.URL()), plenty))
+	sub := s.Subscribe(context.Background(), n.names.message("a"))
+	defer sub.Close()
+	if _, err := sub.Receive(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		before := int64(0)
+		for i := range 3 {
+			if _, err := n.publish("a", "x"); err != nil {
+				t.Fatal(err)
+			}
+			m, err := sub.ReceiveMessage(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, ok := parseEnvelope(m.Payload)
+			if !ok || e.before != before || e.offset != uint64(i+1) {
+				t.Fatalf("message %d: %+v, %v, want it behind %d", i, e.stamp, e.before, before)
+			}
+			before = e.time
+		}
+		if err := n.Clear(context.Background(), "a"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -143,7 +143,7 @@ func TestGarbageOnInternalChannels(t *testing.T) {
 	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, calmConfig(s.URL()), "a")
-	garbage := []string{"", "x", "\x02", "\x02\x00", "\x02\x00\x03", "\x02\x00\x030-1", "\x01\x01\x04node",
+	garbage := []string{"", "x", "\x03", "\x03\x00", "\x03\x00\x03", "\x03\x00\x030-1", "\x03\x00\x030-1\x00", "\x01\x01\x04node",
 		"hello world, this is no envelope", strings.Repeat("\xff", 70000)}
 	for _, g := range garbage {
 		s.say(n.names.message("a"), g)

@@ -284,7 +284,7 @@ func (b *Bridge) passEndedLocked(r *reading) {
 	n := 0
 	for ; n < r.held && t.held[n].epoch != r.page.epoch; n++ {
 		switch e := &t.held[n]; {
-		case e.epoch == t.epoch && e.offset == t.offset+1:
+		case t.isNext(e):
 			b.passLocked(r.room, e)
 		case e.epoch != t.epoch && e.offset == 1 && e.time >= t.newest && !t.hasEnded(e.epoch):
 			b.endEpochLocked(r.room, e.epoch)
@@ -307,7 +307,7 @@ func (b *Bridge) replayLocked(r *reading) bool {
 		switch {
 		case e.epoch == t.epoch && e.offset <= t.offset:
 			b.count.duplicates.Add(1)
-		case e.epoch == t.epoch && e.offset == t.offset+1 && (i >= r.held || e.offset <= r.page.head),
+		case t.isNext(e) && (i >= r.held || e.offset <= r.page.head),
 			t.epoch == "" && e.offset == 1 && i >= r.held && !t.hasEnded(e.epoch):
 			b.passLocked(r.room, e)
 		case i < r.held && (e.epoch != t.epoch || e.offset > r.page.head):

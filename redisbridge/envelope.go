@@ -17,11 +17,14 @@ package redisbridge
 // The envelope is what goes over the channels: a body after its place, which
 // only the script knows (scripts.go):
 //
-//	1       version, 2
+//	1       version, 3
 //	1       n, length of the epoch; 0 for a message in no history
 //	n       the epoch
 //	1       n, length of the stamp
 //	n       the stamp: OFFSET-MILLISECONDS in decimal; also the stream entry's id
+//	1       n, length of the time before
+//	n       the milliseconds of the message before it in its epoch, in decimal; none
+//	        if there is none, or it is not known
 //	rest    body
 
 import (
@@ -38,7 +41,7 @@ import (
 )
 
 const (
-	envelopeVersion = 2
+	envelopeVersion = 3
 	confirmFlag     = 64
 	ttlFlag         = 128
 	maxFieldLen     = math.MaxUint16
@@ -64,6 +67,7 @@ type body struct {
 type envelope struct {
 	epoch string
 	stamp
+	before int64 // the time of the message before it; 0: not known
 	body
 }
 
@@ -199,7 +203,7 @@ func parseBody(s string) (b body, ok bool) {
 func appendEnvelope(dst []byte, now int64) []byte {
 	at := stamp{time: now}.String()
 	dst = append(dst, envelopeVersion, 0, byte(len(at)))
-	return append(dst, at...)
+	return append(append(dst, at...), 0)
 }
 
 // parseEnvelope takes s apart without copying.
@@ -217,6 +221,17 @@ func parseEnvelope(s string) (e envelope, ok bool) {
 	}
 	if e.stamp, ok = parseStamp(at); !ok || (e.epoch == "") != (e.offset == 0) || !utf8.ValidString(e.epoch) {
 		return envelope{}, false
+	}
+	before, s, ok := cutCounted(s)
+	if !ok || before != "" && e.offset == 0 {
+		return envelope{}, false
+	}
+	if before != "" {
+		n, ok := parseDecimal(before)
+		if !ok || n == 0 {
+			return envelope{}, false
+		}
+		e.before = int64(n)
 	}
 	if e.body, ok = parseBody(s); !ok {
 		return envelope{}, false

@@ -3,6 +3,7 @@ package redisbridge
 // The envelope: tables of vectors, and fuzz targets.
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,8 +75,8 @@ func TestParseEnvelope(t *testing.T) {
 		at       stamp
 		ok       bool
 	}{
-		{"in a history", "\x02\x03abc\x067-1234" + text, "abc", stamp{7, 1234}, true},
-		{"in none", "\x02\x00\x030-5" + text, "", stamp{0, 5}, true},
+		{"in a history", "\x03\x03abc\x067-1234\x041233" + text, "abc", stamp{7, 1234}, true},
+		{"in none", "\x03\x00\x030-5\x00" + text, "", stamp{0, 5}, true},
 		{"nothing", "", "", stamp{}, false},
 		{"version 1", "\x01\x03abc\x067-1234" + text, "", stamp{}, false},
 		{"version 3", "\x03\x03abc\x067-1234" + text, "", stamp{}, false},
@@ -156,11 +157,11 @@ func FuzzBody(f *testing.F) {
 func FuzzEnvelope(f *testing.F) {
 	text := "\x01n" + testNumber + "\x01" + noFields + "hi"
 	f.Add([]byte(nil))
-	f.Add([]byte("\x02\x03abc\x067-1234" + text))
-	f.Add([]byte("\x02\x00\x030-5" + text))
-	f.Add([]byte("\x02\x01e\x031-5\x01n" + testNumber + "\xc1\x00\x00\x03\xe8" + noFields + "hi"))
-	f.Add([]byte("\x02\xff"))
-	f.Add([]byte("\x02\x03abc\x0f18446744073709-1" + text))
+	f.Add([]byte("\x03\x03abc\x067-1234\x041233" + text))
+	f.Add([]byte("\x03\x00\x030-5\x00" + text))
+	f.Add([]byte("\x03\x01e\x031-5\x00\x01n" + testNumber + "\xc1\x00\x00\x03\xe8" + noFields + "hi"))
+	f.Add([]byte("\x03\xff"))
+	f.Add([]byte("\x03\x03abc\x0f18446744073709-1\x00" + text))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		e, ok := parseEnvelope(string(in))
 		if !ok {
@@ -170,6 +171,11 @@ func FuzzEnvelope(f *testing.F) {
 		p := publicationOf(&e.body)
 		back := append([]byte{envelopeVersion, byte(len(e.epoch))}, e.epoch...)
 		back = append(append(back, byte(len(at))), at...)
+		before := ""
+		if e.before != 0 {
+			before = strconv.FormatInt(e.before, 10)
+		}
+		back = append(append(back, byte(len(before))), before...)
 		if back = appendBody(back, e.node, e.number, p); string(back) != string(in) {
 			t.Errorf("%q parsed and built again is %q", in, back)
 		}

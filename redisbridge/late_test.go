@@ -49,7 +49,7 @@ func TestFollowedLate(t *testing.T) {
 		list = append(list, entry{stamp{i, int64(i)}, text})
 		if i == 3 || i == 4 { // the third is the first that came; the fifth was lost
 			parsed, _ := parseBody(text)
-			b.followLocked(r, &envelope{"e", list[i-1].stamp, parsed})
+			b.followLocked(r, &envelope{epoch: "e", stamp: list[i-1].stamp, body: parsed})
 		}
 	}
 	if !b.applyLocked(&reading{room: r, held: 2, page: page{epoch: "e", head: 5, entries: list[4:]}}) {

@@ -22,7 +22,7 @@ const ownKeyAge = 10 * time.Second
 
 // headRoom is kept before the body for the head of an envelope in no history. It
 // has the time, and so is written when the message goes out.
-const headRoom = 3 + len("0-") + 20 // the longest time
+const headRoom = 4 + len("0-") + 20 // the longest time
 
 // An outgoing message holds its envelope, so that the payload is copied once. It
 // is used again for another message (outgoingPool).

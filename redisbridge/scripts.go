@@ -32,14 +32,14 @@ local known = redis.call('GET', KEYS[3])
 if known then return {1, known} end
 local now = redis.call('TIME')
 now = now[1] .. string.format('%03d', math.floor(now[2] / 1000))
-local epoch, at = '', '0-' .. now
+local epoch, at, before = '', '0-' .. now, ''
 if ARGV[2] ~= '0' then
-  local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
+  local meta = redis.call('HMGET', KEYS[1], 'e', 'o', 't')
   local offset = tonumber(meta[2] or '')
-  epoch = meta[1]
+  epoch, before = meta[1], meta[3] or ''
   local function begin()
     redis.call('DEL', KEYS[1], KEYS[2])
-    epoch, offset = ARGV[1], 0
+    epoch, offset, before = ARGV[1], 0, ''
     redis.call('HSET', KEYS[1], 'e', epoch)
   end
   local function add()
@@ -53,13 +53,13 @@ if ARGV[2] ~= '0' then
     added = add()
   end
   if type(added) == 'table' then return added end
-  redis.call('HSET', KEYS[1], 'o', string.format('%.0f', offset + 1))
+  redis.call('HSET', KEYS[1], 'o', string.format('%.0f', offset + 1), 't', now)
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
 end
 local result = at .. ' ' .. epoch .. ' ' .. ARGV[6]
 redis.call('SET', KEYS[3], result, 'PX', ARGV[5])
-redis.call(ARGV[9], ARGV[8], '\2' .. string.char(#epoch) .. epoch .. string.char(#at) .. at .. ARGV[7])
+redis.call(ARGV[9], ARGV[8], '\3' .. string.char(#epoch) .. epoch .. string.char(#at) .. at .. string.char(#before) .. before .. ARGV[7])
 return {0, result}
 `
 

@@ -62,6 +62,13 @@ func (t *track) moveTo(epoch string, at stamp) {
 	t.seen = broker.Position{Epoch: epoch, Offset: at.offset}
 }
 
+// isNext tells whether e comes right behind the newest message delivered. The next
+// offset alone would not tell: a master that took over may have given our newest one
+// to another message, and no word of that may have come through the cluster.
+func (t *track) isNext(e *envelope) bool {
+	return e.epoch == t.epoch && e.offset == t.offset+1 && (e.before == t.time || e.before == 0 || t.time == 0)
+}
+
 // followLocked is called for each message with an offset. It tells whether the room's history must be read.
 func (b *Bridge) followLocked(r *room, e *envelope) (read bool) {
 	t := r.track.Load()
@@ -69,7 +76,7 @@ func (b *Bridge) followLocked(r *room, e *envelope) (read bool) {
 	case !t.live:
 		b.holdLocked(t, e)
 		return false // it is being read
-	case e.epoch == t.epoch && e.offset == t.offset+1:
+	case t.isNext(e):
 		b.passLocked(r, e)
 		return false
 	case e.epoch != t.epoch && e.offset == 1 && e.time > t.newest && (t.newest != 0 || t.epoch == ""):
@@ -80,7 +87,8 @@ func (b *Bridge) followLocked(r *room, e *envelope) (read bool) {
 		b.count.duplicates.Add(1)
 		return false
 	}
-	// A hole, another epoch, or an offset given a second time.
+	// A hole, another epoch, or an offset given a second time: this one, or the one
+	// before it.
 	t.live = false
 	b.holdLocked(t, e)
 	return true
