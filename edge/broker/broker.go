@@ -51,8 +51,8 @@ type Message struct {
 	Kind    string // the application's; "" is a plain comment
 	Format  Format
 	Confirm bool   // see Publication
-	TTL     uint32 // likewise
 	Local   bool   // see Receipt.LocalOnly
+	TTL     uint32 // likewise
 	Payload []byte
 }
 
