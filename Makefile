@@ -38,10 +38,8 @@ race: ## all Go tests under the race detector, and those of allocations without 
 
 fuzz: ## fuzz every parser, FUZZTIME inputs each
 	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
-		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -d' ' -f2); do \
-			go test $$dir -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
-		done; \
-	done
+		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -d' ' -f2); do echo $$dir $$target; done; \
+	done | xargs -P 2 -n 2 sh -c 'go test $$0 -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZTIME) || exit 255'
 
 browser: build ## drive the viewer page in chromium
 	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage npm test
