@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"testing"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // countServer does nothing, so that what is measured is the API's own work.

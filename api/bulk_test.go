@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func TestBatch(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // contract is the description, made strict: what it does not name must not be

@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // failure is an error with its answer. Codes are part of the interface.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // Whatever the path, it is an endpoint's, its variable is exactly one unescaped

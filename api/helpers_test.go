@@ -19,7 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

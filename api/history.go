@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (

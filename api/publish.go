@@ -12,7 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func TestPublishPassesThrough(t *testing.T) {

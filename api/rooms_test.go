@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // TestQuestionsAndCommands: what is answered, and what the server was asked.

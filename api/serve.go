@@ -11,7 +11,7 @@ import (
 
 	"github.com/valyala/bytebufferpool"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // exchange is a request's state and its response, remembering the status. It is

@@ -7,7 +7,7 @@ import (
 	"context"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // Server is what the API needs of the server behind it. All methods may be

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // settingsBody is both what is sent and what is answered, where it is complete but

@@ -9,15 +9,16 @@ import (
 	"net/http"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/presence"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // CheckRoom tells whether name may be a room's.
-func (s *Server) CheckRoom(name string) error { return CheckRoom(name) }
+func (s *Server) CheckRoom(name string) error { return broker.CheckRoom(name) }
 
 // CheckUser tells whether id may be a user's.
-func (s *Server) CheckUser(id string) error { return CheckUser(id) }
+func (s *Server) CheckUser(id string) error { return broker.CheckUser(id) }
 
 // Room returns a room's local members and its messages a second; ok is false if
 // nobody is there.
@@ -68,7 +69,7 @@ func (s *Server) Unready() []string {
 // brokerError is a broker's error as a refusal.
 func brokerError(err error) error {
 	if errors.Is(err, broker.ErrOverloaded) {
-		return &Error{status: http.StatusServiceUnavailable, code: "overloaded", message: "the server is too far behind its input", retry: time.Second}
+		return refusal.Retry(http.StatusServiceUnavailable, "overloaded", "the server is too far behind its input", time.Second)
 	}
-	return &Error{status: http.StatusServiceUnavailable, code: "unavailable", message: "the store of messages did not take it: " + err.Error(), retry: time.Second}
+	return refusal.Retry(http.StatusServiceUnavailable, "unavailable", "the store of messages did not take it: "+err.Error(), time.Second)
 }

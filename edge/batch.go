@@ -9,6 +9,7 @@ import (
 
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/refusal"
 )
 
 // takesBatches tells whether the client asked for several pushes in one frame.
@@ -18,7 +19,7 @@ func takesBatches(req *frame.Request) (bool, error) {
 		return false, err
 	}
 	if len(values) > 1 || values[0] != "1" {
-		return false, refuse(http.StatusBadRequest, "bad_batch", "parameter batch must be 1, and given once")
+		return false, refusal.New(http.StatusBadRequest, "bad_batch", "parameter batch must be 1, and given once")
 	}
 	return true, nil
 }

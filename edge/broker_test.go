@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // lateBroker lets a test say when a room is ready, and fail. The rest is a broker
@@ -157,7 +158,7 @@ func TestBrokerTrouble(t *testing.T) {
 	b.err, b.full = errors.New("redis: no probe came back"), true
 	b.mu.Unlock()
 	_, err = s.Publish(context.Background(), x)
-	var e *Error
+	var e *refusal.Error
 	if !errors.As(err, &e) || e.HTTPStatus() != 503 || e.Code() != "unavailable" {
 		t.Errorf("error is %v, want 503 unavailable", err)
 	}

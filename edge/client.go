@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"barrage/edge/auth"
-	"barrage/edge/broker"
 	"barrage/edge/presence"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/broker"
 	"barrage/netpoll"
 )
 

@@ -9,8 +9,9 @@ import (
 	"net/http"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/events"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 // said in it, and forgets it. After an error everybody may be out and backends may
 // have been told, but nothing is forgotten that they are not told.
 func (s *Server) CloseRoom(ctx context.Context, room, reason string) error {
-	if err := CheckRoom(room); err != nil {
+	if err := broker.CheckRoom(room); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, closeTime)
@@ -55,7 +56,7 @@ func (s *Server) handOver(ctx context.Context, t *transcript) error {
 			return nil
 		}
 	}
-	return refuse(http.StatusConflict, "busy", "more and more is published in the room: its history is still there")
+	return refusal.New(http.StatusConflict, "busy", "more and more is published in the room: its history is still there")
 }
 
 // readOn adds to the transcript what is behind its end, up to what is the newest
@@ -132,7 +133,7 @@ func (t *transcript) send(last bool) {
 // tellError is an emitter's error as a refusal.
 func tellError(err error) error {
 	if errors.Is(err, events.ErrClosed) {
-		return &Error{status: http.StatusServiceUnavailable, code: "unavailable", message: "the server is stopping: the room's history is still there", retry: time.Second}
+		return refusal.Retry(http.StatusServiceUnavailable, "unavailable", "the server is stopping: the room's history is still there", time.Second)
 	}
-	return &Error{status: http.StatusServiceUnavailable, code: "overloaded", message: "too much waits to be told to backends: the room's history is still there", retry: time.Second}
+	return refusal.Retry(http.StatusServiceUnavailable, "overloaded", "too much waits to be told to backends: the room's history is still there", time.Second)
 }

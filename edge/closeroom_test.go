@@ -14,8 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/events"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // archive is a backend that keeps transcripts.
@@ -156,7 +157,7 @@ func closeRoom(s *Server, room string) error {
 
 func wantRefused(t *testing.T, err error, status int, code string) {
 	t.Helper()
-	if refused, ok := err.(*Error); !ok || refused.HTTPStatus() != status || refused.Code() != code {
+	if refused, ok := err.(*refusal.Error); !ok || refused.HTTPStatus() != status || refused.Code() != code {
 		t.Errorf("got %v, want %d %s", err, status, code)
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"barrage/edge/auth"
-	"barrage/edge/broker"
 	"barrage/edge/events"
 	"barrage/edge/presence"
 	"barrage/edge/standing"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 // SlowPolicy says what happens to a viewer for whom the bound of a room's log
@@ -147,7 +147,7 @@ func (c *Config) check() error {
 		bad("MaxPerIP", c.MaxPerIP, "0 or more")
 	}
 	if c.DefaultRoom != "" {
-		if err := CheckRoom(c.DefaultRoom); err != nil {
+		if err := broker.CheckRoom(c.DefaultRoom); err != nil {
 			errs = append(errs, fmt.Errorf("edge: DefaultRoom: %w", err))
 		}
 	}

@@ -7,13 +7,11 @@ package edge
 import (
 	"context"
 	"encoding/json"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/standing"
+	"barrage/internal/broker"
 	"barrage/netpoll"
 )
 
@@ -46,10 +44,10 @@ type order struct {
 
 // Kick takes a user out of a room, on all nodes, and keeps them out for a time.
 func (s *Server) Kick(ctx context.Context, room, user, reason string, keep time.Duration) error {
-	if err := CheckRoom(room); err != nil {
+	if err := broker.CheckRoom(room); err != nil {
 		return err
 	}
-	if err := CheckUser(user); err != nil {
+	if err := broker.CheckUser(user); err != nil {
 		return err
 	}
 	return s.keepOut(ctx, &order{Room: room, User: user, Reason: reason}, keep)
@@ -58,7 +56,7 @@ func (s *Server) Kick(ctx context.Context, room, user, reason string, keep time.
 // DisconnectUser ends all connections of a user, on all nodes, and refuses new
 // ones for a time.
 func (s *Server) DisconnectUser(ctx context.Context, user, reason string, reconnect bool, keep time.Duration) error {
-	if err := CheckUser(user); err != nil {
+	if err := broker.CheckUser(user); err != nil {
 		return err
 	}
 	return s.keepOut(ctx, &order{User: user, Reason: reason, Reconnect: reconnect}, keep)
@@ -196,16 +194,4 @@ func (s *shard) closeRaw(o *order) {
 			s.guard(id, func() { s.fail(id, CloseKicked, o.Reason, closeKicked) })
 		}
 	}
-}
-
-// CheckUser tells whether id may be a user's: what may be a room's name, alone and
-// behind user:, but does not begin so. The same holds for tokens (claim sub).
-func CheckUser(id string) error {
-	if strings.HasPrefix(id, userPrefix) {
-		return refuse(http.StatusBadRequest, "bad_user", "the user's id begins with "+userPrefix)
-	}
-	if CheckRoom(id) != nil || CheckRoom(userPrefix+id) != nil {
-		return refuse(http.StatusBadRequest, "bad_user", "a user's id has 1 to 123 letters, digits and _.:@- after a first letter or digit")
-	}
-	return nil
 }

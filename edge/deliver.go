@@ -5,8 +5,8 @@ package edge
 import (
 	"encoding/json"
 
-	"barrage/edge/broker"
 	"barrage/fanout"
+	"barrage/internal/broker"
 )
 
 // Deliver implements broker.Receiver: it gives a message to the local members of
@@ -32,7 +32,7 @@ func (s *Server) Deliver(m *broker.Message) (members int) {
 	if err != nil {
 		s.missed(m, place)
 	}
-	if user, ok := userOf(m.Room); ok {
+	if user, ok := broker.UserOf(m.Room); ok {
 		members = max(members, s.inboxes.count(user))
 		s.wake(user, m)
 	}
@@ -73,7 +73,7 @@ func (s *Server) Members(room string) int {
 		return 1 // the node itself
 	}
 	n := s.hub.Members(room)
-	if user, ok := userOf(room); ok {
+	if user, ok := broker.UserOf(room); ok {
 		n = max(n, s.inboxes.count(user))
 	}
 	return n

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // maxTTL bounds a message's TTL: what waits for users waits for a week.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (

@@ -7,9 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"barrage/edge/broker"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/broker"
 	"barrage/netpoll"
 )
 
@@ -24,7 +24,7 @@ func (s *Server) Lost(room string, gap broker.Gap) {
 	} else {
 		place = s.epochs.place(room, gap.Epoch, gap.To)
 	}
-	if user, ok := userOf(room); ok {
+	if user, ok := broker.UserOf(room); ok {
 		s.inboxes.each(user, func(c *client) {
 			sh := s.shards[c.shard]
 			sh.post(c, func() { sh.lookAgain(c, room) })

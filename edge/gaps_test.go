@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // TestOverloadIsToldOf: what a node that is too far behind does not take is a gap

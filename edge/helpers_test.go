@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 // patience bounds every wait of the tests; nothing is decided by it but that a

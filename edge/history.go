@@ -6,7 +6,8 @@ import (
 	"context"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 type historyReply struct {
@@ -35,13 +36,13 @@ func (s *shard) cmdHistory(c *client, cmd *command) error {
 			case err != nil:
 				s.replyError(c, id, err)
 			case left == 0:
-				s.replyError(c, id, retryIn("overloaded", "answers to earlier commands have not been read yet", time.Second))
+				s.replyError(c, id, refusal.TooMany("overloaded", "answers to earlier commands have not been read yet", time.Second))
 			default:
 				s.reply(c, id, historyOf(room, &page, left))
 			}
 		})
 	}) {
-		return retryIn("overloaded", "too many histories are being read", time.Second)
+		return refusal.TooMany("overloaded", "too many histories are being read", time.Second)
 	}
 	return nil
 }
@@ -65,13 +66,13 @@ func historyOf(room string, page *broker.Page, left int) *historyReply {
 func (s *shard) cmdAck(c *client, cmd *command) error {
 	room := cmd.Room
 	if room == "" {
-		room = userPrefix + c.user()
+		room = broker.UserPrefix + c.user()
 	}
-	if c.user() == "" || room != userPrefix+c.user() {
-		return refuse(403, "forbidden", "only messages to oneself can be acknowledged")
+	if c.user() == "" || room != broker.UserPrefix+c.user() {
+		return refusal.New(403, "forbidden", "only messages to oneself can be acknowledged")
 	}
 	if cmd.Epoch == "" || cmd.Offset == 0 {
-		return refuse(400, "bad_command", "ack needs epoch and offset")
+		return refusal.New(400, "bad_command", "ack needs epoch and offset")
 	}
 	id, pos := cmd.ID, broker.Position{Epoch: cmd.Epoch, Offset: cmd.Offset}
 	return s.later(c, id, func(ctx context.Context) (any, error) {

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 func heapInUse() int64 {

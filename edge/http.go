@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"barrage/frame"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 	"barrage/netpoll"
 )
 
@@ -65,16 +67,16 @@ func (s *shard) count(id netpoll.ID, req *frame.Request) error {
 		return err
 	}
 	if len(rooms) != 1 {
-		return refuse(http.StatusBadRequest, "bad_room", "count wants exactly one room")
+		return refusal.New(http.StatusBadRequest, "bad_room", "count wants exactly one room")
 	}
-	if err := CheckRoom(rooms[0]); err != nil {
+	if err := broker.CheckRoom(rooms[0]); err != nil {
 		return err
 	}
 	if !s.srv.anybody.MayJoin("", rooms[0]) {
-		return refuse(http.StatusForbidden, "forbidden", "rooms of single users have no public count")
+		return refusal.New(http.StatusForbidden, "forbidden", "rooms of single users have no public count")
 	}
 	if s.srv.cfg.Auth != nil && !s.srv.cfg.Anonymous {
-		return refuse(http.StatusForbidden, "forbidden", "only those with a token are told: by the command ping of barrage.v1")
+		return refusal.New(http.StatusForbidden, "forbidden", "only those with a token are told: by the command ping of barrage.v1")
 	}
 	_, members := s.srv.count(rooms[0])
 	body := append([]byte(`{"room":"`), rooms[0]...) // its charset needs no escaping
@@ -97,13 +99,13 @@ func (s *shard) respond(id netpoll.ID, req *frame.Request, status int, contentTy
 
 func (s *shard) refuse(id netpoll.ID, reason netpoll.CloseReason, err error) {
 	var he *frame.HTTPError
-	var re *Error
+	var re *refusal.Error
 	switch {
 	case errors.As(err, &he):
 	case errors.As(err, &re):
-		he = &frame.HTTPError{Status: re.status, Reason: re.message}
-		if re.retry > 0 {
-			he.Header = "Retry-After: " + strconv.Itoa(int((re.retry+time.Second-1)/time.Second)) + "\r\n"
+		he = &frame.HTTPError{Status: re.HTTPStatus(), Reason: re.Error()}
+		if retry := re.RetryAfter(); retry > 0 {
+			he.Header = "Retry-After: " + strconv.Itoa(int((retry+time.Second-1)/time.Second)) + "\r\n"
 		}
 	case tokenError(err) != nil:
 		he = tokenError(err)

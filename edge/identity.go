@@ -16,6 +16,8 @@ import (
 	"barrage/edge/events"
 	"barrage/edge/presence"
 	"barrage/frame"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 	"barrage/netpoll"
 )
 
@@ -81,7 +83,7 @@ func (s *Server) verify(token string, answer func(*auth.Identity, error)) bool {
 		select {
 		case s.strangers <- struct{}{}:
 		default:
-			s.verified(nil, &Error{http.StatusServiceUnavailable, "keys_unavailable", "the issuer's keys are being read", time.Second}, answer)
+			s.verified(nil, refusal.Retry(http.StatusServiceUnavailable, "keys_unavailable", "the issuer's keys are being read", time.Second), answer)
 			return
 		}
 		go func() { // ends with fetchTimeout at the latest
@@ -170,19 +172,19 @@ type authReply struct {
 // cmdAuth takes the first token, or a newer one.
 func (s *shard) cmdAuth(c *client, cmd *command) error {
 	if s.srv.cfg.Auth == nil {
-		return refuse(400, "bad_command", "this server knows no tokens")
+		return refusal.New(400, "bad_command", "this server knows no tokens")
 	}
 	if cmd.Token == "" {
-		return refuse(400, "bad_command", "auth needs token")
+		return refusal.New(400, "bad_command", "auth needs token")
 	}
 	if c.proving {
-		return retryIn("overloaded", "another token of this connection is being checked", time.Second)
+		return refusal.TooMany("overloaded", "another token of this connection is being checked", time.Second)
 	}
 	id, token := cmd.ID, cmd.Token
 	if !s.srv.verify(token, func(ident *auth.Identity, err error) {
 		s.post(c, func() { s.authenticated(c, id, ident, err) })
 	}) {
-		return retryIn("overloaded", "too many tokens are being checked", time.Second)
+		return refusal.TooMany("overloaded", "too many tokens are being checked", time.Second)
 	}
 	c.proving = true
 	return nil
@@ -191,7 +193,7 @@ func (s *shard) cmdAuth(c *client, cmd *command) error {
 func (s *shard) authenticated(c *client, id uint64, ident *auth.Identity, err error) {
 	c.proving = false
 	if err == nil && c.user() != "" && ident.User != c.user() {
-		err = refuse(403, "forbidden", "the token is another user's")
+		err = refusal.New(403, "forbidden", "the token is another user's")
 	}
 	if err == nil {
 		err = s.srv.checkBan(ident.User, "")
@@ -255,20 +257,15 @@ func (s *shard) expire() {
 // checkPublish tells whether a user ("" is anonymous) may publish to a room.
 func (s *Server) checkPublish(user string, rights auth.Rights, room string) error {
 	if s.cfg.PublishRate == 0 || !rights.MayPublish(room) {
-		return refuse(http.StatusForbidden, "forbidden", "this connection may not publish to room "+room)
+		return refusal.New(http.StatusForbidden, "forbidden", "this connection may not publish to room "+room)
 	}
 	if s.settings.of(room).Muted {
-		return refuse(http.StatusForbidden, "muted", "room "+room+" is muted")
+		return refusal.New(http.StatusForbidden, "muted", "room "+room+" is muted")
 	}
-	if strings.HasPrefix(room, userPrefix) && user == "" {
-		return refuse(http.StatusForbidden, "forbidden", "only users may write to users")
+	if strings.HasPrefix(room, broker.UserPrefix) && user == "" {
+		return refusal.New(http.StatusForbidden, "forbidden", "only users may write to users")
 	}
 	return s.checkBan(user, room)
-}
-
-// retryIn is a refusal that repeating may overcome.
-func retryIn(code, message string, wait time.Duration) *Error {
-	return &Error{status: http.StatusTooManyRequests, code: code, message: message, retry: max(wait, time.Millisecond)}
 }
 
 // tokenError turns a refused token into the answer of a handshake.

@@ -6,10 +6,9 @@ package edge
 import (
 	"context"
 	"math/rand/v2"
-	"strings"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // inboxRetry is after how long, and up to as long again, it is looked once more
@@ -47,9 +46,9 @@ func (s *shard) openInbox(c *client) {
 	}
 	s.srv.inboxes.open(c)
 	if s.srv.cfg.Presence != nil {
-		s.srv.presence.Join(userPrefix+c.user(), c.who) // other nodes ask whether they are online
+		s.srv.presence.Join(broker.UserPrefix+c.user(), c.who) // other nodes ask whether they are online
 	}
-	s.join(&joining{c: c, room: userPrefix + c.user(), inbox: true})
+	s.join(&joining{c: c, room: broker.UserPrefix + c.user(), inbox: true})
 }
 
 func (s *shard) closeInbox(c *client) {
@@ -58,7 +57,7 @@ func (s *shard) closeInbox(c *client) {
 	}
 	s.srv.inboxes.close(c)
 	if s.srv.cfg.Presence != nil {
-		s.srv.presence.Leave(userPrefix+c.user(), c.user())
+		s.srv.presence.Leave(broker.UserPrefix+c.user(), c.user())
 	}
 }
 
@@ -136,9 +135,6 @@ func (s *shard) lookAgain(c *client, room string) {
 
 // isInbox tells whether a room is the client's user's.
 func (c *client) isInbox(room string) bool {
-	user, ok := userOf(room)
+	user, ok := broker.UserOf(room)
 	return ok && c.json && user == c.user()
 }
-
-// userOf is the user whose room it is.
-func userOf(room string) (user string, ok bool) { return strings.CutPrefix(room, userPrefix) }

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"barrage/edge/broker"
 	"barrage/edge/presence"
+	"barrage/internal/broker"
 )
 
 // TestInboxes: the table has what a map would have, however it grows and shrinks.

@@ -9,7 +9,8 @@ import (
 	"strconv"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // joining is a join under way. Owner: the shard's goroutine.
@@ -43,11 +44,11 @@ type joinReply struct {
 
 // mayJoin checks a room's name and the client's right to it.
 func (s *shard) mayJoin(c *client, room string) error {
-	if err := CheckRoom(room); err != nil {
+	if err := broker.CheckRoom(room); err != nil {
 		return err
 	}
 	if !c.mayJoin(room) {
-		return refuse(403, "forbidden", "this connection may not join room "+room)
+		return refusal.New(403, "forbidden", "this connection may not join room "+room)
 	}
 	return s.srv.checkBan(c.user(), room)
 }
@@ -61,14 +62,14 @@ func (s *shard) cmdJoin(c *client, cmd *command) error {
 		return err
 	}
 	if s.fan.In(uint32(c.id), cmd.Room) || c.joinOf(cmd.Room) != nil {
-		return refuse(409, "already_joined", "this connection is in room "+cmd.Room+" already")
+		return refusal.New(409, "already_joined", "this connection is in room "+cmd.Room+" already")
 	}
 	j := &joining{c: c, id: cmd.ID, room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence, leave: cmd.Leave}
 	if j.leave != "" && !s.mayLeaveFor(c, j.leave) {
-		return refuse(409, "not_joined", "this connection is not in room "+j.leave)
+		return refusal.New(409, "not_joined", "this connection is not in room "+j.leave)
 	}
 	if s.counts(c, j.room) && s.roomsOf(c)+s.weight(j) > s.srv.cfg.MaxRooms {
-		return refuse(403, "too_many_rooms", "a connection may be in "+strconv.Itoa(s.srv.cfg.MaxRooms)+" rooms")
+		return refusal.New(403, "too_many_rooms", "a connection may be in "+strconv.Itoa(s.srv.cfg.MaxRooms)+" rooms")
 	}
 	s.join(j)
 	return nil
@@ -217,7 +218,7 @@ func (s *shard) enter(j *joining) {
 			}
 		})
 	}) {
-		s.notEntered(j, retryIn("overloaded", "too many histories are being read", time.Second))
+		s.notEntered(j, refusal.TooMany("overloaded", "too many histories are being read", time.Second))
 	}
 }
 
@@ -348,12 +349,12 @@ func (s *shard) leave(c *client, room string) error {
 		s.endJoin(j)
 		s.fan.Leave(uint32(c.id), room)
 		if j.id != 0 { // every command is answered
-			s.replyError(c, j.id, refuse(409, "not_joined", "room "+room+" was left before the join was done"))
+			s.replyError(c, j.id, refusal.New(409, "not_joined", "room "+room+" was left before the join was done"))
 		}
 		return nil
 	}
 	if !isPublicName(room) || !s.fan.Leave(uint32(c.id), room) {
-		return refuse(409, "not_joined", "this connection is not in room "+room)
+		return refusal.New(409, "not_joined", "this connection is not in room "+room)
 	}
 	s.fan.Leave(uint32(c.id), presencePrefix+room)
 	c.forgetGap(room)

@@ -7,9 +7,9 @@ import (
 	"encoding/json"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/events"
 	"barrage/edge/presence"
+	"barrage/internal/broker"
 )
 
 // presenceTick is how often changes are looked for.
@@ -59,7 +59,7 @@ func (s *shard) emit(e *events.Event, c *client) {
 // count is how many users and connections a room has, in the whole cluster; a
 // user's own, here.
 func (s *Server) count(room string) (users, connections int) {
-	if user, ok := userOf(room); ok {
+	if user, ok := broker.UserOf(room); ok {
 		n := s.inboxes.count(user)
 		return min(n, 1), n
 	}
@@ -69,13 +69,13 @@ func (s *Server) count(room string) (users, connections int) {
 // Online tells whether a user is connected to any node, as far as the others can be
 // asked.
 func (s *Server) Online(ctx context.Context, user string) bool {
-	if s.Members(userPrefix+user) > 0 {
+	if s.Members(broker.UserPrefix+user) > 0 {
 		return true
 	}
 	if s.cfg.Presence == nil {
 		return false
 	}
-	l, err := s.presence.Cluster(ctx, userPrefix+user, 0)
+	l, err := s.presence.Cluster(ctx, broker.UserPrefix+user, 0)
 	return err == nil && l.Connections > 0
 }
 

@@ -11,14 +11,15 @@ import (
 	"strconv"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/events"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // Publish sends a message to all members of a room, on all nodes. It returns once
 // the broker has it, or the time of ctx is over.
 func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
-	if err := CheckRoom(p.Room); err != nil {
+	if err := broker.CheckRoom(p.Room); err != nil {
 		return broker.Receipt{}, err
 	}
 	if err := checkKind(p.Kind); err != nil {
@@ -47,7 +48,7 @@ func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Rec
 // waits tells whether the message, should its user not be there, waits for them. It
 // cannot if only this node ever knew of it.
 func (s *Server) waits(p *broker.Publication) bool {
-	_, toUser := userOf(p.Room)
+	_, toUser := broker.UserOf(p.Room)
 	return toUser && !p.Forget && s.Retention(p.Room).On()
 }
 
@@ -112,7 +113,7 @@ func (s *shard) cmdPublish(c *client, cmd *command) error {
 	ses := s.sessions.at(c.id)
 	if !s.srv.publishRate.allow(&ses.tat, s.now) {
 		s.srv.refused[refusedRate].Add(1)
-		return retryIn("rate_limited", "this connection's publish rate is used up", s.srv.publishRate.wait(ses.tat, s.now, 1))
+		return refusal.TooMany("rate_limited", "this connection's publish rate is used up", s.srv.publishRate.wait(ses.tat, s.now, 1))
 	}
 	to, id := cmd.To, cmd.ID
 	answer := func(r broker.Receipt, err error) {
@@ -129,7 +130,7 @@ func (s *shard) cmdPublish(c *client, cmd *command) error {
 	}
 	if !s.srv.tryPublish(p, answer) {
 		s.srv.refused[refusedOverload].Add(1)
-		return retryIn("overloaded", "the server is too far behind its input", time.Second)
+		return refusal.TooMany("overloaded", "the server is too far behind its input", time.Second)
 	}
 	return nil
 }
@@ -163,7 +164,7 @@ func (s *shard) publication(c *client, cmd *command) (*broker.Publication, error
 		return nil, err
 	}
 	if len(cmd.Key) > maxKey {
-		return nil, refuse(400, "bad_command", "key may have 128 bytes")
+		return nil, refusal.New(400, "bad_command", "key may have 128 bytes")
 	}
 	p := &broker.Publication{Room: room, Sender: s.sender(c), Kind: cmd.Kind, Key: cmd.Key, Forget: cmd.Forget}
 	if err := s.srv.setTerms(p, cmd); err != nil {
@@ -183,7 +184,7 @@ func (s *Server) setTerms(p *broker.Publication, cmd *command) error {
 		return err
 	}
 	if cmd.QoS != 0 && cmd.QoS != 1 {
-		return refuse(400, "bad_command", "qos must be 0 or 1")
+		return refusal.New(400, "bad_command", "qos must be 0 or 1")
 	}
 	p.TTL, p.Confirm = uint32(ttl), cmd.QoS == 1
 	return s.checkTerms(p)
@@ -191,16 +192,16 @@ func (s *Server) setTerms(p *broker.Publication, cmd *command) error {
 
 // checkTerms refuses to promise an acknowledgement that nobody can give.
 func (s *Server) checkTerms(p *broker.Publication) error {
-	_, toUser := userOf(p.Room)
+	_, toUser := broker.UserOf(p.Room)
 	switch {
 	case !p.Confirm:
 		return nil
 	case !toUser:
-		return refuse(400, "bad_command", "qos 1 is for messages to users only")
+		return refusal.New(400, "bad_command", "qos 1 is for messages to users only")
 	case p.Forget:
-		return refuse(400, "bad_command", "a message with qos 1 cannot be kept out of the history")
+		return refusal.New(400, "bad_command", "a message with qos 1 cannot be kept out of the history")
 	case !s.Retention(p.Room).On():
-		return refuse(400, "bad_command", "qos 1 needs a history, and room "+p.Room+" keeps none")
+		return refusal.New(400, "bad_command", "qos 1 needs a history, and room "+p.Room+" keeps none")
 	}
 	return nil
 }
@@ -209,27 +210,27 @@ func (s *Server) checkTerms(p *broker.Publication) error {
 func (s *shard) target(c *client, cmd *command) (string, error) {
 	switch {
 	case cmd.To != "":
-		return userPrefix + cmd.To, CheckUser(cmd.To)
+		return broker.UserPrefix + cmd.To, broker.CheckUser(cmd.To)
 	case cmd.Room != "":
-		return cmd.Room, CheckRoom(cmd.Room)
+		return cmd.Room, broker.CheckRoom(cmd.Room)
 	}
 	for room := range s.fan.Rooms(uint32(c.id)) { // the last joined first
-		if isPublicName(room) && room != userPrefix+c.user() && c.joinOf(room) == nil {
+		if isPublicName(room) && room != broker.UserPrefix+c.user() && c.joinOf(room) == nil {
 			return room, nil
 		}
 	}
-	return "", refuse(409, "not_joined", "the publish names no room, and this connection is in none")
+	return "", refusal.New(409, "not_joined", "the publish names no room, and this connection is in none")
 }
 
 // checkKind keeps kinds short and printable; those of the nodes themselves begin
 // with NUL.
 func checkKind(kind string) error {
 	if len(kind) > maxKind {
-		return refuse(http.StatusBadRequest, "bad_kind", "kind has "+strconv.Itoa(len(kind))+" bytes, want at most "+strconv.Itoa(maxKind))
+		return refusal.New(http.StatusBadRequest, "bad_kind", "kind has "+strconv.Itoa(len(kind))+" bytes, want at most "+strconv.Itoa(maxKind))
 	}
 	for i := range len(kind) {
 		if kind[i] <= ' ' || kind[i] >= 0x7f {
-			return refuse(http.StatusBadRequest, "bad_kind", "kind has a byte that is not printable ASCII")
+			return refusal.New(http.StatusBadRequest, "bad_kind", "kind has a byte that is not printable ASCII")
 		}
 	}
 	return nil
@@ -251,7 +252,7 @@ func checkDepth(format broker.Format, payload []byte) error {
 		case text:
 		case c == '[' || c == '{':
 			if depth++; depth > maxDepth {
-				return refuse(400, "bad_command", "data is nested deeper than "+strconv.Itoa(maxDepth))
+				return refusal.New(400, "bad_command", "data is nested deeper than "+strconv.Itoa(maxDepth))
 			}
 		case c == ']' || c == '}':
 			depth--
@@ -265,21 +266,21 @@ func checkDepth(format broker.Format, payload []byte) error {
 func payloadOf(cmd *command) (broker.Format, []byte, error) {
 	switch {
 	case cmd.Base64 != nil && cmd.Data != nil:
-		return 0, nil, refuse(400, "bad_command", "publish takes data or base64, not both")
+		return 0, nil, refusal.New(400, "bad_command", "publish takes data or base64, not both")
 	case cmd.Base64 != nil:
 		return broker.Binary, cmd.Base64, nil
 	case len(cmd.Data) == 0:
-		return 0, nil, refuse(400, "bad_command", "publish needs data or base64")
+		return 0, nil, refusal.New(400, "bad_command", "publish needs data or base64")
 	case cmd.Data[0] == '"':
 		var text string
 		if err := json.Unmarshal(cmd.Data, &text); err != nil {
-			return 0, nil, refuse(400, "bad_json", "data is not valid JSON")
+			return 0, nil, refusal.New(400, "bad_json", "data is not valid JSON")
 		}
 		return broker.Text, []byte(text), nil
 	}
 	var buf bytes.Buffer
 	if err := json.Compact(&buf, cmd.Data); err != nil {
-		return 0, nil, refuse(400, "bad_json", "data is not valid JSON")
+		return 0, nil, refusal.New(400, "bad_json", "data is not valid JSON")
 	}
 	return broker.JSON, buf.Bytes(), nil
 }

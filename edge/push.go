@@ -8,9 +8,9 @@ import (
 	"encoding/json"
 	"sync"
 
-	"barrage/edge/broker"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 // Subprotocol is the name under which clients ask for JSON instead of raw

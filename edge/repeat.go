@@ -8,7 +8,7 @@ import (
 	"context"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (
@@ -88,7 +88,7 @@ func (s *shard) repeatSome() {
 // look asks the broker what the client owes.
 func (s *shard) look(d *debt) {
 	d.more = false
-	room, from := userPrefix+d.c.user(), d.from
+	room, from := broker.UserPrefix+d.c.user(), d.from
 	if !s.srv.pool.try(func(ctx context.Context) {
 		o, err := s.srv.owed(ctx, room, from)
 		s.loop.Post(func() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"barrage/edge/events"
+	"barrage/internal/refusal"
 )
 
 // maxAsks bounds the requests that one connection has under way.
@@ -23,11 +24,11 @@ type requestReply struct {
 func (s *shard) cmdRequest(c *client, cmd *command) error {
 	switch {
 	case s.srv.cfg.Caller == nil:
-		return refuse(404, events.CodeUnknownMethod, "this server has no backends")
+		return refusal.New(404, events.CodeUnknownMethod, "this server has no backends")
 	case cmd.ID == 0:
-		return refuse(400, "bad_command", "a request needs an id")
+		return refusal.New(400, "bad_command", "a request needs an id")
 	case c.doing != nil && c.doing.asks >= maxAsks:
-		return retryIn("overloaded", "this connection has 8 requests under way", time.Second)
+		return refusal.TooMany("overloaded", "this connection has 8 requests under way", time.Second)
 	case cmd.Room != "":
 		if err := s.mayJoin(c, cmd.Room); err != nil {
 			return err

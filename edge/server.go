@@ -14,11 +14,11 @@ import (
 	"time"
 
 	"barrage/edge/auth"
-	"barrage/edge/broker"
 	"barrage/edge/presence"
 	"barrage/edge/standing"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/broker"
 	"barrage/netpoll"
 )
 
@@ -139,7 +139,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.presence, err = presence.New(presence.Config{
 		Store: cfg.Presence, Logger: cfg.Logger,
-		Quiet: func(room string) bool { return strings.HasPrefix(room, userPrefix) || s.settings.of(room).Quiet },
+		Quiet: func(room string) bool { return strings.HasPrefix(room, broker.UserPrefix) || s.settings.of(room).Quiet },
 	})
 	if err != nil {
 		return nil, err

@@ -8,7 +8,8 @@ import (
 	"net/http"
 	"sync"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // maxRoomSettings bounds the rooms with settings of their own.
@@ -67,16 +68,16 @@ func (s *Server) AllRoomSettings() map[string]RoomSettings { return s.settings.a
 
 // SetRoomSettings sets them on all nodes; the zero value takes them back.
 func (s *Server) SetRoomSettings(ctx context.Context, room string, v RoomSettings) error {
-	if err := CheckRoom(room); err != nil {
+	if err := broker.CheckRoom(room); err != nil {
 		return err
 	}
 	if v.History != nil {
 		if err := v.History.Check(); err != nil {
-			return refuse(http.StatusBadRequest, "invalid_history", "history: "+err.Error())
+			return refusal.New(http.StatusBadRequest, "invalid_history", "history: "+err.Error())
 		}
 	}
 	if v != (RoomSettings{}) && s.settings.of(room) == (RoomSettings{}) && s.settings.count() >= maxRoomSettings {
-		return refuse(http.StatusConflict, "too_many_settings", "10000 rooms have settings of their own already")
+		return refusal.New(http.StatusConflict, "too_many_settings", "10000 rooms have settings of their own already")
 	}
 	return s.order(ctx, &order{Room: room, Settings: &v})
 }

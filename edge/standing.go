@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"barrage/edge/standing"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 const (
@@ -86,7 +88,7 @@ func (s *Server) keepOut(ctx context.Context, o *order, keep time.Duration) erro
 		o.Given = time.Now().UnixMilli()
 		o.Until = o.Given + max(keep, time.Second).Milliseconds() // a shorter time could be over before the nodes hear of it
 		if _, known := s.book.Get(banName(o.User, o.Room)); !known && s.book.Len()-s.settings.count() >= maxBans {
-			return refuse(http.StatusConflict, "too_many_bans", "100000 users are kept out already")
+			return refusal.New(http.StatusConflict, "too_many_bans", "100000 users are kept out already")
 		}
 	}
 	return s.order(ctx, o)
@@ -95,11 +97,11 @@ func (s *Server) keepOut(ctx context.Context, o *order, keep time.Duration) erro
 // Lift lets a user come again into a room, or to the server if room is "", on all
 // nodes.
 func (s *Server) Lift(ctx context.Context, user, room string) error {
-	if err := CheckUser(user); err != nil {
+	if err := broker.CheckUser(user); err != nil {
 		return err
 	}
 	if room != "" {
-		if err := CheckRoom(room); err != nil {
+		if err := broker.CheckRoom(room); err != nil {
 			return err
 		}
 	}
@@ -107,7 +109,7 @@ func (s *Server) Lift(ctx context.Context, user, room string) error {
 		return brokerError(err)
 	}
 	if s.checkBan(user, room) == nil {
-		return refuse(http.StatusNotFound, "not_banned", "this user is not kept out there")
+		return refusal.New(http.StatusNotFound, "not_banned", "this user is not kept out there")
 	}
 	return s.order(ctx, &order{User: user, Room: room, Lift: true})
 }
@@ -139,7 +141,7 @@ func (s *Server) checkBan(user, room string) error {
 		return nil
 	}
 	if ban, ok := s.book.Get(banName(user, room)); ok {
-		return &Error{status: http.StatusForbidden, code: "banned", message: "you have been sent out", retry: time.Until(ban.Until)}
+		return refusal.Retry(http.StatusForbidden, "banned", "you have been sent out", time.Until(ban.Until))
 	}
 	return nil
 }

@@ -14,8 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/standing"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // sharedOrders is a standing.Store that can be away.
@@ -143,7 +144,7 @@ func TestLift(t *testing.T) {
 	for _, x := range []struct{ user, room, code string }{
 		{"ann", "a", "not_banned"}, {"ann", "", "not_banned"}, {"", "", "bad_user"}, {"user:ann", "", "bad_user"}, {"ann", "*", "bad_room"},
 	} {
-		var refusal *Error
+		var refusal *refusal.Error
 		if err := first.Lift(ctx, x.user, x.room); !errors.As(err, &refusal) || refusal.Code() != x.code {
 			t.Errorf("%q from %q: %v, want %s", x.user, x.room, err, x.code)
 		}
@@ -184,7 +185,7 @@ func TestOrdersWithoutTheirStore(t *testing.T) {
 	for what, err := range map[string]error{
 		"kick": s.Kick(ctx, "a", "ann", "", time.Hour), "mute": s.SetRoomSettings(ctx, "a", RoomSettings{Muted: true}), "lift": s.Lift(ctx, "ann", "a"),
 	} {
-		var refusal *Error
+		var refusal *refusal.Error
 		if !errors.As(err, &refusal) || refusal.Code() != "unavailable" {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -228,7 +229,7 @@ func TestRetentionAtRunTime(t *testing.T) {
 	if v := okOf(t, joinJSON(t, s, "/ws").ask(`{"id":1,"cmd":"join","room":"a","history":10}`)); v["offset"] != nil && v["offset"] != float64(0) {
 		t.Errorf("joined with %v", v)
 	}
-	var refusal *Error
+	var refusal *refusal.Error
 	for _, r := range []broker.Retention{{Messages: -1}, {Messages: broker.MaxRetained + 1, Age: time.Hour}, {Messages: 1, Age: broker.MaxRetentionAge + 1}, {Messages: 1, Age: 1}} {
 		if err := s.SetRoomSettings(ctx, "a", RoomSettings{History: &r}); !errors.As(err, &refusal) || refusal.Code() != "invalid_history" {
 			t.Errorf("%+v: %v", r, err)
@@ -243,7 +244,7 @@ func TestBansAreBounded(t *testing.T) {
 	for i := range maxBans {
 		s.book.Heard(standing.Entry{Name: banName(fmt.Sprint(i), ""), Value: `{}`, Until: time.Now().Add(time.Hour)}, standing.Change{})
 	}
-	var refusal *Error
+	var refusal *refusal.Error
 	if err := s.DisconnectUser(context.Background(), "ann", "", false, time.Minute); !errors.As(err, &refusal) || refusal.Code() != "too_many_bans" {
 		t.Errorf("%v", err)
 	}

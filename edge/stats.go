@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/presence"
 	"barrage/fanout"
+	"barrage/internal/broker"
 	"barrage/netpoll"
 )
 

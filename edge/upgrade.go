@@ -12,6 +12,8 @@ import (
 	"barrage/edge/events"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 	"barrage/netpoll"
 )
 
@@ -106,17 +108,17 @@ func (s *shard) wantedRooms(req *frame.Request, json bool) ([]string, error) {
 	}
 	if len(rooms) == 0 {
 		if s.srv.cfg.DefaultRoom == "" {
-			return nil, refuse(http.StatusBadRequest, "no_room", "parameter room is missing")
+			return nil, refusal.New(http.StatusBadRequest, "no_room", "parameter room is missing")
 		}
 		return []string{s.srv.cfg.DefaultRoom}, nil
 	}
 	if len(rooms) > s.srv.cfg.MaxRooms {
-		return nil, refuse(http.StatusBadRequest, "too_many_rooms",
+		return nil, refusal.New(http.StatusBadRequest, "too_many_rooms",
 			"parameter room is given "+strconv.Itoa(len(rooms))+" times, at most "+strconv.Itoa(s.srv.cfg.MaxRooms)+" are allowed")
 	}
 	once := rooms[:0] // a room named twice counts once
 	for _, r := range rooms {
-		if err := CheckRoom(r); err != nil {
+		if err := broker.CheckRoom(r); err != nil {
 			return nil, err
 		}
 		if !slices.Contains(once, r) {
@@ -176,7 +178,7 @@ func (s *shard) mayEnter(w *waiter) error {
 	}
 	for _, room := range w.rooms {
 		if !w.rights.MayJoin(w.ident.User, room) {
-			return refuse(http.StatusForbidden, "forbidden", "this connection may not join room "+room)
+			return refusal.New(http.StatusForbidden, "forbidden", "this connection may not join room "+room)
 		}
 		if err := s.srv.checkBan(w.ident.User, room); err != nil {
 			return err

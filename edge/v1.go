@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"barrage/edge/auth"
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // Bounds of one command.
@@ -122,9 +123,9 @@ func (s *shard) command(c *client, op frame.Opcode, payload []byte) {
 	case err != nil:
 		s.replyError(c, cmd.ID, err)
 	case f.run == nil:
-		s.replyError(c, cmd.ID, refuse(400, "bad_command", "cmd must be one of join, leave, publish, history, presence, ping, auth, ack, request"))
+		s.replyError(c, cmd.ID, refusal.New(400, "bad_command", "cmd must be one of join, leave, publish, history, presence, ping, auth, ack, request"))
 	case !c.known() && cmd.Cmd != "auth":
-		s.replyError(c, cmd.ID, refuse(401, "unauthorized", "the first command must be auth"))
+		s.replyError(c, cmd.ID, refusal.New(401, "unauthorized", "the first command must be auth"))
 	default:
 		if err := f.run(s, c, &cmd); err != nil {
 			s.replyError(c, cmd.ID, err)
@@ -140,19 +141,19 @@ func (s *shard) tooMany(c *client, id uint64, price int) {
 		s.part(c.id, frame.ClosePolicy, "too many commands", closeFlood, 0)
 		return
 	}
-	s.replyError(c, id, retryIn("rate_limited", "too many commands", s.srv.commandRate.wait(c.tat, s.now, price)))
+	s.replyError(c, id, refusal.TooMany("rate_limited", "too many commands", s.srv.commandRate.wait(c.tat, s.now, price)))
 }
 
 func decode(op frame.Opcode, payload []byte, cmd *command) error {
 	if op != frame.Text {
-		return refuse(400, "bad_json", "commands are text frames")
+		return refusal.New(400, "bad_json", "commands are text frames")
 	}
 	if err := json.Unmarshal(payload, cmd); err != nil {
 		var te *json.UnmarshalTypeError
 		if errors.As(err, &te) && te.Field != "" {
-			return refuse(400, "bad_json", te.Field+" cannot be a "+te.Value)
+			return refusal.New(400, "bad_json", te.Field+" cannot be a "+te.Value)
 		}
-		return refuse(400, "bad_json", "a command is one JSON object in a frame")
+		return refusal.New(400, "bad_json", "a command is one JSON object in a frame")
 	}
 	return nil
 }
@@ -169,9 +170,9 @@ func (s *shard) reply(c *client, id uint64, ok any) {
 	owed := s.owed(c)
 	switch {
 	case !sound:
-		s.replyError(c, id, refuse(500, "unavailable", "the answer cannot be written as JSON"))
+		s.replyError(c, id, refusal.New(500, "unavailable", "the answer cannot be written as JSON"))
 	case len(payload) > largeOnes && owed > 0 && owed+len(payload) > maxOwed:
-		s.replyError(c, id, retryIn("overloaded", "answers to earlier commands have not been read yet", time.Second))
+		s.replyError(c, id, refusal.TooMany("overloaded", "answers to earlier commands have not been read yet", time.Second))
 	default:
 		s.write(c, payload)
 	}
@@ -195,11 +196,11 @@ func (s *shard) replyError(c *client, id uint64, err error) {
 }
 
 func errorOf(err error) *errorJSON {
-	var own *Error
+	var own *refusal.Error
 	var token *auth.Error
 	switch {
 	case errors.As(err, &own):
-		return &errorJSON{own.code, own.message, own.retry.Milliseconds()}
+		return &errorJSON{own.Code(), own.Error(), own.RetryAfter().Milliseconds()}
 	case errors.As(err, &token):
 		return &errorJSON{token.Code(), token.Error(), token.RetryAfter().Milliseconds()}
 	case errors.Is(err, broker.ErrOverloaded):
@@ -241,7 +242,7 @@ func (s *shard) later(c *client, id uint64, f func(context.Context) (any, error)
 			s.reply(c, id, ok)
 		})
 	}) {
-		return retryIn("overloaded", "the server has too much to do", time.Second)
+		return refusal.TooMany("overloaded", "the server has too much to do", time.Second)
 	}
 	return nil
 }
@@ -252,7 +253,7 @@ func bounded(field string, v, def, most int) (int, error) {
 	case v == 0:
 		return def, nil
 	case v < 0 || v > most:
-		return 0, refuse(400, "bad_command", field+" must be 1 to "+strconv.Itoa(most))
+		return 0, refusal.New(400, "bad_command", field+" must be 1 to "+strconv.Itoa(most))
 	}
 	return v, nil
 }

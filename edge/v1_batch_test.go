@@ -17,10 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/presence"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 // testWait is long enough for a test to publish much within it.

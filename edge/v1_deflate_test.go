@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"barrage/edge/broker"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 const offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/edge/events"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 // recorder is a sink that keeps what it is told.

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 // TestCommandFloods end as floods of raw messages do, whatever they consist of,

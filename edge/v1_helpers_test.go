@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // heldBroker is a broker in memory whose histories wait for the test, or fail.

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 func TestHostileCommands(t *testing.T) {
@@ -95,7 +96,7 @@ func TestPoison(t *testing.T) {
 	ctx := context.Background()
 	deep := []byte(strings.Repeat("[", 9999) + strings.Repeat("]", 9999))
 	_, err := s.Publish(ctx, &broker.Publication{Room: "a", Format: broker.JSON, Payload: deep})
-	var e *Error
+	var e *refusal.Error
 	if !errors.As(err, &e) || e.HTTPStatus() != 400 {
 		t.Errorf("through the API: %v", err)
 	}

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"barrage/edge/auth"
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 // TestLeaveDuringJoin: every command is answered, and nobody was ever in the room.

@@ -14,8 +14,9 @@ import (
 	"sync"
 	"testing"
 
-	"barrage/edge/broker"
 	"barrage/edge/events"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // watchedBroker notes the rooms it is asked for.
@@ -80,7 +81,7 @@ func (l *lockedBuffer) String() string {
 func TestHostileRoomNames(t *testing.T) {
 	t.Parallel()
 	names := map[string]string{
-		"10 KB": strings.Repeat("zzzzzzzzzz", 1000), "one byte too long": strings.Repeat("z", MaxRoomName+1),
+		"10 KB": strings.Repeat("zzzzzzzzzz", 1000), "one byte too long": strings.Repeat("z", broker.MaxRoomName+1),
 		"star": "*", "pattern": "zzz*", "glob": "[zzz]", "braces": "{}", "hash tag": "{zzz}", "key of another kind": "zzz}:x",
 		"line's end": "zzz\r\nSET x y", "NUL": "\x00zzz", "NUL inside": "zzz\x00", "proto": "__proto__", "parent": "../zzz", "dots": "..",
 		"Cyrillic": "аdmin-zzz", "full width": "ｚｚｚ", "zero width": "zzz\u200b", "right to left": "zzz\u202e", "combining": "zzz\u0301",
@@ -183,7 +184,7 @@ func byOperator(t *testing.T, s *Server, room string) {
 		"check": s.CheckRoom(room), "publish": published, "kick": s.Kick(ctx, room, "ann", "", 0),
 		"close": s.CloseRoom(ctx, room, ""), "settings": s.SetRoomSettings(ctx, room, RoomSettings{Muted: true}),
 	} {
-		if refused, ok := err.(*Error); !ok || refused.Code() != "bad_room" {
+		if refused, ok := err.(*refusal.Error); !ok || refused.Code() != "bad_room" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

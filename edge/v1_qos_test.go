@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 const quickAck = 100 * time.Millisecond

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"barrage/edge/auth"
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 func code(v map[string]any) string {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"barrage/internal/refusal"
 	"barrage/netpoll"
 )
 
@@ -29,7 +30,7 @@ func (s *shard) wantAll(rooms []string) (ready bool) {
 // hold keeps an upgrade for later. Nothing is read from it meanwhile.
 func (s *shard) hold(id netpoll.ID, w *waiter, longest time.Duration) error {
 	if len(w.rest) > maxEarly {
-		return refuse(http.StatusBadRequest, "too_early", "more than "+strconv.Itoa(maxEarly)+" bytes came before the upgrade was answered")
+		return refusal.New(http.StatusBadRequest, "too_early", "more than "+strconv.Itoa(maxEarly)+" bytes came before the upgrade was answered")
 	}
 	w.response = slices.Clone(w.response)
 	w.rest = slices.Clone(w.rest)

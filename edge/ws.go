@@ -5,8 +5,8 @@ package edge
 import (
 	"errors"
 
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
 	"barrage/netpoll"
 )
 

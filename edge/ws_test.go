@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
 	"barrage/frame"
+	"barrage/internal/broker"
 )
 
 func TestPublishReachesAllMembersSenderIncluded(t *testing.T) {

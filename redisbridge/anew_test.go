@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker/brokertest"
+	"barrage/internal/broker/brokertest"
 )
 
 // said is the message of a place, whose text is its time.

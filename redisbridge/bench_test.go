@@ -15,7 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // pump keeps at most window messages in flight, so that Redis's output buffer

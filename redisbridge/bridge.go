@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // A Bridge is a broker.Broker on Redis. It is made by New, runs from Start to

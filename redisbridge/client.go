@@ -14,7 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // A client may be used by any goroutine.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"barrage/edge/broker/brokertest"
+	"barrage/internal/broker/brokertest"
 )
 
 const clusterMasters = 3

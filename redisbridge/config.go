@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // What happens to a publish while Redis is out of reach (Config.Outage).

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func validConfig() Config { return Config{URL: "redis://127.0.0.1:6379"} }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"testing"
 
-	"barrage/edge/broker/brokertest"
+	"barrage/internal/broker/brokertest"
 )
 
 func TestConformance(t *testing.T) {

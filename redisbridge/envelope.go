@@ -37,7 +37,7 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (

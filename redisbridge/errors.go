@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // reasonOf explains the replies by which Redis refuses to work, by their first

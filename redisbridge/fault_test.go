@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func TestClientKill(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // deafFactor: a link that still hears other messages, but none of our probes,

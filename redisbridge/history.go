@@ -6,7 +6,7 @@ import (
 	"context"
 	"fmt"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // noEpoch is what no epoch is called.

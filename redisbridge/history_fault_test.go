@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const plenty = 100_000 // messages kept: more than any test publishes

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
-	"barrage/edge/broker/brokertest"
+	"barrage/internal/broker"
+	"barrage/internal/broker/brokertest"
 )
 
 // switched keeps nothing until it is turned on.

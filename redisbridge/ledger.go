@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (

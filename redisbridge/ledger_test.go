@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func TestLedger(t *testing.T) {

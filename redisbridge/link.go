@@ -13,7 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const linkReadBuffer = 64 << 10

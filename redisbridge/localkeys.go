@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // localKeysLimit bounds each of the two generations.

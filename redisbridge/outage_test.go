@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // A key makes a repetition harmless in an outage too, and after it.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // pauseTryAgain is the time between two tries while a room's slot is moving.

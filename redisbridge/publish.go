@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // ownKeyAge is how long a message's own result is remembered, for the one

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (

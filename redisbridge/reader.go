@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (

@@ -17,7 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 	"barrage/internal/redistest"
 )
 

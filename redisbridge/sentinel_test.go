@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker/brokertest"
+	"barrage/internal/broker/brokertest"
 	"barrage/internal/redistest"
 )
 

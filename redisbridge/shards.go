@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // routeInterval is the time between two looks at who owns what, beside those

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
-	"barrage/edge/broker/brokertest"
+	"barrage/internal/broker"
+	"barrage/internal/broker/brokertest"
 )
 
 // What finish wants to see of gaps.

@@ -7,7 +7,7 @@ package redisbridge
 import (
 	"sync"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 const (

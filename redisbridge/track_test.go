@@ -11,8 +11,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"barrage/edge/broker"
-	"barrage/edge/broker/brokertest"
+	"barrage/internal/broker"
+	"barrage/internal/broker/brokertest"
 )
 
 // A modelLog is one room in Redis.

@@ -12,8 +12,8 @@ import (
 
 	"barrage/api"
 	"barrage/edge"
-	"barrage/edge/broker"
 	"barrage/edge/presence"
+	"barrage/internal/broker"
 )
 
 // admin implements api.Server.

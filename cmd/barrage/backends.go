@@ -17,8 +17,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"barrage/edge/auth"
-	"barrage/edge/broker"
 	"barrage/edge/events"
+	"barrage/internal/broker"
 )
 
 const (

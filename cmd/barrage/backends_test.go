@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 	"barrage/internal/redistest"
 )
 

@@ -13,12 +13,12 @@ var allowedImports = map[string][]string{
 	"barrage/frame":            {"github.com/gobwas/ws", "github.com/klauspost/compress/flate", "github.com/valyala/bytebufferpool"},
 	"barrage/netpoll":          {"github.com/mailru/easygo", "golang.org/x/sys/unix"},
 	"barrage/fanout":           {"barrage/internal/shrinkmap", "github.com/valyala/bytebufferpool"},
-	"barrage/redisbridge":      {"barrage/edge/broker", "barrage/edge/presence", "barrage/edge/standing", "github.com/redis/go-redis"},
+	"barrage/redisbridge":      {"barrage/internal/broker", "barrage/edge/presence", "barrage/edge/standing", "github.com/redis/go-redis"},
 	"barrage/web":              {},
-	"barrage/edge":             {"barrage/netpoll", "barrage/frame", "barrage/fanout", "barrage/edge"},
-	"barrage/edge/auth":        {"barrage/edge/broker", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},
-	"barrage/edge/broker":      {"barrage/internal/shrinkmap"},
-	"barrage/edge/events":      {"barrage/edge/broker"},
+	"barrage/edge":             {"barrage/netpoll", "barrage/frame", "barrage/fanout", "barrage/edge", "barrage/internal"},
+	"barrage/edge/auth":        {"barrage/internal/broker", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},
+	"barrage/internal/broker":  {"barrage/internal/shrinkmap", "barrage/internal/refusal"},
+	"barrage/edge/events":      {"barrage/internal/broker"},
 	"barrage/edge/presence":    {},
 	"barrage/edge/standing":    {},
 	"barrage/loadtest":         {"barrage/loadtest"},
@@ -33,9 +33,12 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/token":   {"barrage/edge/auth"},
 	"barrage/loadtest/report":  {"barrage/loadtest", "golang.org/x/sys/unix"},
 	"barrage/api": {
-		"barrage/edge/broker", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
+		"barrage/internal/broker", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
 	},
 	"barrage/internal/shrinkmap": {},
+	"barrage/internal/refusal":   {},
+	"barrage/internal/striped":   {},
+	"barrage/internal/random":    {},
 }
 
 // TestStar: the libraries know nothing of each other, and only edge and this

@@ -14,8 +14,8 @@ import (
 	"unicode"
 
 	"barrage/api"
-	"barrage/edge"
 	"barrage/edge/events"
+	"barrage/internal/broker"
 	"barrage/redisbridge"
 )
 
@@ -121,7 +121,7 @@ func (v *validation) addresses() {
 
 func (v *validation) rooms() {
 	if v.cfg.DefaultRoom != "" {
-		if err := edge.CheckRoom(v.cfg.DefaultRoom); err != nil {
+		if err := broker.CheckRoom(v.cfg.DefaultRoom); err != nil {
 			v.bad("default_room", "%q: %v", v.cfg.DefaultRoom, err)
 		}
 	}
@@ -164,7 +164,7 @@ func (v *validation) redis() {
 		if channel == "" || strings.HasPrefix(channel, c.RedisPrefix) || strings.HasPrefix(channel, "barrage:") {
 			v.bad("redis_channels", "channel %q must not be empty, nor begin with redis_prefix (%q) or \"barrage:\"", channel, c.RedisPrefix)
 		}
-		if err := edge.CheckRoom(room); err != nil {
+		if err := broker.CheckRoom(room); err != nil {
 			v.bad("redis_channels", "channel %q: room %q: %v", channel, room, err)
 		}
 	}

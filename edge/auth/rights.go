@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unique"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // Rights say which rooms an identity may join and publish to. They are one word,

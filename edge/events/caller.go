@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // The codes of CallError.

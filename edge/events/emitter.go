@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // Emitter hands events to a sink. A nil *Emitter emits nothing.

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func TestConfig(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"unsafe"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // Type says what happened. Its string is the one in the JSON form.

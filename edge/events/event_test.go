@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // The JSON form is a promise to backends: testdata/events.golden changes by

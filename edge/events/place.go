@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // ErrClosed tells that Close was called.

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func transcript(user string, sizes ...int) *Event {

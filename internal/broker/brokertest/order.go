@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // testOrder has several publishers on every node speak in two rooms at once.

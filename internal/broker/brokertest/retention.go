@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // testRetention: less, more, nothing, and something again, each from the next

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // wantReplay compares the receipt of a repetition with the first one.

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // matchOracle is what a pattern means, said in the simplest way.

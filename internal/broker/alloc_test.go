@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func TestAllocPublish(t *testing.T) {

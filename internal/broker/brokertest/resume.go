@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // A resumption is what one reader did. What was delivered before its last page

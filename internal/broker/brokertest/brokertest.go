@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // Retention says what a room keeps at present, to any goroutine.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // testAge: when the newest message is too old, nothing is kept. The epoch may

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // Receiver is a broker.Receiver that records what it is told, by room. Its

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // BenchmarkPublish is the cost of a publish beside its delivery. With all

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
-	"barrage/edge/broker/brokertest"
+	"barrage/internal/broker"
+	"barrage/internal/broker/brokertest"
 )
 
 // A clock is set by hand.

@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // said is a message as the model remembers it, for ever.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func trimmed(epoch string, from, to uint64) *broker.Gap {

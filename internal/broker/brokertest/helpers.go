@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 // patience bounds every wait. It is never the thing measured.

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"barrage/edge/broker"
-	"barrage/edge/broker/brokertest"
+	"barrage/internal/broker"
+	"barrage/internal/broker/brokertest"
 )
 
 func newMemory(t testing.TB, cfg broker.MemoryConfig, receiver broker.Receiver) *broker.Memory {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/broker"
+	"barrage/internal/broker"
 )
 
 func receive[T any](t *testing.T, from <-chan T) (v T) {
