@@ -1,0 +1,75 @@
+// Checking tokens for event loops, which must not wait.
+
+package auth
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	no "barrage/internal/refusal"
+	"barrage/internal/workers"
+)
+
+// MaxJWKSWaiters bounds the tokens that wait for the issuer's newest keys: they must not
+// keep those out whose keys are at hand.
+const MaxJWKSWaiters = 64
+
+// Checker checks tokens on goroutines of its own. Its methods may be called from any
+// goroutine.
+type Checker struct {
+	verifier    *Verifier
+	pool        *workers.Pool
+	jwksWaiters chan struct{} // one for each token that waits for the issuer's keys
+
+	accepted, refused atomic.Uint64
+}
+
+// NewChecker returns a Checker for a Verifier's tokens. It is to be closed.
+func NewChecker(v *Verifier) *Checker {
+	return &Checker{verifier: v, pool: workers.New(), jwksWaiters: make(chan struct{}, MaxJWKSWaiters)}
+}
+
+// Check checks a token and calls answer, on another goroutine. It returns false if too
+// many are being checked.
+func (c *Checker) Check(token string, answer func(*Identity, error)) bool {
+	return c.pool.Try(func(context.Context) {
+		ident, done, err := c.verifier.TryVerify(token)
+		if done {
+			c.answer(&ident, err, answer)
+			return
+		}
+		select {
+		case c.jwksWaiters <- struct{}{}:
+		default:
+			c.answer(nil, no.Retry(http.StatusServiceUnavailable, CodeUnavailable, "the issuer's keys are being read", time.Second), answer)
+			return
+		}
+		go func() { // ends with workers.Timeout at the latest
+			defer func() { <-c.jwksWaiters }()
+			ctx, cancel := context.WithTimeout(context.Background(), workers.Timeout)
+			defer cancel()
+			ident, err := c.verifier.Verify(ctx, token)
+			c.answer(&ident, err, answer)
+		}()
+	})
+}
+
+func (c *Checker) answer(ident *Identity, err error, answer func(*Identity, error)) {
+	if err != nil {
+		c.refused.Add(1)
+		answer(nil, err)
+		return
+	}
+	c.accepted.Add(1)
+	answer(ident, nil)
+}
+
+// Checked is how many tokens were checked, by result.
+func (c *Checker) Checked() map[string]uint64 {
+	return map[string]uint64{"accepted": c.accepted.Load(), "refused": c.refused.Load()}
+}
+
+// Close waits for the checks under way.
+func (c *Checker) Close() { c.pool.Close() }

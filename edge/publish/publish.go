@@ -1,0 +1,199 @@
+// Package publish is how a message gets from whoever says it to the broker: what is
+// checked, whom it is counted for, and that backends are told. It serves sockets of
+// every protocol and the HTTP API.
+package publish
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"barrage/edge/auth"
+	"barrage/edge/events"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
+)
+
+// Reason is why a message was not given to its room.
+type Reason uint8
+
+// The reasons.
+const (
+	Rate      Reason = iota // from a socket, over its rate
+	Overload                // the shards are too far behind
+	TooBig                  // came through the broker
+	Forbidden               // from a raw socket that may not publish there
+	Expired                 // came through the broker after its TTL
+
+	numReasons
+)
+
+var reasonNames = [numReasons]string{Rate: "rate", Overload: "overload", TooBig: "too_big", Forbidden: "forbidden", Expired: "expired"}
+
+// String returns the reason as metrics have it.
+func (r Reason) String() string { return reasonNames[r] }
+
+// Refused counts messages that were not given to their rooms. Any goroutine.
+type Refused struct{ n [numReasons]atomic.Uint64 }
+
+// Add counts one.
+func (c *Refused) Add(r Reason) { c.n[r].Add(1) }
+
+// Of is how many were refused for a reason.
+func (c *Refused) Of(r Reason) uint64 { return c.n[r].Load() }
+
+// All returns the counts by reason.
+func (c *Refused) All() map[string]uint64 {
+	all := make(map[string]uint64, numReasons)
+	for r := range numReasons {
+		all[r.String()] = c.Of(r)
+	}
+	return all
+}
+
+// Rules say what holds for a room at present. They are asked for every message.
+type Rules interface {
+	Muted(room string) bool
+	Retention(room string) broker.Retention
+	// Banned is a refusal if a user must stay out of a room.
+	Banned(user, room string) error
+}
+
+// Publisher publishes. Its methods may be called from any goroutine.
+type Publisher struct {
+	Refused  *Refused
+	Received atomic.Uint64 // messages from sockets
+
+	broker    broker.Broker
+	rules     Rules
+	events    *events.Emitter
+	clients   bool // connections may publish
+	published atomic.Uint64
+}
+
+// New returns a Publisher. Unless clients, no connection may publish.
+func New(b broker.Broker, rules Rules, e *events.Emitter, refused *Refused, clients bool) *Publisher {
+	return &Publisher{broker: b, rules: rules, events: e, Refused: refused, clients: clients}
+}
+
+// Published is how many messages the broker has accepted.
+func (s *Publisher) Published() uint64 { return s.published.Load() }
+
+// Publish sends a message to all members of a room, on all nodes. It returns once
+// the broker has it, or the time of ctx is over.
+func (s *Publisher) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
+	if err := s.Check(p); err != nil {
+		return broker.Receipt{}, err
+	}
+	p.Keep = s.waits(p)
+	r, err := s.broker.Publish(ctx, p)
+	if err != nil {
+		return broker.Receipt{}, Refuse(err)
+	}
+	s.published.Add(1)
+	if s.events.Wants(events.Publish, p.Room) {
+		kept := *p
+		kept.Payload = slices.Clone(p.Payload)
+		s.tell(&kept, r)
+	}
+	return r, nil
+}
+
+// Try is Publish for the loops, of what was checked: it does not block. done may be nil,
+// and is called by any goroutine. It returns false if the message had to be refused.
+func (s *Publisher) Try(p *broker.Publication, done func(broker.Receipt, error)) bool {
+	if s.events.Wants(events.Publish, p.Room) {
+		done = s.telling(p, done)
+	}
+	p.Keep = s.waits(p)
+	ok := s.broker.TryPublish(p, done)
+	if ok {
+		s.published.Add(1)
+	} else {
+		s.Refused.Add(Overload)
+	}
+	return ok
+}
+
+// Check tells what is wrong with a publication.
+func (s *Publisher) Check(p *broker.Publication) error {
+	if err := broker.CheckRoom(p.Room); err != nil {
+		return err
+	}
+	if err := broker.CheckKind(p.Kind); err != nil {
+		return err
+	}
+	if err := broker.CheckPayload(p.Format, p.Payload); err != nil {
+		return err
+	}
+	return s.CheckTerms(p)
+}
+
+// CheckTerms refuses to promise an acknowledgement that nobody can give.
+func (s *Publisher) CheckTerms(p *broker.Publication) error {
+	_, toUser := broker.UserOf(p.Room)
+	switch {
+	case !p.Confirm:
+		return nil
+	case !toUser:
+		return refusal.New(http.StatusBadRequest, "bad_command", "qos 1 is for messages to users only")
+	case p.Forget:
+		return refusal.New(http.StatusBadRequest, "bad_command", "a message with qos 1 cannot be kept out of the history")
+	case !s.rules.Retention(p.Room).On():
+		return refusal.New(http.StatusBadRequest, "bad_command", "qos 1 needs a history, and room "+p.Room+" keeps none")
+	}
+	return nil
+}
+
+// Allowed tells whether a connection of a user ("" is anonymous) may publish to a room.
+func (s *Publisher) Allowed(user string, rights auth.Rights, room string) error {
+	if !s.clients || !rights.MayPublish(room) {
+		return refusal.New(http.StatusForbidden, "forbidden", "this connection may not publish to room "+room)
+	}
+	if s.rules.Muted(room) {
+		return refusal.New(http.StatusForbidden, "muted", "room "+room+" is muted")
+	}
+	if strings.HasPrefix(room, broker.UserPrefix) && user == "" {
+		return refusal.New(http.StatusForbidden, "forbidden", "only users may write to users")
+	}
+	return s.rules.Banned(user, room)
+}
+
+// waits tells whether the message, should its user not be there, waits for them. It
+// cannot if only this node ever knew of it.
+func (s *Publisher) waits(p *broker.Publication) bool {
+	_, toUser := broker.UserOf(p.Room)
+	return toUser && !p.Forget && s.rules.Retention(p.Room).On()
+}
+
+// tell has backends told of a message that was published here. p is kept.
+func (s *Publisher) tell(p *broker.Publication, r broker.Receipt) {
+	if r.Replayed {
+		return
+	}
+	s.events.Emit(&events.Event{
+		Type: events.Publish, Room: p.Room, User: p.Sender.User, Conn: p.Sender.Conn,
+		Message: &broker.Message{
+			Room: p.Room, ID: r.ID, Epoch: r.Position.Epoch, Offset: r.Position.Offset, Time: time.Now().UnixMilli(),
+			Sender: p.Sender, Kind: p.Kind, Format: p.Format, Payload: p.Payload,
+		},
+	})
+}
+
+// telling adds tell to what is done after a publish, when the caller's p is long
+// something else.
+func (s *Publisher) telling(p *broker.Publication, done func(broker.Receipt, error)) func(broker.Receipt, error) {
+	kept := *p
+	kept.Payload = slices.Clone(p.Payload)
+	return func(r broker.Receipt, err error) {
+		if err == nil {
+			s.tell(&kept, r)
+		}
+		if done != nil {
+			done(r, err)
+		}
+	}
+}
