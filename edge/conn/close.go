@@ -1,0 +1,107 @@
+// Why connections end, and what the peer is told.
+
+package conn
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"barrage/netpoll"
+)
+
+// Reason is why a connection ended: netpoll's reasons, and from Normal on these. The
+// names String gives them are used in logs, metric labels and tests alike.
+type Reason netpoll.CloseReason
+
+// The reasons that are not netpoll's.
+const (
+	Normal       = Reason(netpoll.FirstUserReason) + iota // the peer said goodbye
+	Served                                                // an HTTP response was sent
+	Refused                                               // a handshake was refused
+	Crowded                                               // more sockets than MaxSockets
+	Handshake                                             // no complete request within the handshake timeout
+	Violation                                             // the peer broke the transport's rules
+	TooBig                                                // a message over the limit
+	Policy                                                // too many fragments
+	Flood                                                 // far over the publish, command or control-frame rate
+	Unfinished                                            // half a message for longer than the frame timeout
+	Unresponsive                                          // a ping was not answered
+	Slow                                                  // took no byte for too long, or fell behind with CloseSlow
+	Drain                                                 // the server is stopping
+	NoAuth                                                // no token within the time for it
+	TokenExpired                                          // the token was not renewed
+	Kicked                                                // sent away by an operator
+
+	numReasons = iota + Reason(netpoll.FirstUserReason)
+)
+
+var reasonNames = [numReasons]string{
+	Normal: "normal", Served: "served", Refused: "refused", Crowded: "crowded", Handshake: "handshake_timeout",
+	Violation: "protocol_error", TooBig: "too_big", Policy: "policy", Flood: "flood", Unfinished: "unfinished_message",
+	Unresponsive: "ping_timeout", Slow: "slow", Drain: "drain", NoAuth: "no_token", TokenExpired: "token_expired",
+	Kicked: "kicked",
+}
+
+// String returns the reason's name.
+func (r Reason) String() string {
+	if r < Normal {
+		return netpoll.CloseReason(r).String()
+	}
+	return reasonNames[r]
+}
+
+// Close codes that say something of a transport's peer, as WebSocket numbers them (RFC
+// 6455, section 7.4.1).
+const (
+	CodeGoingAway      = 1001
+	CodeProtocol       = 1002
+	CodeInvalidPayload = 1007
+	CodePolicy         = 1008
+	CodeTooBig         = 1009
+)
+
+// Close codes of Barrage's own (RFC 6455, section 7.4.2). Those from 4200 on mean: do
+// not come back by yourself. 1011 and 1013 are never sent: after a panic nobody knows
+// what the peer has got of the last frame, and a connection too many is refused before
+// the upgrade.
+const (
+	CodeTokenExpired = 4101 // reconnect with a new token
+	CodeDismissed    = 4103 // sent away by an operator, who wants it back
+	CodeSlow         = 4108 // too slow for its rooms
+	CodeKicked       = 4200 // sent away for good
+	CodeNoAuth       = 4201 // did not say who it is in time
+)
+
+// MayReconnect tells what a close code means to a client.
+func MayReconnect(code uint16) bool {
+	switch code {
+	case CodeProtocol, CodeInvalidPayload, CodePolicy, CodeTooBig:
+		return false
+	}
+	return code < 4200 || code > 4999
+}
+
+// Close ends a connection with the protocol's and the transport's last words, behind
+// everything else. wait is how long the peer is to wait before it comes back.
+func (l *Loop) Close(r *Read, id ID, code uint16, text string, reason Reason, wait time.Duration) {
+	l.kind(id).Farewell(r, id, code, text, wait)
+	l.Finish(r, id, code, text, reason)
+}
+
+// Finish is Close without a word of the protocol.
+func (l *Loop) Finish(r *Read, id ID, code uint16, text string, reason Reason) {
+	r.Flush()
+	l.out = l.kind(id).AppendGoodbye(l.out[:0], code, text)
+	l.Respond(id, l.out, reason, l.loops.cfg.CloseTimeout)
+}
+
+// Evict takes a connection out of a room, if it is in it; one that cannot live without
+// that room is closed.
+func (l *Loop) Evict(id ID, room, reason string) { l.kind(id).Evict(id, room, reason) }
+
+// reconnectSpread is short against the time in which a drain tells everybody.
+const reconnectSpread = 2 * time.Second
+
+// Spread is how long one of many that are sent away together is to wait before it
+// comes back.
+func Spread() time.Duration { return rand.N(reconnectSpread) }

@@ -1,0 +1,151 @@
+// What happens to a loop's connections: the handler of its netpoll.Loop.
+
+package conn
+
+import (
+	"time"
+
+	"barrage/netpoll"
+)
+
+// events is a loop as netpoll.Handler.
+type events struct{ *Loop }
+
+// Opened starts the handshake's clock. Sockets that are
+// no connections yet have a bound of their own, so that they cannot take the
+// descriptors that the rest of the process needs.
+func (e *events) Opened(id ID) {
+	e.sessions.reset(id)
+	e.net.SetDeadline(id, e.loops.cfg.HandshakeTimeout)
+	if e.loops.sockets.Add(1) > int64(e.loops.cfg.MaxSockets) {
+		e.net.Close(id, netpoll.CloseReason(Crowded))
+	}
+}
+
+// Data goes to the door, or to the transport.
+func (e *events) Data(id ID, p []byte) {
+	switch ses := e.sessions.at(id); ses.state & stateMask {
+	case stateHandshake:
+		e.door.Data(id, p)
+	case stateOpen:
+		e.kinds[ses.kind()-1].Data(e.begin(id), p)
+	}
+}
+
+// Drained goes on where a full socket had stopped.
+func (e *events) Drained(id ID) {
+	ses := e.sessions.at(id)
+	ses.flags &^= flagBlocked
+	delete(e.blockedAt, id)
+	if ses.flags&flagThrottle != 0 {
+		ses.flags &^= flagThrottle
+		e.net.Resume(id)
+		if ses.flags&flagPartial != 0 {
+			e.net.SetDeadline(id, e.loops.cfg.FrameTimeout) // its rest was not read meanwhile
+		}
+	}
+	if ses.is(stateOpen) {
+		e.kind(id).Writable(id)
+		e.fan.Drained(uint32(id))
+	}
+}
+
+// Expired is for the deadline of a request or of an open
+// connection.
+func (e *events) Expired(id ID) {
+	switch e.sessions.at(id).state & stateMask {
+	case stateHandshake, stateWaiting:
+		e.door.Late(id)
+	case stateOpen:
+		e.heartbeat(id)
+	}
+}
+
+// Closed forgets the connection.
+func (e *events) Closed(id ID, why netpoll.CloseReason) {
+	ses, reason := e.sessions.at(id), Reason(why)
+	e.loops.sockets.Add(-1)
+	e.door.Closed(id)
+	if kind := e.kind(id); kind != nil {
+		c := kind.Client(id)
+		kind.Protocol.Closed(id, reason)
+		kind.Forget(id)
+		if c != nil {
+			e.forget(c, reason)
+		}
+	}
+	delete(e.blockedAt, id)
+	if ses.flags&flagCounted != 0 {
+		e.loops.open.Add(-1)
+		e.loops.closed[reason].Add(1)
+		if a, ok := e.addrs[id]; ok {
+			delete(e.addrs, id)
+			e.loops.addresses.release(a)
+		}
+	} else {
+		e.loops.early[reason].Add(1)
+	}
+	ses.state = stateNone
+}
+
+// Work is one slice of the fan-out.
+func (e *events) Work() (more bool) { return e.fan.Work() }
+
+// Tick goes on with what has its time.
+func (e *events) Tick() {
+	e.expire()
+	for _, f := range e.ticks {
+		f()
+	}
+	e.drain.goOn(e.Loop)
+}
+
+// heartbeat looks after a live connection whose deadline has passed.
+func (e *events) heartbeat(id ID) {
+	ses := e.sessions.at(id)
+	switch {
+	case ses.flags&(flagPartial|flagThrottle) == flagPartial:
+		e.Close(nil, id, CodePolicy, "message not finished in time", Unfinished, 0)
+		return
+	case ses.flags&flagBlocked != 0:
+		e.checkSlow(id)
+		return
+	case ses.flags&flagPinged != 0:
+		e.net.Close(id, netpoll.CloseReason(Unresponsive))
+		return
+	}
+	wait := e.aliveFor(id)
+	if wait <= 0 {
+		e.out = e.kind(id).AppendPing(e.out[:0])
+		e.queue(id, e.out)
+		ses.flags |= flagPinged
+		e.loops.pings.Add(1)
+		wait = e.loops.cfg.PingTimeout
+	}
+	e.setDeadline(id, wait)
+}
+
+// checkSlow closes a peer that has taken nothing for the slow timeout. Its socket is
+// full: no last word would get through.
+func (e *events) checkSlow(id ID) {
+	limit := e.loops.cfg.SlowTimeout
+	stuck := e.loops.Now() - time.Duration(e.blockedAt[id])*time.Second
+	switch {
+	case limit == 0:
+		e.net.SetDeadline(id, e.loops.cfg.PingInterval)
+	case stuck < limit:
+		e.net.SetDeadline(id, limit-stuck)
+	default:
+		e.net.Close(id, netpoll.CloseReason(Slow))
+	}
+}
+
+// aliveFor returns for how long the connection needs no ping, because its rooms
+// have spoken: then TCP_USER_TIMEOUT notices if it has died.
+func (e *events) aliveFor(id ID) time.Duration {
+	last := e.fan.LastMessage(uint32(id))
+	if last.IsZero() {
+		return 0
+	}
+	return e.loops.cfg.PingInterval - time.Since(last)
+}

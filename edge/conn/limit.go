@@ -1,0 +1,84 @@
+// Limits: of rates per connection, of connections per address.
+
+package conn
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Errors of Loop.Take.
+var (
+	ErrFull    = errors.New("edge: the server is full")
+	ErrAddress = errors.New("edge: too many connections from this address")
+)
+
+// Rate is a token bucket in the form of GCRA (the generic cell rate algorithm): its
+// state is one word, the theoretical arrival time. golang.org/x/time/rate would be 64
+// bytes and a lock for each connection.
+type Rate struct {
+	interval time.Duration // between messages at the allowed rate; 0 allows nothing
+	slack    time.Duration // how far ahead of now the arrival time may be
+}
+
+// NewRate allows perSecond, and burst at once.
+func NewRate(perSecond float64, burst int) Rate {
+	if perSecond <= 0 {
+		return Rate{}
+	}
+	iv := time.Duration(float64(time.Second) / perSecond)
+	return Rate{interval: iv, slack: iv * time.Duration(burst-1)}
+}
+
+// Take takes n at once, or none, from the bucket whose state is tat, at time now.
+func (r Rate) Take(tat *time.Duration, now time.Duration, n int) bool {
+	if r.interval == 0 || r.Wait(*tat, now, n) > 0 {
+		return false
+	}
+	*tat = max(*tat, now) + time.Duration(n)*r.interval
+	return true
+}
+
+// Wait is how long until n could be taken.
+func (r Rate) Wait(tat, now time.Duration, n int) time.Duration {
+	return max(0, max(tat, now)+time.Duration(n-1)*r.interval-now-r.slack)
+}
+
+// addressLimit counts connections per address. Any goroutine.
+type addressLimit struct {
+	max int
+	mu  sync.Mutex // guards n
+	n   map[netip.Addr]int
+}
+
+// network is what counts as one address: an IPv6 host has a /64 of its own.
+func network(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		p, _ := a.Prefix(64) // cannot fail for 64 bits
+		return p.Addr()
+	}
+	return a
+}
+
+func (l *addressLimit) take(a netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n[a] >= l.max {
+		return false
+	}
+	if l.n == nil {
+		l.n = make(map[netip.Addr]int)
+	}
+	l.n[a]++
+	return true
+}
+
+func (l *addressLimit) release(a netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n[a]--; l.n[a] == 0 {
+		delete(l.n, a)
+	}
+}

@@ -1,0 +1,123 @@
+// A loop: what a door and protocols may do with its connections.
+
+package conn
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"barrage/netpoll"
+)
+
+// Loop is one event loop's connections. See the package comment for who may call it.
+type Loop struct {
+	Members
+	loops *Loops
+	net   *netpoll.Loop
+	door  Door
+	kinds []Kind
+	index uint8 // in Loops.all
+
+	sessions  sessionTable
+	addrs     map[ID]netip.Addr // of connections counted by Loops.addresses
+	blockedAt map[ID]uint32     // of those with flagBlocked, in seconds of Loops.Now
+	expiries  expiries
+	ticks     []func()
+
+	read    Read   // the one under way
+	out     []byte // scratch
+	drain   drainState
+	drained atomic.Bool // every session has been told; read by Loops.Drain
+}
+
+func newLoop(s *Loops, i int) *Loop {
+	l := &Loop{
+		loops: s, Members: Members{s.cfg.Hub.Shard(i), s.cfg.Observer}, index: uint8(i), // fanout.MaxShards is 64
+		addrs: make(map[ID]netip.Addr), blockedAt: make(map[ID]uint32),
+	}
+	l.read.loop = l
+	return l
+}
+
+// Loops are all of the server's.
+func (l *Loop) Loops() *Loops { return l.loops }
+
+// Index is the loop's among Loops.All.
+func (l *Loop) Index() int { return int(l.index) }
+
+// OnTick has f called at every tick of the loop's clock. Before it starts.
+func (l *Loop) OnTick(f func()) { l.ticks = append(l.ticks, f) }
+
+// kind is what a connection is, nil before it is opened.
+func (l *Loop) kind(id ID) *Kind {
+	if n := l.sessions.at(id).kind(); n > 0 {
+		return &l.kinds[n-1]
+	}
+	return nil
+}
+
+// KindOf is the index of an open connection's kind.
+func (l *Loop) KindOf(id ID) int { return l.sessions.at(id).kind() - 1 }
+
+// Take counts a socket as a connection, against the limits.
+func (l *Loop) Take(id ID) error {
+	if l.loops.open.Add(1) > int64(l.loops.cfg.MaxConnections) {
+		l.loops.open.Add(-1)
+		return ErrFull
+	}
+	if l.loops.addresses.max > 0 {
+		a := network(l.net.Peer(id).Addr())
+		if !l.loops.addresses.take(a) {
+			l.loops.open.Add(-1)
+			return ErrAddress
+		}
+		l.addrs[id] = a
+	}
+	l.sessions.at(id).flags |= flagCounted
+	return nil
+}
+
+// Hold keeps a socket until Release, or for longest until the door's Late; 0 is for
+// ever. Nothing is read from it meanwhile.
+func (l *Loop) Hold(id ID, longest time.Duration) {
+	l.sessions.at(id).become(stateWaiting)
+	l.net.Pause(id)
+	l.net.SetDeadline(id, longest)
+}
+
+// Release undoes Hold.
+func (l *Loop) Release(id ID) {
+	l.sessions.at(id).become(stateHandshake)
+	l.net.Resume(id)
+}
+
+// Open makes a socket a connection of the kind with this index, whose protocol sends the answer. rest is
+// what came behind the request.
+func (l *Loop) Open(id ID, kind int, a *Admission, answer, rest []byte) {
+	ses, k := l.sessions.at(id), &l.kinds[kind]
+	ses.state = uint8(kind+1)<<stateBits | stateOpen
+	l.door.Closed(id)
+	k.Open(&Opening{Admission: a, ID: id, loop: l, answer: answer})
+	if c := k.Client(id); c != nil && c.Known() {
+		l.Connected(c)
+	}
+	if len(rest) > 0 && ses.is(stateOpen) {
+		k.Data(l.begin(id), rest)
+	}
+}
+
+// Respond sends p as the last bytes, behind what is queued, and closes the socket within
+// limit.
+func (l *Loop) Respond(id ID, p []byte, reason Reason, limit time.Duration) {
+	l.net.Queue(id, p)
+	l.sessions.at(id).become(stateClosing)
+	l.net.Shutdown(id, netpoll.CloseReason(reason), limit)
+}
+
+// Guard is for what is done for one connection outside of its own events: a panic
+// costs only that connection.
+func (l *Loop) Guard(id ID, f func()) { l.net.Guard(id, func(ID) { f() }) }
+
+// Do has f run on the loop. A panic of f ends the process. Any goroutine.
+func (l *Loop) Do(f func()) { l.net.Post(f) }
