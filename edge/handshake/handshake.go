@@ -1,0 +1,199 @@
+// Package handshake takes a socket from its first byte to an open connection, or to a
+// page or a refusal: the request's head, the checks of an upgrade, the limits of
+// connections, the token, and the wait for the broker.
+//
+// Bytes of an incomplete head wait in a small buffer. When the head is complete it is
+// checked strictly and answered. The answer to an upgrade may have to wait: for the
+// verdict on its token, then, for protocols whose rooms are joined at once, until the
+// broker brings the rooms' messages to this node. Whoever has been told "you are in"
+// misses nothing.
+//
+// # Ownership
+//
+// A [Door] belongs to its loop's goroutine. The [Desk] they share is fixed before the
+// loops run; its counters are atomic.
+package handshake
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"barrage/edge/auth"
+	"barrage/edge/conn"
+	"barrage/edge/node"
+	"barrage/edge/wait"
+	"barrage/fanout"
+	"barrage/frame"
+)
+
+// Page is an answer to a plain request.
+type Page struct {
+	ContentType string
+	Headers     string // lines, CRLF after each
+	Body        []byte
+}
+
+// Spoken is a protocol with what it was given here: the indexes of its kinds, without
+// and with permessage-deflate, and the encodings of its rooms' messages.
+type Spoken struct {
+	node.Protocol
+	Plain, Deflated                   int
+	EncPlain, EncDeflated, EncBatched fanout.Encoding
+	Batches                           bool // EncBatched is one
+}
+
+// Config is what New needs.
+type Config struct {
+	Node      *node.Node
+	Protocols []Spoken
+	// Page answers a request that is none of a protocol's; nil and no error: nothing is
+	// there.
+	Page func(*frame.Request) (*Page, error)
+
+	Guest          *auth.Identity // of connections without a token
+	GuestsToo      bool           // with Node.Tokens: those without a token are let in too
+	DefaultRoom    string         // for requests that name none; "" refuses
+	AllowedOrigins []string
+	RequireOrigin  bool
+	Deflate        bool          // permessage-deflate for those who offer it
+	Timeout        time.Duration // for a token's check, and for a page to go out
+	CloseTimeout   time.Duration
+	Logger         *slog.Logger
+}
+
+// Desk is what the doors of a server share.
+type Desk struct {
+	cfg      Config
+	guest    auth.Rights
+	statuses [600]atomic.Uint64
+}
+
+// New returns a server's desk.
+func New(cfg Config) *Desk { return &Desk{cfg: cfg, guest: cfg.Guest.Rights()} }
+
+// Answered is how many requests were answered, by status; 101 is an upgrade.
+func (d *Desk) Answered() map[string]uint64 {
+	all := make(map[string]uint64)
+	for status := range d.statuses {
+		if n := d.statuses[status].Load(); n > 0 {
+			all[strconv.Itoa(status)] = n
+		}
+	}
+	return all
+}
+
+// Door implements conn.Door.
+type Door struct {
+	*Desk
+	loop  *conn.Loop
+	waits *wait.List
+	heads map[conn.ID][]byte   // incomplete
+	held  map[conn.ID]*upgrade // that wait
+	out   []byte               // scratch
+}
+
+// Attach returns a loop's door. waits are those of the loop.
+func (d *Desk) Attach(l *conn.Loop, waits *wait.List) *Door {
+	return &Door{Desk: d, loop: l, waits: waits, heads: make(map[conn.ID][]byte), held: make(map[conn.ID]*upgrade)}
+}
+
+// Data implements conn.Door: it collects a request head and answers it.
+func (d *Door) Data(id conn.ID, p []byte) {
+	head := d.heads[id]
+	if head != nil {
+		head = append(head, p...)
+		p = head
+	}
+	req, n, err := frame.ParseRequest(p)
+	if err == nil && n == 0 {
+		if head == nil {
+			head = append(make([]byte, 0, min(2*len(p), frame.MaxRequest)), p...)
+		}
+		d.heads[id] = head
+		return
+	}
+	delete(d.heads, id)
+	if err == nil {
+		err = d.route(id, &req, p[n:])
+	}
+	if err != nil {
+		d.refuse(id, conn.Refused, err)
+	}
+}
+
+// route answers a request. rest is what came behind its head.
+func (d *Door) route(id conn.ID, req *frame.Request, rest []byte) error {
+	protocol, err := d.protocol(req)
+	if err != nil {
+		return err
+	}
+	if protocol != nil {
+		return d.upgrade(id, req, protocol, rest)
+	}
+	page, err := d.cfg.Page(req)
+	if err != nil {
+		return err
+	}
+	if page == nil {
+		return &frame.HTTPError{Status: http.StatusNotFound, Reason: "nothing is here"}
+	}
+	d.out = frame.AppendResponse(d.out[:0], http.StatusOK, page.ContentType, page.Headers, page.Body)
+	if req.Method == http.MethodHead {
+		d.out = d.out[:len(d.out)-len(page.Body)]
+	}
+	d.respond(id, http.StatusOK, conn.Served, d.cfg.Timeout) // a large page takes its time
+	return nil
+}
+
+// protocol is the one that a request asks for, nil if its path is none of a protocol's.
+func (d *Door) protocol(req *frame.Request) (*Spoken, error) {
+	var plain *Spoken
+	for i := range d.cfg.Protocols {
+		switch p := &d.cfg.Protocols[i]; {
+		case p.Path != req.Path:
+		case p.Subprotocol == "":
+			plain = p
+		case req.Offers(p.Subprotocol):
+			return p, nil
+		}
+	}
+	return plain, nil
+}
+
+// respond sends what is in out as the last word, with a status.
+func (d *Door) respond(id conn.ID, status int, reason conn.Reason, limit time.Duration) {
+	d.statuses[status].Add(1)
+	d.loop.Respond(id, d.out, reason, limit)
+	if cap(d.out) > 64<<10 {
+		d.out = nil // of a large page
+	}
+}
+
+// Late implements conn.Door.
+func (d *Door) Late(id conn.ID) {
+	if u := d.held[id]; u != nil {
+		d.release(id)
+		d.refuse(id, conn.Handshake, d.unavailable("the token could not be checked in time"))
+		return
+	}
+	d.refuse(id, conn.Handshake, &frame.HTTPError{Status: http.StatusRequestTimeout, Reason: "no complete request in time"})
+}
+
+// Dismiss implements conn.Door.
+func (d *Door) Dismiss(id conn.ID) {
+	if d.held[id] != nil {
+		d.release(id)
+	}
+	d.refuse(id, conn.Drain, d.unavailable("the server is stopping"))
+}
+
+// Closed implements conn.Door.
+func (d *Door) Closed(id conn.ID) {
+	delete(d.heads, id)
+	if d.held[id] != nil {
+		d.forget(id)
+	}
+}

@@ -1,0 +1,272 @@
+// Upgrades: from the checks of a request to an open connection.
+
+package handshake
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"barrage/edge/auth"
+	"barrage/edge/conn"
+	"barrage/edge/node"
+	"barrage/edge/wait"
+	"barrage/fanout"
+	"barrage/frame"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
+)
+
+// maxEarly bounds the bytes kept of what comes behind a request that waits.
+const maxEarly = 4 << 10
+
+// upgrade is one on its way, which may have to wait for its token to be checked, and
+// for the broker.
+type upgrade struct {
+	conn.Admission
+	protocol *Spoken
+	kind     int
+	response []byte     // the 101
+	rest     []byte     // what came behind the request
+	wait     *wait.Wait // nil: its token is being checked
+}
+
+// upgrade checks a WebSocket handshake and admits the connection.
+func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) error {
+	if err := req.CheckUpgrade(); err != nil {
+		return err
+	}
+	if err := frame.CheckOrigin(req.Origin, req.Host, d.cfg.AllowedOrigins, d.cfg.RequireOrigin); err != nil {
+		return err
+	}
+	u := &upgrade{protocol: p, rest: rest}
+	token, batch, err := "", false, error(nil)
+	if p.Rooms != node.NoRooms {
+		if u.Rooms, err = d.rooms(req, p); err != nil {
+			return err
+		}
+		if token, err = tokenOf(req); err != nil {
+			return err
+		}
+		if batch, err = takesBatches(req); err != nil {
+			return err
+		}
+	}
+	deflate := false
+	if d.cfg.Deflate {
+		if deflate, err = req.OffersDeflate(); err != nil {
+			return err
+		}
+	}
+	u.kind, u.Encoding = p.form(deflate, batch)
+	if d.cfg.Node.Loops.Draining() {
+		return d.unavailable("the server is stopping")
+	}
+	if err := d.take(id); err != nil {
+		return err
+	}
+	d.out = frame.AppendUpgrade(d.out[:0], req, p.Subprotocol, deflate)
+	u.response = d.out
+	if p.Rooms == node.NoRooms {
+		d.open(id, u)
+		return nil
+	}
+	return d.identify(id, u, token)
+}
+
+// form is the kind of a connection, and the encoding in which it gets messages. Batches
+// are for those whom they save bytes.
+func (p *Spoken) form(deflate, batch bool) (kind int, enc fanout.Encoding) {
+	switch {
+	case !deflate:
+		return p.Plain, p.EncPlain
+	case batch && p.Batches:
+		return p.Deflated, p.EncBatched
+	}
+	return p.Deflated, p.EncDeflated
+}
+
+// rooms are those that the request names, each once.
+func (d *Door) rooms(req *frame.Request, p *Spoken) ([]string, error) {
+	rooms, err := req.Query("room")
+	if err != nil {
+		return nil, err
+	}
+	if len(rooms) == 0 {
+		switch {
+		case p.Rooms == node.ByDemand:
+			return nil, nil
+		case d.cfg.DefaultRoom == "":
+			return nil, refusal.New(http.StatusBadRequest, "no_room", "parameter room is missing")
+		}
+		return []string{d.cfg.DefaultRoom}, nil
+	}
+	if most := d.cfg.Node.MaxRooms; len(rooms) > most {
+		return nil, refusal.New(http.StatusBadRequest, "too_many_rooms",
+			"parameter room is given "+strconv.Itoa(len(rooms))+" times, at most "+strconv.Itoa(most)+" are allowed")
+	}
+	once := rooms[:0]
+	for _, r := range rooms {
+		if err := broker.CheckRoom(r); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(once, r) {
+			once = append(once, r)
+		}
+	}
+	return once, nil
+}
+
+// takesBatches tells whether the client asked for several messages in one frame.
+func takesBatches(req *frame.Request) (bool, error) {
+	values, err := req.Query("batch")
+	if err != nil || len(values) == 0 {
+		return false, err
+	}
+	if len(values) > 1 || values[0] != "1" {
+		return false, refusal.New(http.StatusBadRequest, "bad_batch", "parameter batch must be 1, and given once")
+	}
+	return true, nil
+}
+
+// tokenOf is the token that came with the request, "" if there is none.
+func tokenOf(req *frame.Request) (string, error) {
+	tokens, err := req.Query("token")
+	if err != nil {
+		return "", err
+	}
+	if len(tokens) > 0 {
+		return tokens[0], nil
+	}
+	scheme, token, _ := strings.Cut(req.Header("Authorization"), " ")
+	if strings.EqualFold(scheme, "bearer") {
+		return strings.TrimSpace(token), nil
+	}
+	return "", nil
+}
+
+// take counts the connection against the limits.
+func (d *Door) take(id conn.ID) error {
+	switch err := d.loop.Take(id); {
+	case errors.Is(err, conn.ErrAddress):
+		return &frame.HTTPError{Status: http.StatusTooManyRequests, Reason: "too many connections from this address", Header: "Retry-After: 10\r\n"}
+	case err != nil:
+		return d.unavailable("the server is full")
+	}
+	return nil
+}
+
+// identify finds out whose upgrade this is, perhaps later, and goes on with enter.
+func (d *Door) identify(id conn.ID, u *upgrade, token string) error {
+	tokens := d.cfg.Node.Tokens
+	switch {
+	case tokens == nil || token == "" && d.cfg.GuestsToo:
+		u.Identity, u.Rights, u.Guest = d.cfg.Guest, d.guest, true
+		return d.enter(id, u)
+	case token == "" && u.protocol.AuthByMessage:
+		return d.enter(id, u)
+	case token == "":
+		return &frame.HTTPError{Status: http.StatusUnauthorized, Reason: "a token is needed", Header: "WWW-Authenticate: Bearer\r\n"}
+	}
+	if err := d.hold(id, u, d.cfg.Timeout); err != nil {
+		return err
+	}
+	if !tokens.Check(token, func(ident *auth.Identity, err error) {
+		d.loop.Do(func() {
+			if d.held[id] == u {
+				d.loop.Guard(id, func() { d.onIdentity(id, u, ident, err) })
+			}
+		})
+	}) {
+		d.release(id)
+		return d.unavailable("too many tokens are being checked")
+	}
+	return nil
+}
+
+func (d *Door) onIdentity(id conn.ID, u *upgrade, ident *auth.Identity, err error) {
+	d.release(id)
+	if err == nil {
+		u.Identity, u.Rights = ident, ident.Rights()
+		err = d.enter(id, u)
+	}
+	if err != nil {
+		d.refuse(id, conn.Refused, err)
+	}
+}
+
+// enter checks the rights of an upgrade and lets it in, or has it wait for the broker.
+// Those who join by demand are told of each room by itself.
+func (d *Door) enter(id conn.ID, u *upgrade) error {
+	if err := d.mayEnter(u); err != nil {
+		return err
+	}
+	if u.protocol.Rooms == node.ByDemand || d.waits.Ready(u.Rooms) {
+		d.open(id, u)
+		return nil
+	}
+	if err := d.hold(id, u, 0); err != nil { // waits ends it
+		return err
+	}
+	u.wait = d.waits.For(u.Rooms, d.cfg.Node.Loops.Now(), func() { d.loop.Guard(id, func() { d.onRooms(id, u) }) })
+	return nil
+}
+
+// onRooms lets a waiting connection in, with the broker's messages or without.
+func (d *Door) onRooms(id conn.ID, u *upgrade) {
+	d.release(id)
+	if err := d.mayEnter(u); err != nil { // sent out while it waited
+		d.refuse(id, conn.Refused, err)
+		return
+	}
+	d.open(id, u)
+}
+
+// mayEnter checks the rights of an upgrade, if it has said already who it is.
+func (d *Door) mayEnter(u *upgrade) error {
+	if u.Identity == nil {
+		return nil
+	}
+	user, m := u.Identity.User, d.cfg.Node.Moderation
+	for _, room := range u.Rooms {
+		if err := m.MayJoin(user, u.Rights, room); err != nil {
+			return err
+		}
+	}
+	return m.Banned(user, "")
+}
+
+// open makes it a connection.
+func (d *Door) open(id conn.ID, u *upgrade) {
+	d.statuses[http.StatusSwitchingProtocols].Add(1)
+	d.loop.Open(id, u.kind, &u.Admission, u.response, u.rest)
+}
+
+// hold keeps an upgrade for later, or, with longest, until that is over.
+func (d *Door) hold(id conn.ID, u *upgrade, longest time.Duration) error {
+	if len(u.rest) > maxEarly {
+		return refusal.New(http.StatusBadRequest, "too_early", "more than "+strconv.Itoa(maxEarly)+" bytes came before the upgrade was answered")
+	}
+	u.response = slices.Clone(u.response)
+	u.rest = slices.Clone(u.rest)
+	d.held[id] = u
+	d.loop.Hold(id, longest)
+	return nil
+}
+
+// release undoes hold.
+func (d *Door) release(id conn.ID) {
+	d.forget(id)
+	d.loop.Release(id)
+}
+
+func (d *Door) forget(id conn.ID) {
+	u := d.held[id]
+	delete(d.held, id)
+	if u.wait != nil {
+		d.waits.Cancel(u.wait)
+	}
+}

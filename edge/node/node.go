@@ -1,0 +1,107 @@
+// Package node is what the protocols of a server are given to work with, and how one is
+// registered. A protocol is a package with a function that returns a [Protocol]; the
+// server has one line for it.
+package node
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"barrage/edge/auth"
+	"barrage/edge/conn"
+	"barrage/edge/delivery"
+	"barrage/edge/events"
+	"barrage/edge/history"
+	"barrage/edge/mailbox"
+	"barrage/edge/moderation"
+	"barrage/edge/presence"
+	"barrage/edge/publish"
+	"barrage/edge/wait"
+	"barrage/internal/broker"
+	"barrage/internal/workers"
+)
+
+// RoomRule says how a protocol's connections get into rooms.
+type RoomRule uint8
+
+// The rules.
+const (
+	NoRooms  RoomRule = iota // in none
+	AtOnce                   // in those of the request, one at least, as soon as they are let in
+	ByDemand                 // in those they ask for; the request may name some
+)
+
+// Protocol is one that a server speaks.
+type Protocol struct {
+	Name        string // as operators see it
+	Path        string // of the request
+	Subprotocol string // that a WebSocket client asks for; "": for clients that ask for none of the path's
+	Rooms       RoomRule
+	// AuthByMessage: a connection without a token is let in, if there must be one, and
+	// says by a message who it is.
+	AuthByMessage bool
+	// Codec writes what its rooms say; nil without rooms.
+	Codec delivery.Codec
+	// Start is called once for each server, before the broker starts. What it returns
+	// makes the protocol of one loop, before that runs; all of the Node is there by
+	// then.
+	Start func(*Node) func(*conn.Loop) conn.Protocol
+}
+
+// Settings are those that protocols go by; see edge.Config.
+type Settings struct {
+	MaxRooms     int
+	PublishRate  float64
+	PublishBurst int
+	AuthTimeout  time.Duration
+}
+
+// Node is what protocols have in common. Its fields are fixed before the first
+// connection; those from Broker on are there once loops are attached.
+type Node struct {
+	Settings
+	Loops      *conn.Loops
+	Delivery   *delivery.Receiver
+	Moderation *moderation.Moderation
+	Presence   *presence.Registry
+	Events     *events.Emitter // tells backends; may be nil
+	Caller     *events.Caller  // asks backends; nil: there are none
+	Waiting    atomic.Int64    // connections that wait for a room, on all loops
+	Clustered  bool            // other nodes are asked who is present
+
+	Broker    broker.Broker
+	Pool      *workers.Pool
+	History   *history.Reader
+	Publisher *publish.Publisher
+	Mailboxes *mailbox.Office
+	Tokens    *auth.Checker // nil: there are no tokens
+	Waits     []*wait.List  // by loop; each is its loop's
+
+	// Background has f run, on a goroutine of its own, from the server's start until its
+	// end, which waits for it. To be called by Protocol.Start.
+	Background func(f func(context.Context))
+}
+
+// Count is how many users and connections a room has, in the whole cluster; a user's
+// own room, here.
+func (n *Node) Count(room string) (users, connections int) {
+	if user, ok := broker.UserOf(room); ok {
+		c := n.Loops.Users.Count(user)
+		return min(c, 1), c
+	}
+	return n.Presence.Count(room)
+}
+
+// Online tells whether a user is connected to any node, as far as the others can be
+// asked. It may block until ctx ends.
+func (n *Node) Online(ctx context.Context, user string) bool {
+	if n.Delivery.Members(broker.UserRoom(user)) > 0 {
+		return true
+	}
+	if !n.Clustered {
+		return false
+	}
+	l, err := n.Presence.Cluster(ctx, broker.UserRoom(user), 0)
+	return err == nil && l.Connections > 0
+}

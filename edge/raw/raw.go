@@ -1,0 +1,130 @@
+// Package raw is the protocol of clients that ask for none: what is published to a room
+// is one message with just that payload, text as text and binary as binary, and what a
+// client sends is published to the first room that it named. Any WebSocket client speaks
+// it. Most of its connections have no record: only those with a token do.
+package raw
+
+import (
+	"bytes"
+
+	"barrage/edge/conn"
+	"barrage/edge/node"
+	"barrage/edge/publish"
+	"barrage/internal/broker"
+)
+
+// floodFactor is how far over the publish rate, in bursts, a connection is closed.
+const floodFactor = 5
+
+// Protocol is raw as a server knows it.
+func Protocol() node.Protocol {
+	return node.Protocol{Name: "raw", Path: "/ws", Rooms: node.AtOnce, Codec: codec{}, Start: start}
+}
+
+func start(n *node.Node) func(*conn.Loop) conn.Protocol {
+	return func(l *conn.Loop) conn.Protocol { return &protocol{node: n, loop: l} }
+}
+
+// protocol is that of one loop's connections.
+type protocol struct {
+	conn.Silent
+	node    *node.Node
+	loop    *conn.Loop
+	clients conn.Table[conn.Client] // those with a token
+}
+
+// Open implements conn.Protocol. It joins before the answer is out, so that who has
+// read it misses nothing. The room named first is joined last: it is the one published
+// to.
+func (p *protocol) Open(o *conn.Opening) {
+	var c *conn.Client
+	if !o.Guest {
+		c = new(conn.Client)
+		p.loop.NewClient(c, o, 0)
+		p.clients.Set(o.ID, c)
+	}
+	for i := len(o.Rooms) - 1; i >= 0; i-- {
+		p.loop.Join(o.ID, o.Rooms[i], o.Encoding, false)
+		p.loop.Arrive(c, o.Rooms[i])
+	}
+	o.Answer()
+}
+
+// Message implements conn.Protocol.
+func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
+	p.node.Publisher.Received.Add(1)
+	if ok, _ := r.TakePublish(); !ok {
+		return p.overRate(r)
+	}
+	r.Forgive()
+	m := broker.Publication{Room: p.loop.LastJoined(r.ID), Format: broker.Text, Payload: payload}
+	if binary {
+		m.Format = broker.Binary
+	}
+	c := p.clients.At(r.ID)
+	if c != nil {
+		m.Sender = p.loop.Sender(c)
+	}
+	if !p.mayPublish(c, m.Room) {
+		p.node.Publisher.Refused.Add(publish.Forbidden)
+		return nil
+	}
+	p.node.Publisher.Try(&m, nil)
+	return nil
+}
+
+// mayPublish looks at the identity of those who have one.
+func (p *protocol) mayPublish(c *conn.Client, room string) bool {
+	if c == nil {
+		return room != "" && !p.node.Moderation.Muted(room)
+	}
+	return p.node.Publisher.Allowed(c.User(), c.Rights, room) == nil
+}
+
+// overRate drops a message. There is no way to tell the client, but one that keeps
+// flooding is closed.
+func (p *protocol) overRate(r *conn.Read) error {
+	p.node.Publisher.Refused.Add(publish.Rate)
+	if p.node.PublishRate == 0 {
+		return nil // not a flood: it may not know that it is a viewer only
+	}
+	if r.Overrun(1, floodFactor*p.node.PublishBurst) {
+		p.loop.Close(r, r.ID, conn.CodePolicy, "publish rate exceeded", conn.Flood, 0)
+		return conn.ErrClosed
+	}
+	return nil
+}
+
+// Skipped implements conn.Protocol.
+func (p *protocol) Skipped(id conn.ID, _ string, _, _, _ uint64) { p.loop.TooSlow(id) }
+
+// Evict implements conn.Protocol.
+func (p *protocol) Evict(id conn.ID, room, reason string) {
+	if p.loop.Leave(id, room) {
+		p.loop.Depart(p.clients.At(id), room)
+		p.loop.Close(nil, id, conn.CodeKicked, reason, conn.Kicked, 0)
+	}
+}
+
+// Closed implements conn.Protocol.
+func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
+	c := p.clients.At(id)
+	p.loop.LeaveAll(id, c, func(string) bool { return true })
+	if c != nil {
+		p.clients.Set(id, nil)
+	}
+}
+
+// Client implements conn.Protocol.
+func (p *protocol) Client(id conn.ID) *conn.Client { return p.clients.At(id) }
+
+// codec writes payloads as they are.
+type codec struct{}
+
+// Message implements delivery.Codec.
+func (codec) Message(_ *bytes.Buffer, m *broker.Message) (binary bool, payload []byte) {
+	return m.Format == broker.Binary, m.Payload
+}
+
+// Gap implements delivery.Codec: there are no words for it.
+func (codec) Gap(*bytes.Buffer, string, *broker.Gap) ([]byte, bool) { return nil, false }

@@ -1,0 +1,84 @@
+// The command auth: the first token, or a newer one.
+
+package v1
+
+import (
+	"slices"
+
+	"barrage/edge/auth"
+	"barrage/edge/conn"
+	"barrage/internal/refusal"
+)
+
+type authReply struct {
+	User    string `json:"user,omitempty"`
+	Name    string `json:"name,omitempty"`
+	Expires int64  `json:"expires,omitempty"` // milliseconds since the Unix epoch
+}
+
+func (p *protocol) cmdAuth(_ *conn.Read, c *client, cmd *command) error {
+	if p.node.Tokens == nil {
+		return badCommand("this server knows no tokens")
+	}
+	if cmd.Token == "" {
+		return badCommand("auth needs token")
+	}
+	if c.pending != nil && c.pending.proving {
+		return overloaded("another token of this connection is being checked")
+	}
+	id := cmd.ID
+	if !p.node.Tokens.Check(cmd.Token, func(ident *auth.Identity, err error) {
+		p.loop.Post(&c.Client, func() { p.onIdentity(c, id, ident, err) })
+	}) {
+		return overloaded("too many tokens are being checked")
+	}
+	c.begin().proving = true
+	return nil
+}
+
+func (p *protocol) onIdentity(c *client, id uint64, ident *auth.Identity, err error) {
+	c.pending.proving = false
+	c.ended()
+	if err == nil && c.User() != "" && ident.User != c.User() {
+		err = refusal.New(403, "forbidden", "the token is another user's")
+	}
+	if err == nil {
+		err = p.node.Moderation.Banned(ident.User, "")
+	}
+	if err != nil {
+		p.replyError(nil, c, id, err)
+		return
+	}
+	first := c.User() == ""
+	p.loop.Identify(&c.Client, ident, ident.Rights(), func(room string) bool { return c.joining(room) == nil })
+	a := authReply{User: ident.User, Name: ident.Name}
+	if !ident.Expires.IsZero() {
+		a.Expires = ident.Expires.UnixMilli()
+	}
+	p.reply(nil, c, id, &a)
+	p.leaveForbidden(c)
+	if first { // a client that was let in as anonymous is told of again, with the name
+		p.loop.Connected(&c.Client)
+		p.openMailbox(c)
+	}
+}
+
+// leaveForbidden takes a client out of rooms that its newer token does not allow.
+func (p *protocol) leaveForbidden(c *client) {
+	var gone []string
+	for room := range p.loop.Rooms(c.ID) {
+		if !c.MayJoin(room) {
+			gone = append(gone, room)
+		}
+	}
+	for _, j := range c.joins() {
+		if !c.MayJoin(j.room) && !slices.Contains(gone, j.room) {
+			gone = append(gone, j.room) // it still waits for the broker
+		}
+	}
+	for _, room := range gone {
+		if p.leave(nil, c, room) == nil {
+			p.push(nil, c, &leftPush{Push: "left", Room: room, Reason: "forbidden"})
+		}
+	}
+}

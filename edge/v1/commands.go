@@ -1,0 +1,163 @@
+// Commands of clients: their table, their bounds, and how one is taken.
+
+package v1
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"barrage/edge/conn"
+	"barrage/edge/publish"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
+)
+
+// commands are those there are, in the order in which they are told of.
+var commands = []struct {
+	name  string
+	price int // what it costs the server, about, in pings
+	// run replies by itself, now or later, or returns the error to reply with.
+	run func(*protocol, *conn.Read, *client, *command) error
+}{
+	{"join", 2, (*protocol).cmdJoin},
+	{"leave", 1, (*protocol).cmdLeave},
+	{"publish", 1, (*protocol).cmdPublish},
+	{"history", 5, (*protocol).cmdHistory},
+	{"presence", 5, (*protocol).cmdPresence},
+	{"ping", 1, (*protocol).cmdPing},
+	{"auth", 5, (*protocol).cmdAuth},
+	{"ack", 1, (*protocol).cmdAck},
+	{"request", 1, (*protocol).cmdRequest},
+}
+
+// What one connection may ask, in pings: so many, and what it may publish besides.
+const (
+	commandsPerSecond = 50
+	commandBurst      = 100
+	pricedBytes       = 16 << 10 // of a command cost as much as a ping
+	floodFactor       = 5        // how far over, in bursts, closes the connection
+)
+
+// command is one object from a client.
+type command struct {
+	ID  uint64 `json:"id"`
+	Cmd string `json:"cmd"`
+
+	Room     string        `json:"room"`
+	To       string        `json:"to"`       // publish: a user, instead of room
+	Since    *positionJSON `json:"since"`    // join, history: what the client has
+	History  int           `json:"history"`  // join: newest messages wanted
+	Limit    int           `json:"limit"`    // history, presence
+	Presence bool          `json:"presence"` // join: tell who comes and goes
+	Leave    string        `json:"leave"`    // join: the room to leave for it
+
+	Data   json.RawMessage `json:"data"`   // publish, request
+	Base64 []byte          `json:"base64"` // publish: bytes instead of data
+	Kind   string          `json:"kind"`
+	Key    string          `json:"key"`    // publish: idempotency key
+	Forget bool            `json:"forget"` // publish: keep it out of the history
+	TTL    int             `json:"ttl"`    // publish: milliseconds
+	QoS    int             `json:"qos"`    // publish: 1 is to be acknowledged
+
+	Token  string `json:"token"`  // auth
+	Method string `json:"method"` // request
+
+	Epoch  string `json:"epoch"` // ack
+	Offset uint64 `json:"offset"`
+}
+
+type positionJSON struct {
+	Epoch  string `json:"epoch"`
+	Offset uint64 `json:"offset"`
+}
+
+func (p *positionJSON) position() *broker.Position {
+	if p == nil {
+		return nil
+	}
+	return &broker.Position{Epoch: p.Epoch, Offset: p.Offset}
+}
+
+// command takes one message of a client.
+func (p *protocol) command(r *conn.Read, c *client, binary bool, payload []byte) {
+	var cmd command
+	err := decode(binary, payload, &cmd)
+	i := 0
+	for i < len(commands) && commands[i].name != cmd.Cmd {
+		i++
+	}
+	price := 1 + len(payload)/pricedBytes
+	if i < len(commands) {
+		price += commands[i].price - 1
+	}
+	if !p.rate.Take(&c.tat, r.Now, price) {
+		p.tooMany(r, c, cmd.ID, price)
+		return
+	}
+	r.Forgive()
+	switch {
+	case err != nil:
+	case i == len(commands):
+		err = badCommand("cmd must be one of " + commandNames())
+	case !c.Known() && cmd.Cmd != "auth":
+		err = refusal.New(401, "unauthorized", "the first command must be auth")
+	default:
+		err = commands[i].run(p, r, c, &cmd)
+	}
+	if err != nil {
+		p.replyError(r, c, cmd.ID, err)
+	}
+}
+
+// tooMany refuses a command that is over the rate. A client that goes on all the same
+// is closed: being told costs the server more than asking costs the client.
+func (p *protocol) tooMany(r *conn.Read, c *client, id uint64, price int) {
+	p.node.Publisher.Refused.Add(publish.Rate)
+	if r.Overrun(price, floodFactor*(commandBurst+p.node.PublishBurst)) {
+		p.loop.Close(r, c.ID, conn.CodePolicy, "too many commands", conn.Flood, 0)
+		return
+	}
+	p.replyError(r, c, id, refusal.TooMany("rate_limited", "too many commands", p.rate.Wait(c.tat, r.Now, price)))
+}
+
+func decode(binary bool, payload []byte, cmd *command) error {
+	if binary {
+		return refusal.New(400, "bad_json", "commands are text frames")
+	}
+	if err := json.Unmarshal(payload, cmd); err != nil {
+		var te *json.UnmarshalTypeError
+		if errors.As(err, &te) && te.Field != "" {
+			return refusal.New(400, "bad_json", te.Field+" cannot be a "+te.Value)
+		}
+		return refusal.New(400, "bad_json", "a command is one JSON object in a frame")
+	}
+	return nil
+}
+
+// commandNames is for people.
+func commandNames() string {
+	names := make([]string, len(commands))
+	for i := range commands {
+		names[i] = commands[i].name
+	}
+	return strings.Join(names, ", ")
+}
+
+func badCommand(message string) error { return refusal.New(400, "bad_command", message) }
+
+// overloaded refuses what the server has too much to do for.
+func overloaded(message string) error { return refusal.TooMany("overloaded", message, time.Second) }
+
+// bounded is v, or def if it is 0.
+func bounded(field string, v, def, most int) (int, error) {
+	switch {
+	case v == 0:
+		return def, nil
+	case v < 0 || v > most:
+		return 0, badCommand(fmt.Sprintf("%s must be 1 to %d", field, most))
+	}
+	return v, nil
+}

@@ -1,0 +1,290 @@
+// The commands join and leave. A member of a room with a memory joins held, what it
+// missed is read from the history, and what came meanwhile follows without a hole and
+// without a repetition.
+
+package v1
+
+import (
+	"fmt"
+	"slices"
+
+	"barrage/edge/conn"
+	"barrage/edge/delivery"
+	"barrage/edge/history"
+	"barrage/edge/wait"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
+)
+
+// joining is a join under way. Owner: the loop's goroutine.
+type joining struct {
+	c        *client
+	id       uint64 // of the command; 0: the server's own, answered by a push
+	room     string
+	since    *broker.Position
+	history  int
+	presence bool
+	leave    string         // the room to leave once in this one
+	wait     *wait.Wait     // for the broker; nil: no more
+	lost     delivery.Skips // of what came while it was held
+}
+
+// joinReply tells what a member has. It is exactly one of: resumed, a gap, or
+// (without since) neither.
+type joinReply struct {
+	Push        string         `json:"push,omitempty"` // "joined", when no command asked for it
+	Room        string         `json:"room"`
+	Epoch       string         `json:"epoch,omitempty"` // with offset the position from which pushes follow
+	Offset      uint64         `json:"offset"`
+	Resumed     bool           `json:"resumed,omitempty"` // messages are all that was missed
+	Gap         *gapPush       `json:"gap,omitempty"`
+	Messages    []*messageJSON `json:"messages,omitempty"`
+	Users       int            `json:"users"`
+	Connections int            `json:"connections"`
+}
+
+func (p *protocol) cmdJoin(r *conn.Read, c *client, cmd *command) error {
+	if err := p.mayJoin(c, cmd.Room); err != nil {
+		return err
+	}
+	limit, err := bounded("history", cmd.History, 0, history.MaxPage)
+	if err != nil {
+		return err
+	}
+	if p.loop.In(c.ID, cmd.Room) || c.joining(cmd.Room) != nil {
+		return refusal.New(409, "already_joined", "this connection is in room "+cmd.Room+" already")
+	}
+	j := &joining{c: c, id: cmd.ID, room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence, leave: cmd.Leave}
+	if j.leave != "" && !p.mayLeaveFor(c, j.leave) {
+		return notJoined(j.leave)
+	}
+	if c.counts(j.room) && p.roomsOf(c)+j.weight() > p.node.MaxRooms {
+		return refusal.New(403, "too_many_rooms", fmt.Sprintf("a connection may be in %d rooms", p.node.MaxRooms))
+	}
+	p.join(r, j)
+	return nil
+}
+
+func notJoined(room string) error {
+	return refusal.New(409, "not_joined", "this connection is not in room "+room)
+}
+
+// mayLeaveFor tells whether the client is in a room that no other join leaves.
+func (p *protocol) mayLeaveFor(c *client, room string) bool {
+	return conn.IsPublic(room) && p.loop.In(c.ID, room) && c.joining(room) == nil &&
+		!slices.ContainsFunc(c.joins(), func(j *joining) bool { return j.leave == room })
+}
+
+// counts tells whether a room counts among those that the client may be in: its user's
+// own does not.
+func (c *client) counts(room string) bool { return room != "" && !c.owns(room) }
+
+// weight is by how many rooms more the client is in after a join.
+func (j *joining) weight() int {
+	n := 0
+	if j.c.counts(j.room) {
+		n++
+	}
+	if j.c.counts(j.leave) {
+		n--
+	}
+	return n
+}
+
+// roomsOf counts the rooms that the client is in once all its joins are done.
+func (p *protocol) roomsOf(c *client) int {
+	n := 0
+	for room := range p.loop.Rooms(c.ID) {
+		if c.counts(room) && c.joining(room) == nil {
+			n++
+		}
+	}
+	for _, j := range c.joins() {
+		n += j.weight()
+	}
+	return n
+}
+
+// join begins: first the broker must bring the room's messages here.
+func (p *protocol) join(r *conn.Read, j *joining) {
+	d := j.c.begin()
+	d.joins = append(d.joins, j)
+	if p.waits.Ready([]string{j.room}) {
+		p.enter(r, j)
+		return
+	}
+	j.wait = p.waits.For([]string{j.room}, p.node.Loops.Now(), func() {
+		j.wait = nil
+		p.loop.Guard(j.c.ID, func() { p.enter(nil, j) })
+	})
+}
+
+// under tells whether the client has not left the room before it was in it.
+func (j *joining) under() bool { return slices.Contains(j.c.joins(), j) }
+
+// enter makes the client a member, held until the history has been read.
+func (p *protocol) enter(r *conn.Read, j *joining) {
+	c := j.c
+	// A room that forgets has to say so to a client that asks for what it missed.
+	kept := p.node.Moderation.Retention(j.room).On() || j.since != nil
+	p.loop.Join(c.ID, j.room, c.Encoding, kept)
+	if !kept {
+		p.entered(r, j, &broker.Page{})
+		return
+	}
+	limit := j.history
+	switch {
+	case j.since != nil:
+		limit = 0 // all that was missed
+	case limit == 0:
+		limit = 1 // only the head is wanted
+	}
+	if err := p.fetch(c, j.room, broker.Query{After: j.since, Limit: limit}, func(page *broker.Page, err error) {
+		if j.under() {
+			p.onHistory(j, page, err)
+		}
+	}); err != nil {
+		p.refuseJoin(r, j, err)
+	}
+}
+
+// onHistory has the room's history, or knows that it cannot be had, or that it is worth
+// nothing, as what is published next may not come here. A client that asked for no
+// history is let in without, and without a position: the room goes on here while Redis
+// is unreachable.
+func (p *protocol) onHistory(j *joining, page *broker.Page, err error) {
+	if err == nil && !p.follows(j.room) {
+		err = broker.ErrUnavailable
+	}
+	if err != nil {
+		if j.since != nil || j.history > 0 {
+			p.refuseJoin(nil, j, err)
+			return
+		}
+		page = &broker.Page{}
+	}
+	p.entered(nil, j, page)
+}
+
+// follows tells whether all that is published to a room from now on comes here.
+func (p *protocol) follows(room string) bool {
+	return p.node.Broker.Err() == nil && p.node.Broker.Want(room)
+}
+
+func (p *protocol) refuseJoin(r *conn.Read, j *joining, err error) {
+	p.endJoin(j)
+	p.loop.Leave(j.c.ID, j.room)
+	if j.id != 0 {
+		p.replyError(r, j.c, j.id, err)
+		return
+	}
+	p.push(r, j.c, &leftPush{Push: "left", Room: j.room, Error: errorOf(err)})
+	if j.c.owns(j.room) {
+		p.mail.Retry(&j.c.Client)
+	}
+}
+
+// entered tells the client what it has, and lets what came meanwhile follow.
+func (p *protocol) entered(r *conn.Read, j *joining, page *broker.Page) {
+	c := j.c
+	p.endJoin(j)
+	if j.leave != "" {
+		_ = p.leave(r, c, j.leave) // it is in it: else leave would be ""
+	}
+	if j.presence {
+		p.loop.Join(c.ID, presencePrefix+j.room, c.Encoding, false)
+	}
+	p.arrive(c, j.room)
+	if c.owns(j.room) {
+		for _, m := range page.Messages {
+			p.mail.Given(&c.Client, m)
+		}
+	}
+	a := &joinReply{Room: j.room, Epoch: page.Head.Epoch, Offset: page.Head.Offset}
+	a.Users, a.Connections = p.node.Count(j.room)
+	if j.since != nil || j.history > 0 {
+		a.fill(j, page, p.room(r, c))
+	}
+	if j.id != 0 {
+		p.reply(r, c, j.id, a)
+	} else {
+		a.Push = "joined"
+		p.push(r, c, a)
+	}
+	after := p.node.Delivery.Sequences.Of(j.room, page.Head.Epoch, page.Head.Offset)
+	if lost := j.lost.Behind(after); lost.N > 0 {
+		p.skipped(c, j.room, lost)
+	}
+	r.Flush() // the reply goes out before what the room says
+	p.loop.Resume(c.ID, j.room, after)
+}
+
+// fill puts the missed messages into the reply, as far as one reply takes them: if not
+// all, the client is told which it lacks, and may ask for them.
+func (a *joinReply) fill(j *joining, page *broker.Page, left int) {
+	from := len(page.Messages)
+	for ; from > 0; from-- {
+		m := messageOf(page.Messages[from-1])
+		if left -= m.size(); left < 0 {
+			break
+		}
+		a.Messages = append(a.Messages, m)
+	}
+	slices.Reverse(a.Messages)
+	a.Gap = gapOf(page.Gap)
+	switch {
+	case from == 0 || j.since == nil:
+	case a.Gap == nil:
+		a.Gap = &gapPush{Epoch: page.Head.Epoch, From: j.since.Offset + 1, To: page.Messages[from-1].Offset, Reason: "large"}
+	case a.Gap.To != 0:
+		a.Gap.To = page.Messages[from-1].Offset
+	}
+	a.Resumed = j.since != nil && a.Gap == nil
+}
+
+func (p *protocol) endJoin(j *joining) {
+	c := j.c
+	if i := slices.Index(c.joins(), j); i >= 0 {
+		c.pending.joins = slices.Delete(c.pending.joins, i, i+1)
+		c.ended()
+	}
+	if j.wait != nil {
+		p.waits.Cancel(j.wait)
+		j.wait = nil
+	}
+}
+
+func (p *protocol) cmdLeave(r *conn.Read, c *client, cmd *command) error {
+	if err := p.leave(r, c, cmd.Room); err != nil {
+		return err
+	}
+	p.reply(r, c, cmd.ID, empty{})
+	return nil
+}
+
+// leave ends a membership, or a join under way.
+func (p *protocol) leave(r *conn.Read, c *client, room string) error {
+	if c.owns(room) && p.mail.Leave(&c.Client) {
+		return nil
+	}
+	if j := c.joining(room); j != nil {
+		p.endJoin(j)
+		p.loop.Leave(c.ID, room)
+		if j.id != 0 { // every command is answered
+			p.replyError(r, c, j.id, refusal.New(409, "not_joined", "room "+room+" was left before the join was done"))
+		}
+		return nil
+	}
+	if !conn.IsPublic(room) || !p.loop.Leave(c.ID, room) {
+		return notJoined(room)
+	}
+	p.loop.Leave(c.ID, presencePrefix+room)
+	c.forgetGap(room)
+	for _, j := range c.joins() {
+		if j.leave == room {
+			j.leave = ""
+		}
+	}
+	p.depart(c, room)
+	return nil
+}

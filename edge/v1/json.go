@@ -1,0 +1,212 @@
+// The JSON of barrage.v1: its shapes, and how they are written.
+
+package v1
+
+import (
+	"bytes"
+	"encoding/json"
+	"iter"
+	"sync"
+
+	"barrage/internal/broker"
+)
+
+// MaxEscape is by how much a text's JSON may be longer than the text: \u0001.
+const MaxEscape = 6
+
+// replyJSON answers the command with the same id.
+type replyJSON struct {
+	ID    uint64     `json:"id,omitempty"`
+	OK    any        `json:"ok,omitempty"`
+	Error *errorJSON `json:"error,omitempty"`
+}
+
+type errorJSON struct {
+	Code       string `json:"code"`
+	Message    string `json:"message"`
+	RetryAfter int64  `json:"retry_after,omitempty"` // milliseconds; 0: repeating it will not help
+}
+
+type empty struct{}
+
+// messageJSON is a message: pushed, and in replies to join and history.
+type messageJSON struct {
+	Push   string          `json:"push,omitempty"` // "message"
+	Room   string          `json:"room,omitempty"` // not in replies, which name it once
+	ID     string          `json:"id"`
+	Epoch  string          `json:"epoch,omitempty"`
+	Offset uint64          `json:"offset,omitempty"`
+	Time   int64           `json:"time"`
+	Sender *senderJSON     `json:"sender,omitempty"`
+	Kind   string          `json:"kind,omitempty"`
+	Data   json.RawMessage `json:"data,omitempty"`
+	Base64 []byte          `json:"base64,omitzero"` // instead of data, of binary messages: not nil
+
+	QoS     int   `json:"qos,omitempty"`     // 1: to be acknowledged
+	Expires int64 `json:"expires,omitempty"` // when it is of no use any more
+	Repeat  bool  `json:"repeat,omitempty"`  // it was pushed before, and not acknowledged
+
+	Local bool `json:"local_only,omitempty"` // as in publishReply
+}
+
+type senderJSON struct {
+	User   string `json:"user,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"`
+	Conn   string `json:"conn,omitempty"`
+}
+
+// pushOf is a message as a push; m is sanitized.
+func pushOf(m *broker.Message) *messageJSON {
+	j := messageOf(m)
+	j.Push, j.Room = "message", m.Room
+	return j
+}
+
+// messageOf is a message in a reply; m is sanitized.
+func messageOf(m *broker.Message) *messageJSON {
+	j := &messageJSON{ID: m.ID, Epoch: m.Epoch, Offset: m.Offset, Time: m.Time, Kind: m.Kind, Expires: m.Expires(), Local: m.Local}
+	if m.Confirm && m.Offset > 0 {
+		j.QoS = 1
+	}
+	if m.Sender != (broker.Sender{}) {
+		j.Sender = &senderJSON{m.Sender.User, m.Sender.Name, m.Sender.Avatar, m.Sender.Conn}
+	}
+	switch m.Format {
+	case broker.JSON:
+		j.Data = m.Payload
+	case broker.Binary:
+		if j.Base64 = m.Payload; j.Base64 == nil {
+			j.Base64 = []byte{}
+		}
+	default:
+		j.Data = textJSON(m.Payload)
+	}
+	return j
+}
+
+// size is about what the message takes in a reply; texts are escaped already.
+func (j *messageJSON) size() int {
+	n := 192 + len(j.ID) + len(j.Epoch) + len(j.Kind) + len(j.Data) + len(j.Base64)*4/3
+	if s := j.Sender; s != nil {
+		n += len(s.User) + len(s.Name) + len(s.Avatar) + len(s.Conn)
+	}
+	return n
+}
+
+// textJSON is a text as a JSON string.
+func textJSON(text []byte) json.RawMessage {
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(string(text)) // strings cannot fail
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+}
+
+// gapPush tells of messages that the client will not get; without Push it is a part of
+// a reply.
+type gapPush struct {
+	Push   string `json:"push,omitempty"` // "gap"
+	Room   string `json:"room,omitempty"`
+	Epoch  string `json:"epoch,omitempty"`
+	From   uint64 `json:"from,omitempty"`
+	To     uint64 `json:"to,omitempty"`
+	Count  uint64 `json:"count,omitempty"` // messages without an offset included
+	Reason string `json:"reason"`          // "slow", "trimmed", "epoch", "large" or "overloaded"
+}
+
+func gapOf(g *broker.Gap) *gapPush {
+	if g == nil {
+		return nil
+	}
+	return &gapPush{Epoch: g.Epoch, From: g.From, To: g.To, Reason: g.Reason}
+}
+
+// welcomePush is the first push.
+type welcomePush struct {
+	Push    string   `json:"push"` // "welcome"
+	Conn    string   `json:"conn"` // as sender.conn of this connection's messages
+	User    string   `json:"user,omitempty"`
+	Name    string   `json:"name,omitempty"`
+	Rooms   []string `json:"rooms,omitempty"` // asked for in the URL; joined
+	Time    int64    `json:"time"`
+	Auth    string   `json:"auth,omitempty"`    // "required": the first command must be auth
+	Expires int64    `json:"expires,omitempty"` // when the token must have been refreshed
+}
+
+// byePush tells why the connection ends, before its close frame.
+type byePush struct {
+	Push      string `json:"push"` // "bye"
+	Code      uint16 `json:"code"`
+	Reason    string `json:"reason"`
+	Reconnect bool   `json:"reconnect"`
+	Wait      int64  `json:"wait,omitempty"` // milliseconds before a reconnect
+}
+
+// leftPush tells that the server took a client out of a room.
+type leftPush struct {
+	Push   string     `json:"push"` // "left"
+	Room   string     `json:"room"`
+	Reason string     `json:"reason,omitempty"`
+	Error  *errorJSON `json:"error,omitempty"`
+}
+
+// codec implements delivery.Batcher.
+type codec struct{}
+
+// Message implements delivery.Codec.
+func (codec) Message(buf *bytes.Buffer, m *broker.Message) (binary bool, payload []byte) {
+	return false, appendJSON(buf, pushOf(broker.Sanitize(m)))
+}
+
+// Gap implements delivery.Codec.
+func (codec) Gap(buf *bytes.Buffer, room string, g *broker.Gap) ([]byte, bool) {
+	j := gapOf(g)
+	j.Push, j.Room = "gap", room
+	return appendJSON(buf, j), true
+}
+
+// Batch implements delivery.Batcher.
+func (codec) Batch(buf *bytes.Buffer, payloads iter.Seq[[]byte]) []byte {
+	buf.WriteString(`{"push":"batch","batch":`)
+	sep := byte('[')
+	for p := range payloads {
+		buf.WriteByte(sep)
+		buf.Write(p)
+		sep = ','
+	}
+	buf.WriteString("]}")
+	return buf.Bytes()
+}
+
+// buffers are recycled memory only.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func getBuffer() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }
+
+func putBuffer(b *bytes.Buffer) {
+	if b.Cap() <= 256<<10 {
+		buffers.Put(b)
+	}
+}
+
+// appendJSON encodes v, one of the types above, into buf and returns its bytes.
+func appendJSON(buf *bytes.Buffer, v any) []byte {
+	p, ok := tryJSON(buf, v)
+	if !ok {
+		buf.Reset()
+		buf.WriteString(`{"push":"error"}`)
+		return buf.Bytes()
+	}
+	return p
+}
+
+// tryJSON is appendJSON for what may have raw parts that were not checked when
+// they came: those of a message in a store that others write to, or of a backend.
+func tryJSON(buf *bytes.Buffer, v any) (p []byte, ok bool) {
+	buf.Reset()
+	e := json.NewEncoder(buf)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err == nil
+}

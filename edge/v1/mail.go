@@ -1,0 +1,51 @@
+// What mailboxes need of this protocol.
+
+package v1
+
+import (
+	"time"
+
+	"barrage/edge/conn"
+	"barrage/internal/broker"
+)
+
+// mailHost implements mailbox.Host.
+type mailHost struct{ *protocol }
+
+func (h mailHost) In(c *conn.Client, room string) bool      { return h.loop.In(c.ID, room) }
+func (h mailHost) Joining(c *conn.Client, room string) bool { return h.at(c).joining(room) != nil }
+
+func (h mailHost) Join(c *conn.Client, room string, since *broker.Position) {
+	h.join(nil, &joining{c: h.at(c), room: room, since: since})
+}
+
+func (h mailHost) WaitFor(c *conn.Client, room string, f func()) (cancel func()) {
+	w := h.waits.For([]string{room}, h.Now(), func() { h.loop.Guard(c.ID, f) })
+	if w == nil {
+		return nil
+	}
+	return func() { h.waits.Cancel(w) }
+}
+
+func (h mailHost) Push(c *conn.Client, m *broker.Message) { h.push(nil, h.at(c), pushOf(m)) }
+
+func (h mailHost) Repeat(c *conn.Client, messages []*broker.Message) (n int) {
+	if h.loop.Blocked(c.ID) {
+		return 0
+	}
+	left := h.room(nil, h.at(c))
+	for _, m := range messages {
+		j := pushOf(m)
+		j.Repeat = true
+		if left -= j.size(); left < 0 && n > 0 {
+			break
+		}
+		h.push(nil, h.at(c), j)
+		n++
+	}
+	return n
+}
+
+func (h mailHost) Now() time.Duration            { return h.node.Loops.Now() }
+func (h mailHost) Post(c *conn.Client, f func()) { h.loop.Post(c, f) }
+func (h mailHost) Do(f func())                   { h.loop.Do(f) }

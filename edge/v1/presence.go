@@ -1,0 +1,137 @@
+// The command presence, and the pushes of that name: who is in a room, who comes and
+// goes.
+
+package v1
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"time"
+
+	"barrage/edge/conn"
+	"barrage/edge/node"
+	"barrage/edge/presence"
+	"barrage/internal/broker"
+)
+
+const (
+	maxUsers     = 500 // users in one reply
+	presenceTick = 100 * time.Millisecond
+
+	// kindPresence is that of messages between nodes; no kind of the outside begins so.
+	kindPresence = "\x00presence"
+	// presencePrefix begins the name of the room through which clients that asked for
+	// it hear who comes and goes.
+	presencePrefix = conn.InternalPrefix + "presence:"
+)
+
+type userJSON struct {
+	User   string `json:"user"`
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"`
+}
+
+func userOf(u *presence.User) userJSON { return userJSON{u.ID, u.Name, u.Avatar} }
+
+type presenceReply struct {
+	Room        string     `json:"room"`
+	List        []userJSON `json:"list"`               // newest first
+	Complete    bool       `json:"complete,omitempty"` // the list has all users
+	Users       int        `json:"users"`
+	Connections int        `json:"connections"`
+}
+
+// presencePush tells who came or went, or, in large rooms, how many there are.
+type presencePush struct {
+	Push        string     `json:"push"` // "presence"
+	Room        string     `json:"room"`
+	Join        *userJSON  `json:"join,omitempty"`
+	Leave       *userJSON  `json:"leave,omitempty"`
+	Joined      []userJSON `json:"joined,omitempty"` // a sample
+	Users       int        `json:"users"`
+	Connections int        `json:"connections"`
+	Exact       bool       `json:"exact,omitempty"` // ask for the list again: from now on each join and leave is told
+}
+
+// cmdPresence lists who is in a room.
+func (p *protocol) cmdPresence(_ *conn.Read, c *client, cmd *command) error {
+	if err := p.mayJoin(c, cmd.Room); err != nil {
+		return err
+	}
+	limit, err := bounded("limit", cmd.Limit, 100, maxUsers)
+	if err != nil {
+		return err
+	}
+	room := cmd.Room
+	return p.later(c, cmd.ID, func(ctx context.Context) (any, error) {
+		l, err := p.node.Presence.Cluster(ctx, room, limit) // with an error, this node's: better than none
+		a := &presenceReply{Room: room, List: make([]userJSON, 0, len(l.Users)), Complete: l.Complete && err == nil, Users: l.Total, Connections: l.Connections}
+		for _, e := range l.Users {
+			a.List = append(a.List, userOf(e.User))
+		}
+		return a, nil
+	})
+}
+
+// announce has clients told, on all nodes, who came and went. What is for members on all
+// nodes goes through the broker.
+func announce(n *node.Node) {
+	n.Delivery.Internal(kindPresence, func(m *broker.Message) {
+		var push presencePush
+		if json.Unmarshal(m.Payload, &push) == nil {
+			tell(n, m.Room, &push)
+		}
+	})
+	n.Background(func(ctx context.Context) {
+		tick := time.NewTicker(presenceTick)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				for _, c := range n.Presence.Due(now) {
+					announceChange(n, &c)
+				}
+			}
+		}
+	})
+}
+
+func announceChange(n *node.Node, c *presence.Change) {
+	if n.Moderation.Quiet(c.Room) {
+		return
+	}
+	push := pushOfChange(c)
+	if c.Kind == presence.Summary && !c.Exact {
+		tell(n, c.Room, push)
+		return
+	}
+	if body, err := json.Marshal(push); err == nil {
+		n.Broker.TryPublish(&broker.Publication{Room: c.Room, Kind: kindPresence, Format: broker.JSON, Payload: body, Forget: true}, nil)
+	}
+}
+
+func pushOfChange(c *presence.Change) *presencePush {
+	push := &presencePush{Push: "presence", Room: c.Room, Users: c.Count, Connections: c.Connections, Exact: c.Exact}
+	switch c.Kind {
+	case presence.Join:
+		u := userOf(c.User)
+		push.Join = &u
+	case presence.Leave:
+		u := userOf(c.User)
+		push.Leave = &u
+	}
+	for _, u := range c.Joined {
+		push.Joined = append(push.Joined, userOf(u))
+	}
+	return push
+}
+
+// tell tells the members here that asked for it. A node too far behind leaves it out:
+// the next ping has the counts.
+func tell(n *node.Node, room string, push *presencePush) {
+	var buf bytes.Buffer
+	n.Delivery.Tell(presencePrefix+room, n.Delivery.Notice(appendJSON(&buf, push)))
+}

@@ -1,0 +1,145 @@
+// The command publish.
+
+package v1
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"barrage/edge/conn"
+	"barrage/edge/publish"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
+)
+
+type publishReply struct {
+	MessageID string `json:"message_id"`
+	Epoch     string `json:"epoch,omitempty"`
+	Offset    uint64 `json:"offset,omitempty"`
+	LocalOnly bool   `json:"local_only,omitempty"` // the other nodes cannot be reached at present
+	Replayed  bool   `json:"replayed,omitempty"`   // the key was seen before
+	Online    *bool  `json:"online,omitempty"`     // publish to a user: are they connected?
+}
+
+// cmdPublish replies when the broker has the message.
+func (p *protocol) cmdPublish(r *conn.Read, c *client, cmd *command) error {
+	p.node.Publisher.Received.Add(1)
+	m, err := p.publication(c, cmd)
+	if err != nil {
+		return err
+	}
+	if ok, wait := r.TakePublish(); !ok {
+		p.node.Publisher.Refused.Add(publish.Rate)
+		return refusal.TooMany("rate_limited", "this connection's publish rate is used up", wait)
+	}
+	to, id := cmd.To, cmd.ID
+	if !p.node.Publisher.Try(m, func(got broker.Receipt, err error) {
+		p.loop.Post(&c.Client, func() { p.onPublished(c, id, to, &got, err) })
+	}) {
+		return publish.Overloaded
+	}
+	return nil
+}
+
+func (p *protocol) onPublished(c *client, id uint64, to string, got *broker.Receipt, err error) {
+	if err != nil {
+		p.replyError(nil, c, id, err)
+		return
+	}
+	a := &publishReply{MessageID: got.ID, Epoch: got.Position.Epoch, Offset: got.Position.Offset, LocalOnly: got.LocalOnly, Replayed: got.Replayed}
+	if to == "" {
+		p.reply(nil, c, id, a)
+		return
+	}
+	// Whether the user written to is there, other nodes may have to be asked.
+	if err := p.later(c, id, func(ctx context.Context) (any, error) {
+		online := p.node.Online(ctx, to)
+		a.Online = &online
+		return a, nil
+	}); err != nil {
+		p.reply(nil, c, id, a) // the message is published all the same
+	}
+}
+
+// publication checks what a client wants published.
+func (p *protocol) publication(c *client, cmd *command) (*broker.Publication, error) {
+	room, err := p.target(c, cmd)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.node.Publisher.Allowed(c.User(), c.Rights, room); err != nil {
+		return nil, err
+	}
+	if err := broker.CheckKind(cmd.Kind); err != nil {
+		return nil, err
+	}
+	if len(cmd.Key) > broker.MaxKey {
+		return nil, badCommand(fmt.Sprintf("key may have %d bytes", broker.MaxKey))
+	}
+	m := &broker.Publication{Room: room, Sender: p.loop.Sender(&c.Client), Kind: cmd.Kind, Key: cmd.Key, Forget: cmd.Forget}
+	if err := p.setTerms(m, cmd); err != nil {
+		return nil, err
+	}
+	if m.Format, m.Payload, err = payloadOf(cmd); err != nil {
+		return nil, err
+	}
+	return m, broker.CheckPayload(m.Format, m.Payload)
+}
+
+// setTerms says for how long the message is good, and whether it is to be
+// acknowledged.
+func (p *protocol) setTerms(m *broker.Publication, cmd *command) error {
+	ttl, err := bounded("ttl", cmd.TTL, 0, int(broker.MaxTTL.Milliseconds()))
+	if err != nil {
+		return err
+	}
+	if cmd.QoS != 0 && cmd.QoS != 1 {
+		return badCommand("qos must be 0 or 1")
+	}
+	m.TTL, m.Confirm = uint32(ttl), cmd.QoS == 1
+	return p.node.Publisher.CheckTerms(m)
+}
+
+// target is the room that a publish goes to.
+func (p *protocol) target(c *client, cmd *command) (string, error) {
+	switch {
+	case cmd.To != "":
+		return broker.UserRoom(cmd.To), broker.CheckUser(cmd.To)
+	case cmd.Room != "":
+		return cmd.Room, broker.CheckRoom(cmd.Room)
+	}
+	for room := range p.loop.Rooms(c.ID) { // the last joined first
+		if !c.owns(room) && c.joining(room) == nil {
+			return room, nil
+		}
+	}
+	return "", refusal.New(409, "not_joined", "the publish names no room, and this connection is in none")
+}
+
+// payloadOf is the payload that raw members get. A string is published as its
+// text, so that the two kinds of clients understand each other.
+func payloadOf(cmd *command) (broker.Format, []byte, error) {
+	switch {
+	case cmd.Base64 != nil && cmd.Data != nil:
+		return 0, nil, badCommand("publish takes data or base64, not both")
+	case cmd.Base64 != nil:
+		return broker.Binary, cmd.Base64, nil
+	case len(cmd.Data) == 0:
+		return 0, nil, badCommand("publish needs data or base64")
+	case cmd.Data[0] == '"':
+		var text string
+		if err := json.Unmarshal(cmd.Data, &text); err != nil {
+			return 0, nil, errBadData
+		}
+		return broker.Text, []byte(text), nil
+	}
+	var buf bytes.Buffer
+	if err := json.Compact(&buf, cmd.Data); err != nil {
+		return 0, nil, errBadData
+	}
+	return broker.JSON, buf.Bytes(), nil
+}
+
+var errBadData = refusal.New(400, "bad_json", "data is not valid JSON")
