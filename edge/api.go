@@ -1,17 +1,19 @@
-// What the HTTP API asks, beside publishing (publish.go), orders (control.go,
-// standing.go) and connections (inspect.go).
+// What the HTTP API asks, beside what operators order (package moderation).
 
 package edge
 
 import (
 	"context"
-	"errors"
-	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	"barrage/edge/conn"
+	"barrage/edge/history"
 	"barrage/edge/presence"
+	"barrage/edge/publish"
 	"barrage/internal/broker"
-	"barrage/internal/refusal"
 )
 
 // CheckRoom tells whether name may be a room's.
@@ -20,6 +22,12 @@ func (s *Server) CheckRoom(name string) error { return broker.CheckRoom(name) }
 // CheckUser tells whether id may be a user's.
 func (s *Server) CheckUser(id string) error { return broker.CheckUser(id) }
 
+// Publish sends a message to all members of a room, on all nodes. It returns once
+// the broker has it, or the time of ctx is over.
+func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
+	return s.node.Publisher.Publish(ctx, p)
+}
+
 // Room returns a room's local members and its messages a second; ok is false if
 // nobody is there.
 func (s *Server) Room(name string) (members int, rate float64, ok bool) { return s.hub.Room(name) }
@@ -27,49 +35,107 @@ func (s *Server) Room(name string) (members int, rate float64, ok bool) { return
 // EachRoom calls f for every room with members until it returns false.
 func (s *Server) EachRoom(f func(name string, members int, rate float64) bool) {
 	s.hub.EachRoom(func(name string, members int, rate float64) bool {
-		return !isPublicName(name) || f(name, members, rate)
+		return !conn.IsPublic(name) || f(name, members, rate)
 	})
 }
 
 // History reads a part of a room's history.
 func (s *Server) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
-	page, err := readHistory(ctx, s.broker, room, q)
+	page, err := history.Read(ctx, s.node.Broker, room, q)
 	if err != nil {
-		return page, brokerError(err)
+		return page, publish.Refuse(err)
 	}
 	return page, nil
 }
 
-// Clear forgets a room's history.
-func (s *Server) Clear(ctx context.Context, room string) error {
-	if err := s.broker.Clear(ctx, room); err != nil {
-		return brokerError(err)
-	}
-	return nil
-}
-
 // Registry knows who is where.
-func (s *Server) Registry() *presence.Registry { return s.presence }
+func (s *Server) Registry() *presence.Registry { return s.node.Presence }
 
-// Unready returns the reasons why traffic should go elsewhere; none means ready.
-func (s *Server) Unready() []string {
+// Online tells whether a user is connected to any node, as far as the others can be
+// asked.
+func (s *Server) Online(ctx context.Context, user string) bool { return s.node.Online(ctx, user) }
+
+// NotReady returns the reasons why traffic should go elsewhere; none means ready.
+func (s *Server) NotReady() []string {
 	var why []string
-	if s.draining.Load() {
+	if s.node.Loops.Draining() {
 		why = append(why, "draining")
 	}
-	if err := s.broker.Err(); err != nil {
+	if err := s.node.Broker.Err(); err != nil {
 		why = append(why, err.Error())
 	}
-	if !s.book.Read() {
+	if !s.Moderation.Known() {
 		why = append(why, "who must stay out, and the settings of rooms, could not be read yet")
 	}
 	return why
 }
 
-// brokerError is a broker's error as a refusal.
-func brokerError(err error) error {
-	if errors.Is(err, broker.ErrOverloaded) {
-		return refusal.Retry(http.StatusServiceUnavailable, "overloaded", "the server is too far behind its input", time.Second)
+// Conn describes a connection that has an identity or speaks barrage.v1. Raw
+// anonymous connections are only counted.
+type Conn struct {
+	ID         string // as in broker.Sender.Conn
+	User, Name string
+	Address    string
+	Protocol   string // as node.Protocol.Name
+	Since      time.Time
+	Rooms      []string
+}
+
+// Connections lists connections of this node, of a user or in a room where these
+// are given, at most limit; total counts all that match. It visits every one.
+func (s *Server) Connections(ctx context.Context, user, room string, limit int) (list []Conn, total int, err error) {
+	type part struct {
+		list  []Conn
+		total int
 	}
-	return refusal.Retry(http.StatusServiceUnavailable, "unavailable", "the store of messages did not take it: "+err.Error(), time.Second)
+	parts, err := conn.Gather(ctx, s.node.Loops, func(l *conn.Loop) part {
+		list, n := s.connections(l, user, room, limit)
+		return part{list, n}
+	})
+	for _, p := range parts {
+		list, total = append(list, p.list...), total+p.total
+	}
+	slices.SortFunc(list, func(a, b Conn) int { return a.Since.Compare(b.Since) })
+	return list[:min(limit, len(list))], total, err
+}
+
+func (s *Server) connections(l *conn.Loop, user, room string, limit int) (list []Conn, total int) {
+	for c := range l.Clients() {
+		if user != "" && c.User() != user || room != "" && !l.In(c.ID, room) {
+			continue
+		}
+		if total++; len(list) < limit {
+			list = append(list, s.describe(l, c))
+		}
+	}
+	return list, total
+}
+
+func (s *Server) describe(l *conn.Loop, c *conn.Client) Conn {
+	d := Conn{
+		ID: s.node.Loops.ConnName(c.Serial), User: c.User(), Address: l.Remote(c.ID),
+		Protocol: s.protocols[l.KindOf(c.ID)/2].Name, Since: s.node.Loops.OpenedAt(c),
+		Rooms: slices.Sorted(l.Rooms(c.ID)),
+	}
+	if who := c.Who(); who != nil {
+		d.Name = who.Name
+	}
+	return d
+}
+
+// HasConn tells whether a connection with this ID is on this node.
+func (s *Server) HasConn(ctx context.Context, id string) (bool, error) {
+	serial, err := strconv.ParseUint(strings.TrimPrefix(id, s.cfg.Node+"-"), 36, 64)
+	if err != nil || s.node.Loops.ConnName(serial) != id {
+		return false, nil // another node's, or nobody's
+	}
+	found, err := conn.Gather(ctx, s.node.Loops, func(l *conn.Loop) bool {
+		for c := range l.Clients() {
+			if c.Serial == serial {
+				return true
+			}
+		}
+		return false
+	})
+	return slices.Contains(found, true), err
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge/wait"
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
@@ -58,7 +59,7 @@ func (b *lateBroker) setReady(room string) {
 	b.mu.Lock()
 	b.ready[room] = true
 	b.mu.Unlock()
-	b.srv.Ready(room)
+	b.srv.Delivery.Ready(room)
 }
 
 func newLateBroker(t *testing.T, s *Server) *lateBroker {
@@ -81,21 +82,21 @@ func TestUpgradeWaitsForTheBroker(t *testing.T) {
 	early := frame.AppendMasked(nil, frame.Text, [4]byte{1, 2, 3, 4}, []byte("early"))
 	conn := dialTCP(t, s)
 	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a&room=b")+string(early[:5]))
-	waitFor(t, "the upgrade to wait", func() bool { return s.waiters.Load() == 1 })
+	waitFor(t, "the upgrade to wait", func() bool { return s.node.Waiting.Load() == 1 })
 	_, _ = conn.Write(early[5:])
 	b.setReady("a")
 	b.setReady("other")
-	if s.Members("a") != 0 {
+	if s.Delivery.Members("a") != 0 {
 		t.Error("joined before all rooms were ready")
 	}
 	b.setReady("b")
-	c, resp := handshakeOn(t, conn, "")
+	c, resp := shakeOn(t, conn, "")
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("status %d", resp.StatusCode)
 	}
 	c.want(frame.Text, "early")
-	if s.waiters.Load() != 0 {
-		t.Errorf("%d still wait", s.waiters.Load())
+	if s.node.Waiting.Load() != 0 {
+		t.Errorf("%d still wait", s.node.Waiting.Load())
 	}
 }
 
@@ -106,7 +107,7 @@ func TestUpgradeGivesUpWaiting(t *testing.T) {
 	s, _ := startWithBroker(t)
 	start := time.Now()
 	c := join(t, s, "/ws?room=a")
-	if d := time.Since(start); d < brokerWait {
+	if d := time.Since(start); d < wait.Longest {
 		t.Errorf("let in after %v without the broker", d)
 	}
 	c.send(frame.Text, "alone")
@@ -117,10 +118,10 @@ func TestLeavingWhileWaiting(t *testing.T) {
 	s, b := startWithBroker(t)
 	conn := dialTCP(t, s)
 	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a"))
-	waitFor(t, "the upgrade to wait", func() bool { return s.waiters.Load() == 1 })
+	waitFor(t, "the upgrade to wait", func() bool { return s.node.Waiting.Load() == 1 })
 	_ = conn.SetLinger(0)
 	_ = conn.Close()
-	waitFor(t, "the waiter to go", func() bool { return s.waiters.Load() == 0 })
+	waitFor(t, "the waiter to go", func() bool { return s.node.Waiting.Load() == 0 })
 	b.setReady("a")
 	waitFor(t, "the connection to go", func() bool { return s.openSocketsNow() == 0 && s.Stats().Connections == 0 })
 }
@@ -130,12 +131,12 @@ func TestDrainWhileWaiting(t *testing.T) {
 	s, _ := startWithBroker(t)
 	conn := dialTCP(t, s)
 	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a"))
-	waitFor(t, "the upgrade to wait", func() bool { return s.waiters.Load() == 1 })
+	waitFor(t, "the upgrade to wait", func() bool { return s.node.Waiting.Load() == 1 })
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- s.Drain(ctx, time.Millisecond) }() // ends with ctx at the latest
-	_, resp := handshakeOn(t, conn, "")
+	_, resp := shakeOn(t, conn, "")
 	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("status %d, want 503 with Retry-After", resp.StatusCode)
 	}
@@ -162,7 +163,7 @@ func TestBrokerTrouble(t *testing.T) {
 	if !errors.As(err, &e) || e.HTTPStatus() != 503 || e.Code() != "unavailable" {
 		t.Errorf("error is %v, want 503 unavailable", err)
 	}
-	if why := s.Unready(); len(why) != 1 || why[0] != "redis: no probe came back" {
+	if why := s.NotReady(); len(why) != 1 || why[0] != "redis: no probe came back" {
 		t.Errorf("ready says %v", why)
 	}
 	c.send(frame.Text, "refused")
@@ -175,9 +176,9 @@ func TestRoomNamedTwiceWhileWaiting(t *testing.T) {
 	s, b := startWithBroker(t)
 	conn := dialTCP(t, s)
 	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a&room=a"))
-	waitFor(t, "the upgrade to wait", func() bool { return s.waiters.Load() == 1 })
+	waitFor(t, "the upgrade to wait", func() bool { return s.node.Waiting.Load() == 1 })
 	b.setReady("a")
-	c, resp := handshakeOn(t, conn, "")
+	c, resp := shakeOn(t, conn, "")
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("status %d", resp.StatusCode)
 	}
@@ -189,14 +190,13 @@ func TestRoomNamedTwiceWhileWaiting(t *testing.T) {
 // of its own event, and a panic still costs only that connection.
 func TestPanicWhileAdmitted(t *testing.T) {
 	var b *lateBroker
-	s := startServer(t, nil, func(s *Server) {
+	s := startServer(t, func(c *Config) { onMessage(c, func([]byte) { panic("on purpose") }) }, func(s *Server) {
 		b = newLateBroker(t, s)
-		s.onMessage = func([]byte) { panic("on purpose") }
 	})
 	boom := frame.AppendMasked(nil, frame.Text, [4]byte{1, 2, 3, 4}, []byte("boom"))
 	conn := dialTCP(t, s)
 	_, _ = io.WriteString(conn, upgradeRequest("/ws?room=a")+string(boom))
-	waitFor(t, "the upgrade to wait", func() bool { return s.waiters.Load() == 1 })
+	waitFor(t, "the upgrade to wait", func() bool { return s.node.Waiting.Load() == 1 })
 	b.setReady("a")
 	waitFor(t, "the panic", func() bool { return s.Stats().Closed["panic"] == 1 })
 	join(t, s, "/ws?room=a")
@@ -208,8 +208,8 @@ func TestTooBigThroughTheBroker(t *testing.T) {
 	s, b := startWithBroker(t)
 	b.setReady("a")
 	c := join(t, s, "/ws?room=a")
-	s.Deliver(&broker.Message{Room: "a", Format: broker.Binary, Payload: make([]byte, 16<<20)})
-	s.Deliver(&broker.Message{Room: "a", Format: broker.Text, Payload: []byte("next")})
+	s.Delivery.Deliver(&broker.Message{Room: "a", Format: broker.Binary, Payload: make([]byte, 16<<20)})
+	s.Delivery.Deliver(&broker.Message{Room: "a", Format: broker.Text, Payload: []byte("next")})
 	c.want(frame.Text, "next")
 	if n := s.Stats().Refused["too_big"]; n != 1 {
 		t.Errorf("%d refused as too big, want 1", n)
@@ -218,8 +218,8 @@ func TestTooBigThroughTheBroker(t *testing.T) {
 
 func TestTooMuchBehindAWaitingUpgrade(t *testing.T) {
 	s, _ := startWithBroker(t)
-	early := frame.AppendMasked(nil, frame.Binary, [4]byte{1, 2, 3, 4}, make([]byte, 2*maxEarly))
-	if _, resp := handshake(t, s, upgradeRequest("/ws?room=a")+string(early)); resp.StatusCode != http.StatusBadRequest {
+	early := frame.AppendMasked(nil, frame.Binary, [4]byte{1, 2, 3, 4}, make([]byte, 8<<10))
+	if _, resp := shake(t, s, upgradeRequest("/ws?room=a")+string(early)); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("status %d, want 400", resp.StatusCode)
 	}
 }

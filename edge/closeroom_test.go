@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"barrage/edge/events"
+	"barrage/edge/moderation"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
@@ -152,7 +153,7 @@ func wantIDs(t *testing.T, what string, got, want []string) {
 }
 
 func closeRoom(s *Server, room string) error {
-	return s.CloseRoom(context.Background(), room, "over")
+	return s.Moderation.CloseRoom(context.Background(), room, "over")
 }
 
 func wantRefused(t *testing.T, err error, status int, code string) {
@@ -282,7 +283,7 @@ func TestPublishedMeanwhile(t *testing.T) {
 		other bool // the history that was read is forgotten by somebody else
 	}{
 		{"once", 1, false},
-		{"to the last round", closeRounds - 1, false},
+		{"to the last round", moderation.CloseRounds - 1, false},
 		{"without end", 1000, false},
 		{"in another history", 1, true},
 	} {
@@ -333,7 +334,7 @@ func TestUnclearedIsTold(t *testing.T) {
 	ids := publishIDs(t, s, "a", 5, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.before = func(string) { cancel() }
-	wantRefused(t, s.CloseRoom(ctx, "a", "over"), 503, "unavailable")
+	wantRefused(t, s.Moderation.CloseRoom(ctx, "a", "over"), 503, "unavailable")
 	wantIDs(t, "history", kept(t, s, "a"), ids)
 	wantIDs(t, "transcript", wantParts(t, a.all(t, e), false), ids)
 }
@@ -349,7 +350,7 @@ func TestCloseUntold(t *testing.T) {
 	e.Emit(&events.Event{Type: events.Join, Room: "b"}) // the queue is full with it
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	wantRefused(t, s.CloseRoom(ctx, "a", "over"), 503, "overloaded")
+	wantRefused(t, s.Moderation.CloseRoom(ctx, "a", "over"), 503, "overloaded")
 	wantIDs(t, "history", kept(t, s, "a"), ids)
 	close(a.hold)
 	must(t, closeRoom(s, "a"))

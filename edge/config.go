@@ -11,10 +11,10 @@ import (
 
 	"barrage/edge/auth"
 	"barrage/edge/events"
+	"barrage/edge/moderation/replica"
+	"barrage/edge/node"
 	"barrage/edge/presence"
-	"barrage/edge/standing"
 	"barrage/fanout"
-	"barrage/frame"
 	"barrage/internal/broker"
 )
 
@@ -69,7 +69,7 @@ type Config struct {
 
 	History  broker.Rules    // what rooms remember (default broker.DefaultRules)
 	Presence presence.Store  // joins the presence of nodes; nil: a single node
-	Standing standing.Store  // keeps orders that last, for all nodes; nil: a single node, which forgets them with its process
+	Standing replica.Store   // keeps orders that last, for all nodes; nil: a single node, which forgets them with its process
 	Events   *events.Emitter // tells backends; nil: nobody
 	Caller   *events.Caller  // asks backends what clients request; nil: there are none
 
@@ -89,6 +89,8 @@ type Config struct {
 
 	Logger  *slog.Logger    // default slog.Default()
 	OnFatal func(err error) // a loop has gone deaf: the process should exit (default: panics)
+
+	protocols []node.Protocol // for tests; default: those there are
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -115,6 +117,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Tick, 100*time.Millisecond)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.protocols == nil {
+		c.protocols = protocols()
 	}
 	if c.OnFatal == nil {
 		c.OnFatal = func(err error) { panic(err) }
@@ -182,10 +187,6 @@ func (c *Config) check() error {
 		bad("SlowPolicy", c.SlowPolicy, `"skip" or "close"`)
 	}
 	return errors.Join(errs...)
-}
-
-func (c *Config) limits() frame.Limits {
-	return frame.Limits{MaxMessage: c.MaxMessage, MaxFragments: maxFragments}
 }
 
 // maxFragments bounds the frames of one message: tiny or empty fragments cost

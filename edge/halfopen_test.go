@@ -27,7 +27,7 @@ func TestHalfOpenPeers(t *testing.T) {
 	const each = 10
 	for i := range 2 * each {
 		room := []string{"silent", "busy"}[i%2]
-		c, resp := handshakeOn(t, inNamespace(s.Addr().String()), upgradeRequest("/ws?room="+room))
+		c, resp := shakeOn(t, inNamespace(s.Addr().String()), upgradeRequest("/ws?room="+room))
 		if resp.StatusCode != 101 {
 			t.Fatalf("status %d", resp.StatusCode)
 		}
@@ -35,9 +35,9 @@ func TestHalfOpenPeers(t *testing.T) {
 	}
 	linkDown()
 	for s.Stats().Connections > 0 {
-		publish(t, s, "busy", "anybody?")
+		publishTo(t, s, "busy", "anybody?")
 		time.Sleep(50 * time.Millisecond) // the pace of a busy room
-		if time.Since(s.start) > 2*patience {
+		if s.node.Loops.Now() > 2*patience {
 			t.Fatalf("%d connections left: %v", s.Stats().Connections, s.Stats().Closed)
 		}
 	}
@@ -45,7 +45,7 @@ func TestHalfOpenPeers(t *testing.T) {
 	if closed["ping_timeout"] != each || closed["peer_lost"] != each {
 		t.Errorf("closed %v, want %d each of ping_timeout and peer_lost", closed, each)
 	}
-	if s.Members("silent")+s.Members("busy") != 0 || s.Stats().Rooms != 0 {
+	if s.Delivery.Members("silent")+s.Delivery.Members("busy") != 0 || s.Stats().Rooms != 0 {
 		t.Error("members are left")
 	}
 	if n := len(openFiles(t)) - here; n != 2*each {

@@ -60,7 +60,7 @@ func TestRequests(t *testing.T) {
 		{"garbage", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, resp := handshake(t, s, tc.request)
+			_, resp := shake(t, s, tc.request)
 			if resp.StatusCode != tc.status {
 				t.Fatalf("status %d, want %d: %s", resp.StatusCode, tc.status, body(resp))
 			}
@@ -90,12 +90,12 @@ func TestSplitRequest(t *testing.T) {
 func TestGluedFrame(t *testing.T) {
 	s := startServer(t, nil)
 	glued := string(frame.AppendMasked(nil, frame.Text, [4]byte{9, 8, 7, 6}, []byte("early bird")))
-	c, resp := handshake(t, s, upgradeRequest("/ws?room=a")+glued)
+	c, resp := shake(t, s, upgradeRequest("/ws?room=a")+glued)
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("status %d", resp.StatusCode)
 	}
 	c.want(frame.Text, "early bird")
-	if _, resp := handshake(t, s, upgradeRequest("/ws?room=")+glued); resp.StatusCode != 400 {
+	if _, resp := shake(t, s, upgradeRequest("/ws?room=")+glued); resp.StatusCode != 400 {
 		t.Errorf("status %d, want 400", resp.StatusCode)
 	}
 	if got := s.Stats().Received; got != 1 {
@@ -109,13 +109,13 @@ func TestConnectionLimit(t *testing.T) {
 	for range 3 {
 		cs = append(cs, join(t, s, "/ws?room=a"))
 	}
-	c, resp := handshake(t, s, upgradeRequest("/ws?room=a"))
+	c, resp := shake(t, s, upgradeRequest("/ws?room=a"))
 	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
 		t.Fatalf("status %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
 	_ = body(resp)
 	c.wantEnd()
-	if _, resp := handshake(t, s, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"); resp.StatusCode != 200 {
+	if _, resp := shake(t, s, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"); resp.StatusCode != 200 {
 		t.Errorf("a full server is not healthy: %d", resp.StatusCode)
 	}
 	_ = cs[0].c.Close()
@@ -127,7 +127,7 @@ func TestPerAddressLimit(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.MaxPerIP = 2 })
 	a := join(t, s, "/ws?room=a")
 	join(t, s, "/ws?room=a")
-	if _, resp := handshake(t, s, upgradeRequest("/ws?room=a")); resp.StatusCode != 429 {
+	if _, resp := shake(t, s, upgradeRequest("/ws?room=a")); resp.StatusCode != 429 {
 		t.Fatalf("status %d, want 429", resp.StatusCode)
 	}
 	_ = a.c.Close()
@@ -138,6 +138,6 @@ func TestPerAddressLimit(t *testing.T) {
 func TestDefaultRoom(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.DefaultRoom = "lobby" })
 	c := join(t, s, "/ws")
-	publish(t, s, "lobby", "hi")
+	publishTo(t, s, "lobby", "hi")
 	c.want(frame.Text, "hi")
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge/conn"
+	"barrage/edge/node"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -45,6 +47,29 @@ func startServer(t testing.TB, change func(*Config), setup ...func(*Server)) *Se
 	}
 	t.Cleanup(s.Close)
 	return s
+}
+
+// listening is a protocol whose messages a test hears before they are handled.
+type listening struct {
+	conn.Protocol
+	hear func([]byte)
+}
+
+func (p *listening) Message(r *conn.Read, binary bool, payload []byte) error {
+	p.hear(payload)
+	return p.Protocol.Message(r, binary, payload)
+}
+
+// onMessage has a test hear all messages.
+func onMessage(c *Config, hear func([]byte)) {
+	for _, p := range protocols() {
+		start := p.Start
+		p.Start = func(n *node.Node) func(*conn.Loop) conn.Protocol {
+			attach := start(n)
+			return func(l *conn.Loop) conn.Protocol { return &listening{attach(l), hear} }
+		}
+		c.protocols = append(c.protocols, p)
+	}
 }
 
 // viewer is a WebSocket viewer on a blocking socket.
@@ -93,13 +118,13 @@ func upgradeRequest(target string, headers ...string) string {
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" + strings.Join(headers, "") + "\r\n"
 }
 
-// handshake sends a request and returns the response.
-func handshake(t testing.TB, s *Server, request string) (*viewer, *http.Response) {
+// shake sends a request and returns the response.
+func shake(t testing.TB, s *Server, request string) (*viewer, *http.Response) {
 	t.Helper()
-	return handshakeOn(t, dialTCP(t, s), request)
+	return shakeOn(t, dialTCP(t, s), request)
 }
 
-func handshakeOn(t testing.TB, conn *net.TCPConn, request string) (*viewer, *http.Response) {
+func shakeOn(t testing.TB, conn *net.TCPConn, request string) (*viewer, *http.Response) {
 	t.Helper()
 	c := &viewer{t: t, c: conn, asm: frame.Assembler{Client: true}, mask: [4]byte{1, 2, 3, 4}}
 	c.r = bufio.NewReaderSize(c.c, 64<<10)
@@ -116,7 +141,7 @@ func handshakeOn(t testing.TB, conn *net.TCPConn, request string) (*viewer, *htt
 // join opens a WebSocket to a target such as /ws?room=a.
 func join(t testing.TB, s *Server, target string) *viewer {
 	t.Helper()
-	c, resp := handshake(t, s, upgradeRequest(target))
+	c, resp := shake(t, s, upgradeRequest(target))
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("%s: status %d", target, resp.StatusCode)
 	}
@@ -204,7 +229,7 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 }
 
 // publish sends a text through the API's entrance.
-func publish(t testing.TB, s *Server, room, text string) (deliveredTo int) {
+func publishTo(t testing.TB, s *Server, room, text string) (deliveredTo int) {
 	t.Helper()
 	r, err := s.Publish(context.Background(), &broker.Publication{Room: room, Format: broker.Text, Payload: []byte(text)})
 	if err != nil {
@@ -215,7 +240,7 @@ func publish(t testing.TB, s *Server, room, text string) (deliveredTo int) {
 
 func waitMembers(t testing.TB, s *Server, room string, n int) {
 	t.Helper()
-	waitFor(t, fmt.Sprintf("%d members of %s", n, room), func() bool { return s.Members(room) == n })
+	waitFor(t, fmt.Sprintf("%d members of %s", n, room), func() bool { return s.Delivery.Members(room) == n })
 }
 
 // balanced checks the accounting of all shards once nothing is pending.

@@ -53,7 +53,7 @@ func TestStuckClients(t *testing.T) {
 		_, _ = c.Write(whole[:1+i%900])
 		return c
 	})
-	waitFor(t, "all half frames to arrive", func() bool { return s.Members("b") == stuck && s.bytesReceived() > stuck*450 })
+	waitFor(t, "all half frames to arrive", func() bool { return s.Delivery.Members("b") == stuck && s.bytesReceived() > stuck*450 })
 	if n := runtime.NumGoroutine() - goroutines; n > 0 {
 		t.Errorf("%d goroutines more with %d stuck clients", n, 2*stuck)
 	}
@@ -84,8 +84,8 @@ func TestStuckClients(t *testing.T) {
 }
 
 func (s *Server) bytesReceived() (n int64) {
-	for _, sh := range s.shards {
-		n += sh.loop.Stats().BytesReceived
+	for _, l := range s.Stats().Loops {
+		n += l.BytesReceived
 	}
 	return n
 }
@@ -121,7 +121,7 @@ func TestFrozenMembers(t *testing.T) {
 	}
 	filling := strings.Repeat("x", size)
 	for n := range messages {
-		publish(t, s, "a", fmt.Sprint(n, " ", filling))
+		publishTo(t, s, "a", fmt.Sprint(n, " ", filling))
 		// Stay within what the log holds, so that only the frozen are slow.
 		waitFor(t, "the readers", func() bool {
 			least := int64(messages)
@@ -162,7 +162,7 @@ func TestSlowClose(t *testing.T) {
 		if n > 10000 {
 			t.Fatal("the slow viewer was never closed")
 		}
-		publish(t, s, "a", filling)
+		publishTo(t, s, "a", filling)
 		good.want(frame.Text, filling)
 	}
 	waitMembers(t, s, "a", 1)
@@ -182,7 +182,7 @@ func TestReuseTorture(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					s.Deliver(&broker.Message{Room: fmt.Sprint("room", r), Format: broker.Text, Payload: fmt.Appendf(nil, "room%d %d", r, n)})
+					s.Delivery.Deliver(&broker.Message{Room: fmt.Sprint("room", r), Format: broker.Text, Payload: fmt.Appendf(nil, "room%d %d", r, n)})
 					if n%50 == 0 {
 						time.Sleep(time.Millisecond)
 					}
@@ -232,12 +232,12 @@ func TestRoomChurn(t *testing.T) {
 			for j := 1; j < perConn; j++ {
 				target += fmt.Sprintf("&room=r-%d-%d-%d", n, i, j)
 			}
-			cs[i], _ = handshakeOn(t, dialLoose(t, s), upgradeRequest(target))
+			cs[i], _ = shakeOn(t, dialLoose(t, s), upgradeRequest(target))
 		}
 		if got := s.Stats().Rooms; got != conns*perConn {
 			t.Fatalf("%d rooms, want %d", got, conns*perConn)
 		}
-		publish(t, s, fmt.Sprintf("r-%d-0-0", n), "x")
+		publishTo(t, s, fmt.Sprintf("r-%d-0-0", n), "x")
 		cs[0].want(frame.Text, "x")
 		for _, c := range cs {
 			_ = c.c.SetLinger(0)
@@ -281,7 +281,7 @@ func TestConnectStorm(t *testing.T) {
 	for range 10 {
 		wg.Go(func() {
 			for range storm / 10 {
-				_, resp := handshake(t, s, upgradeRequest("/ws?room=a"))
+				_, resp := shake(t, s, upgradeRequest("/ws?room=a"))
 				switch {
 				case resp.StatusCode == 101:
 					in.Add(1)

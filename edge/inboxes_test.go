@@ -2,68 +2,11 @@ package edge
 
 import (
 	"context"
-	"math/rand/v2"
-	"strconv"
 	"sync/atomic"
 	"testing"
 
-	"barrage/edge/presence"
 	"barrage/internal/broker"
 )
-
-// TestInboxes: the table has what a map would have, however it grows and shrinks.
-func TestInboxes(t *testing.T) {
-	t.Parallel()
-	r := rand.New(rand.NewPCG(1, 2))
-	b, model := newInboxes(), make(map[string]map[*client]bool)
-	var open []*client
-	check := func(user string) {
-		t.Helper()
-		seen := make(map[*client]bool)
-		b.each(user, func(c *client) { seen[c] = true })
-		if len(seen) != len(model[user]) || b.count(user) != len(model[user]) {
-			t.Fatalf("%s has %d connections, %d counted, want %d", user, len(seen), b.count(user), len(model[user]))
-		}
-		for c := range seen {
-			if !model[user][c] {
-				t.Fatalf("%s has a connection of %s", user, c.user())
-			}
-		}
-	}
-	for _, bias := range []int{80, 20, 60, 0} { // per cent that come
-		for range 20000 {
-			if r.IntN(100) < bias {
-				user := "u" + strconv.Itoa(r.IntN(5000))
-				c := &client{who: &presence.User{ID: user}}
-				b.open(c)
-				open = append(open, c)
-				if model[user] == nil {
-					model[user] = make(map[*client]bool)
-				}
-				model[user][c] = true
-				check(user)
-			} else if len(open) > 0 {
-				i := r.IntN(len(open))
-				c := open[i]
-				open[i], open = open[len(open)-1], open[:len(open)-1]
-				if b.rename(c, &presence.User{ID: c.user(), Name: "new"}); c.who.Name != "new" {
-					t.Fatal("not renamed")
-				}
-				b.close(c)
-				delete(model[c.user()], c)
-				check(c.user())
-			}
-		}
-	}
-	for _, c := range open {
-		b.close(c)
-	}
-	for i := range b.stripes {
-		if st := &b.stripes[i]; st.n != 0 || len(st.heads) > chainLen {
-			t.Errorf("stripe %d has %d clients and %d chains in the end", i, st.n, len(st.heads))
-		}
-	}
-}
 
 // absentBroker is a broker in memory whose store is away when it is asked first
 // whether something waits for a user.
@@ -88,7 +31,7 @@ func TestInboxIsLookedIntoAgain(t *testing.T) {
 		b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: broker.DefaultRules()})
 		s.SetBroker(b)
 	})
-	publish(t, s, "user:bob", "are you there?")
+	publishTo(t, s, "user:bob", "are you there?")
 	bob := joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
 	v := bob.push("joined")
 	messages, _ := v["messages"].([]any)
@@ -139,11 +82,11 @@ func TestWrittenToWhileLookedInto(t *testing.T) {
 				s.SetBroker(b)
 			})
 			for range x.waiting {
-				publish(t, s, "user:bob", "waits")
+				publishTo(t, s, "user:bob", "waits")
 			}
 			bob := joinAs(t, s, "bob")
 			waitFor(t, "the question", func() bool { return b.asked.Load() == 1 })
-			publish(t, s, "user:bob", "comes")
+			publishTo(t, s, "user:bob", "comes")
 			okOf(t, bob.ask(`{"id":1,"cmd":"ping"}`)) // it was told of the message by now
 			close(b.release)
 			if list, _ := bob.push("joined")["messages"].([]any); len(list) != x.waiting+1 {
@@ -158,12 +101,12 @@ func TestWrittenToWhileLookedInto(t *testing.T) {
 func TestInboxThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
-	publish(t, s, "user:bob", "waits")
+	publishTo(t, s, "user:bob", "waits")
 	b.setFail(broker.ErrUnavailable)
 	bob := joinAs(t, s, "bob")
 	bob.push("left")
 	for range 5 {
-		publish(t, s, "user:bob", "comes")
+		publishTo(t, s, "user:bob", "comes")
 	}
 	okOf(t, bob.ask(`{"id":1,"cmd":"ping"}`))
 	b.setFail(nil)

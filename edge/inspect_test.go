@@ -38,13 +38,13 @@ func TestHasConn(t *testing.T) {
 		if !has(id) {
 			t.Errorf("%s is not known", id)
 		}
-		for _, other := range []string{strings.ToUpper(id), id + "0", " " + id, strings.Replace(id, "-", "-0", 1), strings.TrimPrefix(id, s.node+"-"), "other" + id} {
+		for _, other := range []string{strings.ToUpper(id), id + "0", " " + id, strings.Replace(id, "-", "-0", 1), strings.TrimPrefix(id, s.cfg.Node+"-"), "other" + id} {
 			if has(other) {
 				t.Errorf("%q is taken for %s", other, id)
 			}
 		}
 	}
-	for _, id := range []string{"", "-", s.node, s.node + "-", s.node + "-zzzzzzzzzzzzzzzzzzzz", s.node + "-zzz"} {
+	for _, id := range []string{"", "-", s.cfg.Node, s.cfg.Node + "-", s.cfg.Node + "-zzzzzzzzzzzzzzzzzzzz", s.cfg.Node + "-zzz"} {
 		if has(id) {
 			t.Errorf("%q is known", id)
 		}

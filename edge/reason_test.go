@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"barrage/edge/conn"
 	"barrage/frame"
 )
 
@@ -17,9 +18,9 @@ func TestCloseCodesDocument(t *testing.T) {
 	want := make(map[uint16]bool)
 	for _, code := range []uint16{
 		frame.CloseGoingAway, frame.CloseProtocol, frame.CloseInvalidPayload, frame.ClosePolicy, frame.CloseTooBig,
-		CloseTokenExpired, CloseDismissed, CloseSlow, CloseKicked, CloseNoAuth,
+		conn.CodeTokenExpired, conn.CodeDismissed, conn.CodeSlow, conn.CodeKicked, conn.CodeNoAuth,
 	} {
-		want[code] = mayReconnect(code)
+		want[code] = conn.MayReconnect(code)
 	}
 	doc, err := os.ReadFile("../docs/protocol.md")
 	if err != nil {

@@ -4,103 +4,67 @@ package edge
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/edge/conn"
+	"barrage/edge/delivery"
+	"barrage/edge/handshake"
+	"barrage/edge/history"
+	"barrage/edge/mailbox"
+	"barrage/edge/moderation"
+	"barrage/edge/node"
 	"barrage/edge/presence"
-	"barrage/edge/standing"
+	"barrage/edge/publish"
+	v1 "barrage/edge/v1"
+	"barrage/edge/wait"
+	"barrage/edge/ws"
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/internal/broker"
+	"barrage/internal/random"
+	"barrage/internal/workers"
 	"barrage/netpoll"
 )
 
 // Server is the public listener with its connections and rooms. Its methods may
 // be called from any goroutine.
 type Server struct {
+	// Delivery is what a broker calls, Moderation what operators order. Fixed.
+	Delivery   *delivery.Receiver
+	Moderation *moderation.Moderation
+
 	// Fixed before Start.
-	cfg         Config
-	limits      frame.Limits
-	publishRate rate
-	commandRate rate
-	hub         *fanout.Hub
-	broker      broker.Broker
-	ownBroker   *broker.Memory // the same, without SetBroker
-	presence    *presence.Registry
-	pool        *pool // what may wait for the broker
-	checks      *pool // of tokens, which must go on while the broker hangs
-	fetcher     *fetcher
-	epochs      *epochs
-	inboxes     *inboxes
-	untold      untold
-	anonymous   auth.Identity
-	anybody     auth.Rights        // of anonymous
-	strangers   chan struct{}      // one for each token that waits for the issuer's keys
-	background  sync.WaitGroup     // announce, presence.Run, book.Run
-	stop        context.CancelFunc // ends them
-	batches     sync.WaitGroup     // Hub.Run
-	stopBatches context.CancelFunc // ends it; so does stop
-	shards      []*shard           // complete once started
-	assets      map[string]*Asset
-	start       time.Time
-	node        string
+	cfg       Config
+	hub       *fanout.Hub
+	node      *node.Node
+	protocols []handshake.Spoken
+	attach    []func(*conn.Loop) conn.Protocol // by protocol
+	limits    frame.Limits
+	anonymous auth.Identity
+	guest     auth.Rights // of anonymous
+	assets    map[string]*Asset
+	refused   publish.Refused
+	ownBroker *broker.Memory // without SetBroker
+
+	// From Start on.
+	desk        *handshake.Desk
 	addr        netip.AddrPort
-	onMessage   func([]byte) // tests only
-
-	perIP addressLimit
-
-	book     *standing.Book // orders that last
-	settings roomSettings   // those of the book
+	runs        []func(context.Context) // node.Background
+	background  sync.WaitGroup          // of runs
+	stop        context.CancelFunc      // ends them
+	batches     sync.WaitGroup          // Hub.Run
+	stopBatches context.CancelFunc      // ends it; so does stop
 
 	lastMu sync.Mutex     // guards last; held while the loops are asked
-	last   []fanout.Stats // by shard
-
-	started atomic.Bool // shards is complete
-
-	// Counters.
-	conns       atomic.Int64 // WebSocket connections
-	clients     atomic.Int64
-	sockets     atomic.Int64 // all of the public listener's
-	waiters     atomic.Int64
-	serial      atomic.Uint64 // names connections
-	received    atomic.Uint64
-	repeated    atomic.Uint64
-	published   atomic.Uint64
-	pings       atomic.Uint64
-	refused     [numRefused]atomic.Uint64
-	tokens      [numTokenResults]atomic.Uint64
-	closed      [int(numCloseReasons)]atomic.Uint64
-	closedEarly [int(numCloseReasons)]atomic.Uint64
-	handshakes  [600]atomic.Uint64 // by status
-	draining    atomic.Bool
+	last   []fanout.Stats // by loop
 }
 
-// Reasons for not giving a message to its room.
-const (
-	refusedRate     = iota // from a socket, over its rate
-	refusedOverload        // the shards are too far behind
-	refusedTooBig          // came through the broker
-	refusedRights          // from a raw socket that may not publish there
-	refusedExpired         // came through the broker after its TTL
-	numRefused
-)
-
-// What became of tokens.
-const (
-	tokenAccepted = iota
-	tokenRefused
-	numTokenResults
-)
-
 // NewNode returns a random name for a node.
-func NewNode() string { return strconv.FormatUint(rand.Uint64(), 36) }
+func NewNode() string { return random.Name() }
 
 // New validates the settings and makes the server, which holds no descriptor
 // until Start.
@@ -110,129 +74,125 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg:         cfg,
-		limits:      cfg.limits(),
-		publishRate: newRate(cfg.PublishRate, cfg.PublishBurst),
-		commandRate: newRate(commandsPerSecond+cfg.PublishRate, commandBurst+cfg.PublishBurst),
-		start:       time.Now(),
-		assets:      make(map[string]*Asset),
-		strangers:   make(chan struct{}, maxStrangers),
-		node:        cfg.Node,
+		cfg: cfg, limits: frame.Limits{MaxMessage: cfg.MaxMessage, MaxFragments: maxFragments},
+		anonymous: auth.Anonymous(cfg.PublishRate > 0), assets: make(map[string]*Asset), last: make([]fanout.Stats, cfg.Shards),
 	}
-	s.perIP.max = cfg.MaxPerIP
-	s.last = make([]fanout.Stats, cfg.Shards)
+	s.guest = s.anonymous.Rights()
 	for i := range cfg.Assets {
 		s.assets[cfg.Assets[i].Path] = &cfg.Assets[i]
 	}
-	fc := fanout.Config{
-		Shards:     cfg.Shards,
-		Encodings:  numEncodings,
-		RoomBytes:  cfg.RoomLogBytes,
-		ShardBytes: max(cfg.LogBytes/cfg.Shards, 64<<10),
-	}
-	if cfg.Compression && cfg.CompressWait > 0 {
-		fc.Batched, fc.BatchWait, fc.Batch = 1<<(encodeJSON|encodeDeflate|encodeBatch), cfg.CompressWait, encodeAll
-	}
-	s.hub, err = fanout.NewHub(fc)
-	if err != nil {
+	forms := s.speak()
+	if s.hub, err = s.newHub(forms); err != nil {
 		return nil, err
 	}
-	s.presence, err = presence.New(presence.Config{
+	loops := conn.NewLoops(s.connConfig())
+	s.Delivery = delivery.New(delivery.Config{
+		Hub: s.hub, Forms: forms, MaxMessage: cfg.MaxMessage, Users: loops.Users, Refused: &s.refused, Own: moderation.ControlRoom,
+	})
+	if s.Moderation, err = moderation.New(moderation.Config{Store: cfg.Standing, Rules: cfg.History, Events: cfg.Events, Loops: loops, Logger: cfg.Logger}); err != nil {
+		return nil, err
+	}
+	s.Delivery.Internal(moderation.KindControl, s.Moderation.Obey)
+	registry, err := presence.New(presence.Config{
 		Store: cfg.Presence, Logger: cfg.Logger,
-		Quiet: func(room string) bool { return strings.HasPrefix(room, broker.UserPrefix) || s.settings.of(room).Quiet },
+		Quiet: func(room string) bool { return strings.HasPrefix(room, broker.UserPrefix) || s.Moderation.Quiet(room) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.book, err = standing.New(standing.Config{Store: cfg.Standing, Changed: s.changed, Logger: cfg.Logger})
-	if err != nil {
-		return nil, err
+	s.node = &node.Node{
+		Settings: node.Settings{MaxRooms: cfg.MaxRooms, PublishRate: cfg.PublishRate, PublishBurst: cfg.PublishBurst, AuthTimeout: cfg.AuthTimeout},
+		Loops:    loops, Delivery: s.Delivery, Moderation: s.Moderation, Presence: registry, Events: cfg.Events, Caller: cfg.Caller,
+		Clustered:  cfg.Presence != nil,
+		Background: func(f func(context.Context)) { s.runs = append(s.runs, f) },
 	}
-	s.epochs = newEpochs(s.hub.Members)
-	s.inboxes = newInboxes()
-	s.anonymous = auth.Anonymous(cfg.PublishRate > 0)
-	s.anybody = s.anonymous.Rights()
+	s.node.Background(registry.Run)
+	s.node.Background(s.Moderation.Run)
+	for _, p := range s.protocols {
+		s.attach = append(s.attach, p.Start(s.node))
+	}
+	s.Delivery.OnReady(s.onReady)
 	return s, nil
 }
 
 // SetBroker joins the server to other nodes. Before Start; without it a broker in
 // memory serves this one.
-func (s *Server) SetBroker(b broker.Broker) { s.broker = b }
+func (s *Server) SetBroker(b broker.Broker) { s.node.Broker = b }
 
 // Start listens and starts the loops.
 func (s *Server) Start() error {
-	if s.broker == nil {
-		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History, Retention: s.Retention, Node: s.node}, s)
+	n := s.node
+	if n.Broker == nil {
+		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History, Retention: s.Moderation.Retention, Node: s.cfg.Node}, s.Delivery)
 		if err != nil {
 			return err
 		}
-		s.broker, s.ownBroker = m, m
+		n.Broker, s.ownBroker = m, m
 	}
-	s.pool, s.checks = newPool(), newPool()
-	s.fetcher = newFetcher(s.pool, s.broker)
+	n.Pool = workers.New()
+	n.History = history.NewReader(n.Broker, n.Pool)
+	n.Publisher = publish.New(n.Broker, s.Moderation, s.cfg.Events, &s.refused, s.cfg.PublishRate > 0)
+	n.Mailboxes = mailbox.NewOffice(s.mailConfig())
+	s.Delivery.SetMailboxes(n.Mailboxes)
+	if s.cfg.Auth != nil {
+		n.Tokens = auth.NewChecker(s.cfg.Auth)
+	}
+	s.desk = handshake.New(s.handshakeConfig())
 	ls, err := netpoll.Listen(s.cfg.Listen, s.cfg.Shards, netpoll.ListenConfig{
 		Backlog: s.cfg.Backlog, UserTimeout: s.cfg.UserTimeout, SendBuffer: s.cfg.SendBuffer,
 	})
 	if err != nil {
 		return err
 	}
+	s.addr = ls[0].Addr()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.background.Go(func() { s.presence.Run(ctx) })
-	s.background.Go(func() { s.announce(ctx) })
 	batching, stopBatches := context.WithCancel(ctx)
 	s.stopBatches = stopBatches
 	s.batches.Go(func() { s.hub.Run(batching) })
-	s.broker.Want(controlRoom)
-	s.readBook(ctx)
-	s.background.Go(func() { s.book.Run(ctx) })
-	s.addr = ls[0].Addr()
-	if i, err := s.startShards(ls); err != nil {
+	s.Moderation.Start(ctx, n.Broker)
+	for _, f := range s.runs {
+		s.background.Go(func() { f(ctx) })
+	}
+	if err := n.Loops.Start(ls, s.attachTo); err != nil {
 		s.Close()
-		for _, l := range ls[i:] {
-			_ = l.Close()
-		}
-		return fmt.Errorf("edge: start shard %d: %w", i, err)
-	}
-	return nil
-}
-
-// startShards has the loops accept once all of them are there, since a connection of
-// one may have to do with the others at once. It returns how many do.
-func (s *Server) startShards(ls []*netpoll.Listener) (accepting int, err error) {
-	for i := range ls {
-		if err := s.addShard(i); err != nil {
-			return 0, err
-		}
-	}
-	s.started.Store(true)
-	for i, sh := range s.shards {
-		result := make(chan error)
-		sh.loop.Post(func() { result <- sh.loop.Accept(ls[i]) })
-		if err := <-result; err != nil {
-			return i, err
-		}
-	}
-	return len(ls), nil
-}
-
-func (s *Server) addShard(i int) error {
-	sh := newShard(s, i)
-	loop, err := netpoll.New(netpoll.Config{
-		Tick: s.cfg.Tick, Sweep: 10 * s.cfg.Tick,
-		MaxQueue: maxOwed + 2*maxEscape*s.cfg.MaxMessage + 64<<10,
-		OnFatal:  s.cfg.OnFatal,
-		OnPanic: func(v any, stack []byte) {
-			s.cfg.Logger.Error("a connection's event panicked; it was closed", "panic", v, "stack", string(stack))
-		},
-	}, sh)
-	if err != nil {
 		return err
 	}
-	sh.loop = loop
-	sh.fan.Attach((*sink)(sh), loop.Wake)
-	s.shards = append(s.shards, sh)
 	return nil
+}
+
+// attachTo gives a loop its door and the kinds of its connections.
+func (s *Server) attachTo(l *conn.Loop) (conn.Door, []conn.Kind) {
+	waits := wait.NewList(s.node.Broker.Want, func(more int) { s.node.Waiting.Add(int64(more)) })
+	s.node.Waits = append(s.node.Waits, waits)
+	l.OnTick(func() { waits.Late(s.node.Loops.Now()) })
+	plain, deflated := ws.New(l, &s.limits, false), ws.New(l, &s.limits, true)
+	var kinds []conn.Kind
+	for _, attach := range s.attach {
+		p := attach(l)
+		kinds = append(kinds, conn.Kind{Transport: plain, Protocol: p}, conn.Kind{Transport: deflated, Protocol: p})
+	}
+	return s.desk.Attach(l, waits), kinds
+}
+
+// onReady tells the loops that a room's messages come here now, if anybody waits.
+func (s *Server) onReady(room string) {
+	if s.node.Waiting.Load() == 0 {
+		return
+	}
+	for i, l := range s.node.Loops.All() {
+		l.Do(func() { s.node.Waits[i].Arrived(room) })
+	}
+}
+
+// Drain stops taking connections and closes those there are with code 1001,
+// evenly over window. It returns when all are gone, or with ctx's error. NotReady
+// says "draining" from its beginning on.
+func (s *Server) Drain(ctx context.Context, window time.Duration) error {
+	s.node.Loops.SetDraining()
+	s.stopBatches() // nobody is to leave while something waits for company
+	s.batches.Wait()
+	return s.node.Loops.Drain(ctx, window)
 }
 
 // Close stops the loops at once; connections are closed without a word. Once,
@@ -243,13 +203,13 @@ func (s *Server) Close() {
 		s.background.Wait()
 		s.batches.Wait()
 	}
-	if s.pool != nil {
-		s.pool.close()
-		s.checks.close()
+	if s.node.Tokens != nil {
+		s.node.Tokens.Close()
 	}
-	for _, sh := range s.shards {
-		sh.loop.Stop()
+	if s.node.Pool != nil {
+		s.node.Pool.Close()
 	}
+	s.node.Loops.Stop()
 	if s.ownBroker != nil {
 		_ = s.ownBroker.Close() // cannot fail: it has nothing to lose
 	}
@@ -258,11 +218,35 @@ func (s *Server) Close() {
 // Addr returns the public address.
 func (s *Server) Addr() netip.AddrPort { return s.addr }
 
-// Node returns the name under which this server's message ids are unique.
-func (s *Server) Node() string { return s.node }
+func (s *Server) connConfig() conn.Config {
+	c := &s.cfg
+	return conn.Config{
+		Node: c.Node, Hub: s.hub, Observer: observer{s},
+		MaxConnections: c.MaxConnections, MaxSockets: c.MaxSockets, MaxPerIP: c.MaxPerIP,
+		MaxQueue:         v1.MaxUnread + 2*v1.MaxEscape*c.MaxMessage + 64<<10,
+		HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout,
+		CloseTimeout: c.CloseTimeout, SlowTimeout: c.SlowTimeout, CloseSlow: c.SlowPolicy == SlowClose,
+		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst, Tick: c.Tick, Logger: c.Logger, OnFatal: c.OnFatal,
+	}
+}
 
-func (s *Server) now() time.Duration { return time.Since(s.start) }
+func (s *Server) mailConfig() mailbox.Config {
+	loops := s.node.Loops
+	c := mailbox.Config{
+		Users: loops.Users, Broker: s.node.Broker, Pool: s.node.Pool, AckTimeout: s.cfg.AckTimeout,
+		Post: func(c *conn.Client, f func()) { loops.Of(c).Post(c, f) },
+	}
+	if s.node.Clustered {
+		c.Presence = s.node.Presence
+	}
+	return c
+}
 
-func (s *Server) seconds() uint32 { return uint32(time.Since(s.start) / time.Second) }
-
-func (s *Server) countHandshake(status int) { s.handshakes[status].Add(1) }
+func (s *Server) handshakeConfig() handshake.Config {
+	c := &s.cfg
+	return handshake.Config{
+		Node: s.node, Protocols: s.protocols, Page: s.page, Guest: &s.anonymous, GuestsToo: c.Anonymous,
+		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, Deflate: c.Compression,
+		Timeout: c.HandshakeTimeout, CloseTimeout: c.CloseTimeout, Logger: c.Logger,
+	}
+}

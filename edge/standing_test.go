@@ -14,15 +14,17 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/standing"
+	"barrage/edge/conn"
+	"barrage/edge/moderation"
+	"barrage/edge/moderation/replica"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
 
-// sharedOrders is a standing.Store that can be away.
+// sharedOrders is a replica.Store that can be away.
 type sharedOrders struct {
 	mu      sync.Mutex // guards what follows
-	entries map[string]standing.Entry
+	entries map[string]replica.Entry
 	version uint64
 	err     error
 }
@@ -33,25 +35,25 @@ func (o *sharedOrders) fail(err error) {
 	o.err = err
 }
 
-func (o *sharedOrders) Put(_ context.Context, e standing.Entry) (standing.Change, error) {
+func (o *sharedOrders) Put(_ context.Context, e replica.Entry) (replica.Change, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
-		return standing.Change{}, o.err
+		return replica.Change{}, o.err
 	}
 	if o.entries == nil {
-		o.entries = make(map[string]standing.Entry)
+		o.entries = make(map[string]replica.Entry)
 	}
 	if o.entries[e.Name] = e; e.Value == "" {
 		delete(o.entries, e.Name)
 	}
 	o.version++
-	return standing.Change{Previous: o.version - 1, Version: o.version}, nil
+	return replica.Change{Previous: o.version - 1, Version: o.version}, nil
 }
 
-func (o *sharedOrders) Fill(context.Context, []standing.Entry) error { return nil }
+func (o *sharedOrders) Fill(context.Context, []replica.Entry) error { return nil }
 
-func (o *sharedOrders) Load(context.Context) (list []standing.Entry, version uint64, err error) {
+func (o *sharedOrders) Load(context.Context) (list []replica.Entry, version uint64, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, e := range o.entries {
@@ -83,13 +85,13 @@ func TestOrdersOutliveTheirNode(t *testing.T) {
 	t.Parallel()
 	ctx, o := context.Background(), &sharedOrders{}
 	first := startOrdered(t, o)
-	must(t, first.Kick(ctx, "a", "ann", "spam", time.Hour))
-	must(t, first.DisconnectUser(ctx, "bob", "worse", false, time.Hour))
-	must(t, first.DisconnectUser(ctx, "eve", "only now", false, 0))
-	must(t, first.SetRoomSettings(ctx, "a", RoomSettings{Muted: true}))
-	must(t, first.SetRoomSettings(ctx, "r", RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
-	must(t, first.SetRoomSettings(ctx, "gone", RoomSettings{Quiet: true}))
-	must(t, first.SetRoomSettings(ctx, "gone", RoomSettings{}))
+	must(t, first.Moderation.Kick(ctx, "a", "ann", "spam", time.Hour))
+	must(t, first.Moderation.DisconnectUser(ctx, "bob", "worse", false, time.Hour))
+	must(t, first.Moderation.DisconnectUser(ctx, "eve", "only now", false, 0))
+	must(t, first.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{Muted: true}))
+	must(t, first.Moderation.SetRoomSettings(ctx, "r", broker.RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
+	must(t, first.Moderation.SetRoomSettings(ctx, "gone", broker.RoomSettings{Quiet: true}))
+	must(t, first.Moderation.SetRoomSettings(ctx, "gone", broker.RoomSettings{}))
 
 	second := startOrdered(t, o)
 	ann := joinJSON(t, second, "/ws?token="+testToken(t, "ann", nil))
@@ -97,7 +99,7 @@ func TestOrdersOutliveTheirNode(t *testing.T) {
 		t.Errorf("ann joins a: %v", v)
 	}
 	okOf(t, ann.ask(`{"id":2,"cmd":"join","room":"b"}`))
-	if _, resp := handshake(t, second, upgradeRequest("/ws?room=b&token="+testToken(t, "bob", nil))); resp.StatusCode != 403 {
+	if _, resp := shake(t, second, upgradeRequest("/ws?room=b&token="+testToken(t, "bob", nil))); resp.StatusCode != 403 {
 		t.Errorf("bob comes in: %d", resp.StatusCode)
 	}
 	eve := joinJSON(t, second, "/ws?room=a&token="+testToken(t, "eve", nil))
@@ -105,16 +107,16 @@ func TestOrdersOutliveTheirNode(t *testing.T) {
 		t.Errorf("eve speaks: %v", v)
 	}
 	for i := range 10 {
-		publish(t, second, "r", fmt.Sprint(i))
+		publishTo(t, second, "r", fmt.Sprint(i))
 	}
 	page, err := second.History(ctx, "r", broker.Query{})
 	if err != nil || len(page.Messages) != 3 || string(page.Messages[0].Payload) != "7" {
 		t.Errorf("%d messages are kept, %v", len(page.Messages), err)
 	}
-	if all := second.AllRoomSettings(); len(all) != 2 {
+	if all := second.Moderation.AllRoomSettings(); len(all) != 2 {
 		t.Errorf("settings %+v", all)
 	}
-	bans := second.Bans()
+	bans := second.Moderation.Bans()
 	names := make([]string, len(bans))
 	for i, b := range bans {
 		names[i] = fmt.Sprintf("%s %s %s %v", b.User, b.Room, b.Reason, time.Until(b.Until) > 59*time.Minute)
@@ -129,15 +131,15 @@ func TestLift(t *testing.T) {
 	t.Parallel()
 	ctx, o := context.Background(), &sharedOrders{}
 	first, second := startOrdered(t, o), startOrdered(t, o)
-	must(t, first.Kick(ctx, "a", "ann", "", time.Hour))
-	must(t, first.DisconnectUser(ctx, "ann", "", false, time.Hour))
-	must(t, second.Lift(ctx, "ann", "a"))
-	if bans := second.Bans(); len(bans) != 1 || bans[0].Room != "" {
+	must(t, first.Moderation.Kick(ctx, "a", "ann", "", time.Hour))
+	must(t, first.Moderation.DisconnectUser(ctx, "ann", "", false, time.Hour))
+	must(t, second.Moderation.Lift(ctx, "ann", "a"))
+	if bans := second.Moderation.Bans(); len(bans) != 1 || bans[0].Room != "" {
 		t.Errorf("%+v are left", bans)
 	}
-	must(t, second.Lift(ctx, "ann", ""))
-	must(t, first.book.Sync(ctx))
-	if bans := first.Bans(); len(bans) != 0 {
+	must(t, second.Moderation.Lift(ctx, "ann", ""))
+	must(t, first.Moderation.Sync(ctx))
+	if bans := first.Moderation.Bans(); len(bans) != 0 {
 		t.Errorf("%+v are left", bans)
 	}
 	okOf(t, joinJSON(t, first, "/ws?token="+testToken(t, "ann", nil)).ask(`{"id":1,"cmd":"join","room":"a"}`))
@@ -145,7 +147,7 @@ func TestLift(t *testing.T) {
 		{"ann", "a", "not_banned"}, {"ann", "", "not_banned"}, {"", "", "bad_user"}, {"user:ann", "", "bad_user"}, {"ann", "*", "bad_room"},
 	} {
 		var refusal *refusal.Error
-		if err := first.Lift(ctx, x.user, x.room); !errors.As(err, &refusal) || refusal.Code() != x.code {
+		if err := first.Moderation.Lift(ctx, x.user, x.room); !errors.As(err, &refusal) || refusal.Code() != x.code {
 			t.Errorf("%q from %q: %v, want %s", x.user, x.room, err, x.code)
 		}
 	}
@@ -160,14 +162,14 @@ func TestMissedOrders(t *testing.T) {
 	raw := join(t, second, "/ws?room=b&token="+testToken(t, "bob", nil))
 	waitMembers(t, second, "a", 1)
 	waitMembers(t, second, "b", 1)
-	must(t, first.Kick(ctx, "a", "ann", "spam", time.Hour))
-	must(t, first.DisconnectUser(ctx, "bob", "", false, time.Hour))
-	must(t, second.book.Sync(ctx))
+	must(t, first.Moderation.Kick(ctx, "a", "ann", "spam", time.Hour))
+	must(t, first.Moderation.DisconnectUser(ctx, "bob", "", false, time.Hour))
+	must(t, second.Moderation.Sync(ctx))
 	if v := ann.push("left"); v["reason"] != "spam" {
 		t.Errorf("%v", v)
 	}
-	raw.wantClose(CloseKicked)
-	must(t, second.book.Sync(ctx))
+	raw.wantClose(conn.CodeKicked)
+	must(t, second.Moderation.Sync(ctx))
 	okOf(t, ann.ask(`{"id":1,"cmd":"ping"}`))
 }
 
@@ -177,24 +179,24 @@ func TestOrdersWithoutTheirStore(t *testing.T) {
 	ctx, o := context.Background(), &sharedOrders{}
 	o.fail(broker.ErrUnavailable)
 	s := startOrdered(t, o)
-	if why := s.Unready(); len(why) != 1 || !strings.Contains(why[0], "settings of rooms") {
+	if why := s.NotReady(); len(why) != 1 || !strings.Contains(why[0], "settings of rooms") {
 		t.Errorf("unready: %q", why)
 	}
 	ann := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
 	okOf(t, ann.ask(`{"id":1,"cmd":"ping"}`))
 	for what, err := range map[string]error{
-		"kick": s.Kick(ctx, "a", "ann", "", time.Hour), "mute": s.SetRoomSettings(ctx, "a", RoomSettings{Muted: true}), "lift": s.Lift(ctx, "ann", "a"),
+		"kick": s.Moderation.Kick(ctx, "a", "ann", "", time.Hour), "mute": s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{Muted: true}), "lift": s.Moderation.Lift(ctx, "ann", "a"),
 	} {
 		var refusal *refusal.Error
 		if !errors.As(err, &refusal) || refusal.Code() != "unavailable" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	must(t, s.Kick(ctx, "a", "ann", "now", 0))
+	must(t, s.Moderation.Kick(ctx, "a", "ann", "now", 0))
 	ann.push("left")
 	o.fail(nil)
-	must(t, s.book.Sync(ctx))
-	if why := s.Unready(); len(why) != 0 {
+	must(t, s.Moderation.Sync(ctx))
+	if why := s.NotReady(); len(why) != 0 {
 		t.Errorf("unready: %q", why)
 	}
 }
@@ -206,10 +208,10 @@ func TestRetentionAtRunTime(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.History = broker.Rules{{Pattern: "*"}} })
 	early := joinJSON(t, s, "/ws?room=a")
 	waitMembers(t, s, "a", 1)
-	publish(t, s, "a", "forgotten")
-	must(t, s.SetRoomSettings(ctx, "a", RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
+	publishTo(t, s, "a", "forgotten")
+	must(t, s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
 	for i := range 10 {
-		publish(t, s, "a", fmt.Sprint(i))
+		publishTo(t, s, "a", fmt.Sprint(i))
 	}
 	for i := 0; i < 11; i++ {
 		if v := early.push("message"); i > 0 && v["offset"] != float64(i) {
@@ -221,8 +223,8 @@ func TestRetentionAtRunTime(t *testing.T) {
 	if list := ok["messages"].([]any); len(list) != 3 || ok["offset"] != float64(10) {
 		t.Errorf("joined with %v", ok)
 	}
-	must(t, s.SetRoomSettings(ctx, "a", RoomSettings{History: &broker.Retention{}}))
-	publish(t, s, "a", "in no history")
+	must(t, s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{History: &broker.Retention{}}))
+	publishTo(t, s, "a", "in no history")
 	if v := late.push("message"); v["offset"] != nil {
 		t.Errorf("%v", v)
 	}
@@ -231,7 +233,7 @@ func TestRetentionAtRunTime(t *testing.T) {
 	}
 	var refusal *refusal.Error
 	for _, r := range []broker.Retention{{Messages: -1}, {Messages: broker.MaxRetained + 1, Age: time.Hour}, {Messages: 1, Age: broker.MaxRetentionAge + 1}, {Messages: 1, Age: 1}} {
-		if err := s.SetRoomSettings(ctx, "a", RoomSettings{History: &r}); !errors.As(err, &refusal) || refusal.Code() != "invalid_history" {
+		if err := s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{History: &r}); !errors.As(err, &refusal) || refusal.Code() != "invalid_history" {
 			t.Errorf("%+v: %v", r, err)
 		}
 	}
@@ -240,17 +242,25 @@ func TestRetentionAtRunTime(t *testing.T) {
 // TestBansAreBounded by what a node remembers, expired ones apart.
 func TestBansAreBounded(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, nil)
-	for i := range maxBans {
-		s.book.Heard(standing.Entry{Name: banName(fmt.Sprint(i), ""), Value: `{}`, Until: time.Now().Add(time.Hour)}, standing.Change{})
+	o := &sharedOrders{}
+	s := startOrdered(t, o)
+	for i := range moderation.MaxBans {
+		_, err := o.Put(context.Background(), ban(fmt.Sprint(i), "", `{}`))
+		must(t, err)
 	}
+	must(t, s.Moderation.Sync(context.Background()))
 	var refusal *refusal.Error
-	if err := s.DisconnectUser(context.Background(), "ann", "", false, time.Minute); !errors.As(err, &refusal) || refusal.Code() != "too_many_bans" {
+	if err := s.Moderation.DisconnectUser(context.Background(), "ann", "", false, time.Minute); !errors.As(err, &refusal) || refusal.Code() != "too_many_bans" {
 		t.Errorf("%v", err)
 	}
-	must(t, s.DisconnectUser(context.Background(), "ann", "", false, 0))
-	must(t, s.Lift(context.Background(), "7", ""))
-	must(t, s.DisconnectUser(context.Background(), "ann", "", false, time.Minute))
+	must(t, s.Moderation.DisconnectUser(context.Background(), "ann", "", false, 0))
+	must(t, s.Moderation.Lift(context.Background(), "7", ""))
+	must(t, s.Moderation.DisconnectUser(context.Background(), "ann", "", false, time.Minute))
+}
+
+// ban is the entry of somebody who is kept out for an hour.
+func ban(user, room, order string) replica.Entry {
+	return replica.Entry{Name: "ban " + user + " " + room, Value: order, Until: time.Now().Add(time.Hour)}
 }
 
 // What a node learns of at once it obeys at once, not going through its connections for
@@ -272,25 +282,20 @@ func TestManyMissedOrders(t *testing.T) {
 		if i%2 == 0 {
 			room = "a"
 		}
-		e, _ := (&order{User: fmt.Sprint("u", i), Room: room, Reason: "spam", Until: 3600e3}).entry()
-		_, err := o.Put(ctx, e)
+		user := fmt.Sprint("u", i)
+		_, err := o.Put(ctx, ban(user, room, fmt.Sprintf(`{"user":%q,"room":%q,"reason":"spam","until":3600000}`, user, room)))
 		must(t, err)
 	}
 	goOn := make(chan struct{})
-	s.shards[0].loop.Post(func() { <-goOn })
-	must(t, s.book.Sync(ctx))
-	s.shards[0].orders.mu.Lock()
-	if n := len(s.shards[0].orders.q); n != bans {
-		t.Errorf("%d orders wait, want %d", n, bans)
-	}
-	s.shards[0].orders.mu.Unlock()
+	s.node.Loops.All()[0].Do(func() { <-goOn })
+	must(t, s.Moderation.Sync(ctx))
 	close(goOn)
 	for i, c := range conns {
 		if i%2 == 0 {
 			c.push("left")
 		} else {
 			c.push("bye")
-			c.wantClose(CloseKicked)
+			c.wantClose(conn.CodeKicked)
 		}
 	}
 }
@@ -301,7 +306,7 @@ func TestKeptOutBriefly(t *testing.T) {
 	s := startServer(t, func(c *Config) { withAuth(t, c) })
 	ann := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
 	ann.push("joined")
-	must(t, s.Kick(context.Background(), "a", "ann", "", time.Microsecond))
+	must(t, s.Moderation.Kick(context.Background(), "a", "ann", "", time.Microsecond))
 	ann.push("left")
 }
 
@@ -313,13 +318,13 @@ func TestOrdersOfNewerNodes(t *testing.T) {
 	ann := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
 	waitMembers(t, s, "a", 1)
 	for name, value := range map[string]string{"ban  ": "{}", "freeze a": `{"room":"a"}`, "ban ann b": `{"user":"ann","room":"a"}`, "settings a": "{}", "ban ann a": "no order"} {
-		_, err := o.Put(ctx, standing.Entry{Name: name, Value: value})
+		_, err := o.Put(ctx, replica.Entry{Name: name, Value: value})
 		must(t, err)
 	}
-	must(t, s.book.Sync(ctx))
-	s.Deliver(&broker.Message{Room: controlRoom, Kind: kindControl, Format: broker.JSON, Payload: []byte(`{"thaw":1}`)})
+	must(t, s.Moderation.Sync(ctx))
+	s.Delivery.Deliver(&broker.Message{Room: moderation.ControlRoom, Kind: moderation.KindControl, Format: broker.JSON, Payload: []byte(`{"thaw":1}`)})
 	okOf(t, ann.ask(`{"id":1,"cmd":"leave","room":"a"}`))
-	if bans := s.Bans(); len(bans) != 0 {
+	if bans := s.Moderation.Bans(); len(bans) != 0 {
 		t.Errorf("%+v", bans)
 	}
 }
@@ -330,20 +335,22 @@ func TestKeptOutWhileWaiting(t *testing.T) {
 	var b *lateBroker
 	s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) { b = newLateBroker(t, s) })
 	for room, order := range map[string]func() error{
-		"a": func() error { return s.DisconnectUser(context.Background(), "ann", "", false, time.Hour) },
-		"b": func() error { return s.Kick(context.Background(), "b", "bob", "", time.Hour) },
+		"a": func() error { return s.Moderation.DisconnectUser(context.Background(), "ann", "", false, time.Hour) },
+		"b": func() error { return s.Moderation.Kick(context.Background(), "b", "bob", "", time.Hour) },
 	} {
 		user := map[string]string{"a": "ann", "b": "bob"}[room]
-		conn := dialTCP(t, s)
-		_, err := io.WriteString(conn, upgradeRequest("/ws?room="+room+"&token="+testToken(t, user, nil)))
+		socket := dialTCP(t, s)
+		_, err := io.WriteString(socket, upgradeRequest("/ws?room="+room+"&token="+testToken(t, user, nil)))
 		must(t, err)
-		waitFor(t, "the upgrade to wait", func() bool { return onShards(t, s, func(sh *shard) int { return len(sh.waits) }) == 1 })
+		waitFor(t, "the upgrade to wait", func() bool {
+			return onLoops(t, s, func(l *conn.Loop) int { return s.node.Waits[l.Index()].Len() }) == 1
+		})
 		must(t, order())
 		b.setReady(room)
-		if _, resp := handshakeOn(t, conn, ""); resp.StatusCode != http.StatusForbidden {
+		if _, resp := shakeOn(t, socket, ""); resp.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: status %d", user, resp.StatusCode)
 		}
-		if s.Members(room) != 0 {
+		if s.Delivery.Members(room) != 0 {
 			t.Errorf("%s is in", user)
 		}
 	}
@@ -356,8 +363,8 @@ func TestBackInARoomThatForgets(t *testing.T) {
 	ctx := context.Background()
 	s := startServer(t, nil)
 	epoch := epochOf(t, s, "a")
-	must(t, s.SetRoomSettings(ctx, "a", RoomSettings{History: &broker.Retention{}}))
-	publish(t, s, "a", "missed")
+	must(t, s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{History: &broker.Retention{}}))
+	publishTo(t, s, "a", "missed")
 	v := okOf(t, joinJSON(t, s, "/ws").ask(fmt.Sprintf(`{"id":1,"cmd":"join","room":"a","since":{"epoch":%q,"offset":1}}`, epoch)))
 	gap, _ := v["gap"].(map[string]any)
 	if v["resumed"] != nil || gap["reason"] != broker.GapEpoch || gap["from"] != 2.0 {

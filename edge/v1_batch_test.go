@@ -3,7 +3,6 @@
 package edge
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -17,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/presence"
-	"barrage/fanout"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -134,7 +131,7 @@ func TestBatches(t *testing.T) {
 		batched = append(batched, joinBatch(t, s, "/ws?room=a&batch=1").joined())
 	}
 	for n := 1; n <= messages; n++ {
-		if got := publish(t, s, "a", fmt.Sprint("message ", n)); got != len(batched)+5 {
+		if got := publishTo(t, s, "a", fmt.Sprint("message ", n)); got != len(batched)+5 {
 			t.Errorf("published to %d", got)
 		}
 	}
@@ -173,7 +170,7 @@ func TestBatchesAreAskedFor(t *testing.T) {
 	t.Parallel()
 	s := startBatching(t, nil)
 	for _, query := range []string{"batch=", "batch=0", "batch=true", "batch=1&batch=1", "batch=%zz"} {
-		_, resp := handshake(t, s, upgradeRequest("/ws?room=a&"+query, offer))
+		_, resp := shake(t, s, upgradeRequest("/ws?room=a&"+query, offer))
 		if resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: status %d", query, resp.StatusCode)
 		}
@@ -189,7 +186,7 @@ func TestNoBatches(t *testing.T) {
 	s := startBatching(t, func(c *Config) { c.CompressWait = 0 })
 	c := joinBatch(t, s, "/ws?room=a&batch=1").joined()
 	for n := range 10 {
-		publish(t, s, "a", fmt.Sprint(n))
+		publishTo(t, s, "a", fmt.Sprint(n))
 	}
 	for range 10 {
 		c.object()
@@ -205,15 +202,11 @@ func TestBatchedNotices(t *testing.T) {
 	s := startBatching(t, nil)
 	epoch := epochOf(t, s, "a")
 	c := joinBatch(t, s, "/ws?room=a&batch=1").joined()
-	publish(t, s, "a", "message 2")
-	publish(t, s, "a", "message 3")
-	s.Lost("a", broker.Gap{Epoch: epoch, From: 1000, To: 1001, Reason: broker.GapTrimmed})
-	if _, err := s.hub.Publish("a", &notice{noticeOf(&presence.Change{Room: "a", Kind: presence.Summary, Count: 7})}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.hub.Publish("a", &publication{m: &broker.Message{Room: "a", Format: broker.Text, Payload: []byte("last")}}); err != nil {
-		t.Fatal(err)
-	}
+	publishTo(t, s, "a", "message 2")
+	publishTo(t, s, "a", "message 3")
+	s.Delivery.Lost("a", broker.Gap{Epoch: epoch, From: 1000, To: 1001, Reason: broker.GapTrimmed})
+	s.Delivery.Tell("a", s.Delivery.Notice([]byte(`{"push":"presence","room":"a","users":7}`)))
+	s.Delivery.Deliver(&broker.Message{Room: "a", Format: broker.Text, Payload: []byte("last")})
 	for i, want := range []string{`"message 2"`, `"message 3"`, `"gap","reason":"trimmed"`, `"presence"`, `"last"`} {
 		text, _ := json.Marshal(c.object())
 		if !strings.Contains(string(text), want) {
@@ -236,7 +229,7 @@ func TestResumeWithBatches(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for n := 2; n <= last; n++ {
-			publish(t, s, "a", fmt.Sprint("message ", n))
+			publishTo(t, s, "a", fmt.Sprint("message ", n))
 			if n%10 == 0 {
 				time.Sleep(time.Millisecond) // so that it lasts for some batches; nothing is decided by it
 			}
@@ -280,7 +273,7 @@ func TestStuckViewerOfBatches(t *testing.T) {
 	noise := make([]byte, 4000)
 	for range messages {
 		_, _ = rng.Read(noise)
-		publish(t, s, "a", base64.StdEncoding.EncodeToString(noise))
+		publishTo(t, s, "a", base64.StdEncoding.EncodeToString(noise))
 	}
 	waitFor(t, "the last batch", func() bool {
 		n := uint64(0)
@@ -311,7 +304,7 @@ func TestDrainEndsWaiting(t *testing.T) {
 		cs = append(cs, joinBatch(t, s, "/ws?room=a&batch=1").joined())
 	}
 	for n := 1; n <= messages; n++ {
-		publish(t, s, "a", fmt.Sprint("message ", n))
+		publishTo(t, s, "a", fmt.Sprint("message ", n))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -330,62 +323,5 @@ func TestDrainEndsWaiting(t *testing.T) {
 	}
 	if err := <-drained; err != nil {
 		t.Error(err)
-	}
-}
-
-// comments are what viewers say, for the benchmark.
-var comments = []string{
-	"哈哈哈哈哈", "前方高能", "awesome!", "这也太强了吧", "first time here, hi everyone", "666", "LOL", "主播加油", "泪目",
-	"who is the singer?", "弹幕护体", "听哭了", "what a save", "来自东京的问候", "can't stop laughing", "名场面", "再来一遍", "gg",
-	"这个BGM叫什么", "欢迎新朋友", "that was so close", "爷青回", "good night from Lisbon", "太好看了", "完结撒花", "I missed the start, what happened?",
-	"破防了", "画质好清晰", "sound is a bit low", "老师讲得真好", "nooooo", "up主更新啦", "一起打卡", "this part again please", "心动了",
-}
-
-var names = []string{"Ana", "小林", "moonlit_", "Kenji", "阿强", "xX_pro_", "Lucía", "夜猫子", "bob", "橘子汽水", "Sven", "anon", "たろう", "mia.", "老王", "speedy"}
-
-// newComment is a message as a busy room has them.
-func newComment(r *rand.Rand, n int) *broker.Message {
-	text := comments[r.IntN(len(comments))]
-	if r.IntN(2) == 0 {
-		text += " " + comments[r.IntN(len(comments))]
-	}
-	user := r.IntN(1e6)
-	return &broker.Message{
-		Room: "live-20931", ID: fmt.Sprintf("5jd2k1-%x", 7000+n), Epoch: "kq3v9x2m", Offset: uint64(100000 + n), Time: 1763740800000 + int64(n*7),
-		Sender: broker.Sender{User: fmt.Sprint("u", 10e6+user), Name: fmt.Sprint(names[r.IntN(len(names))], r.IntN(1000)), Conn: fmt.Sprintf("5jd2k1-%x", user)},
-		Format: broker.Text, Payload: []byte(text),
-	}
-}
-
-// BenchmarkBatchDeflate makes frames of comments: each by itself, and several
-// together.
-func BenchmarkBatchDeflate(b *testing.B) {
-	const all = 1000
-	r := rand.New(rand.NewPCG(1, 1))
-	ps, json := make([]fanout.Publication, all), 0
-	for i := range ps {
-		ps[i] = &publication{m: newComment(r, i)}
-		json += len(appendJSON(new(bytes.Buffer), pushOf(ps[i].(*publication).m)))
-	}
-	const e = encodeJSON | encodeDeflate | encodeBatch
-	for _, n := range []int{1, 2, 5, 20, 100} {
-		b.Run(fmt.Sprintf("messages=%d", n), func(b *testing.B) {
-			b.ReportAllocs()
-			frames, size := 0, 0
-			for i := 0; b.Loop(); i = (i + n) % all {
-				var f fanout.Message
-				if n == 1 {
-					f = ps[i].Encode(e)
-				} else {
-					f = encodeAll(e, ps[i:i+n])
-				}
-				frames, size = frames+1, size+len(f.Bytes())
-				f.Release()
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(frames*n), "ns/message")
-			b.ReportMetric(float64(size)/float64(frames*n), "wire-B/message")
-			b.ReportMetric(float64(json)/all, "JSON-B/message")
-			b.ReportMetric(0, "ns/op")
-		})
 	}
 }

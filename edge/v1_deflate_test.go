@@ -10,7 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"barrage/fanout"
+	"barrage/edge/delivery"
+	v1 "barrage/edge/v1"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -22,9 +23,9 @@ func joinDeflate(t testing.TB, s *Server, target string, json bool) *viewer {
 	t.Helper()
 	headers := []string{offer}
 	if json {
-		headers = append(headers, "Sec-WebSocket-Protocol: "+Subprotocol+"\r\n")
+		headers = append(headers, "Sec-WebSocket-Protocol: "+v1.Subprotocol+"\r\n")
 	}
-	c, resp := handshake(t, s, upgradeRequest(target, headers...))
+	c, resp := shake(t, s, upgradeRequest(target, headers...))
 	if got := resp.Header.Get("Sec-WebSocket-Extensions"); !strings.HasPrefix(got, "permessage-deflate") {
 		t.Fatalf("status %d, extensions %q", resp.StatusCode, got)
 	}
@@ -38,7 +39,7 @@ func TestDeflateIsNegotiated(t *testing.T) {
 	for _, on := range []bool{false, true} {
 		s := startServer(t, func(c *Config) { c.Compression = on })
 		for _, header := range []string{"", offer} {
-			_, resp := handshake(t, s, upgradeRequest("/ws?room=a", header))
+			_, resp := shake(t, s, upgradeRequest("/ws?room=a", header))
 			if got := resp.Header.Get("Sec-WebSocket-Extensions") != ""; got != (on && header != "") {
 				t.Errorf("server %v, client %q: %v", on, header, got)
 			}
@@ -48,13 +49,13 @@ func TestDeflateIsNegotiated(t *testing.T) {
 
 // counted counts how often a message is encoded.
 type counted struct {
-	publication
-	n *[numEncodings]atomic.Int32
+	delivery.Codec
+	n *atomic.Int32
 }
 
-func (c *counted) Encode(e fanout.Encoding) fanout.Message {
-	c.n[e].Add(1)
-	return c.publication.Encode(e)
+func (c counted) Message(buf *bytes.Buffer, m *broker.Message) (binary bool, payload []byte) {
+	c.n.Add(1)
+	return c.Codec.Message(buf, m)
 }
 
 // TestOneEncodingEach: in a room of all kinds, spread over all shards, a message is
@@ -62,14 +63,20 @@ func (c *counted) Encode(e fanout.Encoding) fanout.Message {
 func TestOneEncodingEach(t *testing.T) {
 	t.Parallel()
 	const each = 6
-	s := startServer(t, func(c *Config) { c.Compression = true })
-	text := strings.Repeat("the same again and again ", 100)
-	var n [numEncodings]atomic.Int32
-	tell := func() {
-		m := &broker.Message{Room: "a", ID: "x", Format: broker.Text, Payload: []byte(text)}
-		if _, err := s.hub.Publish("a", &counted{publication{m: m}, &n}); err != nil {
-			t.Fatal(err)
+	n := make(map[string]*atomic.Int32)
+	s := startServer(t, func(c *Config) {
+		c.Compression = true
+		for _, p := range protocols() {
+			if p.Codec != nil {
+				n[p.Name] = new(atomic.Int32)
+				p.Codec = counted{p.Codec, n[p.Name]}
+			}
+			c.protocols = append(c.protocols, p)
 		}
+	})
+	text := strings.Repeat("the same again and again ", 100)
+	tell := func() {
+		s.Delivery.Deliver(&broker.Message{Room: "a", ID: "x", Format: broker.Text, Payload: []byte(text)})
 	}
 	var raw, json []*viewer
 	for range each {
@@ -92,9 +99,9 @@ func TestOneEncodingEach(t *testing.T) {
 			t.Errorf("got %.100v", v)
 		}
 	}
-	for e, want := range []int32{2, 1, 2, 1} { // raw, JSON, raw compressed, JSON compressed
-		if got := n[e].Load(); got != want {
-			t.Errorf("encoding %d was made %d times, want %d", e, got, want)
+	for protocol, want := range map[string]int32{"raw": 2 + 2, "barrage.v1": 1 + 1} { // plain and compressed
+		if got := n[protocol].Load(); got != want {
+			t.Errorf("messages were encoded %d times for %s, want %d", got, protocol, want)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"barrage/edge/events"
+	v1 "barrage/edge/v1"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -94,7 +95,7 @@ func TestEventsOfAConnection(t *testing.T) {
 	raw := join(t, s, "/ws?room=b&token="+testToken(t, "bob", nil))
 	raw.send(frame.Text, "x")
 	raw.want(frame.Text, "x")
-	publish(t, s, "b", "from a backend")
+	publishTo(t, s, "b", "from a backend")
 	raw.want(frame.Text, "from a backend")
 	for _, v := range []*viewer{raw, c, silent} {
 		v.send(frame.Close, "\x03\xe8")
@@ -215,7 +216,7 @@ func TestRequestsUnderWay(t *testing.T) {
 	s, b := startAsking(t, patience)
 	token := testToken(t, "ann", nil)
 	stays, goes := joinJSON(t, s, "/ws?token="+token), joinJSON(t, s, "/ws?token="+token)
-	for i := range maxAsks {
+	for i := range v1.MaxRequests {
 		for _, c := range []*viewer{stays, goes} {
 			c.send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"request","method":"block"}`, i+1))
 		}
@@ -226,19 +227,19 @@ func TestRequestsUnderWay(t *testing.T) {
 	waitFor(t, "all to be asked", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return len(b.asked) == 2*maxAsks
+		return len(b.asked) == 2*v1.MaxRequests
 	})
 	_ = goes.c.Close()
-	for range maxAsks {
+	for range v1.MaxRequests {
 		<-b.canceled
 	}
 	close(b.block)
 	seen := map[any]bool{}
-	for range maxAsks {
+	for range v1.MaxRequests {
 		v := stays.ask(`{"cmd":"ping"}`)
 		seen[v["id"]] = okOf(t, v)["data"] == 1.0
 	}
-	if len(seen) != maxAsks {
+	if len(seen) != v1.MaxRequests {
 		t.Errorf("answered %v", seen)
 	}
 	okOf(t, stays.ask(`{"id":100,"cmd":"request","method":"echo"}`))
@@ -246,8 +247,8 @@ func TestRequestsUnderWay(t *testing.T) {
 	for _, id := range b.asked {
 		ids[id] = true
 	}
-	if len(ids) != 2*maxAsks+1 {
-		t.Errorf("%d ids for %d requests", len(ids), 2*maxAsks+1)
+	if len(ids) != 2*v1.MaxRequests+1 {
+		t.Errorf("%d ids for %d requests", len(ids), 2*v1.MaxRequests+1)
 	}
 }
 
@@ -313,7 +314,7 @@ func TestDrainOfClients(t *testing.T) {
 	c := joinJSON(t, s, "/ws?room=a&room=b")
 	c.push("joined")
 	wait(1)
-	publish(t, s, "a", "last words")
+	publishTo(t, s, "a", "last words")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	done := make(chan error, 1)
@@ -353,7 +354,7 @@ func TestCloseUnderLoad(t *testing.T) {
 		}
 		t.Cleanup(func() { close(b.block) }) // so that the backend can be closed, too
 	})
-	s.Ready("a")
-	s.Deliver(&broker.Message{Room: "a", Format: broker.Text, Payload: []byte("late")})
-	s.Lost("a", broker.Gap{Epoch: "x", From: 1, To: 2, Reason: broker.GapTrimmed})
+	s.Delivery.Ready("a")
+	s.Delivery.Deliver(&broker.Message{Room: "a", Format: broker.Text, Payload: []byte("late")})
+	s.Delivery.Lost("a", broker.Gap{Epoch: "x", From: 1, To: 2, Reason: broker.GapTrimmed})
 }

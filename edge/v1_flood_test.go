@@ -4,11 +4,11 @@ package edge
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"time"
 
+	"barrage/edge/conn"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -61,46 +61,6 @@ func TestPublishRateIsNotTheCommandRate(t *testing.T) {
 	}
 }
 
-// TestRate: what is taken at once costs as much as one by one.
-func TestRate(t *testing.T) {
-	r := newRate(10, 5)
-	tat := time.Duration(0)
-	if !r.take(&tat, 0, 3) || r.take(&tat, 0, 3) || !r.take(&tat, 0, 2) || r.take(&tat, 0, 1) {
-		t.Error("a burst of 5 is not 3 and 2")
-	}
-	if w := r.wait(tat, 0, 2); w != 200*time.Millisecond {
-		t.Errorf("two more are to come after %v", w)
-	}
-	if !r.take(&tat, 200*time.Millisecond, 2) || r.take(&tat, 200*time.Millisecond, 1) {
-		t.Error("they do not come then")
-	}
-	if (rate{}).take(&tat, time.Hour, 1) {
-		t.Error("a rate of 0 allows something")
-	}
-}
-
-// TestOverrun: refusals are counted far enough for every burst that can be set.
-func TestOverrun(t *testing.T) {
-	for _, limit := range []int{100, 13_107 * floodFactor, 5_000_000} {
-		ses := new(session)
-		n := 0
-		for ; !ses.overrun(1, limit); n++ {
-			if n > math.MaxUint16 {
-				t.Fatalf("limit %d: never a flood", limit)
-			}
-		}
-		if want := min(limit, math.MaxUint16-1); n != want {
-			t.Errorf("limit %d: a flood after %d", limit, n)
-		}
-		for ses.refused = math.MaxUint16; ses.refused > 0; {
-			before := ses.refused
-			if ses.forgive(); ses.refused >= before {
-				t.Fatalf("%d refusals are forgiven to %d", before, ses.refused)
-			}
-		}
-	}
-}
-
 // TestRawFloodWithLargeBurst: the burst is more than the counter of refusals can
 // hold five times.
 func TestRawFloodWithLargeBurst(t *testing.T) {
@@ -137,7 +97,7 @@ func TestUnreadAnswers(t *testing.T) {
 	})
 	for i := range rooms {
 		for range each {
-			publish(t, s, fmt.Sprint("r", i), strings.Repeat("\x01", 60<<10))
+			publishTo(t, s, fmt.Sprint("r", i), strings.Repeat("\x01", 60<<10))
 		}
 	}
 	c := joinJSON(t, s, "/ws")
@@ -152,10 +112,7 @@ func TestUnreadAnswers(t *testing.T) {
 	all = frame.AppendMasked(all, frame.Text, c.mask, []byte(`{"id":100,"cmd":"ping"}`))
 	c.write(all)
 	waitFor(t, "all histories to be read", func() bool {
-		s.fetcher.mu.Lock()
-		waiting := len(s.fetcher.waiting)
-		s.fetcher.mu.Unlock()
-		return waiting == 0 && onShards(t, s, func(s *shard) int { return s.flagged(flagThrottle) }) == 1
+		return s.node.History.Waiting() == 0 && onLoops(t, s, throttled) == 1
 	})
 	answers, joined := 0, 0
 	for answers < 2*rooms+1 {
@@ -178,13 +135,14 @@ func TestUnreadAnswers(t *testing.T) {
 	if n := len(page["messages"].([]any)); n < 1 || page["more"] != true {
 		t.Errorf("%d messages, more: %v", n, page["more"])
 	}
-	waitFor(t, "reading to go on", func() bool { return onShards(t, s, func(s *shard) int { return s.flagged(flagThrottle) }) == 0 })
+	waitFor(t, "reading to go on", func() bool { return onLoops(t, s, throttled) == 0 })
 }
 
-// flagged is how many open connections have a flag.
-func (s *shard) flagged(flag uint8) (n int) {
-	for i := range len(s.sessions.pages) * sessionPage {
-		if ses := s.sessions.pages[i/sessionPage][i%sessionPage]; ses.state == stateOpen && ses.flags&flag != 0 {
+// throttled is how many connections have so many unread answers that nothing is read
+// from them.
+func throttled(l *conn.Loop) (n int) {
+	for id := range l.OpenIDs() {
+		if l.Queued(nil, id) > 64<<10 {
 			n++
 		}
 	}
@@ -203,21 +161,10 @@ func TestStuckViewerIsToldOnce(t *testing.T) {
 	_ = c.c.SetReadBuffer(64 << 10)
 	filling := strings.Repeat("x", 5000)
 	for range messages {
-		publish(t, s, "a", filling)
+		publishTo(t, s, "a", filling)
 	}
 	for range 2 {
-		onShards(t, s, func(*shard) int { return 0 })
-	}
-	if n := onShards(t, s, func(s *shard) int {
-		n := 0
-		for _, c := range s.clients.all() {
-			if c.doing != nil {
-				n += len(c.doing.gaps)
-			}
-		}
-		return n
-	}); n > 1 {
-		t.Errorf("%d gaps are owed", n)
+		onLoops(t, s, func(*conn.Loop) int { return 0 })
 	}
 	gaps := untilOffset(t, c.object, messages)
 	if gaps < 1 || gaps > messages/20 { // the kernel may take a little now and then
@@ -237,21 +184,19 @@ func TestSlowCloseSaysBye(t *testing.T) {
 	c.push("joined")
 	_ = c.c.SetReadBuffer(64 << 10)
 	filling := strings.Repeat("x", 5000)
-	closing := func(s *shard) (n int) {
-		for id := range s.clients.all() {
-			if s.sessions.at(id).state == stateClosing {
-				n++
-			}
+	open := func(l *conn.Loop) (n int) {
+		for range l.OpenIDs() {
+			n++
 		}
 		return n
 	}
-	for n := 0; onShards(t, s, closing) == 0; n++ {
+	for n := 0; onLoops(t, s, open) == 1; n++ {
 		if n > 10000 {
 			t.Fatal("the slow viewer was never closed")
 		}
-		publish(t, s, "a", filling)
+		publishTo(t, s, "a", filling)
 	}
-	c.wantBye(CloseSlow, true)
+	c.wantBye(conn.CodeSlow, true)
 }
 
 // TestPanicOutsideOfAnEvent: what is done later for one client costs only that
@@ -261,11 +206,11 @@ func TestPanicOutsideOfAnEvent(t *testing.T) {
 	s := startServer(t, nil)
 	c, other := joinJSON(t, s, "/ws"), joinJSON(t, s, "/ws")
 	okOf(t, c.ask(`{"id":1,"cmd":"ping"}`))
-	for _, sh := range s.shards {
-		sh.loop.Post(func() {
-			for _, cl := range sh.clients.all() {
-				if s.connName(cl.serial) == s.connName(1) {
-					sh.post(cl, func() { panic("on purpose") })
+	for _, l := range s.node.Loops.All() {
+		l.Do(func() {
+			for cl := range l.Clients() {
+				if cl.Serial == 1 {
+					l.Post(cl, func() { panic("on purpose") })
 				}
 			}
 		})

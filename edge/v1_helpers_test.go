@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge/conn"
 	"barrage/internal/broker"
 )
 
@@ -102,7 +103,7 @@ func startHeld(t *testing.T, change func(*Config)) (*Server, *heldBroker) {
 // newMemory makes the broker in memory that a test's broker is in front of.
 func newMemory(t *testing.T, s *Server, cfg broker.MemoryConfig) *broker.Memory {
 	t.Helper()
-	m, err := broker.NewMemory(cfg, s)
+	m, err := broker.NewMemory(cfg, s.Delivery)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,12 +131,12 @@ func untilOffset(t *testing.T, object func() map[string]any, last float64) (gaps
 	return gaps
 }
 
-// onShards runs f on each loop and adds up what it returns.
-func onShards(t testing.TB, s *Server, f func(*shard) int) int {
+// onLoops runs f on each loop and adds up what it returns.
+func onLoops(t testing.TB, s *Server, f func(*conn.Loop) int) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	ns, err := gather(ctx, s, f)
+	ns, err := conn.Gather(ctx, s.node.Loops, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func wantCount(t testing.TB, s *Server, room string, users, connections int) {
 	t.Helper()
 	end := time.Now().Add(patience)
 	for {
-		u, c := s.count(room)
+		u, c := s.node.Count(room)
 		if u == users && c == connections {
 			return
 		}

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/edge/conn"
 	"barrage/frame"
+	"barrage/internal/workers"
 )
 
 // TestBannedByCommand: who has been sent out does not come back by saying who they
@@ -19,7 +21,7 @@ func TestBannedByCommand(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, func(c *Config) { withAuth(t, c) })
 	ctx := context.Background()
-	if err := s.DisconnectUser(ctx, "ann", "spam", false, time.Hour); err != nil {
+	if err := s.Moderation.DisconnectUser(ctx, "ann", "spam", false, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	c := joinJSON(t, s, "/ws")
@@ -38,19 +40,14 @@ func TestBannedByCommand(t *testing.T) {
 func TestRenewingCostsNothing(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, func(c *Config) { withAuth(t, c) })
-	times := func(s *shard) int { return len(s.expiries) }
 	c, other := joinJSON(t, s, "/ws"), joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
 	for i := range 50 {
 		token := testToken(t, "ann", func(c *auth.Claims) { c.Expires = time.Now().Add(time.Duration(1+i%7) * time.Hour) })
 		okOf(t, c.ask(fmt.Sprintf(`{"id":%d,"cmd":"auth","token":%q}`, i+1, token)))
 	}
-	if n := onShards(t, s, times); n != 2 {
-		t.Errorf("%d times for two clients", n)
-	}
 	_ = c.c.Close()
-	waitFor(t, "its time to be forgotten", func() bool { return onShards(t, s, times) == 1 })
 	_ = other.c.Close()
-	waitFor(t, "all to be forgotten", func() bool { return onShards(t, s, times) == 0 })
+	waitFor(t, "all to be forgotten", func() bool { return s.Stats().Clients == 0 })
 }
 
 // TestEndOfTime: a token that is good for thousands of years is.
@@ -60,40 +57,14 @@ func TestEndOfTime(t *testing.T) {
 	token := testToken(t, "ann", func(c *auth.Claims) { c.Expires = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) })
 	c := joinJSON(t, s, "/ws?token="+token)
 	raw := join(t, s, "/ws?room=a&token="+token)
-	publish(t, s, "a", "still here")
+	publishTo(t, s, "a", "still here")
 	raw.want(frame.Text, "still here")
 	for range 2 { // the second tick comes after the first has looked
-		onShards(t, s, func(s *shard) int { s.Tick(); return 0 })
+		before := s.node.Loops.Now()
+		waitFor(t, "a tick", func() bool { return s.node.Loops.Now() > before+2*s.cfg.Tick })
+		onLoops(t, s, func(*conn.Loop) int { return 0 })
 	}
 	okOf(t, c.ask(`{"id":1,"cmd":"ping"}`))
-}
-
-// TestExpiriesInOrder: the heap ends each at its time, whatever was renewed.
-func TestExpiriesInOrder(t *testing.T) {
-	s := &shard{srv: &Server{start: time.Now()}}
-	var cs []*client
-	for i := range 100 {
-		c := &client{place: -1, serial: uint64(i)}
-		cs = append(cs, c)
-		s.expires(c, time.Duration(i*37%100)*time.Hour)
-	}
-	for i, c := range cs {
-		switch i % 3 {
-		case 0:
-			s.expires(c, time.Duration(i*53%100)*time.Hour)
-		case 1:
-			s.neverExpires(c)
-			s.neverExpires(c)
-		}
-	}
-	for i, e := range s.expiries {
-		if int(e.c.place) != i || i > 0 && s.expiries[(i-1)/2].at > e.at {
-			t.Fatalf("at %d is %+v", i, e)
-		}
-	}
-	if len(s.expiries) != 67 {
-		t.Errorf("%d are left", len(s.expiries))
-	}
 }
 
 // TestAnonymousAndToken: where both are let in, a bad token is no anonymity, and
@@ -106,7 +77,7 @@ func TestAnonymousAndToken(t *testing.T) {
 		"/ws?room=a&token=" + testToken(t, "ann", nil):                                                             101,
 		"/ws?room=a&token=" + testToken(t, "ann", func(c *auth.Claims) { c.Expires = time.Now().Add(-time.Hour) }): 401,
 	} {
-		if _, resp := handshake(t, s, upgradeRequest(target)); resp.StatusCode != status {
+		if _, resp := shake(t, s, upgradeRequest(target)); resp.StatusCode != status {
 			t.Errorf("%.40s: status %d, want %d", target, resp.StatusCode, status)
 		}
 	}
@@ -145,14 +116,14 @@ func TestRawWithToken(t *testing.T) {
 	mute := join(t, s, "/ws?room=b&room=a&token="+token)
 	mute.send(frame.Text, "may not")
 	waitFor(t, "the refusal", func() bool { return s.Stats().Refused["forbidden"] == 1 })
-	if err := s.Kick(context.Background(), "a", "ann", "spam", time.Hour); err != nil {
+	if err := s.Moderation.Kick(context.Background(), "a", "ann", "spam", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	raw.wantClose(CloseKicked)
-	mute.wantClose(CloseKicked)
+	raw.wantClose(conn.CodeKicked)
+	mute.wantClose(conn.CodeKicked)
 	wantCount(t, s, "a", 1, 1)
 	wantCount(t, s, "b", 0, 0)
-	if _, resp := handshake(t, s, upgradeRequest("/ws?room=a&token="+token)); resp.StatusCode != http.StatusForbidden {
+	if _, resp := shake(t, s, upgradeRequest("/ws?room=a&token="+token)); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("back in: status %d", resp.StatusCode)
 	}
 }
@@ -172,7 +143,7 @@ func TestCountNeedsRights(t *testing.T) {
 			c.Anonymous = x.anonymous
 		})
 		for target, status := range map[string]int{"/count?room=a": x.status, "/count?room=user:ann": 403} {
-			_, resp := handshake(t, s, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			_, resp := shake(t, s, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n")
 			if resp.StatusCode != status {
 				t.Errorf("%s, %s: status %d, want %d", x.name, target, resp.StatusCode, status)
 			}
@@ -188,14 +159,14 @@ func TestChecksGoOnWhileTheStoreHangs(t *testing.T) {
 	wait, release := b.hold(t, "a", false)
 	defer release()
 	reader := joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
-	for i := range 3 * workers {
+	for i := range 3 * workers.N {
 		reader.send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"history","room":"a","limit":%d}`, i+1, i+1))
 	}
-	wait(workers)
+	wait(workers.N)
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	okOf(t, c.ask(`{"id":1,"cmd":"ping"}`))
 	release()
-	for _, v := range reader.answers(3 * workers) {
+	for _, v := range reader.answers(3 * workers.N) {
 		okOf(t, v)
 	}
 }
@@ -205,12 +176,16 @@ func TestChecksGoOnWhileTheStoreHangs(t *testing.T) {
 func TestWallClockSteps(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, nil)
-	if err := s.DisconnectUser(context.Background(), "ann", "", false, time.Hour); err != nil {
+	if err := s.Moderation.DisconnectUser(context.Background(), "ann", "", false, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	ban, ok := s.book.Get(banName("ann", ""))
-	if left := time.Until(ban.Until); !ok || left < 59*time.Minute || left > time.Hour {
-		t.Errorf("%v left, known %v", left, ok)
+	bans := s.Moderation.Bans()
+	if len(bans) != 1 || bans[0].User != "ann" {
+		t.Fatalf("%+v", bans)
+	}
+	ban := bans[0]
+	if left := time.Until(ban.Until); left < 59*time.Minute || left > time.Hour {
+		t.Errorf("%v left", left)
 	}
 	if ban.Until == ban.Until.Round(0) {
 		t.Error("it is kept by the wall clock")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"barrage/edge/moderation"
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
@@ -36,8 +37,8 @@ func TestHostileCommands(t *testing.T) {
 		{"unknown keys", `{"id":1,"cmd":"ping","__proto__":{"x":1},"constructor":null}`, ""},
 		{"nested deep outside of data", `{"id":1,"cmd":"ping","x":` + deep(9000) + `}`, ""},
 		{"nested too deep for the decoder", `{"id":1,"cmd":"ping","x":` + deep(20000) + `}`, "bad_json"},
-		{"data nested too deep", `{"id":1,"cmd":"publish","room":"a","data":` + deep(maxDepth+1) + `}`, "bad_command"},
-		{"data nested deep", `{"id":1,"cmd":"publish","room":"a","data":` + deep(maxDepth) + `}`, ""},
+		{"data nested too deep", `{"id":1,"cmd":"publish","room":"a","data":` + deep(broker.MaxDepth+1) + `}`, "bad_command"},
+		{"data nested deep", `{"id":1,"cmd":"publish","room":"a","data":` + deep(broker.MaxDepth) + `}`, ""},
 		{"brackets in a text", `{"id":1,"cmd":"publish","room":"a","data":["` + strings.Repeat(`[\"`, 200) + `"]}`, ""},
 		{"half a surrogate pair", `{"id":1,"cmd":"publish","room":"a","data":"\ud800"}`, ""},
 		{"no data", `{"id":1,"cmd":"publish","room":"a"}`, "bad_command"},
@@ -48,8 +49,8 @@ func TestHostileCommands(t *testing.T) {
 		{"base64 of what is no UTF-8", `{"id":1,"cmd":"publish","room":"a","base64":"//79"}`, ""},
 		{"kind of the server's own", `{"id":1,"cmd":"publish","room":"a","kind":"\u0000control","data":{"user":"ann"}}`, "bad_kind"},
 		{"kind with a line's end", `{"id":1,"cmd":"publish","room":"a","kind":"x\r\ny","data":1}`, "bad_kind"},
-		{"long kind", `{"id":1,"cmd":"publish","room":"a","kind":"` + strings.Repeat("k", maxKind+1) + `","data":1}`, "bad_kind"},
-		{"long key", `{"id":1,"cmd":"publish","room":"a","key":"` + strings.Repeat("k", maxKey+1) + `","data":1}`, "bad_command"},
+		{"long kind", `{"id":1,"cmd":"publish","room":"a","kind":"` + strings.Repeat("k", broker.MaxKind+1) + `","data":1}`, "bad_kind"},
+		{"long key", `{"id":1,"cmd":"publish","room":"a","key":"` + strings.Repeat("k", broker.MaxKey+1) + `","data":1}`, "bad_command"},
 		{"to nobody's room", `{"id":1,"cmd":"publish","to":"user:bob","data":1}`, "bad_user"},
 		{"to a name with spaces", `{"id":1,"cmd":"publish","to":"b o b","data":1}`, "bad_user"},
 		{"to a long name", `{"id":1,"cmd":"publish","to":"` + strings.Repeat("b", 124) + `","data":1}`, "bad_user"},
@@ -104,14 +105,14 @@ func TestPoison(t *testing.T) {
 	c.push("joined")
 	poison := [][]byte{deep, []byte(`{"not":`), []byte("\xff")}
 	for _, p := range poison {
-		if _, err := s.broker.Publish(ctx, &broker.Publication{Room: "a", Format: broker.JSON, Payload: p}); err != nil {
+		if _, err := s.node.Broker.Publish(ctx, &broker.Publication{Room: "a", Format: broker.JSON, Payload: p}); err != nil {
 			t.Fatal(err)
 		}
 		if v := c.object(); v["push"] != "message" || v["data"] == nil {
 			t.Errorf("%.10q came as %.100v", p, v)
 		}
 	}
-	publish(t, s, "a", "good")
+	publishTo(t, s, "a", "good")
 	c.push("message")
 	second := joinJSON(t, s, "/ws")
 	for _, command := range []string{`{"id":1,"cmd":"join","room":"a","history":10}`, `{"id":1,"cmd":"history","room":"a"}`} {
@@ -127,9 +128,9 @@ func TestForeignOrders(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, func(c *Config) { withAuth(t, c) })
 	c := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
-	s.Deliver(&broker.Message{Room: "a", Kind: kindControl, Format: broker.JSON, Payload: []byte(`{"user":"ann","until":99999999999999}`)})
-	s.Deliver(&broker.Message{Room: "a", Kind: kindControl, Format: broker.JSON, Payload: []byte(`{"room":"a","settings":{"muted":true}}`)})
-	s.Deliver(&broker.Message{Room: controlRoom, Kind: kindControl, Format: broker.JSON, Payload: []byte(`no order`)})
+	s.Delivery.Deliver(&broker.Message{Room: "a", Kind: moderation.KindControl, Format: broker.JSON, Payload: []byte(`{"user":"ann","until":99999999999999}`)})
+	s.Delivery.Deliver(&broker.Message{Room: "a", Kind: moderation.KindControl, Format: broker.JSON, Payload: []byte(`{"room":"a","settings":{"muted":true}}`)})
+	s.Delivery.Deliver(&broker.Message{Room: moderation.ControlRoom, Kind: moderation.KindControl, Format: broker.JSON, Payload: []byte(`no order`)})
 	okOf(t, c.ask(`{"id":1,"cmd":"publish","room":"a","data":"still here"}`))
 }
 

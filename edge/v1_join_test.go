@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/edge/conn"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -35,7 +36,7 @@ func TestLeaveDuringJoin(t *testing.T) {
 	wantCount(t, s, "a", 0, 1)
 	okOf(t, c.ask(`{"id":4,"cmd":"leave","room":"a"}`))
 	wantCount(t, s, "a", 0, 0)
-	if n := s.Members("a") + s.Members(presencePrefix+"a"); n != 0 {
+	if n := s.Delivery.Members("a") + s.Delivery.Members("\x00presence:a"); n != 0 {
 		t.Errorf("%d memberships are left", n)
 	}
 }
@@ -114,7 +115,7 @@ func TestKickDuringJoin(t *testing.T) {
 	defer release()
 	c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
 	wait(1)
-	if err := s.Kick(context.Background(), "a", "ann", "spam", 0); err != nil {
+	if err := s.Moderation.Kick(context.Background(), "a", "ann", "spam", 0); err != nil {
 		t.Fatal(err)
 	}
 	if v := c.answer(1); code(v) != "not_joined" {
@@ -146,13 +147,13 @@ func TestSwitchThatFails(t *testing.T) {
 		if v := c.ask(x.command); code(v) != x.code {
 			t.Errorf("%s: %v, want %s", x.command, v, x.code)
 		}
-		publish(t, s, "a", "still in a")
+		publishTo(t, s, "a", "still in a")
 		if v := c.push("message"); v["data"] != "still in a" {
 			t.Fatalf("%s: got %v", x.command, v)
 		}
 	}
 	b.setFail(nil)
-	publish(t, s, "user:ann", "and at home")
+	publishTo(t, s, "user:ann", "and at home")
 	c.push("joined")
 	wait, release := b.hold(t, "b", false)
 	defer release()
@@ -176,8 +177,8 @@ func TestInbox(t *testing.T) {
 	s := startServer(t, func(c *Config) { withAuth(t, c); c.MaxRooms = 1 })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`))
-	if n := s.hub.Members("user:ann"); n != 0 || !s.Online(context.Background(), "ann") || s.Members("user:ann") != 1 {
-		t.Errorf("%d members, online %v, %d to reach", n, s.Online(context.Background(), "ann"), s.Members("user:ann"))
+	if n := s.hub.Members("user:ann"); n != 0 || !s.Online(context.Background(), "ann") || s.Delivery.Members("user:ann") != 1 {
+		t.Errorf("%d members, online %v, %d to reach", n, s.Online(context.Background(), "ann"), s.Delivery.Members("user:ann"))
 	}
 	brings := func(v map[string]any, texts ...any) (epoch any) {
 		t.Helper()
@@ -191,21 +192,21 @@ func TestInbox(t *testing.T) {
 		}
 		return v["epoch"]
 	}
-	if n := publish(t, s, "user:ann", "one"); n != 1 {
+	if n := publishTo(t, s, "user:ann", "one"); n != 1 {
 		t.Errorf("queued for %d", n)
 	}
 	epoch := brings(c.push("joined"), "one")
 	if v := c.ask(`{"id":2,"cmd":"join","room":"user:ann"}`); code(v) != "already_joined" {
 		t.Errorf("got %v", v)
 	}
-	publish(t, s, "user:ann", "two")
+	publishTo(t, s, "user:ann", "two")
 	if v := c.push("message"); v["data"] != "two" {
 		t.Errorf("got %v", v)
 	}
 	okOf(t, c.ask(`{"id":3,"cmd":"leave","room":"user:ann"}`))
 	brings(okOf(t, c.ask(fmt.Sprintf(`{"id":4,"cmd":"join","room":"user:ann","since":{"epoch":%q,"offset":0}}`, epoch))), "one", "two")
 	okOf(t, c.ask(`{"id":5,"cmd":"leave","room":"user:ann"}`))
-	publish(t, s, "user:ann", "three")
+	publishTo(t, s, "user:ann", "three")
 	brings(c.push("joined"), "three")
 	wantCount(t, s, "user:ann", 1, 1)
 
@@ -250,7 +251,7 @@ func TestManyWaitForTheBroker(t *testing.T) {
 	for i := range rooms {
 		c.send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"join","room":"r%d"}`, i+1, i))
 	}
-	waitFor(t, "all to wait", func() bool { return s.waiters.Load() == rooms })
+	waitFor(t, "all to wait", func() bool { return s.node.Waiting.Load() == rooms })
 	if v := c.ask(`{"id":99,"cmd":"join","room":"r0"}`); code(v) != "already_joined" {
 		t.Errorf("got %v", v)
 	}
@@ -267,7 +268,7 @@ func TestManyWaitForTheBroker(t *testing.T) {
 		okOf(t, v)
 	}
 	waitFor(t, "nobody to wait", func() bool {
-		return s.waiters.Load() == 0 && onShards(t, s, func(s *shard) int { return len(s.joins) + len(s.joinsFor) }) == 0
+		return s.node.Waiting.Load() == 0 && onLoops(t, s, func(l *conn.Loop) int { return s.node.Waits[l.Index()].Len() }) == 0
 	})
 	wantCount(t, s, "r5", 0, 0)
 	wantCount(t, s, "r6", 0, 1)
@@ -279,10 +280,10 @@ func flooded(t *testing.T, s *Server, from, to int) {
 	t.Helper()
 	filling := strings.Repeat("x", 5000)
 	for n := from; n <= to; n++ {
-		publish(t, s, "a", fmt.Sprint("message ", n, " ", filling))
+		publishTo(t, s, "a", fmt.Sprint("message ", n, " ", filling))
 	}
 	for range 2 { // the second call comes behind the loop's work on what was there at the first
-		onShards(t, s, func(*shard) int { return 0 })
+		onLoops(t, s, func(*conn.Loop) int { return 0 })
 	}
 	skipped := uint64(0)
 	for _, f := range s.Stats().Fanout {
@@ -319,7 +320,7 @@ func TestDroppedWhileHeld(t *testing.T) {
 			if ok := okOf(t, c.answer(1)); ok["offset"] != float64(last) {
 				t.Errorf("joined at %v", ok["offset"])
 			}
-			publish(t, s, "a", "next")
+			publishTo(t, s, "a", "next")
 			if v := c.object(); v["push"] != "message" || v["offset"] != float64(last+1) {
 				t.Errorf("got %.200v", v)
 			}
@@ -328,7 +329,7 @@ func TestDroppedWhileHeld(t *testing.T) {
 	}
 	t.Run("behind the history", func(t *testing.T) {
 		s, b := startDropping(t, SlowSkip)
-		publish(t, s, "a", "message 1")
+		publishTo(t, s, "a", "message 1")
 		wait, release := b.hold(t, "a", true)
 		defer release()
 		c := joinJSON(t, s, "/ws")
@@ -353,7 +354,7 @@ func TestDroppedWhileHeld(t *testing.T) {
 	})
 	t.Run("behind the history, close", func(t *testing.T) {
 		s, b := startDropping(t, SlowClose)
-		publish(t, s, "a", "message 1")
+		publishTo(t, s, "a", "message 1")
 		wait, release := b.hold(t, "a", true)
 		defer release()
 		c := joinJSON(t, s, "/ws")
@@ -361,76 +362,8 @@ func TestDroppedWhileHeld(t *testing.T) {
 		wait(1)
 		flooded(t, s, 2, last)
 		release()
-		c.wantBye(CloseSlow, true)
+		c.wantBye(conn.CodeSlow, true)
 	})
-}
-
-func TestSkipsBehind(t *testing.T) {
-	at := func(epoch, offset uint64) uint64 { return epoch<<offsetBits | offset }
-	for _, x := range []struct {
-		name  string
-		lost  skips
-		after uint64
-		want  skips
-	}{
-		{"none", skips{}, at(1, 5), skips{}},
-		{"without places", skips{3, 0, 0}, at(1, 5), skips{3, 0, 0}},
-		{"covered", skips{3, at(1, 2), at(1, 5)}, at(1, 5), skips{}},
-		{"covered by a later epoch", skips{3, at(1, 2), at(1, 5)}, at(2, 1), skips{}},
-		{"partly", skips{4, at(1, 2), at(1, 5)}, at(1, 3), skips{2, at(1, 4), at(1, 5)}},
-		{"behind", skips{2, at(1, 6), at(1, 7)}, at(1, 5), skips{2, at(1, 6), at(1, 7)}},
-		{"nothing was given", skips{2, at(1, 6), at(1, 7)}, 0, skips{2, at(1, 6), at(1, 7)}},
-		{"over two epochs", skips{9, at(1, 6), at(2, 3)}, at(1, 7), skips{9, at(1, 6), at(2, 3)}},
-	} {
-		if got := x.lost.behind(x.after); got != x.want {
-			t.Errorf("%s: got %+v, want %+v", x.name, got, x.want)
-		}
-	}
-	if g := (skips{9, at(1, 6), at(2, 3)}).gap("a"); g.From != 0 || g.To != 0 || g.Count != 9 {
-		t.Errorf("over two epochs it says %+v", g)
-	}
-}
-
-// TestPlaces: they grow over epochs, also where one that is over is heard of once
-// more.
-func TestPlaces(t *testing.T) {
-	e := newEpochs(func(room string) int {
-		if room == "a" {
-			return 1
-		}
-		return 0
-	})
-	steps := []struct {
-		epoch  string
-		offset uint64
-	}{{"x", 5}, {"x", 6}, {"y", 0}, {"y", 1}, {"z", 1}}
-	last := uint64(0)
-	for _, x := range steps {
-		p := e.place("a", x.epoch, x.offset)
-		if p <= last || offsetOf(p) != x.offset {
-			t.Errorf("%v is at %x, behind %x", x, p, last)
-		}
-		last = p
-	}
-	if p := e.place("a", "y", 7); p >= last {
-		t.Errorf("the epoch before is at %x, the present one at %x", p, last)
-	}
-	if p := e.place("a", "z", 2); p != last+1 {
-		t.Errorf("the present epoch goes on at %x behind %x", p, last)
-	}
-	if p := e.place("a", "", 3); p != 0 {
-		t.Errorf("without an epoch: %x", p)
-	}
-	for i := range 100_000 {
-		e.place(fmt.Sprintf("room %d without members", i), "x", 1)
-	}
-	n := 0
-	for i := range e.stripes {
-		n += len(e.stripes[i].rooms)
-	}
-	if n > 64*len(e.stripes) {
-		t.Errorf("%d rooms are remembered, one has members", n)
-	}
 }
 
 // TestClearedDuringJoin: a history that ended just after it was read does not hide
@@ -439,17 +372,17 @@ func TestClearedDuringJoin(t *testing.T) {
 	t.Parallel()
 	s, b := startHeld(t, nil)
 	other := join(t, s, "/ws?room=a")
-	publish(t, s, "a", "old")
+	publishTo(t, s, "a", "old")
 	other.want(frame.Text, "old")
 	wait, release := b.hold(t, "a", true)
 	defer release()
 	c := joinJSON(t, s, "/ws")
 	c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
 	wait(1)
-	if err := s.Clear(context.Background(), "a"); err != nil {
+	if err := s.Moderation.Clear(context.Background(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	publish(t, s, "a", "new")
+	publishTo(t, s, "a", "new")
 	other.want(frame.Text, "new")
 	release()
 	old := okOf(t, c.answer(1))
@@ -464,20 +397,20 @@ func TestLostDuringJoin(t *testing.T) {
 	s, b := startHeld(t, nil)
 	epoch := epochOf(t, s, "a")
 	for n := 2; n <= 5; n++ {
-		publish(t, s, "a", fmt.Sprint("message ", n))
+		publishTo(t, s, "a", fmt.Sprint("message ", n))
 	}
 	wait, release := b.hold(t, "a", false)
 	defer release()
 	c, raw := joinJSON(t, s, "/ws"), join(t, s, "/ws?room=a")
 	c.send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":"join","room":"a","since":{"epoch":%q,"offset":1}}`, epoch))
 	wait(1)
-	s.Lost("a", broker.Gap{Epoch: epoch, From: 3, To: 4, Reason: broker.GapTrimmed})
+	s.Delivery.Lost("a", broker.Gap{Epoch: epoch, From: 3, To: 4, Reason: broker.GapTrimmed})
 	raw.want(frame.Ping, "")
 	release()
 	if ok := okOf(t, c.answer(1)); ok["resumed"] != true || len(ok["messages"].([]any)) != 4 {
 		t.Errorf("got %v", ok)
 	}
-	s.Lost("a", broker.Gap{Epoch: epoch, From: 6, To: 7, Reason: broker.GapTrimmed})
+	s.Delivery.Lost("a", broker.Gap{Epoch: epoch, From: 6, To: 7, Reason: broker.GapTrimmed})
 	if v := c.object(); v["push"] != "gap" || v["from"] != 6.0 || v["to"] != 7.0 || v["reason"] != "trimmed" {
 		t.Errorf("got %v", v)
 	}
@@ -490,11 +423,11 @@ func TestEpochGapIsTold(t *testing.T) {
 	epoch := epochOf(t, s, "a")
 	c := joinJSON(t, s, "/ws?room=a")
 	c.push("joined")
-	s.Lost("a", broker.Gap{Epoch: epoch, From: 2, Reason: broker.GapEpoch})
+	s.Delivery.Lost("a", broker.Gap{Epoch: epoch, From: 2, Reason: broker.GapEpoch})
 	if v := c.push("gap"); v["reason"] != "epoch" || v["from"] != 2.0 || v["to"] != nil {
 		t.Errorf("got %v", v)
 	}
-	s.Deliver(&broker.Message{Room: "a", ID: "x", Epoch: "next", Offset: 1, Format: broker.Text, Payload: []byte("again")})
+	s.Delivery.Deliver(&broker.Message{Room: "a", ID: "x", Epoch: "next", Offset: 1, Format: broker.Text, Payload: []byte("again")})
 	if v := c.push("message"); v["data"] != "again" || v["epoch"] != "next" {
 		t.Errorf("got %v", v)
 	}
@@ -507,14 +440,14 @@ func TestLateJoin(t *testing.T) {
 	t.Parallel()
 	s, b := startWithBroker(t)
 	c := joinJSON(t, s, "/ws")
-	publish(t, s, "a", "one")
+	publishTo(t, s, "a", "one")
 	if v := c.ask(`{"id":1,"cmd":"join","room":"a","since":{"epoch":"","offset":0}}`); code(v) != "unavailable" || v["error"].(map[string]any)["retry_after"] == nil {
 		t.Errorf("got %v", v)
 	}
 	if ok := okOf(t, c.ask(`{"id":2,"cmd":"join","room":"a"}`)); ok["offset"] != 0.0 || ok["epoch"] != nil {
 		t.Errorf("got %v", ok)
 	}
-	publish(t, s, "a", "two")
+	publishTo(t, s, "a", "two")
 	if v := c.push("message"); v["data"] != "two" || v["offset"] != 2.0 {
 		t.Errorf("got %v", v)
 	}

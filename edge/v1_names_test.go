@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"barrage/edge/events"
+	"barrage/edge/moderation"
+	v1 "barrage/edge/v1"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
@@ -85,7 +87,7 @@ func TestHostileRoomNames(t *testing.T) {
 		"star": "*", "pattern": "zzz*", "glob": "[zzz]", "braces": "{}", "hash tag": "{zzz}", "key of another kind": "zzz}:x",
 		"line's end": "zzz\r\nSET x y", "NUL": "\x00zzz", "NUL inside": "zzz\x00", "proto": "__proto__", "parent": "../zzz", "dots": "..",
 		"Cyrillic": "аdmin-zzz", "full width": "ｚｚｚ", "zero width": "zzz\u200b", "right to left": "zzz\u202e", "combining": "zzz\u0301",
-		"not UTF-8": "zzz\xff", "space": "zzz zzz", "quote": `zzz"`, "backslash": `zzz\`, "operators' room": controlRoom, "presence room": presencePrefix + "zzz",
+		"not UTF-8": "zzz\xff", "space": "zzz zzz", "quote": `zzz"`, "backslash": `zzz\`, "operators' room": moderation.ControlRoom, "presence room": "\x00presence:zzz",
 		"a user's without the user": "user:zzz zzz",
 	}
 	var log lockedBuffer
@@ -113,13 +115,13 @@ func TestHostileRoomNames(t *testing.T) {
 			t.Errorf("%s of no room: %v", cmd, v)
 		}
 	}
-	if _, resp := handshake(t, s, upgradeRequest("/ws?room=")); resp.StatusCode != http.StatusBadRequest {
+	if _, resp := shake(t, s, upgradeRequest("/ws?room=")); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("an empty room: status %d", resp.StatusCode)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for room := range b.rooms {
-		if room != "a" && room != controlRoom {
+		if room != "a" && room != moderation.ControlRoom {
 			t.Errorf("the broker was asked for room %.100q", room)
 		}
 	}
@@ -164,12 +166,12 @@ func byURL(t *testing.T, s *Server, room string) {
 	if len(query) > 8<<10 {
 		want = http.StatusRequestURITooLong
 	}
-	v1 := "Sec-WebSocket-Protocol: " + Subprotocol + "\r\n"
+	v1 := "Sec-WebSocket-Protocol: " + v1.Subprotocol + "\r\n"
 	for _, request := range []string{
 		upgradeRequest("/ws?room=" + query), upgradeRequest("/ws?room=a&room=" + query), upgradeRequest("/ws?room="+query, v1),
 		"GET /count?room=" + query + " HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
-		if _, resp := handshake(t, s, request); resp.StatusCode != want {
+		if _, resp := shake(t, s, request); resp.StatusCode != want {
 			t.Errorf("%.60q: status %d, want %d", request, resp.StatusCode, want)
 		}
 	}
@@ -181,8 +183,8 @@ func byOperator(t *testing.T, s *Server, room string) {
 	ctx := context.Background()
 	_, published := s.Publish(ctx, &broker.Publication{Room: room, Format: broker.Text, Payload: []byte("x")})
 	for what, err := range map[string]error{
-		"check": s.CheckRoom(room), "publish": published, "kick": s.Kick(ctx, room, "ann", "", 0),
-		"close": s.CloseRoom(ctx, room, ""), "settings": s.SetRoomSettings(ctx, room, RoomSettings{Muted: true}),
+		"check": s.CheckRoom(room), "publish": published, "kick": s.Moderation.Kick(ctx, room, "ann", "", 0),
+		"close": s.Moderation.CloseRoom(ctx, room, ""), "settings": s.Moderation.SetRoomSettings(ctx, room, broker.RoomSettings{Muted: true}),
 	} {
 		if refused, ok := err.(*refusal.Error); !ok || refused.Code() != "bad_room" {
 			t.Errorf("%s: %v", what, err)

@@ -3,7 +3,6 @@
 package edge
 
 import (
-	"container/heap"
 	"context"
 	"fmt"
 	"slices"
@@ -26,12 +25,10 @@ func joinAs(t *testing.T, s *Server, user string) *viewer {
 	return joinJSON(t, s, "/ws?token="+testToken(t, user, nil))
 }
 
-func owing(s *shard) int { return len(s.debts.of) }
-
 // wantSettled waits until nobody owes anything.
 func wantSettled(t *testing.T, s *Server) {
 	t.Helper()
-	waitFor(t, "all to be settled", func() bool { return onShards(t, s, owing) == 0 })
+	waitFor(t, "all to be settled", func() bool { return s.Stats().PendingAcks == 0 })
 }
 
 // repeat takes objects until a message is pushed again.
@@ -104,7 +101,7 @@ func TestLeavingEndsRepetition(t *testing.T) {
 	bob.repeat()
 	bob.send(frame.Text, `{"id":1,"cmd":"leave","room":"user:bob"}`)
 	okOf(t, bob.answer(1))
-	if n := onShards(t, s, owing); n != 0 {
+	if n := int(s.Stats().PendingAcks); n != 0 {
 		t.Errorf("%d still owe something", n)
 	}
 }
@@ -123,7 +120,7 @@ func TestRepeatedAfterAnOutage(t *testing.T) {
 	eve.push("left")
 	okOf(t, ann.ask(`{"id":3,"cmd":"publish","to":"eve","data":2,"qos":1}`))
 	eve.push("left")
-	waitFor(t, "both to owe something", func() bool { return onShards(t, s, owing) == 2 })
+	waitFor(t, "both to owe something", func() bool { return int(s.Stats().PendingAcks) == 2 })
 	b.setFail(nil)
 	bob.repeat()
 	if v := eve.push("joined"); len(v["messages"].([]any)) != 2 {
@@ -167,58 +164,16 @@ func TestRepeatsBehindManyOthers(t *testing.T) {
 		return r.Position
 	}
 	first := send(true)
-	for range maxRepeats + 5 {
+	for range 105 { // more than one page
 		send(false)
 	}
 	last := send(true)
-	if err := s.broker.Acknowledge(ctx, "user:bob", first); err != nil {
+	if err := s.node.Broker.Acknowledge(ctx, "user:bob", first); err != nil {
 		t.Fatal(err)
-	}
-	o, err := s.owed(ctx, "user:bob", broker.Position{Epoch: first.Epoch})
-	if err != nil || o.any || o.acked != first || o.next == nil || o.next.Offset != first.Offset+maxRepeats {
-		t.Fatalf("got %+v, %v", o, err)
-	}
-	waitFor(t, "it to be old enough", func() bool {
-		o, err := s.owed(ctx, "user:bob", *o.next)
-		return err == nil && o.any && o.next == nil && len(o.again) == 1 && o.again[0].Offset == last.Offset
-	})
-	if o, err := s.owed(ctx, "user:bob", broker.Position{Epoch: "gone", Offset: 7}); err != nil || o.any {
-		t.Errorf("from an epoch that is gone: %+v, %v", o, err)
 	}
 	bob := joinAs(t, s, "bob")
 	if v := bob.repeat(); v["offset"] != float64(last.Offset) {
 		t.Errorf("repeated %v", v)
-	}
-}
-
-// TestBackoff: the wait doubles, to ten times, and the queue is in order.
-func TestBackoff(t *testing.T) {
-	s := &shard{srv: &Server{start: time.Now(), cfg: Config{AckTimeout: time.Minute}}}
-	m := &broker.Message{Room: "user:bob", Epoch: "e", Offset: 1, Confirm: true}
-	for i := range 50 {
-		c := &client{}
-		s.owes(c, m)
-		d := s.debts.of[c]
-		heap.Remove(&s.debts.queue, d.place)
-		d.tries = i * 7 % (mostDoublings + 1)
-		before := s.srv.now()
-		s.lookLater(d)
-		wait := []time.Duration{1, 2, 4, 8, 10}[d.tries] * time.Minute
-		if d.due < before+wait || d.due > s.srv.now()+wait {
-			t.Errorf("after %d tries in %v, want %v", d.tries, d.due-before, wait)
-		}
-		if i%3 == 0 {
-			s.settle(c)
-			s.lookLater(d) // of one that has ended
-		}
-	}
-	if len(s.debts.queue) != len(s.debts.of) || len(s.debts.of) != 33 {
-		t.Errorf("%d in the queue, %d owe", len(s.debts.queue), len(s.debts.of))
-	}
-	for i, d := range s.debts.queue {
-		if d.place != i || i > 0 && s.debts.queue[(i-1)/2].due > d.due {
-			t.Fatalf("at %d is %+v", i, d)
-		}
 	}
 }
 
@@ -273,13 +228,14 @@ func TestExpiredIsLeftOut(t *testing.T) {
 	s, b := startPast(t)
 	listener := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "eve", nil))
 	listener.push("joined")
+	maxTTL := uint32(broker.MaxTTL.Milliseconds())
 	for _, ttl := range []uint32{1000, 0, 1000, maxTTL, 1} {
 		b.say(t, time.Minute, broker.Publication{Room: "a", TTL: ttl})
 	}
 	for _, offset := range []float64{2, 4} { // the others have come too late
 		if v := listener.push("message"); v["offset"] != offset {
 			t.Errorf("got %v, want offset %v", v, offset)
-		} else if expires, _ := v["expires"].(float64); expires != 0 && expires != v["time"].(float64)+maxTTL {
+		} else if expires, _ := v["expires"].(float64); expires != 0 && expires != v["time"].(float64)+float64(maxTTL) {
 			t.Errorf("got %v", v)
 		}
 	}
@@ -317,7 +273,7 @@ func TestExpiredForAUser(t *testing.T) {
 	if v := bob.push("joined"); v["messages"] != nil || v["resumed"] != true || v["offset"] != 1.0 {
 		t.Errorf("got %v", v)
 	}
-	if n := onShards(t, s, owing); n != 0 {
+	if n := int(s.Stats().PendingAcks); n != 0 {
 		t.Errorf("%d owe something", n)
 	}
 	okOf(t, joinAs(t, s, "ann").ask(`{"id":1,"cmd":"publish","to":"bob","data":1,"qos":1,"ttl":2000}`))
@@ -325,43 +281,6 @@ func TestExpiredForAUser(t *testing.T) {
 		t.Errorf("got %v", v)
 	}
 	wantSettled(t, s) // without an acknowledgement
-}
-
-// TestReadingOn: a page of nothing but what has expired is none, and what is
-// missing before it or behind it is told as one gap.
-func TestReadingOn(t *testing.T) {
-	t.Parallel()
-	m := func(offset uint64, ttl uint32) *broker.Message {
-		return &broker.Message{Epoch: "e", Offset: offset, Time: 1, TTL: ttl}
-	}
-	trimmed := func(from, to uint64) *broker.Gap {
-		return &broker.Gap{Epoch: "e", From: from, To: to, Reason: broker.GapTrimmed}
-	}
-	b := &pagesBroker{pages: []broker.Page{
-		{Messages: []*broker.Message{m(3, 1)}, Gap: trimmed(1, 2), More: true},
-		{Messages: []*broker.Message{m(4, 1), m(5, 1)}, More: true},
-		{Messages: []*broker.Message{m(8, 1), m(9, 0), m(10, 0)}, Gap: trimmed(6, 7)},
-	}}
-	page, err := readHistory(context.Background(), b, "a", broker.Query{After: &broker.Position{}, Limit: 1})
-	if err != nil || len(page.Messages) != 1 || page.Messages[0].Offset != 9 || !page.More || *page.Gap != *trimmed(1, 7) {
-		t.Errorf("got %+v, %v", page, err)
-	}
-	if want := []uint64{0, 3, 5}; !slices.Equal(b.after, want) {
-		t.Errorf("asked behind %v, want %v", b.after, want)
-	}
-}
-
-// pagesBroker answers with one page after the other.
-type pagesBroker struct {
-	broker.Broker
-	pages []broker.Page
-	after []uint64
-}
-
-func (b *pagesBroker) History(_ context.Context, _ string, q broker.Query) (broker.Page, error) {
-	page := b.pages[0]
-	b.pages, b.after = b.pages[1:], append(b.after, q.After.Offset)
-	return page, nil
 }
 
 // TestTermsRefused: each refusal names the field and its limit.

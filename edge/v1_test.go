@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/edge/conn"
+	v1 "barrage/edge/v1"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -147,7 +149,7 @@ func TestResume(t *testing.T) {
 			for range each {
 				mu.Lock()
 				n++
-				publish(t, s, "a", fmt.Sprint("message ", n))
+				publishTo(t, s, "a", fmt.Sprint("message ", n))
 				mu.Unlock()
 			}
 		})
@@ -182,7 +184,7 @@ func TestGaps(t *testing.T) {
 	})
 	epoch := epochOf(t, s, "a")
 	for n := 2; n <= 10; n++ {
-		publish(t, s, "a", fmt.Sprint("message ", n))
+		publishTo(t, s, "a", fmt.Sprint("message ", n))
 	}
 	c := joinJSON(t, s, "/ws")
 	ok := okOf(t, c.ask(fmt.Sprintf(`{"id":1,"cmd":"join","room":"a","since":{"epoch":%q,"offset":2}}`, epoch)))
@@ -193,7 +195,7 @@ func TestGaps(t *testing.T) {
 	// A reply is bounded: what does not fit is named, and can be asked for.
 	big := epochOf(t, s, "big")
 	for range 20 {
-		publish(t, s, "big", strings.Repeat("x", 60<<10))
+		publishTo(t, s, "big", strings.Repeat("x", 60<<10))
 	}
 	ok = okOf(t, c.ask(fmt.Sprintf(`{"id":2,"cmd":"join","room":"big","since":{"epoch":%q,"offset":0}}`, big)))
 	gap, _ = ok["gap"].(map[string]any)
@@ -231,13 +233,13 @@ func TestRights(t *testing.T) {
 		{"good", "/ws?room=a&token=" + testToken(t, "ann", nil), 101},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			_, resp := handshake(t, s, upgradeRequest(x.target))
+			_, resp := shake(t, s, upgradeRequest(x.target))
 			if resp.StatusCode != x.status {
 				t.Errorf("status %d, want %d", resp.StatusCode, x.status)
 			}
 		})
 	}
-	_, resp := handshake(t, s, upgradeRequest("/ws?room=a", "Authorization: Bearer "+testToken(t, "ann", nil)+"\r\n"))
+	_, resp := shake(t, s, upgradeRequest("/ws?room=a", "Authorization: Bearer "+testToken(t, "ann", nil)+"\r\n"))
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Errorf("token in the header: status %d", resp.StatusCode)
 	}
@@ -282,12 +284,12 @@ func TestTokenExpires(t *testing.T) {
 	for code(stays.ask(`{"id":1,"cmd":"auth","token":"`+testToken(t, "ann", nil)+`"}`)) != "" {
 		t.Fatal("the newer token was refused")
 	}
-	ends.wantBye(CloseTokenExpired, true)
+	ends.wantBye(conn.CodeTokenExpired, true)
 	if v := stays.ask(`{"id":2,"cmd":"ping"}`); v["ok"] == nil {
 		t.Errorf("got %v", v)
 	}
 	late := joinJSON(t, s, "/ws")
-	late.wantBye(CloseNoAuth, false)
+	late.wantBye(conn.CodeNoAuth, false)
 }
 
 // wantBye wants the word before the end, and the end.
@@ -314,7 +316,7 @@ func TestOperatorsOrders(t *testing.T) {
 	waitMembers(t, s, "a", 2)
 	waitMembers(t, s, "b", 1)
 
-	if err := s.Kick(ctx, "a", "ann", "spam", time.Hour); err != nil {
+	if err := s.Moderation.Kick(ctx, "a", "ann", "spam", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	waitMembers(t, s, "a", 1)
@@ -330,39 +332,39 @@ func TestOperatorsOrders(t *testing.T) {
 		t.Errorf("still speaks: %v", v)
 	}
 
-	if err := s.SetRoomSettings(ctx, "a", RoomSettings{Muted: true}); err != nil {
+	if err := s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{Muted: true}); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the room to be muted", func() bool { return s.RoomSettings("a").Muted })
+	waitFor(t, "the room to be muted", func() bool { return s.Moderation.RoomSettings("a").Muted })
 	if v := bob.ask(`{"id":2,"cmd":"publish","room":"a","data":1}`); code(v) != "muted" {
 		t.Errorf("got %v", v)
 	}
-	publish(t, s, "a", "backends speak")
+	publishTo(t, s, "a", "backends speak")
 
 	conns, total, err := s.Connections(ctx, "bob", "", 10)
-	if err != nil || total != 1 || len(conns) != 1 || conns[0].Rooms[0] != "a" || conns[0].Name != "" || !conns[0].JSON {
+	if err != nil || total != 1 || len(conns) != 1 || conns[0].Rooms[0] != "a" || conns[0].Name != "" || conns[0].Protocol != v1.Subprotocol {
 		t.Fatalf("connections %+v, %d, %v", conns, total, err)
 	}
-	if err := s.DisconnectConn(ctx, conns[0].ID, "restart", true); err != nil {
+	if err := s.Moderation.DisconnectConn(ctx, conns[0].ID, "restart", true); err != nil {
 		t.Fatal(err)
 	}
-	bob.wantBye(CloseDismissed, true)
+	bob.wantBye(conn.CodeDismissed, true)
 
-	if err := s.DisconnectUser(ctx, "ann", "bye", false, time.Hour); err != nil {
+	if err := s.Moderation.DisconnectUser(ctx, "ann", "bye", false, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	ann.wantBye(CloseKicked, false)
-	if _, resp := handshake(t, s, upgradeRequest("/ws?room=c&token="+token)); resp.StatusCode != 403 {
+	ann.wantBye(conn.CodeKicked, false)
+	if _, resp := shake(t, s, upgradeRequest("/ws?room=c&token="+token)); resp.StatusCode != 403 {
 		t.Errorf("a banned user: status %d", resp.StatusCode)
 	}
 
 	raw := join(t, s, "/ws?room=b")
-	publish(t, s, "b", "last words")
+	publishTo(t, s, "b", "last words")
 	raw.want(frame.Text, "last words")
-	if err := s.CloseRoom(ctx, "b", "over"); err != nil {
+	if err := s.Moderation.CloseRoom(ctx, "b", "over"); err != nil {
 		t.Fatal(err)
 	}
-	raw.wantClose(CloseKicked)
+	raw.wantClose(conn.CodeKicked)
 	if page, err := s.History(ctx, "b", broker.Query{}); err != nil || len(page.Messages) != 0 {
 		t.Errorf("remembered %v, %v", page, err)
 	}

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	v1 "barrage/edge/v1"
 	"barrage/frame"
 )
 
@@ -152,13 +153,13 @@ func startIssued(t *testing.T, url string, change func(*auth.Config)) *Server {
 // returns the responses.
 func upgradesWith(t *testing.T, s *Server, token string) []*http.Response {
 	t.Helper()
-	v1, bearer := "Sec-WebSocket-Protocol: "+Subprotocol+"\r\n", "Authorization: Bearer "+token+"\r\n"
+	v1, bearer := "Sec-WebSocket-Protocol: "+v1.Subprotocol+"\r\n", "Authorization: Bearer "+token+"\r\n"
 	var all []*http.Response
 	for _, request := range []string{
 		upgradeRequest("/ws?room=a&token=" + token), upgradeRequest("/ws?room=a", bearer),
 		upgradeRequest("/ws?token="+token, v1), upgradeRequest("/ws?room=a", v1, bearer),
 	} {
-		_, resp := handshake(t, s, request)
+		_, resp := shake(t, s, request)
 		all = append(all, resp)
 	}
 	return all
@@ -294,7 +295,7 @@ func TestHostileTokens(t *testing.T) {
 	if n := keys.requests.Load(); n > 2 {
 		t.Errorf("the keys were read %d times, for unknown ones too often", n)
 	}
-	if n := s.Members("a"); n != 0 {
+	if n := s.Delivery.Members("a"); n != 0 {
 		t.Errorf("%d got in", n)
 	}
 	// The same issuer's good tokens are let in, whatever else their header points to.
@@ -335,7 +336,7 @@ func TestLongTokens(t *testing.T) {
 			"URL":    {upgradeRequest("/ws?room=a&token=" + token), http.StatusRequestURITooLong},
 			"header": {upgradeRequest("/ws?room=a", "Authorization: Bearer "+token+"\r\n"), http.StatusRequestHeaderFieldsTooLarge},
 		} {
-			if _, resp := handshake(t, s, x.request); resp.StatusCode != x.status {
+			if _, resp := shake(t, s, x.request); resp.StatusCode != x.status {
 				t.Errorf("%s: status %d, want %d", name, resp.StatusCode, x.status)
 			}
 		}
@@ -447,17 +448,17 @@ func TestSlowIssuer(t *testing.T) {
 		_, reply := authWith(t, s, known)
 		okOf(t, reply)
 	}
-	for range maxStrangers {
+	for range auth.MaxJWKSWaiters {
 		if _, err := io.WriteString(dialTCP(t, s), upgradeRequest("/ws?room=a&token="+unknown)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "as many strangers to wait as may", func() bool { return len(s.strangers) == maxStrangers })
+	waitFor(t, "as many strangers to wait as may", func() bool { return s.Stats().Tokens["refused"] >= 2 }) // the two before them
 	wantUpgrades(t, s, unknown, http.StatusServiceUnavailable)
 	wantUpgrades(t, s, known, http.StatusSwitchingProtocols)
 	letGo()
 	// 503 if the machine was so slow that they waited for too long.
-	_, resp := handshakeOn(t, waiting, "")
+	_, resp := shakeOn(t, waiting, "")
 	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("the stranger: status %d", resp.StatusCode)
 	}

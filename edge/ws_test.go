@@ -18,7 +18,7 @@ func TestPublishReachesAllMembersSenderIncluded(t *testing.T) {
 	a.send(frame.Text, "from the socket")
 	b.want(frame.Text, "from the socket")
 	a.want(frame.Text, "from the socket")
-	if n := publish(t, s, "a", "弹幕"); n != 2 {
+	if n := publishTo(t, s, "a", "弹幕"); n != 2 {
 		t.Errorf("queued for %d members, want 2", n)
 	}
 	a.want(frame.Text, "弹幕")
@@ -28,7 +28,7 @@ func TestPublishReachesAllMembersSenderIncluded(t *testing.T) {
 	a.want(frame.Binary, "\x00\x01\xff")
 	a.send(frame.Binary, "")
 	a.want(frame.Binary, "")
-	publish(t, s, "b", "only b")
+	publishTo(t, s, "b", "only b")
 	other.want(frame.Text, "only b")
 	b.want(frame.Text, "弹幕")
 	balanced(t, s)
@@ -42,7 +42,7 @@ func TestSeveralRooms(t *testing.T) {
 	c.send(frame.Text, "to the first")
 	c.want(frame.Text, "to the first")
 	first.want(frame.Text, "to the first")
-	publish(t, s, "second", "to the second")
+	publishTo(t, s, "second", "to the second")
 	c.want(frame.Text, "to the second")
 	_ = c.c.Close()
 	waitMembers(t, s, "first", 1)
@@ -66,7 +66,7 @@ func TestOrder(t *testing.T) {
 		}()
 	}
 	for i := range each {
-		publish(t, s, "a", fmt.Sprintf("api-%d", i))
+		publishTo(t, s, "a", fmt.Sprintf("api-%d", i))
 	}
 	var order []string
 	for i, c := range cs {
@@ -223,12 +223,13 @@ func TestSegmentation(t *testing.T) {
 // TestPanicEndsOneConnection: a panic while handling a message costs that
 // connection only.
 func TestPanicEndsOneConnection(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.Shards = 1 }, func(s *Server) {
-		s.onMessage = func(p []byte) {
+	s := startServer(t, func(c *Config) {
+		c.Shards = 1
+		onMessage(c, func(p []byte) {
 			if string(p) == "boom" {
 				panic("on purpose")
 			}
-		}
+		})
 	})
 	bad, good := join(t, s, "/ws?room=a"), join(t, s, "/ws?room=a")
 	half := frame.AppendMasked(nil, frame.Text, bad.mask, []byte("half a frame behind it"))
@@ -262,7 +263,7 @@ func TestNoPingWhereTheRoomSpeaks(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.PingInterval, c.PingTimeout = 2*time.Second, 5*time.Second })
 	c := join(t, s, "/ws?room=a")
 	for range 200 {
-		publish(t, s, "a", "x")
+		publishTo(t, s, "a", "x")
 		c.want(frame.Text, "x")
 		time.Sleep(20 * time.Millisecond) // spread over two ping intervals
 	}
@@ -280,7 +281,7 @@ func TestPublishRate(t *testing.T) {
 	for i := range 5 {
 		c.want(frame.Text, fmt.Sprint(i))
 	}
-	publish(t, s, "a", "from the API")
+	publishTo(t, s, "a", "from the API")
 	c.want(frame.Text, "from the API")
 	waitFor(t, "refusals", func() bool { return s.Stats().Refused["rate"] == 5 })
 }
@@ -292,7 +293,7 @@ func TestViewersOnly(t *testing.T) {
 		c.send(frame.Text, "x")
 	}
 	waitFor(t, "refusals", func() bool { return s.Stats().Refused["rate"] == 1000 })
-	publish(t, s, "a", "still open")
+	publishTo(t, s, "a", "still open")
 	c.want(frame.Text, "still open")
 }
 
@@ -337,7 +338,7 @@ func TestDrain(t *testing.T) {
 	half := dialTCP(t, s)
 	_, _ = half.Write([]byte("GET /ws"))
 	waitFor(t, "the half request", func() bool { return s.openSocketsNow() == n+1 })
-	publish(t, s, "a", "last words")
+	publishTo(t, s, "a", "last words")
 	var left atomic.Int64
 	left.Store(n)
 	for _, c := range cs {
@@ -357,7 +358,7 @@ func TestDrain(t *testing.T) {
 	if d := time.Since(start); d < 250*time.Millisecond {
 		t.Errorf("all were closed within %v, want them spread over the window", d)
 	}
-	if why := s.Unready(); len(why) != 1 || why[0] != "draining" {
+	if why := s.NotReady(); len(why) != 1 || why[0] != "draining" {
 		t.Errorf("ready says %v", why)
 	}
 	waitFor(t, "clients to end", func() bool { return left.Load() == 0 })

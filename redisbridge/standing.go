@@ -19,7 +19,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"barrage/edge/standing"
+	"barrage/edge/moderation/replica"
 )
 
 const defaultStandingPrefix = ownNamespace + "orders:"
@@ -35,14 +35,14 @@ type StandingConfig struct {
 	Timeout time.Duration
 }
 
-// Standing is a standing.Store in Redis, 6.2 or later. Any goroutine may use it.
+// Standing is a replica.Store in Redis, 6.2 or later. Any goroutine may use it.
 type Standing struct {
 	redis     redis.UniversalClient
 	timeout   time.Duration
 	all, ends string
 }
 
-var _ standing.Store = (*Standing)(nil)
+var _ replica.Store = (*Standing)(nil)
 
 // NewStanding does not wait for Redis.
 func NewStanding(cfg StandingConfig) (*Standing, error) {
@@ -99,18 +99,18 @@ redis.call('HSET', all, '', string.format('%.0f', version))
 return {before, version}
 `)
 
-// Put implements standing.Store.
-func (s *Standing) Put(ctx context.Context, e standing.Entry) (standing.Change, error) {
-	return s.put(ctx, "put", []standing.Entry{e})
+// Put implements replica.Store.
+func (s *Standing) Put(ctx context.Context, e replica.Entry) (replica.Change, error) {
+	return s.put(ctx, "put", []replica.Entry{e})
 }
 
-// Fill implements standing.Store: in one step, so that no node sees a part.
-func (s *Standing) Fill(ctx context.Context, entries []standing.Entry) error {
+// Fill implements replica.Store: in one step, so that no node sees a part.
+func (s *Standing) Fill(ctx context.Context, entries []replica.Entry) error {
 	_, err := s.put(ctx, "fill", entries)
 	return err
 }
 
-func (s *Standing) put(ctx context.Context, mode string, entries []standing.Entry) (standing.Change, error) {
+func (s *Standing) put(ctx context.Context, mode string, entries []replica.Entry) (replica.Change, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	args := make([]any, 0, 1+3*len(entries))
@@ -127,12 +127,12 @@ func (s *Standing) put(ctx context.Context, mode string, entries []standing.Entr
 		err = errors.New("not an answer of our script")
 	}
 	if err != nil {
-		return standing.Change{}, fmt.Errorf("redisbridge: standing: %s: %w", mode, err)
+		return replica.Change{}, fmt.Errorf("redisbridge: standing: %s: %w", mode, err)
 	}
-	return standing.Change{Previous: uint64(versions[0]), Version: uint64(versions[1])}, nil
+	return replica.Change{Previous: uint64(versions[0]), Version: uint64(versions[1])}, nil
 }
 
-// Version implements standing.Store.
+// Version implements replica.Store.
 func (s *Standing) Version(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -143,8 +143,8 @@ func (s *Standing) Version(ctx context.Context) (uint64, error) {
 	return version, nil
 }
 
-// Load implements standing.Store.
-func (s *Standing) Load(ctx context.Context) (entries []standing.Entry, version uint64, err error) {
+// Load implements replica.Store.
+func (s *Standing) Load(ctx context.Context) (entries []replica.Entry, version uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	now, all, err := parseStandingAll(standingLoad.Run(ctx, s.redis, []string{s.all}))
@@ -156,7 +156,7 @@ func (s *Standing) Load(ctx context.Context) (entries []standing.Entry, version 
 		return nil, 0, fmt.Errorf("redisbridge: standing: load: %w", err)
 	}
 	ahead := time.Since(now) // this node's clock of Redis's
-	entries = make([]standing.Entry, 0, len(all))
+	entries = make([]replica.Entry, 0, len(all))
 	for name, text := range all {
 		e, ok := parseStanding(name, text)
 		if !ok {
@@ -200,13 +200,13 @@ func parseStandingAll(cmd *redis.Cmd) (now time.Time, all map[string]string, err
 
 // parseStanding takes a field of the hash apart. What somebody else's hand wrote
 // is not an entry.
-func parseStanding(name, text string) (standing.Entry, bool) {
+func parseStanding(name, text string) (replica.Entry, bool) {
 	end, value, ok := strings.Cut(text, " ")
 	ms, err := strconv.ParseInt(end, 10, 64)
 	if !ok || err != nil || ms < 0 || value == "" {
-		return standing.Entry{}, false
+		return replica.Entry{}, false
 	}
-	e := standing.Entry{Name: name, Value: value}
+	e := replica.Entry{Name: name, Value: value}
 	if ms > 0 {
 		e.Until = time.UnixMilli(ms)
 	}

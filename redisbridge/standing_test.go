@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge/standing"
+	"barrage/edge/moderation/replica"
 )
 
 func newStanding(t testing.TB, url string) *Standing {
@@ -32,7 +32,7 @@ func newStanding(t testing.TB, url string) *Standing {
 	return s
 }
 
-func (s *Standing) mustPut(t testing.TB, e standing.Entry) standing.Change {
+func (s *Standing) mustPut(t testing.TB, e replica.Entry) replica.Change {
 	t.Helper()
 	c, err := s.Put(context.Background(), e)
 	if err != nil {
@@ -41,13 +41,13 @@ func (s *Standing) mustPut(t testing.TB, e standing.Entry) standing.Change {
 	return c
 }
 
-func (s *Standing) mustLoad(t testing.TB) ([]standing.Entry, uint64) {
+func (s *Standing) mustLoad(t testing.TB) ([]replica.Entry, uint64) {
 	t.Helper()
 	entries, version, err := s.Load(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(entries, func(a, b standing.Entry) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(entries, func(a, b replica.Entry) int { return cmp.Compare(a.Name, b.Name) })
 	return entries, version
 }
 
@@ -61,35 +61,35 @@ func (s *Standing) mustVersion(t testing.TB) uint64 {
 }
 
 // sameEntries: ends are by the clock of whoever asks, and so not to the millisecond.
-func sameEntries(got, want []standing.Entry) bool {
-	return slices.EqualFunc(got, want, func(a, b standing.Entry) bool {
+func sameEntries(got, want []replica.Entry) bool {
+	return slices.EqualFunc(got, want, func(a, b replica.Entry) bool {
 		return a.Name == b.Name && a.Value == b.Value && a.Until.IsZero() == b.Until.IsZero() && a.Until.Sub(b.Until).Abs() < patience
 	})
 }
 
-// testStanding is what a standing.Store promises.
+// testStanding is what a replica.Store promises.
 func testStanding(t *testing.T, s *Standing, flush func()) {
 	if entries, version := s.mustLoad(t); len(entries) != 0 || version != 0 || s.mustVersion(t) != 0 {
 		t.Fatalf("%v at %d in an empty Redis", entries, version)
 	}
 	until := time.UnixMilli(time.Now().Add(time.Hour).UnixMilli())
-	a := standing.Entry{Name: "a b", Value: `{"x":"1 2"}`}
-	b := standing.Entry{Name: "b\x00*ü", Value: "\xff\r\n", Until: until}
+	a := replica.Entry{Name: "a b", Value: `{"x":"1 2"}`}
+	b := replica.Entry{Name: "b\x00*ü", Value: "\xff\r\n", Until: until}
 	first := s.mustPut(t, a)
 	second := s.mustPut(t, b)
-	third := s.mustPut(t, standing.Entry{Name: "c", Value: "3"})
-	fourth := s.mustPut(t, standing.Entry{Name: "c"})
+	third := s.mustPut(t, replica.Entry{Name: "c", Value: "3"})
+	fourth := s.mustPut(t, replica.Entry{Name: "c"})
 	if first.Previous != 0 || second.Previous != first.Version || third.Previous != second.Version || fourth.Previous != third.Version ||
 		second.Version <= first.Version || fourth.Version <= third.Version {
 		t.Errorf("changes %v, %v, %v, %v", first, second, third, fourth)
 	}
-	want := []standing.Entry{a, b}
+	want := []replica.Entry{a, b}
 	if entries, version := s.mustLoad(t); !sameEntries(entries, want) || version != fourth.Version || s.mustVersion(t) != version {
 		t.Errorf("%v at %d, want %v at %d", entries, version, want, fourth.Version)
 	}
 
 	// Nothing is filled that is not empty; then all of it at once.
-	fill := []standing.Entry{{Name: "d", Value: "4"}, b}
+	fill := []replica.Entry{{Name: "d", Value: "4"}, b}
 	if err := s.Fill(context.Background(), fill); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func testStanding(t *testing.T, s *Standing, flush func()) {
 	if err := s.Fill(context.Background(), fill); err != nil {
 		t.Fatal(err)
 	}
-	if entries, version := s.mustLoad(t); !sameEntries(entries, []standing.Entry{b, fill[0]}) || version <= fourth.Version {
+	if entries, version := s.mustLoad(t); !sameEntries(entries, []replica.Entry{b, fill[0]}) || version <= fourth.Version {
 		t.Errorf("%v at %d, want what was filled, at more than %d", entries, version, fourth.Version)
 	}
 }
@@ -110,9 +110,9 @@ func TestStanding(t *testing.T) {
 	redis := startRedis(t)
 	s := newStanding(t, redis.URL())
 	testStanding(t, s, func() { redis.FlushAll(context.Background()) })
-	s.mustPut(t, standing.Entry{Name: "e", Value: "5", Until: time.Now().Add(-time.Second)})
+	s.mustPut(t, replica.Entry{Name: "e", Value: "5", Until: time.Now().Add(-time.Second)})
 	for i := range 3 { // what is over goes with the next one
-		s.mustPut(t, standing.Entry{Name: "f", Value: fmt.Sprint(i)})
+		s.mustPut(t, replica.Entry{Name: "f", Value: fmt.Sprint(i)})
 	}
 	if n := redis.HExists(context.Background(), "barrage:orders:{standing}:all", "e").Val(); n {
 		t.Error("what is over is still there")
@@ -127,7 +127,7 @@ func TestStanding(t *testing.T) {
 	}
 	redis.FlushAll(context.Background())
 	redis.Set(context.Background(), "barrage:orders:{standing}:all", "x", 0)
-	if _, err := s.Put(context.Background(), standing.Entry{Name: "a", Value: "1"}); err == nil || !strings.Contains(err.Error(), "WRONGTYPE") {
+	if _, err := s.Put(context.Background(), replica.Entry{Name: "a", Value: "1"}); err == nil || !strings.Contains(err.Error(), "WRONGTYPE") {
 		t.Errorf("Put: %v", err)
 	}
 	if _, _, err := s.Load(context.Background()); err == nil {
@@ -139,9 +139,9 @@ func TestStanding(t *testing.T) {
 func TestStandingMany(t *testing.T) {
 	checkLeaks(t)
 	s := newStanding(t, startRedis(t).URL())
-	all := make([]standing.Entry, 110_000)
+	all := make([]replica.Entry, 110_000)
 	for i := range all {
-		all[i] = standing.Entry{Name: fmt.Sprintf("ban user-%06d lobby", i), Value: `{"room":"lobby","user":"user-000000","until":1700000000000}`, Until: time.Now().Add(time.Hour)}
+		all[i] = replica.Entry{Name: fmt.Sprintf("ban user-%06d lobby", i), Value: `{"room":"lobby","user":"user-000000","until":1700000000000}`, Until: time.Now().Add(time.Hour)}
 	}
 	if err := s.Fill(context.Background(), all); err != nil {
 		t.Fatal(err)
@@ -154,10 +154,10 @@ func TestStandingMany(t *testing.T) {
 func TestStandingBooks(t *testing.T) {
 	checkLeaks(t)
 	redis := startRedis(t)
-	books := make([]*standing.Book, 2)
+	books := make([]*replica.Replica, 2)
 	for i := range books {
 		var err error
-		if books[i], err = standing.New(standing.Config{Store: newStanding(t, redis.URL()), Changed: func(standing.Entry) {}, Interval: 10 * time.Millisecond}); err != nil {
+		if books[i], err = replica.New(replica.Config{Store: newStanding(t, redis.URL()), Changed: func(replica.Entry) {}, Interval: 10 * time.Millisecond}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -170,7 +170,7 @@ func TestStandingBooks(t *testing.T) {
 	defer func() { stop(); <-done }()
 	put := func(name, value string) {
 		t.Helper()
-		e := standing.Entry{Name: name, Value: value}
+		e := replica.Entry{Name: name, Value: value}
 		c, err := books[0].Put(ctx, e)
 		if err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ const viewersWindow = 24 * time.Hour
 // asked.
 func (a admin) Room(ctx context.Context, name string) (api.Room, bool, error) {
 	members, rate, here := a.Server.Room(name)
-	r := api.Room{Members: members, Rate: rate, Retention: a.Retention(name)}
+	r := api.Room{Members: members, Rate: rate, Retention: a.Moderation.Retention(name)}
 	if l, err := a.Registry().Cluster(ctx, name, 0); err == nil {
 		r.Cluster = &api.Audience{Members: l.Connections, Users: l.Total}
 		if n, err := a.Registry().Viewers(ctx, name, viewersWindow); err == nil {
@@ -77,18 +77,18 @@ func (a admin) Presence(ctx context.Context, room string, limit int) (api.Presen
 
 // Settings returns what was set for a room.
 func (a admin) Settings(_ context.Context, room string) (api.Settings, error) {
-	return api.Settings(a.RoomSettings(room)), nil
+	return api.Settings(a.Moderation.RoomSettings(room)), nil
 }
 
 // SetSettings changes them on all nodes.
 func (a admin) SetSettings(ctx context.Context, room string, s api.Settings) error {
-	return a.SetRoomSettings(ctx, room, edge.RoomSettings(s))
+	return a.Moderation.SetRoomSettings(ctx, room, broker.RoomSettings(s))
 }
 
 // AllSettings returns those of all rooms that have any.
 func (a admin) AllSettings(context.Context) (map[string]api.Settings, error) {
 	all := make(map[string]api.Settings)
-	for room, s := range a.AllRoomSettings() {
+	for room, s := range a.Moderation.AllRoomSettings() {
 		all[room] = api.Settings(s)
 	}
 	return all, nil
@@ -97,7 +97,7 @@ func (a admin) AllSettings(context.Context) (map[string]api.Settings, error) {
 // Bans returns who is kept out.
 func (a admin) Bans(context.Context) ([]api.Ban, error) {
 	var list []api.Ban
-	for _, b := range a.Server.Bans() {
+	for _, b := range a.Moderation.Bans() {
 		list = append(list, api.Ban(b))
 	}
 	return list, nil
@@ -105,8 +105,8 @@ func (a admin) Bans(context.Context) ([]api.Ban, error) {
 
 // CloseRoom puts everybody out. The number is this node's, before.
 func (a admin) CloseRoom(ctx context.Context, room, reason string) (int, error) {
-	n := a.Members(room)
-	return n, a.Server.CloseRoom(ctx, room, reason)
+	n := a.Delivery.Members(room)
+	return n, a.Moderation.CloseRoom(ctx, room, reason)
 }
 
 // Online tells whether a user is connected to any node.
@@ -140,11 +140,7 @@ func (a admin) Connections(ctx context.Context, q api.ConnectionQuery) ([]api.Co
 	}
 	out := make([]api.Connection, 0, len(list))
 	for _, c := range list {
-		protocol := "raw"
-		if c.JSON {
-			protocol = edge.Subprotocol
-		}
-		out = append(out, api.Connection{ID: c.ID, User: c.User, Name: c.Name, Address: c.Address.String(), Protocol: protocol, Since: c.Since, Rooms: c.Rooms})
+		out = append(out, api.Connection{ID: c.ID, User: c.User, Name: c.Name, Address: c.Address, Protocol: c.Protocol, Since: c.Since, Rooms: c.Rooms})
 	}
 	return out, total, nil
 }
@@ -158,17 +154,25 @@ func (a admin) Remove(ctx context.Context, r api.Removal) (int, error) {
 		} else if here {
 			n = 1
 		}
-		return n, a.DisconnectConn(ctx, r.Conn, r.Reason, r.Reconnect)
+		return n, a.Moderation.DisconnectConn(ctx, r.Conn, r.Reason, r.Reconnect)
 	}
 	_, n, err := a.Server.Connections(ctx, r.User, r.Room, 0)
 	if err != nil {
 		return 0, err
 	}
 	if r.Room != "" {
-		return n, a.Kick(ctx, r.Room, r.User, r.Reason, r.For)
+		return n, a.Moderation.Kick(ctx, r.Room, r.User, r.Reason, r.For)
 	}
-	return n, a.DisconnectUser(ctx, r.User, r.Reason, r.Reconnect, r.For)
+	return n, a.Moderation.DisconnectUser(ctx, r.User, r.Reason, r.Reconnect, r.For)
+}
+
+// Clear forgets a room's history.
+func (a admin) Clear(ctx context.Context, room string) error { return a.Moderation.Clear(ctx, room) }
+
+// Lift lets a user come again.
+func (a admin) Lift(ctx context.Context, user, room string) error {
+	return a.Moderation.Lift(ctx, user, room)
 }
 
 // Ready gives the reasons why the server should get no traffic.
-func (a admin) Ready() []string { return a.Unready() }
+func (a admin) Ready() []string { return a.NotReady() }

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"barrage/edge"
+	v1 "barrage/edge/v1"
 	"barrage/frame"
 )
 
@@ -43,7 +43,7 @@ func (c *chaosConn) connect(addr string, until time.Time) error {
 	}
 	_ = conn.SetDeadline(until)
 	request, err := frame.AppendClientRequest(nil, frame.ClientRequest{
-		Target: "/ws", Host: addr, Key: frame.NewKey([16]byte{}), Subprotocols: []string{edge.Subprotocol},
+		Target: "/ws", Host: addr, Key: frame.NewKey([16]byte{}), Subprotocols: []string{v1.Subprotocol},
 	})
 	if err != nil {
 		return err

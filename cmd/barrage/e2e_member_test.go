@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"barrage/edge"
 	"barrage/edge/auth"
+	v1 "barrage/edge/v1"
 	"barrage/frame"
 )
 
@@ -121,7 +121,7 @@ func dialV1(t *testing.T, addr, query string, deflate bool) (*member, *http.Resp
 	m := &member{read: &byteCounter{r: conn}}
 	m.viewer = &viewer{t: t, conn: conn, r: bufio.NewReader(m.read), asm: frame.Assembler{Client: true}}
 	request, err := frame.AppendClientRequest(nil, frame.ClientRequest{
-		Target: "/ws" + query, Host: "example.com", Key: frame.NewKey([16]byte{}), Subprotocols: []string{edge.Subprotocol}, Deflate: deflate,
+		Target: "/ws" + query, Host: "example.com", Key: frame.NewKey([16]byte{}), Subprotocols: []string{v1.Subprotocol}, Deflate: deflate,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -156,7 +156,7 @@ func (c *child) memberWith(user string, deflate bool) *member {
 func (c *child) admit(user, token string, deflate bool) *member {
 	c.t.Helper()
 	m, resp, err := dialV1(c.t, c.ws, "?token="+token, deflate)
-	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Protocol") != edge.Subprotocol {
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Protocol") != v1.Subprotocol {
 		c.t.Fatalf("%s is not let in: %+v, %v", user, resp, err)
 	}
 	m.asm.Deflate = resp.Header.Get("Sec-WebSocket-Extensions") != ""

@@ -76,9 +76,9 @@ func (n *wired) store(p parts, ec *edge.Config) (err error) {
 // join makes the bridge to the other nodes.
 func (n *wired) join(p parts, ec *edge.Config) (err error) {
 	n.bridge, err = redisbridge.New(redisbridge.Config{
-		URL: p.cfg.Redis, Sharded: p.cfg.RedisSharded, Rules: ec.History, Retention: n.Retention, Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: ec.Node,
+		URL: p.cfg.Redis, Sharded: p.cfg.RedisSharded, Rules: ec.History, Retention: n.Moderation.Retention, Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: ec.Node,
 		Linger: p.cfg.RedisLinger, Timeout: p.cfg.RedisTimeout, Outage: p.cfg.RedisOutage, Logger: p.log,
-	}, n.Server)
+	}, n.Server.Delivery)
 	if err != nil {
 		return err
 	}

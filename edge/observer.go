@@ -1,0 +1,54 @@
+// Who comes and goes: what backends and the presence of rooms are told.
+
+package edge
+
+import (
+	"barrage/edge/conn"
+	"barrage/edge/events"
+)
+
+// observer implements conn.Observer. Any loop's goroutine.
+type observer struct{ s *Server }
+
+// Connected implements conn.Observer.
+func (o observer) Connected(c *conn.Client, remote string) {
+	o.tell(c, &events.Event{Type: events.Connect, Remote: remote})
+}
+
+// Disconnected implements conn.Observer.
+func (o observer) Disconnected(c *conn.Client, reason conn.Reason) {
+	o.tell(c, &events.Event{Type: events.Disconnect, Reason: reason.String()})
+}
+
+// Joined implements conn.Observer.
+func (o observer) Joined(c *conn.Client, room string) {
+	if c == nil {
+		o.s.node.Presence.Join(room, nil)
+		return
+	}
+	o.tell(c, &events.Event{Type: events.Join, Room: room})
+	o.s.node.Presence.Join(room, c.Who())
+}
+
+// Left implements conn.Observer.
+func (o observer) Left(c *conn.Client, room string) {
+	if c == nil {
+		o.s.node.Presence.Leave(room, "")
+		return
+	}
+	o.tell(c, &events.Event{Type: events.Leave, Room: room})
+	o.s.node.Presence.Leave(room, c.User())
+}
+
+// Renamed implements conn.Observer.
+func (o observer) Renamed(c *conn.Client, room, before string) {
+	o.s.node.Presence.Join(room, c.Who())
+	o.s.node.Presence.Leave(room, before)
+}
+
+func (o observer) tell(c *conn.Client, e *events.Event) {
+	if to := o.s.cfg.Events; to.Wants(e.Type, e.Room) {
+		e.User, e.Conn = c.User(), o.s.node.Loops.ConnName(c.Serial)
+		to.Emit(e)
+	}
+}

@@ -1,0 +1,51 @@
+// Plain HTTP on the public listener: pages, and how many are in a room.
+
+package edge
+
+import (
+	"net/http"
+	"strconv"
+
+	"barrage/edge/handshake"
+	"barrage/frame"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
+)
+
+// page answers a request that is not a protocol's.
+func (s *Server) page(req *frame.Request) (*handshake.Page, error) {
+	switch req.Path {
+	case "/healthz":
+		return &handshake.Page{ContentType: "text/plain; charset=utf-8", Body: []byte("ok\n")}, nil
+	case "/count":
+		return s.count(req)
+	}
+	if a := s.assets[req.Path]; a != nil {
+		return &handshake.Page{ContentType: a.ContentType, Headers: s.cfg.AssetHeaders, Body: a.Body}, nil
+	}
+	return nil, nil
+}
+
+// count tells how many are in a room, for the viewer page.
+func (s *Server) count(req *frame.Request) (*handshake.Page, error) {
+	rooms, err := req.Query("room")
+	if err != nil {
+		return nil, err
+	}
+	if len(rooms) != 1 {
+		return nil, refusal.New(http.StatusBadRequest, "bad_room", "count wants exactly one room")
+	}
+	if err := broker.CheckRoom(rooms[0]); err != nil {
+		return nil, err
+	}
+	if !s.guest.MayJoin("", rooms[0]) {
+		return nil, refusal.New(http.StatusForbidden, "forbidden", "rooms of single users have no public count")
+	}
+	if s.cfg.Auth != nil && !s.cfg.Anonymous {
+		return nil, refusal.New(http.StatusForbidden, "forbidden", "only those with a token are told: by the command ping of barrage.v1")
+	}
+	_, members := s.node.Count(rooms[0])
+	body := append([]byte(`{"room":"`), rooms[0]...) // its charset needs no escaping
+	body = strconv.AppendInt(append(body, `","members":`...), int64(members), 10)
+	return &handshake.Page{ContentType: "application/json", Headers: "Cache-Control: no-store\r\n", Body: append(body, "}\n"...)}, nil
+}

@@ -1,0 +1,61 @@
+// The protocols that a server speaks, and the forms in which their rooms' messages are
+// sent.
+
+package edge
+
+import (
+	"barrage/edge/delivery"
+	"barrage/edge/echo"
+	"barrage/edge/handshake"
+	"barrage/edge/node"
+	"barrage/edge/raw"
+	v1 "barrage/edge/v1"
+	"barrage/edge/ws"
+	"barrage/fanout"
+)
+
+// protocols are those there are. echo is spoken only if Config.Echo says so.
+func protocols() []node.Protocol {
+	return []node.Protocol{
+		echo.Protocol(),
+		raw.Protocol(),
+		v1.Protocol(),
+	}
+}
+
+// speak notes the protocols, and returns the forms of their messages.
+func (s *Server) speak() *delivery.Forms {
+	forms := new(delivery.Forms)
+	for _, p := range s.cfg.protocols {
+		if p.Path == echo.Path && !s.cfg.Echo {
+			continue
+		}
+		spoken := handshake.Spoken{Protocol: p, Plain: 2 * len(s.protocols), Deflated: 2*len(s.protocols) + 1}
+		if p.Codec != nil {
+			deflated := delivery.Form{Codec: p.Codec, Framing: ws.Framing{Deflate: true}}
+			spoken.EncPlain = forms.Add(delivery.Form{Codec: p.Codec, Framing: ws.Framing{}})
+			spoken.EncDeflated = forms.Add(deflated)
+			if _, ok := p.Codec.(delivery.Batcher); ok && s.cfg.Compression && s.cfg.CompressWait > 0 {
+				spoken.Batches, spoken.EncBatched = true, forms.Add(deflated)
+			}
+		}
+		s.protocols = append(s.protocols, spoken)
+	}
+	return forms
+}
+
+func (s *Server) newHub(forms *delivery.Forms) (*fanout.Hub, error) {
+	fc := fanout.Config{
+		Shards:     s.cfg.Shards,
+		Encodings:  len(*forms),
+		RoomBytes:  s.cfg.RoomLogBytes,
+		ShardBytes: max(s.cfg.LogBytes/s.cfg.Shards, 64<<10),
+	}
+	for _, p := range s.protocols {
+		if p.Batches {
+			fc.Batched |= 1 << p.EncBatched
+			fc.BatchWait, fc.Batch = s.cfg.CompressWait, forms.Batch
+		}
+	}
+	return fanout.NewHub(fc)
+}
