@@ -23,7 +23,7 @@ type backlog struct {
 // postpones returns those of the encodings in set that get the next message as part
 // of a batch. The first message after a silence is not kept waiting. The stripe's
 // lock is held.
-func (h *Hub) postpones(st *stripe, e *entry, set uint8, now time.Duration) uint8 {
+func (h *Hub) postpones(st *stripe, e *entry, set EncodingSet, now time.Duration) EncodingSet {
 	b := e.backlog
 	if b == nil || len(b.waiting) == 0 && !b.encodes && (!st.batching || now-b.last >= h.cfg.BatchWait) {
 		return 0
@@ -93,7 +93,7 @@ func (h *Hub) setBatching(on bool) {
 func (h *Hub) flush(b *backlog) {
 	st := h.stripe(b.room)
 	st.mu.Lock()
-	waiting, set := b.waiting, uint8(0)
+	waiting, set := b.waiting, EncodingSet(0)
 	b.waiting, b.encodes = nil, true
 	if e := st.rooms.Get(b.room); e != nil && e.backlog == b {
 		set = e.encodings() & h.cfg.Batched
@@ -101,9 +101,9 @@ func (h *Hub) flush(b *backlog) {
 	st.mu.Unlock()
 
 	var frames [MaxEncodings][]*batch
-	for ; set != 0; set &= set - 1 {
-		e := bits.TrailingZeros8(set)
-		frames[e] = h.batches(Encoding(e), waiting)
+	for set != 0 {
+		e := set.pop()
+		frames[e] = h.batches(e, waiting)
 	}
 
 	st.mu.Lock()

@@ -1,3 +1,5 @@
+// What publishing and flushing cost, without sockets.
+
 package fanout
 
 import (
@@ -78,4 +80,15 @@ func benchFlush(b *testing.B, hub *Hub, s *Shard) {
 		}
 	}
 	b.ReportMetric(float64(s.Stats().Delivered)/time.Since(start).Seconds(), "deliveries/s")
+}
+
+// BenchmarkPublish is for a room with one member in each encoding, so that what
+// publishing itself costs is not lost among deliveries.
+func BenchmarkPublish(b *testing.B) {
+	for _, encodings := range []int{1, 4} {
+		b.Run(fmt.Sprintf("encodings=%d", encodings), func(b *testing.B) {
+			hub, s := newNullShard(b, Config{Encodings: encodings}, uint32(encodings))
+			benchFlush(b, hub, s)
+		})
+	}
 }

@@ -69,7 +69,7 @@ func (p *pub) Encode(e Encoding) Message {
 }
 
 // encodings returns the set of encodings that were asked for.
-func (p *pub) encodings() (set uint8) {
+func (p *pub) encodings() (set EncodingSet) {
 	for e, all := range p.msgs {
 		if len(all) > 0 {
 			set |= 1 << e

@@ -5,7 +5,6 @@ package fanout
 import (
 	"fmt"
 	"hash/maphash"
-	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,13 +18,6 @@ import (
 // MaxShards is the most shards a hub can have.
 const MaxShards = 64
 
-// MaxEncodings is the most encodings a hub can have.
-const MaxEncodings = 8
-
-// Encoding is one of the forms in which a room's messages are sent, from 0 to
-// Config.Encodings-1. What each stands for is the caller's to say.
-type Encoding uint8
-
 // Config holds a hub's settings. The zero value of a field means its default.
 type Config struct {
 	Shards     int // 1 to MaxShards (default 1)
@@ -36,7 +28,7 @@ type Config struct {
 	SliceSends int // sends in a row before the loop serves its sockets (default 256)
 
 	// Batches: see the package comment. The default is none.
-	Batched    uint8         // bit e: Encoding e is batched
+	Batched    EncodingSet
 	BatchWait  time.Duration // how long a message waits for company
 	BatchBytes int           // bound of the publications in one batch, unless one alone is larger (default 64 KiB)
 	// Batch returns a new reference to two or more publications as one message. It
@@ -73,7 +65,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.BatchBytes < 1 {
 		return c, fmt.Errorf("fanout: BatchBytes is %d, want at least 1", c.BatchBytes)
 	}
-	if c.Batched != 0 && (bits.Len8(c.Batched) > c.Encodings || c.BatchWait <= 0 || c.Batch == nil) {
+	if c.Batched != 0 && (!c.Batched.below(c.Encodings) || c.BatchWait <= 0 || c.Batch == nil) {
 		return c, fmt.Errorf("fanout: Batched is %b, want encodings below %d, with BatchWait and Batch", c.Batched, c.Encodings)
 	}
 	return c, nil
@@ -119,7 +111,7 @@ type use struct {
 }
 
 // encodings returns the set of encodings that have members.
-func (e *entry) encodings() (set uint8) {
+func (e *entry) encodings() (set EncodingSet) {
 	for _, u := range e.uses {
 		set |= 1 << u.enc
 	}

@@ -175,7 +175,7 @@ func (o *oracle) publishMany(t *rapid.T, room string) {
 }
 
 func (o *oracle) publish(t *rapid.T, room string, p *pub) {
-	encodings, members := uint8(0), 0
+	encodings, members := EncodingSet(0), 0
 	for pl, m := range o.members {
 		if pl.room == room {
 			encodings |= 1 << m.enc

@@ -37,33 +37,13 @@ type Publication interface {
 	Size() int
 }
 
-// encoded holds a reference to each form of a message that was made so far.
-type encoded struct {
-	set  uint8 // bit e: forms[e] is there
-	form [MaxEncodings]Message
-}
-
-func (c *encoded) add(p Publication, set uint8) {
-	for ; set != 0; set &= set - 1 {
-		e := bits.TrailingZeros8(set)
-		c.form[e] = p.Encode(Encoding(e))
-		c.set |= 1 << e
-	}
-}
-
-func (c *encoded) release() {
-	for b := c.set; b != 0; b &= b - 1 {
-		c.form[bits.TrailingZeros8(b)].Release()
-	}
-}
-
 // Publish gives p to all members of room: it puts it, in the room's order and in
 // each encoding that has members, into the inboxes of their shards and wakes
 // these. What is to go out in a batch waits for Run instead. It returns how many
 // members it was queued for, held ones included.
 func (h *Hub) Publish(room string, p Publication) (members int, err error) {
-	var forms encoded
-	defer forms.release()
+	var made forms
+	defer made.release()
 	st, now := h.stripe(room), h.clock()
 	it := part{p: p, offset: p.Offset()}
 	if h.cfg.Batched != 0 {
@@ -84,11 +64,11 @@ func (h *Hub) Publish(room string, p Publication) (members int, err error) {
 		}
 		// Encoding takes its time, and the lock must not be held for it: another
 		// encoding may come into use meanwhile.
-		missing := all &^ later &^ forms.set
+		missing := all &^ later &^ made.set
 		if missing == 0 {
 			members = int(e.members)
 			e.rate.add(int64(now / time.Second))
-			shards := h.push(e, room, &it, &forms, later)
+			shards := h.push(e, room, &it, &made, later)
 			switch {
 			case later != 0:
 				h.postpone(e.backlog, it)
@@ -100,7 +80,7 @@ func (h *Hub) Publish(room string, p Publication) (members int, err error) {
 			return members, nil
 		}
 		st.mu.Unlock()
-		forms.add(p, missing)
+		made.add(p, missing)
 	}
 }
 
@@ -117,12 +97,12 @@ func (h *Hub) overloaded(shards uint64) bool {
 // push puts a message into the inboxes of all shards that have members, in the
 // encodings that they have them in, but for those that get it later. It returns the
 // shards that it put it into. The stripe's lock is held.
-func (h *Hub) push(e *entry, room string, p *part, forms *encoded, later uint8) (shards uint64) {
+func (h *Hub) push(e *entry, room string, p *part, made *forms, later EncodingSet) (shards uint64) {
 	for _, u := range e.uses {
-		if later>>u.enc&1 != 0 {
+		if later.has(u.enc) {
 			continue
 		}
-		m := forms.form[u.enc]
+		m := made.in[u.enc]
 		for b := u.shards; b != 0; b &= b - 1 {
 			m.Retain()
 			h.shards[bits.TrailingZeros64(b)].push(item{room: room, m: m, offset: p.offset, enc: u.enc})

@@ -51,7 +51,7 @@ func TestOnlyEncodingsInUseAreMade(t *testing.T) {
 	b.Join(0, "r", 0, false)
 	b.Join(1, "r", 3, true)
 	b.Join(1, "other", 1, false)
-	send := func(num int, encodings uint8, members int) *pub {
+	send := func(num int, encodings EncodingSet, members int) *pub {
 		t.Helper()
 		p := newPub(num, 10)
 		n, err := hub.Publish("r", p)
@@ -96,7 +96,7 @@ func TestEncodingTakesNoLock(t *testing.T) {
 		meanwhile func(hub *Hub, s *Shard, e Encoding)
 		members   int
 		err       error
-		encodings uint8
+		encodings EncodingSet
 		want      [2][]got // by subscriber
 	}{
 		{
