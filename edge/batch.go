@@ -29,18 +29,24 @@ const batchOverhead = 256
 
 // encodeAll makes one frame of several publications, for members with encodeBatch:
 // compressed together they are much less. It is fanout.Config.Batch.
-func encodeAll(_ fanout.Encoding, ps []fanout.Publication) fanout.Message {
-	one, all := jsonBuffers.Get().(*bytes.Buffer), jsonBuffers.Get().(*bytes.Buffer)
-	defer putJSON(one)
-	defer putJSON(all)
-	all.Reset()
-	all.WriteString(`{"push":"batch","batch":[`)
+func encodeAll(e fanout.Encoding, ps []fanout.Publication) fanout.Message {
+	buf := jsonBuffers.Get().(*bytes.Buffer)
+	defer putJSON(buf)
+	buf.Reset()
+	buf.WriteString(`{"push":"batch","batch":[`)
 	for i, p := range ps {
 		if i > 0 {
-			all.WriteByte(',')
+			buf.WriteByte(',')
 		}
-		all.Write(appendJSON(one, p.(interface{ object() any }).object()))
+		buf.Write(p.AppendPart(buf.AvailableBuffer(), e))
 	}
-	all.WriteString("]}")
-	return frame.EncodeDeflated(frame.Text, all.Bytes())
+	buf.WriteString("]}")
+	return frame.EncodeDeflated(frame.Text, buf.Bytes())
+}
+
+// appendPart appends the JSON of v, one of several pushes in a frame.
+func appendPart(b []byte, v any) []byte {
+	buf := jsonBuffers.Get().(*bytes.Buffer)
+	defer putJSON(buf)
+	return append(b, appendJSON(buf, v)...)
 }

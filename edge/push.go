@@ -41,6 +41,11 @@ func (p *publication) Offset() uint64 { return p.offset }
 func (p *publication) Size() int      { return batchOverhead + len(p.m.Payload) }
 func (p *publication) object() any    { return pushOf(legible(p.m)) }
 
+// AppendPart appends its JSON.
+func (p *publication) AppendPart(b []byte, _ fanout.Encoding) []byte {
+	return appendPart(b, p.object())
+}
+
 // Encode makes the frame that all members with this encoding are sent.
 func (p *publication) Encode(e fanout.Encoding) fanout.Message {
 	op, payload := frame.Text, p.m.Payload
@@ -62,7 +67,9 @@ type notice struct{ v any }
 
 func (n *notice) Offset() uint64 { return 0 }
 func (n *notice) Size() int      { return batchOverhead }
-func (n *notice) object() any    { return n.v }
+
+// AppendPart appends its JSON.
+func (n *notice) AppendPart(b []byte, _ fanout.Encoding) []byte { return appendPart(b, n.v) }
 
 func (n *notice) Encode(e fanout.Encoding) fanout.Message {
 	buf := jsonBuffers.Get().(*bytes.Buffer)

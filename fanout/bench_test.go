@@ -30,12 +30,13 @@ type forever struct {
 	offset uint64
 }
 
-func (f *forever) Offset() uint64          { f.offset++; return f.offset }
-func (f *forever) Size() int               { return len(f.b) }
-func (f *forever) Encode(Encoding) Message { return f }
-func (f *forever) Bytes() []byte           { return f.b }
-func (f *forever) Retain()                 {}
-func (f *forever) Release()                {}
+func (f *forever) Offset() uint64                         { f.offset++; return f.offset }
+func (f *forever) Size() int                              { return len(f.b) }
+func (f *forever) Encode(Encoding) Message                { return f }
+func (f *forever) AppendPart(b []byte, _ Encoding) []byte { return append(b, f.b...) }
+func (f *forever) Bytes() []byte                          { return f.b }
+func (f *forever) Retain()                                {}
+func (f *forever) Release()                               {}
 
 // newNullShard has a room whose members are spread over the encodings.
 func newNullShard(t testing.TB, cfg Config, members uint32) (*Hub, *Shard) {

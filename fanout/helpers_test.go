@@ -53,6 +53,10 @@ func newPub(num, size int) *pub { return &pub{num: num, size: size} }
 func (p *pub) Offset() uint64 { return p.offset }
 func (p *pub) Size() int      { return msgHeader + p.size }
 
+func (p *pub) AppendPart(b []byte, e Encoding) []byte {
+	return append(b, newMsg(p.num, p.size, e).b...)
+}
+
 func (p *pub) Encode(e Encoding) Message {
 	m := newMsg(p.num, p.size, e)
 	p.mu.Lock()
@@ -114,7 +118,7 @@ func (b *batcher) batch(e Encoding, ps []Publication) Message {
 	}
 	var body []byte
 	for _, p := range ps {
-		body = append(body, newMsg(p.(*pub).num, p.(*pub).size, e).b...)
+		body = p.AppendPart(body, e)
 	}
 	m := newMsg(batchNum, len(body), e)
 	copy(m.b[msgHeader:], body)

@@ -31,8 +31,9 @@ type Config struct {
 	Batched    EncodingSet
 	BatchWait  time.Duration // how long a message waits for company
 	BatchBytes int           // bound of the publications in one batch, unless one alone is larger (default 64 KiB)
-	// Batch returns a new reference to two or more publications as one message. It
-	// is called as Publication.Encode is, for batched encodings.
+	// Batch returns a new reference to two or more publications as one message, made
+	// of the part of each (Publication.AppendPart). It is called as Publication.Encode
+	// is, for batched encodings.
 	Batch func(e Encoding, ps []Publication) Message
 }
 

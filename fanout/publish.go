@@ -33,6 +33,9 @@ type Publication interface {
 	// encoding that has members. For a batched encoding it may also be called
 	// later, by Run and by any shard, several of them at the same time.
 	Encode(e Encoding) Message
+	// AppendPart appends what a frame of several publications has for this one. It
+	// is there for Config.Batch, and never called for encodings that are not batched.
+	AppendPart(b []byte, e Encoding) []byte
 	// Size is about how many bytes the publication holds. Only batches need it.
 	Size() int
 }
