@@ -80,8 +80,7 @@ func (h *Hub) Run(ctx context.Context) {
 }
 
 func (h *Hub) setBatching(on bool) {
-	for i := range h.stripes {
-		st := &h.stripes[i]
+	for st := range h.stripes.All() {
 		st.mu.Lock()
 		st.batching = on
 		st.mu.Unlock()
@@ -91,7 +90,7 @@ func (h *Hub) setBatching(on bool) {
 // flush sends what waits for a room. What is published while it encodes waits for
 // the next flush. Run only.
 func (h *Hub) flush(b *backlog) {
-	st := h.stripe(b.room)
+	st := h.stripes.Of(b.room)
 	st.mu.Lock()
 	waiting, set := b.waiting, EncodingSet(0)
 	b.waiting, b.encodes = nil, true

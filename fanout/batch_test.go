@@ -214,7 +214,7 @@ func TestBatchKeepsOrder(t *testing.T) {
 	}{
 		{"a message comes", func(hub *Hub, _ *Shard) { publish(t, hub, "r", newPub(4, 10)) }, 5, nums(1, 5)},
 		{"after a long silence", func(hub *Hub, _ *Shard) {
-			hub.stripe("r").rooms.Get("r").backlog.last = -2 * time.Hour
+			hub.stripes.Of("r").rooms.Get("r").backlog.last = -2 * time.Hour
 			publish(t, hub, "r", newPub(4, 10))
 		}, 5, nums(1, 5)},
 		{"the last member leaves", func(_ *Hub, s *Shard) { s.Leave(1, "r") }, 4, nums(1, 1)},

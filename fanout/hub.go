@@ -4,7 +4,6 @@ package fanout
 
 import (
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"github.com/valyala/bytebufferpool"
 
 	"barrage/internal/shrinkmap"
+	"barrage/internal/striped"
 )
 
 // MaxShards is the most shards a hub can have.
@@ -77,9 +77,8 @@ func (c Config) withDefaults() (Config, error) {
 type Hub struct {
 	cfg     Config
 	shards  []*Shard
-	seed    maphash.Seed
 	start   time.Time
-	stripes [64]stripe
+	stripes *striped.Set[stripe]
 	due     dueQueue
 
 	waitingBytes           atomic.Int64 // of all backlogs
@@ -154,7 +153,7 @@ func NewHub(cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), start: time.Now()}
+	h := &Hub{cfg: cfg, start: time.Now(), stripes: striped.New[stripe]()}
 	h.due.added = make(chan struct{}, 1)
 	for i := range cfg.Shards {
 		h.shards = append(h.shards, newShard(h, i))
@@ -172,14 +171,10 @@ func (h *Hub) clock() time.Duration { return time.Since(h.start) }
 // seconds is the meters' clock.
 func (h *Hub) seconds() int64 { return int64(h.clock() / time.Second) }
 
-func (h *Hub) stripe(room string) *stripe {
-	return &h.stripes[maphash.String(h.seed, room)%uint64(len(h.stripes))]
-}
-
 // Members returns how many members a room has, in all encodings, held ones
 // included.
 func (h *Hub) Members(room string) int {
-	st := h.stripe(room)
+	st := h.stripes.Of(room)
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if e := st.rooms.Get(room); e != nil {
@@ -191,7 +186,7 @@ func (h *Hub) Members(room string) int {
 // Room returns how many members a room has and how many messages a second it
 // had lately (over about ten seconds). ok is false when it has no members.
 func (h *Hub) Room(room string) (members int, rate float64, ok bool) {
-	st := h.stripe(room)
+	st := h.stripes.Of(room)
 	now := h.seconds()
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -211,8 +206,7 @@ func (h *Hub) EachRoom(f func(room string, members int, rate float64) bool) {
 		rate    float64
 	}
 	now := h.seconds()
-	for i := range h.stripes {
-		st := &h.stripes[i]
+	for st := range h.stripes.All() {
 		st.mu.Lock()
 		rows := make([]row, 0, st.rooms.Len())
 		for name, e := range st.rooms.All() {
@@ -230,8 +224,7 @@ func (h *Hub) EachRoom(f func(room string, members int, rate float64) bool) {
 // Rooms returns how many rooms have members.
 func (h *Hub) Rooms() int {
 	n := 0
-	for i := range h.stripes {
-		st := &h.stripes[i]
+	for st := range h.stripes.All() {
 		st.mu.Lock()
 		n += st.rooms.Len()
 		st.mu.Unlock()
@@ -243,7 +236,7 @@ func (h *Hub) Rooms() int {
 // room and encoding. A message published after it returns will reach the shard's
 // inbox.
 func (h *Hub) join(room string, enc Encoding, shard int, first bool) {
-	st := h.stripe(room)
+	st := h.stripes.Of(room)
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	e := st.rooms.Get(room)
@@ -260,7 +253,7 @@ func (h *Hub) join(room string, enc Encoding, shard int, first bool) {
 // leave undoes join. last: the shard has no members in this room and encoding any
 // more.
 func (h *Hub) leave(room string, enc Encoding, shard int, last bool) {
-	st := h.stripe(room)
+	st := h.stripes.Of(room)
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	e := st.rooms.Get(room)

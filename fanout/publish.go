@@ -47,7 +47,7 @@ type Publication interface {
 func (h *Hub) Publish(room string, p Publication) (members int, err error) {
 	var made forms
 	defer made.release()
-	st, now := h.stripe(room), h.clock()
+	st, now := h.stripes.Of(room), h.clock()
 	it := part{p: p, offset: p.Offset()}
 	if h.cfg.Batched != 0 {
 		it.size = p.Size()

@@ -91,11 +91,12 @@ func startRun(hub *Hub) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { hub.Run(ctx) })
-	last := &hub.stripes[len(hub.stripes)-1]
-	for on := false; !on; runtime.Gosched() {
-		last.mu.Lock()
-		on = last.batching
-		last.mu.Unlock()
+	for st := range hub.stripes.All() {
+		for on := false; !on; runtime.Gosched() {
+			st.mu.Lock()
+			on = st.batching
+			st.mu.Unlock()
+		}
 	}
 	return func() {
 		cancel()
