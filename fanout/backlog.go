@@ -23,9 +23,9 @@ type backlog struct {
 // postpones returns those of the encodings in set that get the next message as part
 // of a batch. The first message after a silence is not kept waiting. The stripe's
 // lock is held.
-func (h *Hub) postpones(st *stripe, e *entry, set EncodingSet, now time.Duration) EncodingSet {
+func (h *Hub) postpones(dir *directory, e *entry, set EncodingSet, now time.Duration) EncodingSet {
 	b := e.backlog
-	if b == nil || len(b.waiting) == 0 && !b.encodes && (!st.batching || now-b.last >= h.cfg.BatchWait) {
+	if b == nil || len(b.waiting) == 0 && !b.encodes && (!dir.batching || now-b.last >= h.cfg.BatchWait) {
 		return 0
 	}
 	return set & h.cfg.Batched
@@ -80,24 +80,24 @@ func (h *Hub) Run(ctx context.Context) {
 }
 
 func (h *Hub) setBatching(on bool) {
-	for st := range h.stripes.All() {
-		st.mu.Lock()
-		st.batching = on
-		st.mu.Unlock()
+	for dir := range h.stripes.All() {
+		dir.mu.Lock()
+		dir.batching = on
+		dir.mu.Unlock()
 	}
 }
 
 // flush sends what waits for a room. What is published while it encodes waits for
 // the next flush. Run only.
 func (h *Hub) flush(b *backlog) {
-	st := h.stripes.Of(b.room)
-	st.mu.Lock()
+	dir := h.stripes.Of(b.room)
+	dir.mu.Lock()
 	waiting, set := b.waiting, EncodingSet(0)
 	b.waiting, b.encodes = nil, true
-	if e := st.rooms.Get(b.room); e != nil && e.backlog == b {
+	if e := dir.rooms.Get(b.room); e != nil && e.backlog == b {
 		set = e.encodings() & h.cfg.Batched
 	}
-	st.mu.Unlock()
+	dir.mu.Unlock()
 
 	var frames [MaxEncodings][]*batch
 	for set != 0 {
@@ -105,16 +105,16 @@ func (h *Hub) flush(b *backlog) {
 		frames[e] = h.batches(e, waiting)
 	}
 
-	st.mu.Lock()
+	dir.mu.Lock()
 	shards := uint64(0)
-	if e := st.rooms.Get(b.room); e != nil && e.backlog == b {
+	if e := dir.rooms.Get(b.room); e != nil && e.backlog == b {
 		shards = h.pushBatches(e, b.room, &frames)
 	}
 	b.encodes, b.last = false, h.clock()
 	if len(b.waiting) > 0 {
 		h.due.add(b, b.last+h.cfg.BatchWait)
 	}
-	st.mu.Unlock()
+	dir.mu.Unlock()
 	h.wake(shards)
 
 	for i := range waiting {

@@ -77,7 +77,7 @@ func TestRun(t *testing.T) {
 		}
 		got := func(plain, batched []int) {
 			t.Helper()
-			settleAll([]*Shard{s})
+			workAll([]*Shard{s})
 			for sub, want := range [][]int{plain, batched, batched} {
 				if got := sink.socks[sub].take(t); !slices.Equal(got, want) {
 					t.Errorf("sub %d got %v, want %v", sub, got, want)
@@ -160,7 +160,7 @@ func TestBatchesAreCut(t *testing.T) {
 	publishNums(t, hub, 1, 12)
 	publish(t, hub, "r", newPub(13, 5000))
 	flushDue(hub)
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	if got := sink.socks[1].take(t); !slices.Equal(got, nums(1, 13)) {
 		t.Errorf("got %v", got)
 	}
@@ -173,11 +173,11 @@ func TestBatchesAreCut(t *testing.T) {
 func TestBacklogsAreBounded(t *testing.T) {
 	hub, s, sink, _ := newBatchShard(t, Config{InboxBytes: segmentSize}, 2)
 	publishNums(t, hub, 1, 1)
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	published := 1
 	for ; ; published++ {
 		_, err := hub.Publish("r", newPub(published+1, 1000))
-		settleAll([]*Shard{s})
+		workAll([]*Shard{s})
 		if errors.Is(err, ErrOverloaded) {
 			break
 		}
@@ -193,7 +193,7 @@ func TestBacklogsAreBounded(t *testing.T) {
 		t.Errorf("another room's second message: %v", err)
 	}
 	flushDue(hub)
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	for _, sock := range sink.socks {
 		got := slices.DeleteFunc(sock.take(t), func(num int) bool { return num == 0 })
 		if !slices.Equal(got, nums(1, published)) {
@@ -241,11 +241,11 @@ func TestBatchKeepsOrder(t *testing.T) {
 				return batch(e, ps)
 			}
 			publishNums(t, hub, 1, 3)
-			settleAll([]*Shard{s})
+			workAll([]*Shard{s})
 			flushDue(hub)
 			publish(t, hub, "r", newPub(tt.later, 10))
 			flushDue(hub)
-			settleAll([]*Shard{s})
+			workAll([]*Shard{s})
 			if got := sink.socks[1].take(t); !slices.Equal(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
@@ -284,7 +284,7 @@ func TestResumeWithinABatch(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, later %v", tt.name, later), func(t *testing.T) {
 				hub, s, sink, made := newBatchShard(t, Config{}, 3)
 				publish(t, hub, "r", newPub(1000, 10)) // so that the next ones wait
-				settleAll([]*Shard{s})
+				workAll([]*Shard{s})
 				for _, sock := range sink.socks {
 					sock.take(t)
 				}
@@ -300,17 +300,17 @@ func TestResumeWithinABatch(t *testing.T) {
 					s.Resume(1, "r", tt.after)
 				}
 				flushDue(hub)
-				settleAll([]*Shard{s})
+				workAll([]*Shard{s})
 				if !later {
 					s.Resume(1, "r", tt.after)
 				}
-				settleAll([]*Shard{s})
+				workAll([]*Shard{s})
 				if got := sink.socks[1].take(t); !slices.Equal(got, tt.want) {
 					t.Errorf("got %v, want %v", got, tt.want)
 				}
 				sink.socks[2].room, sink.socks[2].blocked = 1<<40, false
 				s.Drained(2)
-				settleAll([]*Shard{s})
+				workAll([]*Shard{s})
 				if got := sink.socks[2].take(t); !slices.Equal(got, nums(0, len(tt.offsets)-1)) {
 					t.Errorf("who needs the whole batch got %v", got)
 				}

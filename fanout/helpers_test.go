@@ -231,7 +231,7 @@ func (s *fakeSock) take(t interface{ Fatalf(string, ...any) }) []int {
 	return nums
 }
 
-func settleAll(shards []*Shard) {
+func workAll(shards []*Shard) {
 	for more := true; more; {
 		more = false
 		for _, s := range shards {

@@ -78,7 +78,7 @@ type Hub struct {
 	cfg     Config
 	shards  []*Shard
 	start   time.Time
-	stripes *striped.Set[stripe]
+	stripes *striped.Set[directory]
 	due     dueQueue
 
 	waitingBytes           atomic.Int64 // of all backlogs
@@ -89,8 +89,8 @@ type Hub struct {
 	small, large bytebufferpool.Pool
 }
 
-// stripe is a part of the directory.
-type stripe struct {
+// directory is one stripe of the directory.
+type directory struct {
 	mu       sync.Mutex // guards what follows
 	rooms    shrinkmap.Map[string, *entry]
 	batching bool // Run is at work
@@ -153,7 +153,7 @@ func NewHub(cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: cfg, start: time.Now(), stripes: striped.New[stripe]()}
+	h := &Hub{cfg: cfg, start: time.Now(), stripes: striped.New[directory]()}
 	h.due.added = make(chan struct{}, 1)
 	for i := range cfg.Shards {
 		h.shards = append(h.shards, newShard(h, i))
@@ -174,10 +174,10 @@ func (h *Hub) seconds() int64 { return int64(h.clock() / time.Second) }
 // Members returns how many members a room has, in all encodings, held ones
 // included.
 func (h *Hub) Members(room string) int {
-	st := h.stripes.Of(room)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if e := st.rooms.Get(room); e != nil {
+	dir := h.stripes.Of(room)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	if e := dir.rooms.Get(room); e != nil {
 		return int(e.members)
 	}
 	return 0
@@ -186,11 +186,11 @@ func (h *Hub) Members(room string) int {
 // Room returns how many members a room has and how many messages a second it
 // had lately (over about ten seconds). ok is false when it has no members.
 func (h *Hub) Room(room string) (members int, rate float64, ok bool) {
-	st := h.stripes.Of(room)
+	dir := h.stripes.Of(room)
 	now := h.seconds()
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	e := st.rooms.Get(room)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	e := dir.rooms.Get(room)
 	if e == nil {
 		return 0, 0, false
 	}
@@ -206,13 +206,13 @@ func (h *Hub) EachRoom(f func(room string, members int, rate float64) bool) {
 		rate    float64
 	}
 	now := h.seconds()
-	for st := range h.stripes.All() {
-		st.mu.Lock()
-		rows := make([]row, 0, st.rooms.Len())
-		for name, e := range st.rooms.All() {
+	for dir := range h.stripes.All() {
+		dir.mu.Lock()
+		rows := make([]row, 0, dir.rooms.Len())
+		for name, e := range dir.rooms.All() {
 			rows = append(rows, row{name, int(e.members), e.rate.perSecond(now)})
 		}
-		st.mu.Unlock()
+		dir.mu.Unlock()
 		for _, r := range rows {
 			if !f(r.name, r.members, r.rate) {
 				return
@@ -224,10 +224,10 @@ func (h *Hub) EachRoom(f func(room string, members int, rate float64) bool) {
 // Rooms returns how many rooms have members.
 func (h *Hub) Rooms() int {
 	n := 0
-	for st := range h.stripes.All() {
-		st.mu.Lock()
-		n += st.rooms.Len()
-		st.mu.Unlock()
+	for dir := range h.stripes.All() {
+		dir.mu.Lock()
+		n += dir.rooms.Len()
+		dir.mu.Unlock()
 	}
 	return n
 }
@@ -236,13 +236,13 @@ func (h *Hub) Rooms() int {
 // room and encoding. A message published after it returns will reach the shard's
 // inbox.
 func (h *Hub) join(room string, enc Encoding, shard int, first bool) {
-	st := h.stripes.Of(room)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	e := st.rooms.Get(room)
+	dir := h.stripes.Of(room)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	e := dir.rooms.Get(room)
 	if e == nil {
 		e = new(entry)
-		st.rooms.Put(room, e)
+		dir.rooms.Put(room, e)
 	}
 	e.members++
 	if first {
@@ -253,10 +253,10 @@ func (h *Hub) join(room string, enc Encoding, shard int, first bool) {
 // leave undoes join. last: the shard has no members in this room and encoding any
 // more.
 func (h *Hub) leave(room string, enc Encoding, shard int, last bool) {
-	st := h.stripes.Of(room)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	e := st.rooms.Get(room)
+	dir := h.stripes.Of(room)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	e := dir.rooms.Get(room)
 	e.members--
 	if last {
 		e.del(enc, shard)
@@ -265,7 +265,7 @@ func (h *Hub) leave(room string, enc Encoding, shard int, last bool) {
 		}
 	}
 	if e.members == 0 {
-		st.rooms.Delete(room)
+		dir.rooms.Delete(room)
 	}
 }
 

@@ -32,15 +32,15 @@ func TestModel(t *testing.T) {
 			BatchBytes: rapid.SampledFrom([]int{1, 500, 1 << 30}).Draw(t, "batch"),
 		})
 		for sub := range modelSubs {
-			o.join(t, place{0, sub, "room0"}, Encoding(sub%modelEncodings), false)
-			o.join(t, place{1, sub, fmt.Sprint("room", sub%modelRooms)}, Encoding(sub%2)*batched, sub%4 == 1)
+			o.join(t, memberKey{0, sub, "room0"}, Encoding(sub%modelEncodings), false)
+			o.join(t, memberKey{1, sub, fmt.Sprint("room", sub%modelRooms)}, Encoding(sub%2)*batched, sub%4 == 1)
 		}
 		shard := func(t *rapid.T) int { return rapid.IntRange(0, modelShards-1).Draw(t, "shard") }
 		sub := func(t *rapid.T) int { return rapid.IntRange(0, modelSubs-1).Draw(t, "sub") }
 		room := func(t *rapid.T) string {
 			return fmt.Sprint("room", rapid.IntRange(0, modelRooms-1).Draw(t, "room"))
 		}
-		at := func(t *rapid.T) place { return place{shard(t), sub(t), room(t)} }
+		at := func(t *rapid.T) memberKey { return memberKey{shard(t), sub(t), room(t)} }
 		t.Repeat(map[string]func(*rapid.T){
 			"join": func(t *rapid.T) {
 				enc := Encoding(rapid.IntRange(0, modelEncodings-1).Draw(t, "encoding"))
@@ -76,8 +76,8 @@ type oracle struct {
 	hub     *Hub
 	shards  []*Shard
 	sinks   []*fakeSink
-	members map[place]*membership
-	logs    map[logPlace]*logModel // of the rooms that have members there
+	members map[memberKey]*membership
+	logs    map[logKey]*logModel // of the rooms that have members there
 	pubs    []*pub
 	batcher batcher
 	waiting map[string]*backlogModel // of the rooms that have batched members, once these got something
@@ -88,12 +88,12 @@ type oracle struct {
 	slow, replayed [modelShards]uint64
 }
 
-type place struct {
+type memberKey struct {
 	shard, sub int
 	room       string
 }
 
-type logPlace struct {
+type logKey struct {
 	shard int
 	room  string
 	enc   Encoding
@@ -122,7 +122,7 @@ type membership struct {
 
 func newOracle(t *rapid.T, cfg Config) *oracle {
 	o := &oracle{
-		t: t, members: make(map[place]*membership), logs: make(map[logPlace]*logModel),
+		t: t, members: make(map[memberKey]*membership), logs: make(map[logKey]*logModel),
 		waiting: make(map[string]*backlogModel), newest: make(map[string]uint64),
 	}
 	hub, err := NewHub(o.batcher.config(cfg, time.Hour))
@@ -134,7 +134,7 @@ func newOracle(t *rapid.T, cfg Config) *oracle {
 	for i := range cfg.Shards {
 		sink := newFakeSink(modelSubs, 1<<30)
 		sink.onSkip = func(sub uint32, room string, n, from, to uint64) {
-			o.skipped(place{i, int(sub), room}, n, from, to)
+			o.skipped(memberKey{i, int(sub), room}, n, from, to)
 		}
 		o.shards, o.sinks = append(o.shards, hub.Shard(i)), append(o.sinks, sink)
 		o.shards[i].Attach(sink, func() {})
@@ -142,7 +142,7 @@ func newOracle(t *rapid.T, cfg Config) *oracle {
 	return o
 }
 
-func (o *oracle) join(t *rapid.T, p place, enc Encoding, held bool) {
+func (o *oracle) join(t *rapid.T, p memberKey, enc Encoding, held bool) {
 	o.work(t, p.shard) // so that nothing published before is in the inbox
 	m := o.members[p]
 	if joined := o.shards[p.shard].Join(uint32(p.sub), p.room, enc, held); joined != (m == nil) {
@@ -152,7 +152,7 @@ func (o *oracle) join(t *rapid.T, p place, enc Encoding, held bool) {
 		return
 	}
 	o.members[p] = &membership{enc: enc, held: held}
-	lp := logPlace{p.shard, p.room, enc}
+	lp := logKey{p.shard, p.room, enc}
 	if o.logs[lp] == nil {
 		o.logs[lp] = new(logModel)
 	}
@@ -199,7 +199,7 @@ func (o *oracle) publish(t *rapid.T, room string, p *pub) {
 }
 
 // deliver puts a message into a log.
-func (o *oracle) deliver(lp logPlace, l *logModel, p *pub) {
+func (o *oracle) deliver(lp logKey, l *logModel, p *pub) {
 	f := frame{num: p.num, seq: l.next}
 	l.next++
 	if p.offset > l.last {
@@ -214,11 +214,11 @@ func (o *oracle) deliver(lp logPlace, l *logModel, p *pub) {
 
 // replay takes out of a membership's list what Resume says it was given: all up
 // to the last message in the log that has such an offset.
-func (o *oracle) replay(p place, m *membership) {
+func (o *oracle) replay(p memberKey, m *membership) {
 	if m.after == 0 || m.held {
 		return
 	}
-	head := o.shards[p.shard].rooms[m.enc].Get(p.room).log.head
+	head := o.shards[p.shard].byRoom[m.enc].Get(p.room).log.head
 	n := 0
 	for i, f := range m.want {
 		if f.seq < head && f.offset != 0 && f.offset <= m.after {
@@ -260,7 +260,7 @@ func (o *oracle) consumeAll(t *rapid.T, sh int) {
 }
 
 // skipped is called by the shard.
-func (o *oracle) skipped(p place, n, from, to uint64) {
+func (o *oracle) skipped(p memberKey, n, from, to uint64) {
 	o.consume(o.t, p.shard, p.sub)
 	m := o.members[p]
 	var first, last uint64
@@ -285,19 +285,19 @@ func (o *oracle) work(t *rapid.T, sh int) {
 }
 
 // held returns the held memberships, in an order that a failure can be repeated in.
-func (o *oracle) held() (all []place) {
+func (o *oracle) held() (all []memberKey) {
 	for p, m := range o.members {
 		if m.held {
 			all = append(all, p)
 		}
 	}
-	slices.SortFunc(all, func(a, b place) int {
+	slices.SortFunc(all, func(a, b memberKey) int {
 		return cmp.Or(cmp.Compare(a.shard, b.shard), cmp.Compare(a.sub, b.sub), cmp.Compare(a.room, b.room))
 	})
 	return all
 }
 
-func (o *oracle) resume(t *rapid.T, p place, after uint64) {
+func (o *oracle) resume(t *rapid.T, p memberKey, after uint64) {
 	o.consume(t, p.shard, p.sub)
 	if m := o.members[p]; m != nil && m.held {
 		m.held, m.after = false, after
@@ -308,8 +308,8 @@ func (o *oracle) resume(t *rapid.T, p place, after uint64) {
 }
 
 // forget ends a membership in the model.
-func (o *oracle) forget(p place) {
-	lp := logPlace{p.shard, p.room, o.members[p].enc}
+func (o *oracle) forget(p memberKey) {
+	lp := logKey{p.shard, p.room, o.members[p].enc}
 	delete(o.members, p)
 	if o.logs[lp].members--; o.logs[lp].members == 0 {
 		delete(o.logs, lp)
@@ -322,7 +322,7 @@ func (o *oracle) forget(p place) {
 	delete(o.waiting, p.room)
 }
 
-func (o *oracle) leave(t *rapid.T, p place) {
+func (o *oracle) leave(t *rapid.T, p memberKey) {
 	o.consume(t, p.shard, p.sub)
 	left := o.shards[p.shard].Leave(uint32(p.sub), p.room)
 	if left != (o.members[p] != nil) {
@@ -336,7 +336,7 @@ func (o *oracle) leave(t *rapid.T, p place) {
 func (o *oracle) gone(t *rapid.T, sh, sub int) {
 	o.consume(t, sh, sub)
 	for room := range o.shards[sh].Rooms(uint32(sub)) {
-		o.forget(place{sh, sub, room})
+		o.forget(memberKey{sh, sub, room})
 	}
 	o.shards[sh].LeaveAll(uint32(sub))
 	for p := range o.members {
@@ -386,12 +386,12 @@ func (o *oracle) finish(t *rapid.T) {
 		o.work(t, sh)
 		for sub := range modelSubs {
 			for room := range modelRooms {
-				p := place{sh, sub, fmt.Sprint("room", room)}
+				p := memberKey{sh, sub, fmt.Sprint("room", room)}
 				o.resume(t, p, o.newest[p.room]/2)
 			}
 		}
 	}
-	settleAll(o.shards)
+	workAll(o.shards)
 	o.checkAll(t)
 	for p, m := range o.members {
 		if len(m.want) != 0 {

@@ -47,22 +47,22 @@ type Publication interface {
 func (h *Hub) Publish(room string, p Publication) (members int, err error) {
 	var made forms
 	defer made.release()
-	st, now := h.stripes.Of(room), h.clock()
+	dir, now := h.stripes.Of(room), h.clock()
 	it := part{p: p, offset: p.Offset()}
 	if h.cfg.Batched != 0 {
 		it.size = p.Size()
 	}
 	for {
-		st.mu.Lock()
-		e := st.rooms.Get(room)
+		dir.mu.Lock()
+		e := dir.rooms.Get(room)
 		if e == nil {
-			st.mu.Unlock()
+			dir.mu.Unlock()
 			return 0, nil
 		}
 		all := e.encodings()
-		later := h.postpones(st, e, all, now)
+		later := h.postpones(dir, e, all, now)
 		if h.overloaded(e.shards()) || later != 0 && h.waitingBytes.Load() > int64(h.cfg.InboxBytes) {
-			st.mu.Unlock()
+			dir.mu.Unlock()
 			return 0, ErrOverloaded
 		}
 		// Encoding takes its time, and the lock must not be held for it: another
@@ -78,11 +78,11 @@ func (h *Hub) Publish(room string, p Publication) (members int, err error) {
 			case all&h.cfg.Batched != 0:
 				h.sent(e, room, now)
 			}
-			st.mu.Unlock()
+			dir.mu.Unlock()
 			h.wake(shards)
 			return members, nil
 		}
-		st.mu.Unlock()
+		dir.mu.Unlock()
 		made.add(p, missing)
 	}
 }

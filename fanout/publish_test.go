@@ -67,14 +67,14 @@ func TestOnlyEncodingsInUseAreMade(t *testing.T) {
 	if hub.Members("r") != 3 || hub.Rooms() != 2 {
 		t.Errorf("the hub has %d members and %d rooms", hub.Members("r"), hub.Rooms())
 	}
-	settleAll([]*Shard{a, b})
+	workAll([]*Shard{a, b})
 	b.Resume(1, "r", 0)
 	b.Leave(1, "r")
 	second := send(2, 0b0001, 2)
 	a.Leave(0, "r")
 	b.Leave(0, "r")
 	send(3, 0, 0)
-	settleAll([]*Shard{a, b})
+	workAll([]*Shard{a, b})
 	first.checkReleased(t)
 	second.checkReleased(t)
 	if got, want := sinks[0].socks[0].receive(t), []got{{1, 0}}; !slices.Equal(got, want) {
@@ -148,7 +148,7 @@ func TestEncodingTakesNoLock(t *testing.T) {
 				t.Errorf("Publish returned %d, %v and asked for %03b; want %d, %v, %03b",
 					members, err, p.encodings(), tt.members, tt.err, tt.encodings)
 			}
-			settleAll([]*Shard{s})
+			workAll([]*Shard{s})
 			for sub, want := range tt.want {
 				if got := sink.socks[sub].receive(t); !slices.Equal(got, want) {
 					t.Errorf("sub %d got %v, want %v", sub, got, want)
@@ -172,7 +172,7 @@ func TestRoomsReport(t *testing.T) {
 	if !s.LastMessage(0).IsZero() {
 		t.Error("a message is noted before it is in a log")
 	}
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	if members, rate, ok := hub.Room("r"); members != 3 || rate < 0.1 || rate > 3 || !ok {
 		t.Errorf("Room returned %d, %v, %v; want 3 members and up to 3 messages a second", members, rate, ok)
 	}

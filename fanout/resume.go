@@ -20,37 +20,37 @@ func (s *Shard) Resume(sub uint32, name string, after uint64) {
 	if l == 0 {
 		return
 	}
-	r := s.tab[s.links.at(l).room]
-	m := &r.members[s.links.at(l).pos]
+	st := s.streamOf(l)
+	m := &st.members[s.links.at(l).member]
 	if m.link&held == 0 {
 		return
 	}
 	m.link &^= held
-	from := m.at(r)
-	s.replayed(r, m, after)
-	if after > r.log.last {
-		r.isAhead(m, after)
+	from := m.at(st)
+	s.replayed(st, m, after)
+	if after > st.log.last {
+		st.noteAhead(m, after)
 	}
-	s.drain(r, m, sub)
-	s.moved(r, from, m.at(r))
+	s.drain(st, m, sub)
+	s.moved(st, from, m.at(st))
 }
 
 // replayed moves a member past what it was given otherwise, of what is in the log.
 // If that ends within a batch, the batch is divided there.
-func (s *Shard) replayed(r *room, m *member, after uint64) {
-	to := r.log.behind(m.at(r), after)
-	s.logBytes += r.log.divide(s, r.enc, to)
-	s.stats.Skipped[SkipReplayed] += to - m.at(r)
+func (s *Shard) replayed(st *stream, m *member, after uint64) {
+	to := st.log.behind(m.at(st), after)
+	s.logBytes += st.log.divide(s, st.enc, to)
+	s.stats.Skipped[SkipReplayed] += to - m.at(st)
 	m.to(to)
 }
 
-// isAhead notes that a member was given what comes up to the offset after.
-func (r *room) isAhead(m *member, after uint64) {
+// noteAhead notes that a member was given what comes up to the offset after.
+func (st *stream) noteAhead(m *member, after uint64) {
 	m.link |= isAhead
-	if r.ahead == nil {
-		r.ahead = &ahead{most: after}
+	if st.ahead == nil {
+		st.ahead = &ahead{most: after}
 	}
-	if a := r.ahead; a.most != after {
+	if a := st.ahead; a.most != after {
 		if a.odd == nil {
 			a.odd = make(map[uint32]uint64)
 		}
@@ -60,36 +60,36 @@ func (r *room) isAhead(m *member, after uint64) {
 
 // passOver moves the members that were given the newest frame's messages, or some of
 // them, before they were published past these.
-func (s *Shard) passOver(r *room) {
-	if r.ahead == nil {
+func (s *Shard) passOver(st *stream) {
+	if st.ahead == nil {
 		return
 	}
 	left := false
-	for i := range r.members {
-		m := &r.members[i]
+	for i := range st.members {
+		m := &st.members[i]
 		if m.link&isAhead == 0 {
 			continue
 		}
-		after, odd := r.ahead.odd[m.id()]
+		after, odd := st.ahead.odd[m.id()]
 		if !odd {
-			after = r.ahead.most
+			after = st.ahead.most
 		}
-		s.replayed(r, m, after)
-		if r.log.last < after {
+		s.replayed(st, m, after)
+		if st.log.last < after {
 			left = true
 			continue
 		}
 		m.link &^= isAhead
-		delete(r.ahead.odd, m.id())
+		delete(st.ahead.odd, m.id())
 	}
 	if !left {
-		r.ahead = nil
+		st.ahead = nil
 	}
 }
 
 // forgetAhead is for a link that is gone.
-func (r *room) forgetAhead(link uint32) {
-	if r.ahead != nil {
-		delete(r.ahead.odd, link)
+func (st *stream) forgetAhead(link uint32) {
+	if st.ahead != nil {
+		delete(st.ahead.odd, link)
 	}
 }

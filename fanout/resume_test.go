@@ -44,7 +44,7 @@ func TestResume(t *testing.T) {
 				p := newPub(num, tt.size)
 				p.offset = offset
 				publish(t, hub, "r", p)
-				settleAll([]*Shard{s})
+				workAll([]*Shard{s})
 			}
 			for i, offset := range tt.held {
 				send(i, offset)
@@ -62,7 +62,7 @@ func TestResume(t *testing.T) {
 			if got := sink.socks[1].take(t); !slices.Equal(got, tt.laterIs) {
 				t.Errorf("later it got %v, want %v", got, tt.laterIs)
 			}
-			settleAll([]*Shard{s})
+			workAll([]*Shard{s})
 			if n := len(sink.socks[0].take(t)); n != len(tt.held)+len(tt.later) {
 				t.Errorf("the other member got %d messages", n)
 			}
@@ -100,11 +100,11 @@ func TestResumeOfABlockedSocket(t *testing.T) {
 		publish(t, hub, "live", newPub(i, 20))
 		publish(t, hub, "held", newPub(10+i, 20))
 	}
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	s.Resume(0, "held", 0)
 	sink.socks[0].room, sink.socks[0].blocked = 1<<40, false
 	s.Drained(0)
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	got := sink.socks[0].take(t)
 	slices.Sort(got[1:])
 	if want := []int{0, 1, 2, 10, 11, 12}; !slices.Equal(got, want) {
@@ -124,7 +124,7 @@ func TestDrainedLeavesHeldAlone(t *testing.T) {
 	sink.socks[0].room, sink.socks[0].blocked = 0, true
 	publish(t, hub, "held", newPub(1, 20))
 	publish(t, hub, "live", newPub(2, 20))
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	sink.socks[0].room, sink.socks[0].blocked = 1<<40, false
 	s.Drained(0)
 	if got := sink.socks[0].take(t); !slices.Equal(got, []int{2}) {
@@ -185,7 +185,7 @@ func TestHeldMemberIsBounded(t *testing.T) {
 		t.Errorf("it was told of %d, counted are %d", lost, s.Stats().Skipped[SkipSlow])
 	}
 	s.Resume(1, "r", next+4) // the first five were in the history
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	got := sink.socks[1].take(t)
 	got = slices.DeleteFunc(got, func(num int) bool { return num == 0 })
 	if len(got) != n-int(next)-4 || got[0] != int(next)+5 || got[len(got)-1] != n {
@@ -208,7 +208,7 @@ func TestHeldMembersShareTheBound(t *testing.T) {
 		for i := range rooms {
 			publish(t, hub, fmt.Sprint("room", i), newPub(n, 1000))
 		}
-		settleAll([]*Shard{s})
+		workAll([]*Shard{s})
 		if got := s.Stats().LogBytes; got > bound {
 			t.Fatalf("logs hold %d bytes after %d messages in each room, bound is %d", got, n+1, bound)
 		}

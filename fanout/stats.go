@@ -73,21 +73,21 @@ func (h *Histogram) observe(d time.Duration) {
 }
 
 // Stats returns the counters. Pending is counted by walking the members of the
-// rooms whose logs are not empty, so that the invariant in the package comment
+// streams whose logs are not empty, so that the invariant in the package comment
 // can be checked rather than assumed. On the shard's goroutine.
 func (s *Shard) Stats() Stats {
-	st := s.stats
-	st.Members, st.LogBytes = s.members, s.logBytes
-	for i := range s.rooms {
-		st.Rooms += s.rooms[i].Len()
+	all := s.stats
+	all.Members, all.LogBytes = s.members, s.logBytes
+	for i := range s.byRoom {
+		all.Rooms += s.byRoom[i].Len()
 	}
-	for _, r := range s.tab {
-		if r == nil || len(r.log.segs) == 0 {
+	for _, st := range s.streams {
+		if st == nil || len(st.log.segs) == 0 {
 			continue
 		}
-		for i := range r.members {
-			st.Pending += r.log.head - r.members[i].at(r)
+		for i := range st.members {
+			all.Pending += st.log.head - st.members[i].at(st)
 		}
 	}
-	return st
+	return all
 }

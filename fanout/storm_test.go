@@ -43,10 +43,10 @@ func TestStorm(t *testing.T) {
 			for {
 				select {
 				case <-wake:
-					settleAll([]*Shard{s})
+					workAll([]*Shard{s})
 					churn(s, rng, uint32(rng.IntN(subs)), Encoding(rng.IntN(encodings)))
 				case <-done:
-					settleAll([]*Shard{s})
+					workAll([]*Shard{s})
 					for sub := range uint32(subs) {
 						s.Leave(sub, "churn") // the held ones keep batches
 					}
@@ -261,7 +261,7 @@ func (v *viewers) check(i int) {
 
 // finish wants that all got everything.
 func (v *viewers) finish() {
-	settleAll([]*Shard{v.s})
+	workAll([]*Shard{v.s})
 	for i := range v.subs {
 		if v.check(i); v.subs[i].state == 2 && v.subs[i].next != v.last+1 {
 			v.t.Errorf("sub %d never got message %d", i, v.subs[i].next)
