@@ -133,7 +133,7 @@ func (n *gapNotice) extend(next *gapNotice) bool {
 	return true
 }
 
-func (n *gapNotice) Offset() uint64 { return n.offset }
+func (n *gapNotice) Sequence() uint64 { return n.offset }
 
 func (n *gapNotice) Encode(e fanout.Encoding) fanout.Message {
 	if e&encodeJSON == 0 {

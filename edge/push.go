@@ -37,9 +37,9 @@ type publication struct {
 	offset uint64 // see epochs.place
 }
 
-func (p *publication) Offset() uint64 { return p.offset }
-func (p *publication) Size() int      { return batchOverhead + len(p.m.Payload) }
-func (p *publication) object() any    { return pushOf(legible(p.m)) }
+func (p *publication) Sequence() uint64 { return p.offset }
+func (p *publication) Size() int        { return batchOverhead + len(p.m.Payload) }
+func (p *publication) object() any      { return pushOf(legible(p.m)) }
 
 // AppendPart appends its JSON.
 func (p *publication) AppendPart(b []byte, _ fanout.Encoding) []byte {
@@ -65,8 +65,8 @@ func (p *publication) Encode(e fanout.Encoding) fanout.Message {
 // notice is a push that is no message, to a whole room: presence.
 type notice struct{ v any }
 
-func (n *notice) Offset() uint64 { return 0 }
-func (n *notice) Size() int      { return batchOverhead }
+func (n *notice) Sequence() uint64 { return 0 }
+func (n *notice) Size() int        { return batchOverhead }
 
 // AppendPart appends its JSON.
 func (n *notice) AppendPart(b []byte, _ fanout.Encoding) []byte { return appendPart(b, n.v) }

@@ -53,7 +53,7 @@ func publishNums(t testing.TB, hub *Hub, from, to int) {
 	t.Helper()
 	for i := from; i <= to; i++ {
 		p := newPub(i, 10)
-		p.offset = uint64(i)
+		p.seq = uint64(i)
 		publish(t, hub, "r", p)
 	}
 }
@@ -262,9 +262,9 @@ func TestBatchKeepsOrder(t *testing.T) {
 func TestResumeWithinABatch(t *testing.T) {
 	tests := []struct {
 		name     string
-		offsets  []uint64 // of one batch
+		seqs     []uint64 // of one batch
 		after    uint64
-		want     []int // indexes in offsets of what a resumed member gets
+		want     []int // indexes in sequences of what a resumed member gets
 		replayed uint64
 	}{
 		{"all of it", []uint64{5, 6, 7}, 2, []int{0, 1, 2}, 0},
@@ -272,12 +272,12 @@ func TestResumeWithinABatch(t *testing.T) {
 		{"its last", []uint64{5, 6, 7}, 6, []int{2}, 2},
 		{"nothing", []uint64{5, 6, 7}, 7, nil, 3},
 		{"nothing, ahead", []uint64{5, 6, 7}, 9, nil, 3},
-		{"offsets with holes", []uint64{5, 8, 9}, 7, []int{1, 2}, 1},
-		{"without offset in front", []uint64{0, 5, 6}, 5, []int{2}, 2},
-		{"without offset between", []uint64{5, 0, 6}, 5, []int{1, 2}, 1},
-		{"without offset behind", []uint64{5, 6, 0, 0}, 6, []int{2, 3}, 2},
-		{"none has an offset", []uint64{0, 0}, 9, []int{0, 1}, 0},
-		{"lower offsets are none", []uint64{5, 1, 5, 6}, 5, []int{1, 2, 3}, 1},
+		{"sequences with holes", []uint64{5, 8, 9}, 7, []int{1, 2}, 1},
+		{"without sequence in front", []uint64{0, 5, 6}, 5, []int{2}, 2},
+		{"without sequence between", []uint64{5, 0, 6}, 5, []int{1, 2}, 1},
+		{"without sequence behind", []uint64{5, 6, 0, 0}, 6, []int{2, 3}, 2},
+		{"none has a sequence", []uint64{0, 0}, 9, []int{0, 1}, 0},
+		{"lower sequences are none", []uint64{5, 1, 5, 6}, 5, []int{1, 2, 3}, 1},
 	}
 	for _, tt := range tests {
 		for _, later := range []bool{false, true} {
@@ -291,9 +291,9 @@ func TestResumeWithinABatch(t *testing.T) {
 				sink.socks[2].room, sink.socks[2].blocked = 0, true // needs the whole batch
 				s.Leave(1, "r")
 				s.Join(1, "r", batched, true)
-				for i, offset := range tt.offsets {
+				for i, seq := range tt.seqs {
 					p := newPub(i, 10)
-					p.offset = offset
+					p.seq = seq
 					publish(t, hub, "r", p)
 				}
 				if later {
@@ -311,8 +311,8 @@ func TestResumeWithinABatch(t *testing.T) {
 				sink.socks[2].room, sink.socks[2].blocked = 1<<40, false
 				s.Drained(2)
 				workAll([]*Shard{s})
-				if got := sink.socks[2].take(t); !slices.Equal(got, nums(0, len(tt.offsets)-1)) {
-					t.Errorf("who needs the whole batch got %v", got)
+				if got := sink.socks[2].take(t); !slices.Equal(got, nums(0, len(tt.seqs)-1)) {
+					t.Errorf("the member that needs the whole batch got %v", got)
 				}
 				st := s.Stats()
 				if st.Skipped[SkipReplayed] != tt.replayed || st.Pending != 0 || st.LogBytes != 0 {

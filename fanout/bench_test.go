@@ -26,11 +26,11 @@ func (f *nullSink) Skipped(uint32, string, uint64, uint64, uint64) {}
 // forever is a Publication and its Message in all encodings, never given back,
 // so that publishing allocates nothing but what fanout itself does.
 type forever struct {
-	b      []byte
-	offset uint64
+	b   []byte
+	seq uint64
 }
 
-func (f *forever) Offset() uint64                         { f.offset++; return f.offset }
+func (f *forever) Sequence() uint64                       { f.seq++; return f.seq }
 func (f *forever) Size() int                              { return len(f.b) }
 func (f *forever) Encode(Encoding) Message                { return f }
 func (f *forever) AppendPart(b []byte, _ Encoding) []byte { return append(b, f.b...) }

@@ -40,16 +40,16 @@ func (s *Shard) pass(st *stream, sends, visits *int) (done bool) {
 			*visits--
 			m := &st.members[st.next]
 			st.next++
-			seq := m.at(st)
-			if seq != st.log.head && m.link&held == 0 {
+			num := m.at(st)
+			if num != st.log.head && m.link&held == 0 {
 				if sub := s.links.at(m.id()).sub; !s.sink.Blocked(sub) {
-					seq = s.flush(st, m, sub, seq)
+					num = s.flush(st, m, sub, num)
 					*sends--
 					st.passSent = true
-					st.again = st.again || seq != st.log.head && !s.sink.Blocked(sub) // one send did not carry it all
+					st.again = st.again || num != st.log.head && !s.sink.Blocked(sub) // one send did not carry it all
 				}
 			}
-			st.passMin = min(st.passMin, seq)
+			st.passMin = min(st.passMin, num)
 		}
 		s.stats.Passes++
 		if st.passSent {
@@ -64,11 +64,11 @@ func (s *Shard) pass(st *stream, sends, visits *int) (done bool) {
 	}
 }
 
-// flush sends a member everything from its cursor, which is seq, to the head, as
+// flush sends a member everything from its cursor, which is num, to the head, as
 // far as one send takes it. It returns the new cursor.
-func (s *Shard) flush(st *stream, m *member, sub uint32, seq uint64) uint64 {
-	g := st.log.find(seq)
-	from := st.log.segs[g].start(seq)
+func (s *Shard) flush(st *stream, m *member, sub uint32, num uint64) uint64 {
+	g := st.log.find(num)
+	from := st.log.segs[g].start(num)
 	sent, n := 0, 0
 	if g == len(st.log.segs)-1 {
 		p := st.log.segs[g].data[from:]
@@ -83,17 +83,17 @@ func (s *Shard) flush(st *stream, m *member, sub uint32, seq uint64) uint64 {
 		clear(vec)
 	}
 	if sent == 0 {
-		return seq
+		return num
 	}
 	to := uint64(0)
 	if sent == n {
 		to = st.log.segs[min(g+MaxVectors, len(st.log.segs))-1].next()
 	} else {
-		to = s.finishPartial(st, sub, g, st.log.segs[g].start(seq)+sent)
+		to = s.finishPartial(st, sub, g, st.log.segs[g].start(num)+sent)
 	}
 	m.to(to)
 	s.stats.Sends++
-	s.stats.Delivered += to - seq
+	s.stats.Delivered += to - num
 	return to
 }
 

@@ -41,7 +41,7 @@ func (m *msg) Release() {
 // pub is a Publication that remembers what it was encoded to.
 type pub struct {
 	num, size int
-	offset    uint64
+	seq       uint64
 	encoding  func(Encoding) // if not nil, called by Encode
 
 	mu   sync.Mutex // guards msgs: in batched encodings, any shard may divide a batch
@@ -50,8 +50,8 @@ type pub struct {
 
 func newPub(num, size int) *pub { return &pub{num: num, size: size} }
 
-func (p *pub) Offset() uint64 { return p.offset }
-func (p *pub) Size() int      { return msgHeader + p.size }
+func (p *pub) Sequence() uint64 { return p.seq }
+func (p *pub) Size() int        { return msgHeader + p.size }
 
 func (p *pub) AppendPart(b []byte, e Encoding) []byte {
 	return append(b, newMsg(p.num, p.size, e).b...)

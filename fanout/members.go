@@ -120,8 +120,8 @@ func (s *Shard) newStream(name string, enc Encoding) *stream {
 // before stream.next stay before it.
 func (s *Shard) remove(l uint32) {
 	st, i := s.streamOf(l), int(s.links.at(l).member)
-	seq := st.members[i].at(st)
-	s.stats.Skipped[SkipLeft] += st.log.head - seq
+	num := st.members[i].at(st)
+	s.stats.Skipped[SkipLeft] += st.log.head - num
 	st.forgetAhead(l)
 	if st.hot && i < st.next {
 		st.next--
@@ -141,7 +141,7 @@ func (s *Shard) remove(l uint32) {
 	if cap(st.members) > 64 && end < cap(st.members)/4 {
 		st.members = append(make([]member, 0, 2*end), st.members...)
 	}
-	s.moved(st, seq, st.log.head)
+	s.moved(st, num, st.log.head)
 }
 
 // move puts the member at index from into index to, whose own member is gone.

@@ -51,7 +51,7 @@ func TestModel(t *testing.T) {
 				if held := o.held(); len(held) > 0 {
 					p = rapid.SampledFrom(held).Draw(t, "held")
 				}
-				// Around the newest offset: nothing, old ones, and ones to come.
+				// Around the newest sequence: nothing, old ones, and ones to come.
 				newest := int(o.newest[p.room])
 				o.resume(t, p, uint64(rapid.IntRange(max(0, newest-30), newest+10).Draw(t, "after")))
 			},
@@ -82,7 +82,7 @@ type oracle struct {
 	batcher batcher
 	waiting map[string]*backlogModel // of the rooms that have batched members, once these got something
 	due     []*backlogModel          // in which something waits, or did when the last batched member left
-	newest  map[string]uint64        // the last offset given to a room
+	newest  map[string]uint64        // the last sequence given to a room
 	t       *rapid.T                 // of the operation at hand
 	// What the shards must have counted.
 	slow, replayed [modelShards]uint64
@@ -103,14 +103,14 @@ type logKey struct {
 type logModel struct {
 	members int
 	next    uint64 // number of the next frame, those in the inbox included
-	last    uint64 // the greatest offset so far
+	last    uint64 // the greatest sequence so far
 }
 
 // frame is one message for one log.
 type frame struct {
-	num    int
-	seq    uint64
-	offset uint64 // of its own; 0 if it has none
+	msg int    // the message's number
+	num uint64 // the frame's
+	seq uint64 // of the message; 0 if it has none
 }
 
 type membership struct {
@@ -162,12 +162,12 @@ func (o *oracle) join(t *rapid.T, p memberKey, enc Encoding, held bool) {
 func (o *oracle) publishMany(t *rapid.T, room string) {
 	for range rapid.IntRange(1, 20).Draw(t, "count") {
 		p := newPub(len(o.pubs), rapid.SampledFrom([]int{0, 1, 50, 3000, sharedFrameSize, 30000}).Draw(t, "size"))
-		switch step := rapid.IntRange(-2, 3).Draw(t, "offset"); {
+		switch step := rapid.IntRange(-2, 3).Draw(t, "sequence"); {
 		case step > 0:
-			p.offset = o.newest[room] + uint64(step)
-			o.newest[room] = p.offset
+			p.seq = o.newest[room] + uint64(step)
+			o.newest[room] = p.seq
 		case step < 0:
-			p.offset = o.newest[room] / uint64(-step) // not greater: counts as none
+			p.seq = o.newest[room] / uint64(-step) // not greater: counts as none
 		}
 		o.pubs = append(o.pubs, p)
 		o.publish(t, room, p)
@@ -200,10 +200,10 @@ func (o *oracle) publish(t *rapid.T, room string, p *pub) {
 
 // deliver puts a message into a log.
 func (o *oracle) deliver(lp logKey, l *logModel, p *pub) {
-	f := frame{num: p.num, seq: l.next}
+	f := frame{msg: p.num, num: l.next}
 	l.next++
-	if p.offset > l.last {
-		l.last, f.offset = p.offset, p.offset
+	if p.seq > l.last {
+		l.last, f.seq = p.seq, p.seq
 	}
 	for pl, m := range o.members {
 		if pl.room == lp.room && pl.shard == lp.shard && m.enc == lp.enc {
@@ -213,7 +213,7 @@ func (o *oracle) deliver(lp logKey, l *logModel, p *pub) {
 }
 
 // replay takes out of a membership's list what Resume says it was given: all up
-// to the last message in the log that has such an offset.
+// to the last message in the log that has such a sequence.
 func (o *oracle) replay(p memberKey, m *membership) {
 	if m.after == 0 || m.held {
 		return
@@ -221,7 +221,7 @@ func (o *oracle) replay(p memberKey, m *membership) {
 	head := o.shards[p.shard].byRoom[m.enc].Get(p.room).log.head
 	n := 0
 	for i, f := range m.want {
-		if f.seq < head && f.offset != 0 && f.offset <= m.after {
+		if f.num < head && f.seq != 0 && f.seq <= m.after {
 			n = i + 1
 		}
 	}
@@ -239,7 +239,7 @@ func (o *oracle) consume(t *rapid.T, sh, sub int) {
 	for _, g := range o.sinks[sh].socks[sub].receive(t) {
 		found := false
 		for p, m := range o.members {
-			if p.shard != sh || p.sub != sub || len(m.want) == 0 || m.want[0].num != g.num {
+			if p.shard != sh || p.sub != sub || len(m.want) == 0 || m.want[0].msg != g.num {
 				continue
 			}
 			if m.held || m.enc != g.enc {
@@ -266,9 +266,9 @@ func (o *oracle) skipped(p memberKey, n, from, to uint64) {
 	var first, last uint64
 	for _, f := range m.want[:n] {
 		if first == 0 {
-			first = f.offset
+			first = f.seq
 		}
-		last = max(last, f.offset)
+		last = max(last, f.seq)
 	}
 	if from != first || to != last {
 		o.t.Fatalf("%+v was told of %d to %d, lost are %d to %d", p, from, to, first, last)

@@ -23,11 +23,12 @@ type Message interface {
 
 // Publication is what Hub.Publish gives to a room.
 type Publication interface {
-	// Offset is the message's place in the room, 0 if it has none. Places must
-	// grow from one Publish to the next for as long as the room has members: one
-	// that does not counts as 0. Who begins to count anew, because a history was
-	// lost, can count how often in the upper bits.
-	Offset() uint64
+	// Sequence is the message's number in the node's own order of the room, 0 if it
+	// has none. Sequences must grow from one Publish to the next for as long as the
+	// room has members: one that does not counts as 0. A publisher whose history has
+	// epochs, each of which counts from 1, can have the epoch's number in the upper
+	// bits.
+	Sequence() uint64
 	// Encode returns a new reference to the message in an encoding. It is called
 	// by Publish, on its goroutine and under no lock, at most once for each
 	// encoding that has members. For a batched encoding it may also be called
@@ -48,7 +49,7 @@ func (h *Hub) Publish(room string, p Publication) (members int, err error) {
 	var made forms
 	defer made.release()
 	dir, now := h.stripes.Of(room), h.clock()
-	it := part{p: p, offset: p.Offset()}
+	it := part{p: p, seq: p.Sequence()}
 	if h.cfg.Batched != 0 {
 		it.size = p.Size()
 	}
@@ -108,7 +109,7 @@ func (h *Hub) push(e *entry, room string, p *part, made *forms, later EncodingSe
 		m := made.in[u.enc]
 		for b := u.shards; b != 0; b &= b - 1 {
 			m.Retain()
-			h.shards[bits.TrailingZeros64(b)].push(item{room: room, m: m, offset: p.offset, enc: u.enc})
+			h.shards[bits.TrailingZeros64(b)].push(item{room: room, m: m, seq: p.seq, enc: u.enc})
 		}
 		shards |= u.shards
 	}

@@ -2,19 +2,19 @@
 
 package fanout
 
-// ahead is what a room knows of members that were given messages of which some may
+// ahead is what a stream knows of members that were given messages of which some may
 // still come: what they were given was read from a history that can be ahead of
-// Publish. In a quiet room that may be all of them, to the same offset.
+// Publish. In a quiet room that may be all members, and all up to the same sequence.
 type ahead struct {
-	most uint64            // the offset up to which those with isAhead were given them,
+	most uint64            // the sequence up to which the members with isAhead were given them,
 	odd  map[uint32]uint64 // but for these, by link
 }
 
-// Resume lets a held member go on behind the message that has the offset after:
-// up to there it was given the messages otherwise, and they count as
-// SkipReplayed, whether they are in the log or come later. Messages without an
-// offset are passed over with those behind them, not by themselves. 0 is to have
-// been given nothing. It does nothing for one who is not held.
+// Resume lets a held member go on behind the message with the sequence after: up to
+// there it was given the messages otherwise, and they count as SkipReplayed, whether
+// they are in the log or come later. Messages without a sequence are passed over with
+// those behind them, not by themselves. 0 means that it was given nothing. Resume does
+// nothing for a member that is not held.
 func (s *Shard) Resume(sub uint32, name string, after uint64) {
 	l := s.find(sub, name)
 	if l == 0 {
@@ -44,7 +44,7 @@ func (s *Shard) replayed(st *stream, m *member, after uint64) {
 	m.to(to)
 }
 
-// noteAhead notes that a member was given what comes up to the offset after.
+// noteAhead notes that a member was given what comes up to the sequence after.
 func (st *stream) noteAhead(m *member, after uint64) {
 	m.link |= isAhead
 	if st.ahead == nil {

@@ -27,7 +27,7 @@ type Sink interface {
 	Blocked(sub uint32) bool
 	// Skipped tells that n messages of the room are gone before the subscriber
 	// got them (SkipSlow): it is too slow, or was held for too long. It is called
-	// during Work only. from and to are the first and the last offset among the
+	// during Work only. from and to are the first and the last sequence among the
 	// n, 0 and 0 if none has one. A held subscriber may still be given them
 	// otherwise, before Resume.
 	Skipped(sub uint32, room string, n, from, to uint64)
@@ -66,10 +66,10 @@ type Shard struct {
 
 // item is one frame for one room, in one encoding.
 type item struct {
-	room   string
-	m      Message
-	offset uint64 // not of a batch, which has several
-	enc    Encoding
+	room string
+	m    Message
+	seq  uint64 // not of a batch, which has several
+	enc  Encoding
 }
 
 func newShard(h *Hub, idx int) *Shard {
@@ -117,7 +117,7 @@ func (s *Shard) takeInbox() {
 		s.spare[i] = item{}
 		cost += inboxCost(it.m)
 		if st := s.byRoom[it.enc].Get(it.room); st != nil {
-			s.append(st, it.m, it.offset)
+			s.append(st, it.m, it.seq)
 		} else {
 			it.m.Release() // the last member left meanwhile
 		}
@@ -130,7 +130,7 @@ func (s *Shard) takeInbox() {
 	}
 }
 
-func (s *Shard) append(st *stream, m Message, offset uint64) {
+func (s *Shard) append(st *stream, m Message, seq uint64) {
 	if len(st.log.segs) == 0 {
 		s.holding.push(st)
 	}
@@ -138,7 +138,7 @@ func (s *Shard) append(st *stream, m Message, offset uint64) {
 	if b, ok := m.(*batch); ok {
 		s.logBytes += st.log.appendBatch(s, b)
 	} else {
-		s.logBytes += st.log.append(s, m, offset)
+		s.logBytes += st.log.append(s, m, seq)
 	}
 	s.stats.Offered += uint64(len(st.members)) * (st.log.head - head)
 	if st.log.last > last {
@@ -173,20 +173,20 @@ func (s *Shard) bound(st *stream) {
 }
 
 // skip moves a member that is too slow, or held, forward.
-func (s *Shard) skip(st *stream, m *member, seq uint64) {
-	n := seq - m.at(st)
-	from, to := st.log.span(m.at(st), seq)
-	m.to(seq)
+func (s *Shard) skip(st *stream, m *member, num uint64) {
+	n := num - m.at(st)
+	from, to := st.log.span(m.at(st), num)
+	m.to(num)
 	s.stats.Skipped[SkipSlow] += n
 	s.sink.Skipped(s.links.at(m.id()).sub, st.room, n, from, to)
 }
 
 // trim gives back what all members of a stream have got.
-func (s *Shard) trim(st *stream, seq uint64) {
+func (s *Shard) trim(st *stream, num uint64) {
 	if len(st.log.segs) == 0 {
 		return
 	}
-	s.logBytes -= st.log.trim(s, seq)
+	s.logBytes -= st.log.trim(s, num)
 	if len(st.log.segs) == 0 {
 		s.holding.remove(st)
 	}
@@ -264,8 +264,8 @@ func (s *Shard) Drained(sub uint32) {
 
 // drain sends a member all that its socket takes.
 func (s *Shard) drain(st *stream, m *member, sub uint32) {
-	for seq := m.at(st); seq != st.log.head && !s.sink.Blocked(sub); {
-		seq = s.flush(st, m, sub, seq)
+	for num := m.at(st); num != st.log.head && !s.sink.Blocked(sub); {
+		num = s.flush(st, m, sub, num)
 	}
 }
 

@@ -192,10 +192,10 @@ func TestRecoveryIsSeamless(t *testing.T) {
 		}
 		history.Store(min(last, max(history.Load(), i+rng.Uint64N(4))))
 		p := newPub(int(i), 20)
-		p.offset = i
+		p.seq = i
 		publish(t, hub, "r", p)
 		if rng.IntN(4) == 0 {
-			publish(t, hub, "r", newPub(0, 20)) // without an offset
+			publish(t, hub, "r", newPub(0, 20)) // without a sequence
 		}
 	}
 	stop()
@@ -217,7 +217,7 @@ type viewers struct {
 	last    uint64
 	subs    [20]struct {
 		state int    // 0 is out, 1 held, 2 resumed
-		next  uint64 // the offset that must come next
+		next  uint64 // the sequence that must come next
 	}
 }
 
