@@ -51,7 +51,6 @@ func (s *Shard) pass(st *stream, sends, visits *int) (done bool) {
 			}
 			st.passMin = min(st.passMin, num)
 		}
-		s.stats.Passes++
 		if st.passSent {
 			s.stats.Latency.observe(s.hub.clock() - st.passFrom)
 		}

@@ -36,11 +36,9 @@ type Stats struct {
 	Delivered uint64 // handed to the sockets whole
 	Skipped   [numSkipReasons]uint64
 	Sends     uint64 // sends that took something
-	Passes    uint64 // passes over a room's members
 	Latency   Histogram
 
 	Pending  uint64 // in the logs, for members that have still to get them
-	Rooms    int    // rooms with members in this shard, once for each encoding
 	Members  int
 	LogBytes int // memory of all logs
 }
@@ -78,9 +76,6 @@ func (h *Histogram) observe(d time.Duration) {
 func (s *Shard) Stats() Stats {
 	all := s.stats
 	all.Members, all.LogBytes = s.members, s.logBytes
-	for i := range s.byRoom {
-		all.Rooms += s.byRoom[i].Len()
-	}
 	for _, st := range s.streams {
 		if st == nil || len(st.log.segs) == 0 {
 			continue
