@@ -157,7 +157,8 @@ func (h *Hub) Batches() (frames, messages uint64) {
 }
 
 // dueQueue holds the backlogs that wait, the next one due first. All wait equally
-// long. Its mutex is taken within a stripe's; Run is the only reader.
+// long, so a slice will do. Its mutex is taken within a stripe's; Run is the only
+// reader.
 type dueQueue struct {
 	mu    sync.Mutex // guards what follows
 	q     []due

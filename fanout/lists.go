@@ -2,7 +2,9 @@
 
 package fanout
 
-// hotQueue is a queue of streams. The zero value is empty.
+// hotQueue is a queue of streams. The zero value is empty. It is not gammazero/deque,
+// which takes twice to ten times as long and, as it shrinks with the queue, allocates
+// in each burst of many rooms.
 type hotQueue struct {
 	q    []*stream
 	head int
