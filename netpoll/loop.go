@@ -104,6 +104,7 @@ type Loop struct {
 	p   *poller
 
 	// Loop goroutine only.
+	wire     wire
 	table    table
 	queues   map[ID]*[]byte // unsent bytes of blocked connections
 	doomed   []ID           // to be closed by reap
@@ -143,6 +144,7 @@ func New(cfg Config, h Handler) (*Loop, error) {
 	l := &Loop{
 		cfg:     cfg,
 		h:       h,
+		wire:    wire{sockets{}},
 		clock:   1, // 0 is "no deadline"
 		ticked:  time.Now(),
 		queues:  make(map[ID]*[]byte),
