@@ -47,7 +47,6 @@ func (l *Loop) Dial(remote netip.AddrPort, cfg DialConfig) (ID, error) {
 		_ = unix.Close(fd)
 		return 0, fmt.Errorf("netpoll: dial %s: %w", remote, err)
 	}
-	l.stats.dialed.Add(1)
 	return id, nil
 }
 

@@ -86,7 +86,6 @@ func (c Config) withDefaults() (Config, error) {
 type Stats struct {
 	Conns         int64 // connections, from accept or Dial on: connecting, handshaking and lingering ones included
 	Accepted      int64
-	Dialed        int64 // connections that Dial returned
 	AcceptErrors  int64 // other than running out of descriptors
 	AcceptNoFile  int64 // EMFILE or ENFILE: the listener was paused
 	Wakeups       int64 // times Work was called
@@ -130,7 +129,6 @@ type Loop struct {
 
 	stats struct {
 		conns, accepted, acceptErrors, acceptNoFile     atomic.Int64
-		dialed                                          atomic.Int64
 		wakeups, events, staleEvents, panics, bytesRecv atomic.Int64
 	}
 }
@@ -195,7 +193,7 @@ func (l *Loop) Post(f func()) {
 func (l *Loop) Stats() Stats {
 	s := &l.stats
 	return Stats{
-		Conns: s.conns.Load(), Accepted: s.accepted.Load(), Dialed: s.dialed.Load(),
+		Conns: s.conns.Load(), Accepted: s.accepted.Load(),
 		AcceptErrors: s.acceptErrors.Load(), AcceptNoFile: s.acceptNoFile.Load(),
 		Wakeups: s.wakeups.Load(), Events: s.events.Load(), StaleEvents: s.staleEvents.Load(),
 		Panics: s.panics.Load(), BytesReceived: s.bytesRecv.Load(),
