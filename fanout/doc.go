@@ -5,7 +5,8 @@
 // one log, and a cursor for each member, which is the number of the next message
 // that the member needs. A message is encoded once by the publisher and appended
 // to the logs. There is no queue per member, so a slow one costs nothing but its
-// lag.
+// lag: a subscriber of one room costs 28 bytes, in tables without pointers, and of
+// each further room 24.
 //
 // # Encodings
 //
