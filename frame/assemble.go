@@ -1,6 +1,6 @@
-package frame
+// Messages, assembled from bytes that arrive in pieces of any size.
 
-// This file assembles messages from bytes that arrive in pieces of any size.
+package frame
 
 import (
 	"unicode/utf8"

@@ -1,7 +1,7 @@
-package frame
-
 // What the tests of compression share: a compressor and an inflater that are not
 // those under test, and messages to compress.
+
+package frame
 
 import (
 	"bytes"

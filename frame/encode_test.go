@@ -1,3 +1,5 @@
+// Messages as bytes.
+
 package frame
 
 import (

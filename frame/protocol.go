@@ -1,7 +1,7 @@
-package frame
+// The vocabulary of RFC 6455: opcodes, close codes, and the error that carries a
+// close code.
 
-// This file is the vocabulary of RFC 6455: opcodes, close codes, and the error
-// that carries a close code.
+package frame
 
 import (
 	"fmt"
