@@ -113,14 +113,6 @@ func (a *Assembler) Idle() bool {
 	return !a.stopped && !a.inFrame && a.headLen == 0 && a.op == Continuation
 }
 
-// Buffered returns the bytes of pooled memory held for an incomplete message.
-func (a *Assembler) Buffered() int {
-	if a.buf == nil {
-		return 0
-	}
-	return cap(a.buf.B)
-}
-
 // Reset returns all buffers and readies the Assembler for another connection.
 func (a *Assembler) Reset() {
 	a.release()

@@ -1,4 +1,5 @@
-// Which web pages may connect: browsers send the page's origin and leave the decision to the server (RFC 6455 section 10.2).
+// Which web pages may connect: browsers send the page's origin and leave the
+// decision to the server (RFC 6455 section 10.2).
 
 package frame
 
