@@ -11,8 +11,8 @@ import (
 )
 
 // backlog is what a room's members in batched encodings have still to get. It
-// belongs to the room's entry for as long as that has such members; without it,
-// nobody wants it any more. Its stripe's mutex guards it.
+// belongs to the room's entry for as long as that has such members; one that has
+// lost its entry has no reader any more. Its stripe's mutex guards it.
 type backlog struct {
 	room    string
 	waiting []part
@@ -40,8 +40,8 @@ func (h *Hub) postpone(b *backlog, p part) {
 	}
 }
 
-// sent notes that a message went out at once. The stripe's lock is held.
-func (h *Hub) sent(e *entry, room string, now time.Duration) {
+// noteSent notes that a message went out at once. The stripe's lock is held.
+func (h *Hub) noteSent(e *entry, room string, now time.Duration) {
 	if e.backlog == nil {
 		e.backlog = &backlog{room: room}
 	}

@@ -58,7 +58,7 @@ func (s *Shard) pass(st *stream, sends, visits *int) (done bool) {
 		if st.passHead == st.log.head && !st.again {
 			return true
 		}
-		// Messages came in during the pass: those visited before them are owed.
+		// Messages came in during the pass: the members visited before need them.
 		st.begin(s.hub.clock())
 	}
 }

@@ -141,7 +141,7 @@ func (s *Shard) remove(l uint32) {
 	if cap(st.members) > 64 && end < cap(st.members)/4 {
 		st.members = append(make([]member, 0, 2*end), st.members...)
 	}
-	s.moved(st, num, st.log.head)
+	s.noteMoved(st, num, st.log.head)
 }
 
 // move puts the member at index from into index to, whose own member is gone.

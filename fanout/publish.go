@@ -77,7 +77,7 @@ func (h *Hub) Publish(room string, p Publication) (members int, err error) {
 			case later != 0:
 				h.postpone(e.backlog, it)
 			case all&h.cfg.Batched != 0:
-				h.sent(e, room, now)
+				h.noteSent(e, room, now)
 			}
 			dir.mu.Unlock()
 			h.wake(shards)

@@ -27,17 +27,17 @@ func (s *Shard) Resume(sub uint32, name string, after uint64) {
 	}
 	m.link &^= held
 	from := m.at(st)
-	s.replayed(st, m, after)
+	s.skipReplayed(st, m, after)
 	if after > st.log.last {
 		st.noteAhead(m, after)
 	}
 	s.drain(st, m, sub)
-	s.moved(st, from, m.at(st))
+	s.noteMoved(st, from, m.at(st))
 }
 
-// replayed moves a member past what it was given otherwise, of what is in the log.
+// skipReplayed moves a member past what it was given otherwise, of what is in the log.
 // If that ends within a batch, the batch is divided there.
-func (s *Shard) replayed(st *stream, m *member, after uint64) {
+func (s *Shard) skipReplayed(st *stream, m *member, after uint64) {
 	to := st.log.behind(m.at(st), after)
 	s.logBytes += st.log.divide(s, st.enc, to)
 	s.stats.Skipped[SkipReplayed] += to - m.at(st)
@@ -74,7 +74,7 @@ func (s *Shard) passOver(st *stream) {
 		if !odd {
 			after = st.ahead.most
 		}
-		s.replayed(st, m, after)
+		s.skipReplayed(st, m, after)
 		if st.log.last < after {
 			left = true
 			continue

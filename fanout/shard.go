@@ -230,10 +230,10 @@ func (s *Shard) heat(st *stream) {
 	}
 }
 
-// moved notes that a member has gone on outside of a pass from one cursor to
+// noteMoved notes that a member has gone on outside of a pass from one cursor to
 // another, or is gone. If it was the last to need the oldest segment, only
 // another pass finds that out and gives it back.
-func (s *Shard) moved(st *stream, from, to uint64) {
+func (s *Shard) noteMoved(st *stream, from, to uint64) {
 	switch {
 	case from == to:
 	case st.hot:
@@ -255,7 +255,7 @@ func (s *Shard) Drained(sub uint32) {
 		}
 		from := m.at(st)
 		s.drain(st, m, sub)
-		s.moved(st, from, m.at(st))
+		s.noteMoved(st, from, m.at(st))
 		if s.sink.Blocked(sub) {
 			break
 		}

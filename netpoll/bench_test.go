@@ -78,7 +78,7 @@ func BenchmarkReceive(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			if l.readable(id); got != before+len(msg) {
+			if l.onReadable(id); got != before+len(msg) {
 				b.Errorf("got %d bytes", got-before)
 				return
 			}

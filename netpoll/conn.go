@@ -62,8 +62,8 @@ func (l *Loop) Sendv(id ID, bufs [][]byte) int {
 }
 
 // Queue sends p whole: what the socket does not take now is copied and goes out
-// before anything else. A peer that owes more than Config.MaxQueue is closed
-// with reason QueueFull.
+// before anything else. A connection with more than Config.MaxQueue waiting is
+// closed with reason QueueFull.
 func (l *Loop) Queue(id ID, p []byte) {
 	c := l.table.at(id)
 	if !c.live() {
@@ -206,8 +206,8 @@ func (l *Loop) took(id ID, n int, errno unix.Errno) int {
 	case unix.EAGAIN:
 		return 0
 	}
-	// The peer's own last words may still be readable, but nobody could answer
-	// them: gone is gone.
+	// The peer's own last words may still be readable, but no answer could
+	// be sent.
 	l.Close(id, reasonOf(errno))
 	return 0
 }
@@ -249,9 +249,9 @@ func interest(flags uint8) (ev easygo.EpollEvent) {
 	return ev
 }
 
-// readable reads once: level-triggered epoll comes back for the rest after
-// everybody else had a turn.
-func (l *Loop) readable(id ID) {
+// onReadable reads once: level-triggered epoll comes back for the rest after all
+// other connections had a turn.
+func (l *Loop) onReadable(id ID) {
 	c := l.table.at(id)
 	n, errno := l.wire.recv(c.fd, l.buf)
 	switch {
@@ -259,16 +259,16 @@ func (l *Loop) readable(id ID) {
 	case errno != 0:
 		l.Close(id, reasonOf(errno))
 	case n == 0:
-		l.peerDone(id, c)
+		l.onPeerDone(id, c)
 	case c.state == stateOpen:
 		l.stats.bytesRecv.Add(int64(n))
 		l.h.Data(id, l.buf[:n])
 	}
 }
 
-// peerDone handles the peer's FIN. A peer that half-closes after its request
+// onPeerDone handles the peer's FIN. A peer that half-closes after its request
 // still gets what Shutdown has queued for it.
-func (l *Loop) peerDone(id ID, c *conn) {
+func (l *Loop) onPeerDone(id ID, c *conn) {
 	if c.state == stateFlushing && c.flags&flagBlocked != 0 {
 		c.flags |= flagPeerDone
 		l.apply(id, c)
@@ -277,9 +277,9 @@ func (l *Loop) peerDone(id ID, c *conn) {
 	l.Close(id, PeerClosed)
 }
 
-// writable sends the queue; when it is gone the user may go on sending. For a
+// onWritable sends the queue; when it is gone the user may go on sending. For a
 // dialled connection it is how connecting ends, well or not.
-func (l *Loop) writable(id ID) {
+func (l *Loop) onWritable(id ID) {
 	c := l.table.at(id)
 	if q := l.queues[id]; q != nil {
 		n := l.send(id, c, *q)
@@ -295,7 +295,7 @@ func (l *Loop) writable(id ID) {
 	c.flags &^= flagBlocked
 	switch c.state {
 	case stateConnecting:
-		l.connected(id, c)
+		l.onConnected(id, c)
 	case stateOpen:
 		l.h.Drained(id)
 	case stateFlushing:

@@ -49,7 +49,7 @@
 // that flag. Loop.send, Sendv and Queue would seal what they are given and hand the
 // records to wire; what the socket does not take of a record goes into the
 // connection's queue as it is, since it must go out byte for byte, and counts as
-// taken. writable sends the queue past the sealing. readable would open what recv
+// taken. onWritable sends the queue past the sealing. onReadable would open what recv
 // brought, in place, and keep a record that is incomplete; finish would say goodbye
 // before its FIN. Below wire stands what fails: tests put a kernel there that takes
 // bytes in parts, interrupts, refuses and resets.

@@ -95,8 +95,8 @@ type Stats struct {
 	BytesReceived int64
 }
 
-// Loop is one epoll, its listener if it has one, and its connections. See the package comment
-// for which goroutine may do what.
+// Loop is one epoll, its listener if it has one, and its connections. See the package
+// comment for which goroutine may do what.
 type Loop struct {
 	cfg Config
 	h   Handler
@@ -107,6 +107,7 @@ type Loop struct {
 	table    table
 	queues   map[ID]*[]byte // unsent bytes of blocked connections
 	doomed   []ID           // to be closed by reap
+	spare    []func()       // the other buffer of the inbox
 	buf      []byte
 	iovs     []unix.Iovec
 	sweepAt  uint32 // next slot to look at
@@ -118,14 +119,12 @@ type Loop struct {
 
 	// Any goroutine.
 	signalled atomic.Bool // the eventfd is or will be readable
-	inboxMu   sync.Mutex  // guards what follows; nothing is called under it
-	inbox     []func()
-	// nothing is posted any more: the loop has stopped
-	inboxClosed bool
+	stopped   chan struct{}
+	dead      chan struct{} // epoll has failed: the loop's goroutine has ended
 
-	spare   []func() // the other buffer of the inbox; loop goroutine only
-	stopped chan struct{}
-	dead    chan struct{} // epoll has failed: the loop's goroutine has ended
+	inboxMu     sync.Mutex // guards what follows; nothing is called under it
+	inbox       []func()
+	inboxClosed bool // nothing is posted any more: the loop has stopped
 
 	stats struct {
 		conns, accepted, acceptErrors, acceptNoFile     atomic.Int64
@@ -207,7 +206,7 @@ func (l *Loop) Stop() {
 	select {
 	case <-l.stopped:
 		l.p.close()
-	case <-l.dead: // nobody is left to close what it owns but the process's end
+	case <-l.dead: // only the end of the process closes what it owns
 	}
 }
 
@@ -222,7 +221,7 @@ func (l *Loop) stop() {
 	}
 	l.reap()
 	// From here on Wake must not write: the eventfd's number may be reused. The
-	// flag is set for good; whoever had set it before us writes exactly once.
+	// flag is set for good; a Wake that had set it before us writes exactly once.
 	if !l.signalled.CompareAndSwap(false, true) {
 		for !drain(l.p.wakeFD) { // until its write has happened
 			runtime.Gosched()
@@ -296,11 +295,11 @@ func (l *Loop) onEvent(id ID, gen uint32, ev easygo.EpollEvent) {
 	}
 	l.stats.events.Add(1)
 	if ev&(interestOut|brokenMask) != 0 && c.flags&flagBlocked != 0 {
-		l.Guard(id, l.writable)
+		l.Guard(id, l.onWritable)
 	}
 	if ev&(interestIn|brokenMask) != 0 && c.state != stateDoomed {
 		if c.flags&flagIn != 0 {
-			l.Guard(id, l.readable)
+			l.Guard(id, l.onReadable)
 		} else if ev&brokenMask != 0 {
 			// Nobody reads, and HUP and ERR are always reported: without
 			// closing, level-triggered epoll would spin.

@@ -108,7 +108,7 @@ func (k brokenKernel) sendv(int32, []unix.Iovec) (int, unix.Errno) { return -1, 
 func TestBrokenKernel(t *testing.T) {
 	p := []byte("hello")
 	calls := map[string]func(*Loop, ID) int{
-		"recv":  func(l *Loop, id ID) int { l.readable(id); return 0 },
+		"recv":  func(l *Loop, id ID) int { l.onReadable(id); return 0 },
 		"send":  func(l *Loop, id ID) int { return l.Send(id, p) },
 		"sendv": func(l *Loop, id ID) int { return l.Sendv(id, [][]byte{p, p}) },
 		"queue": func(l *Loop, id ID) int { l.Queue(id, p); return l.Queued(id) },
