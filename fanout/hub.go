@@ -3,6 +3,7 @@
 package fanout
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -38,18 +39,13 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	def(&c.Shards, 1)
-	def(&c.Encodings, 1)
-	def(&c.RoomBytes, 4<<20)
-	def(&c.ShardBytes, 256<<20)
-	def(&c.InboxBytes, 64<<20)
-	def(&c.SliceSends, 256)
-	def(&c.BatchBytes, 64<<10)
+	c.Shards = cmp.Or(c.Shards, 1)
+	c.Encodings = cmp.Or(c.Encodings, 1)
+	c.RoomBytes = cmp.Or(c.RoomBytes, 4<<20)
+	c.ShardBytes = cmp.Or(c.ShardBytes, 256<<20)
+	c.InboxBytes = cmp.Or(c.InboxBytes, 64<<20)
+	c.SliceSends = cmp.Or(c.SliceSends, 256)
+	c.BatchBytes = cmp.Or(c.BatchBytes, 64<<10)
 	if c.Shards < 1 || c.Shards > MaxShards {
 		return c, fmt.Errorf("fanout: Shards is %d, want 1 to %d", c.Shards, MaxShards)
 	}

@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -58,20 +59,11 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	if c.Tick == 0 {
-		c.Tick = 100 * time.Millisecond
-	}
-	if c.Sweep == 0 {
-		c.Sweep = time.Second
-	}
-	def(&c.ReadBuffer, 64<<10)
-	def(&c.MaxQueue, 1<<20)
-	def(&c.AcceptMax, 256)
+	c.Tick = cmp.Or(c.Tick, 100*time.Millisecond)
+	c.Sweep = cmp.Or(c.Sweep, time.Second)
+	c.ReadBuffer = cmp.Or(c.ReadBuffer, 64<<10)
+	c.MaxQueue = cmp.Or(c.MaxQueue, 1<<20)
+	c.AcceptMax = cmp.Or(c.AcceptMax, 256)
 	if c.OnFatal == nil || c.OnPanic == nil {
 		return c, errors.New("netpoll: Config.OnFatal and Config.OnPanic must be set")
 	}
