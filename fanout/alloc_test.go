@@ -1,6 +1,6 @@
 //go:build !race
 
-// Under the race detector sync.Pool drops buffers at random.
+// Allocations: not under the race detector, where sync.Pool drops buffers at random.
 
 package fanout
 

@@ -1,3 +1,5 @@
+// Batches: when they are made, of what, and how a member goes on within one.
+
 package fanout
 
 import (

@@ -1,3 +1,5 @@
+// Slow members, bounds, and what passes cost.
+
 package fanout
 
 import (

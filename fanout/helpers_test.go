@@ -1,3 +1,5 @@
+// Messages, publications and sockets for tests, which notice when they are misused.
+
 package fanout
 
 import (

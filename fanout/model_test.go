@@ -1,3 +1,5 @@
+// The shards against a naive oracle, by random operations.
+
 package fanout
 
 import (

@@ -1,3 +1,5 @@
+// Publishing: encodings, overload, and who is a member.
+
 package fanout
 
 import (

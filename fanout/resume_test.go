@@ -1,3 +1,5 @@
+// Members that are held, and go on.
+
 package fanout
 
 import (

@@ -1,3 +1,5 @@
+// Many goroutines at once.
+
 package fanout
 
 import (

@@ -1,7 +1,7 @@
-package netpoll
-
 // How connections of this side end before they are open, and how Abort ends
 // them later.
+
+package netpoll
 
 import (
 	"encoding/binary"

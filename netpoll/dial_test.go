@@ -1,3 +1,5 @@
+// Dialled connections.
+
 package netpoll
 
 import (

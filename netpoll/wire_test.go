@@ -78,10 +78,7 @@ func TestRoughKernel(t *testing.T) {
 	h.drained = echo
 	onLoop(l, func() { l.wire = wire{kernel} })
 	c, id := dialOne(t, addr, h)
-	sent := make([]byte, 1<<20)
-	for i := range sent {
-		sent[i] = byte(i * i >> 8)
-	}
+	sent := pattern(1 << 20)
 	go func() { _, _ = c.Write(sent) }() // an error shows in what is read
 	got := make([]byte, len(sent))
 	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
