@@ -29,7 +29,7 @@ type Config struct {
 	SliceSends int // sends in a row before the loop serves its sockets (default 256)
 
 	// Batches: see the package comment. The default is none.
-	Batched    EncodingSet
+	Batched    EncodingSet   // the encodings of members that take batches
 	BatchWait  time.Duration // how long a message waits for company
 	BatchBytes int           // bound of the publications in one batch, unless one alone is larger (default 64 KiB)
 	// Batch returns a new reference to two or more publications as one message, made

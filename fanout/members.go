@@ -10,13 +10,13 @@ import (
 // Join makes the subscriber a member of the room, in one encoding, from the next
 // message on. It returns false if it is one already, in whichever encoding. A
 // held member is kept waiting until Resume.
-func (s *Shard) Join(sub uint32, name string, enc Encoding, hold bool) bool {
-	if s.find(sub, name) != 0 {
+func (s *Shard) Join(sub uint32, room string, enc Encoding, hold bool) bool {
+	if s.find(sub, room) != 0 {
 		return false
 	}
-	st := s.byRoom[enc].Get(name)
+	st := s.byRoom[enc].Get(room)
 	if st == nil {
-		st = s.newStream(name, enc)
+		st = s.newStream(room, enc)
 	}
 	l := s.links.alloc()
 	*s.links.at(l) = link{sub: sub, stream: st.index, member: uint32(len(st.members)), next: s.links.first(sub)}
@@ -32,16 +32,16 @@ func (s *Shard) Join(sub uint32, name string, enc Encoding, hold bool) bool {
 }
 
 // find returns the link of a membership, 0 if there is none.
-func (s *Shard) find(sub uint32, name string) uint32 {
+func (s *Shard) find(sub uint32, room string) uint32 {
 	l := s.links.first(sub)
-	for l != 0 && s.streamOf(l).room != name {
+	for l != 0 && s.streamOf(l).room != room {
 		l = s.links.at(l).next
 	}
 	return l
 }
 
 // In reports whether the subscriber is a member of the room.
-func (s *Shard) In(sub uint32, name string) bool { return s.find(sub, name) != 0 }
+func (s *Shard) In(sub uint32, room string) bool { return s.find(sub, room) != 0 }
 
 // Rooms returns the rooms that the subscriber is in, the last joined first. The
 // loop over them may leave the room at hand, but join or leave no other.
@@ -58,10 +58,10 @@ func (s *Shard) Rooms(sub uint32) iter.Seq[string] {
 }
 
 // Leave ends one membership. It returns false if there was none.
-func (s *Shard) Leave(sub uint32, name string) bool {
+func (s *Shard) Leave(sub uint32, room string) bool {
 	prev := uint32(0)
 	for l := s.links.first(sub); l != 0; prev, l = l, s.links.at(l).next {
-		if s.streamOf(l).room != name {
+		if s.streamOf(l).room != room {
 			continue
 		}
 		if next := s.links.at(l).next; prev == 0 {
@@ -101,8 +101,8 @@ func (s *Shard) LastJoined(sub uint32) string {
 // streamOf returns the stream of a membership.
 func (s *Shard) streamOf(link uint32) *stream { return s.streams[s.links.at(link).stream] }
 
-func (s *Shard) newStream(name string, enc Encoding) *stream {
-	st := &stream{room: strings.Clone(name), enc: enc} // the caller's may be part of a read buffer
+func (s *Shard) newStream(room string, enc Encoding) *stream {
+	st := &stream{room: strings.Clone(room), enc: enc} // the caller's may be part of a read buffer
 	if n := len(s.freeStreams); n > 0 {
 		st.index = s.freeStreams[n-1]
 		s.freeStreams = s.freeStreams[:n-1]

@@ -90,6 +90,37 @@ func TestOnlyEncodingsInUseAreMade(t *testing.T) {
 	}
 }
 
+// TestEveryEncoding: a message is made once in each, the last batched, and each member
+// gets its own.
+func TestEveryEncoding(t *testing.T) {
+	const last = Encoding(MaxEncodings - 1)
+	var made batcher
+	hub, s, sink := newTestShard(t, Config{
+		Encodings: MaxEncodings, Batched: 1 << last, BatchWait: time.Hour, Batch: made.batch,
+	}, MaxEncodings)
+	for e := range uint32(MaxEncodings) {
+		s.Join(e, "r", Encoding(e), false)
+	}
+	hub.setBatching(true)
+	for i := range 3 { // the last two wait, in the batched encoding
+		p := newPub(i, 10)
+		publish(t, hub, "r", p)
+		if got := p.encodings(); !got.has(0) || !got.has(last-1) || got.has(last) != (i == 0) || !got.below(MaxEncodings) {
+			t.Errorf("message %d was made in %b", i, got)
+		}
+	}
+	flushDue(hub)
+	workAll([]*Shard{s})
+	for e := range Encoding(MaxEncodings) {
+		if got, want := sink.socks[e].receive(t), []got{{0, e}, {1, e}, {2, e}}; !slices.Equal(got, want) {
+			t.Errorf("the member in encoding %d got %v", e, got)
+		}
+	}
+	if made.most != 2 {
+		t.Errorf("%d messages in the largest batch, want 2", made.most)
+	}
+}
+
 // TestEncodingTakesNoLock: while a message is encoded, members may come and go
 // and others may publish.
 func TestEncodingTakesNoLock(t *testing.T) {

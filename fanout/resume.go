@@ -15,8 +15,8 @@ type ahead struct {
 // they are in the log or come later. Messages without a sequence are passed over with
 // those behind them, not by themselves. 0 means that it was given nothing. Resume does
 // nothing for a member that is not held.
-func (s *Shard) Resume(sub uint32, name string, after uint64) {
-	l := s.find(sub, name)
+func (s *Shard) Resume(sub uint32, room string, after uint64) {
+	l := s.find(sub, room)
 	if l == 0 {
 		return
 	}
