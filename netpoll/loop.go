@@ -133,7 +133,7 @@ func New(cfg Config, h Handler) (*Loop, error) {
 	l := &Loop{
 		cfg:     cfg,
 		h:       h,
-		wire:    wire{sockets{}},
+		wire:    wire{},
 		clock:   1, // 0 is "no deadline"
 		ticked:  time.Now(),
 		queues:  make(map[ID]*[]byte),

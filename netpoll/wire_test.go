@@ -125,7 +125,7 @@ func TestBrokenKernel(t *testing.T) {
 					if n := call(l, id); n != 0 || !l.Blocked(id) {
 						t.Errorf("took %d bytes, blocked: %v", n, l.Blocked(id))
 					}
-					l.wire = wire{sockets{}}
+					l.wire = wire{}
 				})
 				onLoop(l, func() {})
 				if h.reason(id) != want || h.reason(other) != 0 || closed.Load() != 1 {
