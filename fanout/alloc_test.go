@@ -1,6 +1,6 @@
 //go:build !race
 
-// Under the race detector sync.Pool drops buffers at random.
+// Allocations: not under the race detector, where sync.Pool drops buffers at random.
 
 package fanout
 
@@ -14,7 +14,7 @@ func TestNoAllocationPerDelivery(t *testing.T) {
 		warm int // messages until all that is kept is there
 	}{
 		{name: "one encoding", warm: 1},
-		{name: "eight encodings", cfg: Config{Encodings: MaxEncodings}, warm: 1},
+		{name: "all encodings", cfg: Config{Encodings: MaxEncodings}, warm: 1},
 		{name: "a held member that loses", cfg: Config{RoomBytes: segmentSize}, held: true, warm: 10000},
 	}
 	for _, tt := range tests {

@@ -11,8 +11,8 @@ import (
 )
 
 // backlog is what a room's members in batched encodings have still to get. It
-// belongs to the room's entry for as long as that has such members; without it,
-// nobody wants it any more. Its stripe's mutex guards it.
+// belongs to the room's entry for as long as that has such members; one that has
+// lost its entry has no reader any more. Its stripe's mutex guards it.
 type backlog struct {
 	room    string
 	waiting []part
@@ -23,9 +23,9 @@ type backlog struct {
 // postpones returns those of the encodings in set that get the next message as part
 // of a batch. The first message after a silence is not kept waiting. The stripe's
 // lock is held.
-func (h *Hub) postpones(st *stripe, e *entry, set uint8, now time.Duration) uint8 {
+func (h *Hub) postpones(dir *directory, e *entry, set EncodingSet, now time.Duration) EncodingSet {
 	b := e.backlog
-	if b == nil || len(b.waiting) == 0 && !b.encodes && (!st.batching || now-b.last >= h.cfg.BatchWait) {
+	if b == nil || len(b.waiting) == 0 && !b.encodes && (!dir.batching || now-b.last >= h.cfg.BatchWait) {
 		return 0
 	}
 	return set & h.cfg.Batched
@@ -40,8 +40,8 @@ func (h *Hub) postpone(b *backlog, p part) {
 	}
 }
 
-// sent notes that a message went out at once. The stripe's lock is held.
-func (h *Hub) sent(e *entry, room string, now time.Duration) {
+// noteSent notes that a message went out at once. The stripe's lock is held.
+func (h *Hub) noteSent(e *entry, room string, now time.Duration) {
 	if e.backlog == nil {
 		e.backlog = &backlog{room: room}
 	}
@@ -80,42 +80,41 @@ func (h *Hub) Run(ctx context.Context) {
 }
 
 func (h *Hub) setBatching(on bool) {
-	for i := range h.stripes {
-		st := &h.stripes[i]
-		st.mu.Lock()
-		st.batching = on
-		st.mu.Unlock()
+	for dir := range h.stripes.All() {
+		dir.mu.Lock()
+		dir.batching = on
+		dir.mu.Unlock()
 	}
 }
 
 // flush sends what waits for a room. What is published while it encodes waits for
 // the next flush. Run only.
 func (h *Hub) flush(b *backlog) {
-	st := h.stripe(b.room)
-	st.mu.Lock()
-	waiting, set := b.waiting, uint8(0)
+	dir := h.stripes.Of(b.room)
+	dir.mu.Lock()
+	waiting, set := b.waiting, EncodingSet(0)
 	b.waiting, b.encodes = nil, true
-	if e := st.rooms.Get(b.room); e != nil && e.backlog == b {
+	if e := dir.rooms.Get(b.room); e != nil && e.backlog == b {
 		set = e.encodings() & h.cfg.Batched
 	}
-	st.mu.Unlock()
+	dir.mu.Unlock()
 
 	var frames [MaxEncodings][]*batch
-	for ; set != 0; set &= set - 1 {
-		e := bits.TrailingZeros8(set)
-		frames[e] = h.batches(Encoding(e), waiting)
+	for set != 0 {
+		e := set.pop()
+		frames[e] = h.batches(e, waiting)
 	}
 
-	st.mu.Lock()
+	dir.mu.Lock()
 	shards := uint64(0)
-	if e := st.rooms.Get(b.room); e != nil && e.backlog == b {
+	if e := dir.rooms.Get(b.room); e != nil && e.backlog == b {
 		shards = h.pushBatches(e, b.room, &frames)
 	}
 	b.encodes, b.last = false, h.clock()
 	if len(b.waiting) > 0 {
 		h.due.add(b, b.last+h.cfg.BatchWait)
 	}
-	st.mu.Unlock()
+	dir.mu.Unlock()
 	h.wake(shards)
 
 	for i := range waiting {
@@ -158,7 +157,8 @@ func (h *Hub) Batches() (frames, messages uint64) {
 }
 
 // dueQueue holds the backlogs that wait, the next one due first. All wait equally
-// long. Its mutex is taken within a stripe's; Run is the only reader.
+// long, so a slice will do. Its mutex is taken within a stripe's; Run is the only
+// reader.
 type dueQueue struct {
 	mu    sync.Mutex // guards what follows
 	q     []due

@@ -6,14 +6,14 @@ import "slices"
 
 // part is one publication of a batch, or one that waits to be.
 type part struct {
-	p      Publication
-	offset uint64
-	size   int
+	p    Publication
+	seq  uint64
+	size int
 }
 
 // batch is a Message of several publications. It keeps them, so that it can be
-// divided as long as it is in a log: who was given a part of them otherwise gets
-// the rest.
+// divided as long as it is in a log: a member that was given a part of them
+// otherwise gets the rest.
 type batch struct {
 	Message
 	parts []part // in order; immutable
@@ -55,9 +55,9 @@ func (g *segment) hold(b *batch) {
 	g.data, g.shared, g.batch = b.Bytes(), b, b
 	last := g.prev
 	for i := range b.parts {
-		last = max(last, b.parts[i].offset)
+		last = max(last, b.parts[i].seq)
 		g.ends = append(g.ends, uint32(len(g.data)))
-		g.offsets = append(g.offsets, last)
+		g.seqs = append(g.seqs, last)
 	}
 }
 
@@ -65,28 +65,28 @@ func (g *segment) hold(b *batch) {
 func (l *log) appendBatch(s *Shard, b *batch) int {
 	g := l.add(s)
 	g.hold(b)
-	l.head, l.last = g.next(), g.offsets[len(g.offsets)-1]
+	l.head, l.last = g.next(), g.seqs[len(g.seqs)-1]
 	l.bytes += g.size()
 	return g.size()
 }
 
-// divide makes seq the number of a frame: a batch that goes across it becomes two,
-// for all who have still to get it. So what dividing costs depends on the messages,
-// not on how many members want it. It returns by how many bytes the log grew.
-func (l *log) divide(s *Shard, e Encoding, seq uint64) int {
-	if seq == l.head {
+// divide makes num the number of a frame: a batch that goes across it becomes two,
+// for all members that have still to get it. So the cost of dividing depends on the
+// messages, not on how many members want it. It returns by how many bytes the log grew.
+func (l *log) divide(s *Shard, e Encoding, num uint64) int {
+	if num == l.head {
 		return 0
 	}
-	i := l.find(seq)
+	i := l.find(num)
 	g := l.segs[i]
-	if g.batch == nil || g.first == seq {
+	if g.batch == nil || g.first == num {
 		return 0
 	}
-	n := seq - g.first
+	n := num - g.first
 	front, back := s.newSegment(), s.newSegment()
 	front.first, front.prev = g.first, g.prev
 	front.hold(s.hub.batch(e, g.batch.parts[:n]))
-	back.first, back.prev = seq, front.offsets[n-1]
+	back.first, back.prev = num, front.seqs[n-1]
 	back.hold(s.hub.batch(e, g.batch.parts[n:]))
 	l.segs = slices.Replace(l.segs, i, i+1, front, back)
 	grown := front.size() + back.size() - g.size()

@@ -1,3 +1,5 @@
+// Batches: when they are made, of what, and how a member goes on within one.
+
 package fanout
 
 import (
@@ -53,7 +55,7 @@ func publishNums(t testing.TB, hub *Hub, from, to int) {
 	t.Helper()
 	for i := from; i <= to; i++ {
 		p := newPub(i, 10)
-		p.offset = uint64(i)
+		p.seq = uint64(i)
 		publish(t, hub, "r", p)
 	}
 }
@@ -77,7 +79,7 @@ func TestRun(t *testing.T) {
 		}
 		got := func(plain, batched []int) {
 			t.Helper()
-			settleAll([]*Shard{s})
+			workAll([]*Shard{s})
 			for sub, want := range [][]int{plain, batched, batched} {
 				if got := sink.socks[sub].take(t); !slices.Equal(got, want) {
 					t.Errorf("sub %d got %v, want %v", sub, got, want)
@@ -160,7 +162,7 @@ func TestBatchesAreCut(t *testing.T) {
 	publishNums(t, hub, 1, 12)
 	publish(t, hub, "r", newPub(13, 5000))
 	flushDue(hub)
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	if got := sink.socks[1].take(t); !slices.Equal(got, nums(1, 13)) {
 		t.Errorf("got %v", got)
 	}
@@ -173,11 +175,11 @@ func TestBatchesAreCut(t *testing.T) {
 func TestBacklogsAreBounded(t *testing.T) {
 	hub, s, sink, _ := newBatchShard(t, Config{InboxBytes: segmentSize}, 2)
 	publishNums(t, hub, 1, 1)
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	published := 1
 	for ; ; published++ {
 		_, err := hub.Publish("r", newPub(published+1, 1000))
-		settleAll([]*Shard{s})
+		workAll([]*Shard{s})
 		if errors.Is(err, ErrOverloaded) {
 			break
 		}
@@ -193,7 +195,7 @@ func TestBacklogsAreBounded(t *testing.T) {
 		t.Errorf("another room's second message: %v", err)
 	}
 	flushDue(hub)
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	for _, sock := range sink.socks {
 		got := slices.DeleteFunc(sock.take(t), func(num int) bool { return num == 0 })
 		if !slices.Equal(got, nums(1, published)) {
@@ -214,7 +216,7 @@ func TestBatchKeepsOrder(t *testing.T) {
 	}{
 		{"a message comes", func(hub *Hub, _ *Shard) { publish(t, hub, "r", newPub(4, 10)) }, 5, nums(1, 5)},
 		{"after a long silence", func(hub *Hub, _ *Shard) {
-			hub.stripe("r").rooms.Get("r").backlog.last = -2 * time.Hour
+			hub.stripes.Of("r").rooms.Get("r").backlog.last = -2 * time.Hour
 			publish(t, hub, "r", newPub(4, 10))
 		}, 5, nums(1, 5)},
 		{"the last member leaves", func(_ *Hub, s *Shard) { s.Leave(1, "r") }, 4, nums(1, 1)},
@@ -241,11 +243,11 @@ func TestBatchKeepsOrder(t *testing.T) {
 				return batch(e, ps)
 			}
 			publishNums(t, hub, 1, 3)
-			settleAll([]*Shard{s})
+			workAll([]*Shard{s})
 			flushDue(hub)
 			publish(t, hub, "r", newPub(tt.later, 10))
 			flushDue(hub)
-			settleAll([]*Shard{s})
+			workAll([]*Shard{s})
 			if got := sink.socks[1].take(t); !slices.Equal(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
@@ -262,9 +264,9 @@ func TestBatchKeepsOrder(t *testing.T) {
 func TestResumeWithinABatch(t *testing.T) {
 	tests := []struct {
 		name     string
-		offsets  []uint64 // of one batch
+		seqs     []uint64 // of one batch
 		after    uint64
-		want     []int // indexes in offsets of what a resumed member gets
+		want     []int // indexes in sequences of what a resumed member gets
 		replayed uint64
 	}{
 		{"all of it", []uint64{5, 6, 7}, 2, []int{0, 1, 2}, 0},
@@ -272,47 +274,47 @@ func TestResumeWithinABatch(t *testing.T) {
 		{"its last", []uint64{5, 6, 7}, 6, []int{2}, 2},
 		{"nothing", []uint64{5, 6, 7}, 7, nil, 3},
 		{"nothing, ahead", []uint64{5, 6, 7}, 9, nil, 3},
-		{"offsets with holes", []uint64{5, 8, 9}, 7, []int{1, 2}, 1},
-		{"without offset in front", []uint64{0, 5, 6}, 5, []int{2}, 2},
-		{"without offset between", []uint64{5, 0, 6}, 5, []int{1, 2}, 1},
-		{"without offset behind", []uint64{5, 6, 0, 0}, 6, []int{2, 3}, 2},
-		{"none has an offset", []uint64{0, 0}, 9, []int{0, 1}, 0},
-		{"lower offsets are none", []uint64{5, 1, 5, 6}, 5, []int{1, 2, 3}, 1},
+		{"sequences with holes", []uint64{5, 8, 9}, 7, []int{1, 2}, 1},
+		{"without sequence in front", []uint64{0, 5, 6}, 5, []int{2}, 2},
+		{"without sequence between", []uint64{5, 0, 6}, 5, []int{1, 2}, 1},
+		{"without sequence behind", []uint64{5, 6, 0, 0}, 6, []int{2, 3}, 2},
+		{"none has a sequence", []uint64{0, 0}, 9, []int{0, 1}, 0},
+		{"lower sequences are none", []uint64{5, 1, 5, 6}, 5, []int{1, 2, 3}, 1},
 	}
 	for _, tt := range tests {
 		for _, later := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, later %v", tt.name, later), func(t *testing.T) {
 				hub, s, sink, made := newBatchShard(t, Config{}, 3)
 				publish(t, hub, "r", newPub(1000, 10)) // so that the next ones wait
-				settleAll([]*Shard{s})
+				workAll([]*Shard{s})
 				for _, sock := range sink.socks {
 					sock.take(t)
 				}
 				sink.socks[2].room, sink.socks[2].blocked = 0, true // needs the whole batch
 				s.Leave(1, "r")
 				s.Join(1, "r", batched, true)
-				for i, offset := range tt.offsets {
+				for i, seq := range tt.seqs {
 					p := newPub(i, 10)
-					p.offset = offset
+					p.seq = seq
 					publish(t, hub, "r", p)
 				}
 				if later {
 					s.Resume(1, "r", tt.after)
 				}
 				flushDue(hub)
-				settleAll([]*Shard{s})
+				workAll([]*Shard{s})
 				if !later {
 					s.Resume(1, "r", tt.after)
 				}
-				settleAll([]*Shard{s})
+				workAll([]*Shard{s})
 				if got := sink.socks[1].take(t); !slices.Equal(got, tt.want) {
 					t.Errorf("got %v, want %v", got, tt.want)
 				}
 				sink.socks[2].room, sink.socks[2].blocked = 1<<40, false
 				s.Drained(2)
-				settleAll([]*Shard{s})
-				if got := sink.socks[2].take(t); !slices.Equal(got, nums(0, len(tt.offsets)-1)) {
-					t.Errorf("who needs the whole batch got %v", got)
+				workAll([]*Shard{s})
+				if got := sink.socks[2].take(t); !slices.Equal(got, nums(0, len(tt.seqs)-1)) {
+					t.Errorf("the member that needs the whole batch got %v", got)
 				}
 				st := s.Stats()
 				if st.Skipped[SkipReplayed] != tt.replayed || st.Pending != 0 || st.LogBytes != 0 {

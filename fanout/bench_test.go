@@ -1,3 +1,5 @@
+// What publishing and flushing cost, without sockets.
+
 package fanout
 
 import (
@@ -24,16 +26,17 @@ func (f *nullSink) Skipped(uint32, string, uint64, uint64, uint64) {}
 // forever is a Publication and its Message in all encodings, never given back,
 // so that publishing allocates nothing but what fanout itself does.
 type forever struct {
-	b      []byte
-	offset uint64
+	b   []byte
+	seq uint64
 }
 
-func (f *forever) Offset() uint64          { f.offset++; return f.offset }
-func (f *forever) Size() int               { return len(f.b) }
-func (f *forever) Encode(Encoding) Message { return f }
-func (f *forever) Bytes() []byte           { return f.b }
-func (f *forever) Retain()                 {}
-func (f *forever) Release()                {}
+func (f *forever) Sequence() uint64                       { f.seq++; return f.seq }
+func (f *forever) Size() int                              { return len(f.b) }
+func (f *forever) Encode(Encoding) Message                { return f }
+func (f *forever) AppendPart(b []byte, _ Encoding) []byte { return append(b, f.b...) }
+func (f *forever) Bytes() []byte                          { return f.b }
+func (f *forever) Retain()                                {}
+func (f *forever) Release()                               {}
 
 // newNullShard has a room whose members are spread over the encodings.
 func newNullShard(t testing.TB, cfg Config, members uint32) (*Hub, *Shard) {
@@ -78,4 +81,15 @@ func benchFlush(b *testing.B, hub *Hub, s *Shard) {
 		}
 	}
 	b.ReportMetric(float64(s.Stats().Delivered)/time.Since(start).Seconds(), "deliveries/s")
+}
+
+// BenchmarkPublish is for a room with one member in each encoding, so that what
+// publishing itself costs is not lost among deliveries.
+func BenchmarkPublish(b *testing.B) {
+	for _, encodings := range []int{1, 4} {
+		b.Run(fmt.Sprintf("encodings=%d", encodings), func(b *testing.B) {
+			hub, s := newNullShard(b, Config{Encodings: encodings}, uint32(encodings))
+			benchFlush(b, hub, s)
+		})
+	}
 }

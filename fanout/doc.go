@@ -1,14 +1,16 @@
 // Package fanout delivers each message of a room to every member of it.
 //
 // A [Hub] has one [Shard] per event loop. A member of a room lives in the shard
-// of its connection; the room exists in each shard that has members. A message
-// is encoded once by the publisher and appended to the room's log in those
-// shards. A member is a cursor: the number of the next message it needs. There
-// is no queue per member, so a slow one costs nothing but its lag.
+// of its connection; the room exists in each shard that has members, as a stream:
+// one log, and a cursor for each member, which is the number of the next message
+// that the member needs. A message is encoded once by the publisher and appended
+// to the logs. There is no queue per member, so a slow one costs nothing but its
+// lag: a subscriber of one room costs 28 bytes, in tables without pointers, and of
+// each further room 24.
 //
 // # Encodings
 //
-// A room can have members of several encodings. Each shard has a log for each
+// A room can have members of several encodings. Each shard has a stream for each
 // that it has members of; a message is encoded once for each that is in use
 // anywhere, and for no other. A subscriber is in a room in one encoding.
 //
@@ -21,13 +23,13 @@
 // backlog, bounded by all of them together, and its messages go out in their order
 // however long the encoding takes. Other encodings get each message at once.
 //
-// All is counted by messages, a batch in a log too. Who was given the history up to
-// a place within a batch is sent what is behind that place: the batch is divided in
-// the log, once for all who still need it.
+// All is counted by messages, a batch in a log too. A member that was given the
+// history up to a message within a batch is sent the rest of the batch: it is divided
+// in the log, once for all members who still need it.
 //
 // # The flush
 //
-// A shard sends by passes over a room's members. Each member gets, in one send,
+// A shard sends by passes over a stream's members. Each member gets, in one send,
 // everything from its cursor to the head of the log: what is published while a
 // pass is under way rides along with the members not yet visited, and reaches
 // the others in the next pass. So the busier a room is, the more messages one
@@ -46,15 +48,32 @@
 // told, which may close the connection instead. When everybody has caught up
 // the log is given back whole: a quiet room holds no buffer.
 //
-// # Joining at a known place
+// # Joining at a known position
 //
-// Messages may have an offset, which the publisher gives: their place in a
-// history that is kept elsewhere. Who is to have a part of it first joins held:
-// from then on the log keeps for it what is published, within the bounds that
-// hold for a slow member, and nothing is sent. After it was given the history up
-// to an offset, [Shard.Resume] lets it go on behind that, without a gap and
-// without a repetition, also when the history was ahead of what was published
-// here.
+// Messages may have a sequence, given by the publisher: their number in the order
+// of a history that is kept elsewhere. A member that is to be given a part of the
+// history first joins held: from then on the log keeps for it what is published,
+// within the bounds that hold for a slow member, and nothing is sent. After it was
+// given the history up to a sequence, [Shard.Resume] lets it go on behind that,
+// without a gap and without a repetition, also when the history was ahead of what
+// was published here.
+//
+// # Where more would enter
+//
+// A variant of a message, for some of a room's members, is an encoding: they join
+// in it, and [Publication].Encode makes it, once for all of them.
+//
+// A lane, which is a part of a room's messages with a log, a bound and a priority
+// of its own, is one more stream of the room in each encoding: Shard.byRoom finds
+// it by encoding and lane. A subscriber has a member in each, so a cursor and a link
+// for each lane. The publication says which lane it is in, item carries it, and
+// Shard.hot becomes one queue for each priority. Passes, bounds and counters are of
+// streams and stay as they are; the order of messages then holds within a lane, and
+// Resume goes on in each.
+//
+// A batch is made in the hub, of what waits in a backlog: the rule of what goes
+// together is Hub.batches, and its form is [Config].Batch, made of what
+// [Publication].AppendPart appends.
 //
 // # Guarantees
 //
@@ -67,7 +86,7 @@
 // # Ownership
 //
 //	state                              owner                    everyone else
-//	rooms, members, logs, cursors      the shard's goroutine    no access
+//	streams, members, logs, cursors    the shard's goroutine    no access
 //	inbox of a shard                   its mutex                Hub.Publish, Hub.Run
 //	directory of rooms (Hub)           its stripes' mutexes     Hub's methods
 //	backlogs                           their stripes' mutexes   Hub.Publish, Hub.Run

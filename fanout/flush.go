@@ -1,4 +1,4 @@
-// The flush: passes over a room's members, cut into slices.
+// The flush: passes over a stream's members, cut into slices.
 
 package fanout
 
@@ -8,103 +8,102 @@ import "slices"
 // nothing, as a multiple of the sends.
 const visitsPerSend = 32
 
-// slice makes up to SliceSends sends, taking the hot rooms in turn: a small room
+// slice makes up to SliceSends sends, taking the hot streams in turn: a small room
 // waits for one slice of a large one at most.
 func (s *Shard) slice() {
 	sends := s.hub.cfg.SliceSends
 	visits := sends * visitsPerSend
 	for sends > 0 && visits > 0 {
-		r := s.hot.pop()
-		if r == nil {
+		st := s.hot.pop()
+		if st == nil {
 			return
 		}
-		if len(r.members) == 0 {
+		if len(st.members) == 0 {
 			continue // the last one left while it was hot
 		}
-		if s.pass(r, &sends, &visits) {
-			r.hot = false
+		if s.pass(st, &sends, &visits) {
+			st.hot = false
 		} else {
-			s.hot.push(r)
+			s.hot.push(st)
 		}
 	}
 }
 
-// pass goes on with the pass over a room's members within the budgets and
+// pass goes on with the pass over a stream's members within the budgets and
 // returns true when every member has got what its socket took.
-func (s *Shard) pass(r *room, sends, visits *int) (done bool) {
+func (s *Shard) pass(st *stream, sends, visits *int) (done bool) {
 	for {
-		for r.pos < len(r.members) {
+		for st.next < len(st.members) {
 			if *sends == 0 || *visits == 0 {
 				return false
 			}
 			*visits--
-			m := &r.members[r.pos]
-			r.pos++
-			seq := m.at(r)
-			if seq != r.log.head && m.link&held == 0 {
+			m := &st.members[st.next]
+			st.next++
+			num := m.at(st)
+			if num != st.log.head && m.link&held == 0 {
 				if sub := s.links.at(m.id()).sub; !s.sink.Blocked(sub) {
-					seq = s.flush(r, m, sub, seq)
+					num = s.flush(st, m, sub, num)
 					*sends--
-					r.passSent = true
-					r.again = r.again || seq != r.log.head && !s.sink.Blocked(sub) // one send did not carry it all
+					st.passSent = true
+					st.again = st.again || num != st.log.head && !s.sink.Blocked(sub) // one send did not carry it all
 				}
 			}
-			r.passMin = min(r.passMin, seq)
+			st.passMin = min(st.passMin, num)
 		}
-		s.stats.Passes++
-		if r.passSent {
-			s.stats.Latency.observe(s.hub.clock() - r.passFrom)
+		if st.passSent {
+			s.stats.Latency.observe(s.hub.clock() - st.passFrom)
 		}
-		s.trim(r, r.passMin)
-		if r.passHead == r.log.head && !r.again {
+		s.trim(st, st.passMin)
+		if st.passHead == st.log.head && !st.again {
 			return true
 		}
-		// Messages came in during the pass: those visited before them are owed.
-		r.begin(s.hub.clock())
+		// Messages came in during the pass: the members visited before need them.
+		st.begin(s.hub.clock())
 	}
 }
 
-// flush sends a member everything from its cursor, which is seq, to the head, as
+// flush sends a member everything from its cursor, which is num, to the head, as
 // far as one send takes it. It returns the new cursor.
-func (s *Shard) flush(r *room, m *member, sub uint32, seq uint64) uint64 {
-	g := r.log.find(seq)
-	from := r.log.segs[g].start(seq)
+func (s *Shard) flush(st *stream, m *member, sub uint32, num uint64) uint64 {
+	g := st.log.find(num)
+	from := st.log.segs[g].start(num)
 	sent, n := 0, 0
-	if g == len(r.log.segs)-1 {
-		p := r.log.segs[g].data[from:]
+	if g == len(st.log.segs)-1 {
+		p := st.log.segs[g].data[from:]
 		n, sent = len(p), s.sink.Send(sub, p)
 	} else {
 		vec := s.vec[:0]
-		for i := g; i < len(r.log.segs) && len(vec) < MaxVectors; i++ {
-			p := r.log.segs[i].data[from:]
+		for i := g; i < len(st.log.segs) && len(vec) < MaxVectors; i++ {
+			p := st.log.segs[i].data[from:]
 			vec, n, from = append(vec, p), n+len(p), 0
 		}
 		sent = s.sink.Sendv(sub, vec)
 		clear(vec)
 	}
 	if sent == 0 {
-		return seq
+		return num
 	}
 	to := uint64(0)
 	if sent == n {
-		to = r.log.segs[min(g+MaxVectors, len(r.log.segs))-1].next()
+		to = st.log.segs[min(g+MaxVectors, len(st.log.segs))-1].next()
 	} else {
-		to = s.settle(r, sub, g, r.log.segs[g].start(seq)+sent)
+		to = s.finishPartial(st, sub, g, st.log.segs[g].start(num)+sent)
 	}
 	m.to(to)
 	s.stats.Sends++
-	s.stats.Delivered += to - seq
+	s.stats.Delivered += to - num
 	return to
 }
 
-// settle returns the cursor behind the frames that a partial send touched, up to
+// finishPartial returns the cursor behind the frames that a partial send touched, up to
 // off in segment g or behind it, and queues the rest of the last one.
-func (s *Shard) settle(r *room, sub uint32, g, off int) uint64 {
-	for off > len(r.log.segs[g].data) {
-		off -= len(r.log.segs[g].data)
+func (s *Shard) finishPartial(st *stream, sub uint32, g, off int) uint64 {
+	for off > len(st.log.segs[g].data) {
+		off -= len(st.log.segs[g].data)
 		g++
 	}
-	seg := r.log.segs[g]
+	seg := st.log.segs[g]
 	i, _ := slices.BinarySearch(seg.ends, uint32(off)) // the frame in which off lies or ends
 	end := seg.ends[i]
 	if int(end) > off {

@@ -1,3 +1,5 @@
+// Messages, publications and sockets for tests, which notice when they are misused.
+
 package fanout
 
 import (
@@ -41,7 +43,7 @@ func (m *msg) Release() {
 // pub is a Publication that remembers what it was encoded to.
 type pub struct {
 	num, size int
-	offset    uint64
+	seq       uint64
 	encoding  func(Encoding) // if not nil, called by Encode
 
 	mu   sync.Mutex // guards msgs: in batched encodings, any shard may divide a batch
@@ -50,8 +52,12 @@ type pub struct {
 
 func newPub(num, size int) *pub { return &pub{num: num, size: size} }
 
-func (p *pub) Offset() uint64 { return p.offset }
-func (p *pub) Size() int      { return msgHeader + p.size }
+func (p *pub) Sequence() uint64 { return p.seq }
+func (p *pub) Size() int        { return msgHeader + p.size }
+
+func (p *pub) AppendPart(b []byte, e Encoding) []byte {
+	return append(b, newMsg(p.num, p.size, e).b...)
+}
 
 func (p *pub) Encode(e Encoding) Message {
 	m := newMsg(p.num, p.size, e)
@@ -69,7 +75,7 @@ func (p *pub) Encode(e Encoding) Message {
 }
 
 // encodings returns the set of encodings that were asked for.
-func (p *pub) encodings() (set uint8) {
+func (p *pub) encodings() (set EncodingSet) {
 	for e, all := range p.msgs {
 		if len(all) > 0 {
 			set |= 1 << e
@@ -114,7 +120,7 @@ func (b *batcher) batch(e Encoding, ps []Publication) Message {
 	}
 	var body []byte
 	for _, p := range ps {
-		body = append(body, newMsg(p.(*pub).num, p.(*pub).size, e).b...)
+		body = p.AppendPart(body, e)
 	}
 	m := newMsg(batchNum, len(body), e)
 	copy(m.b[msgHeader:], body)
@@ -227,7 +233,7 @@ func (s *fakeSock) take(t interface{ Fatalf(string, ...any) }) []int {
 	return nums
 }
 
-func settleAll(shards []*Shard) {
+func workAll(shards []*Shard) {
 	for more := true; more; {
 		more = false
 		for _, s := range shards {

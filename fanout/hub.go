@@ -3,9 +3,8 @@
 package fanout
 
 import (
+	"cmp"
 	"fmt"
-	"hash/maphash"
-	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,17 +13,11 @@ import (
 	"github.com/valyala/bytebufferpool"
 
 	"barrage/internal/shrinkmap"
+	"barrage/internal/striped"
 )
 
 // MaxShards is the most shards a hub can have.
 const MaxShards = 64
-
-// MaxEncodings is the most encodings a hub can have.
-const MaxEncodings = 8
-
-// Encoding is one of the forms in which a room's messages are sent, from 0 to
-// Config.Encodings-1. What each stands for is the caller's to say.
-type Encoding uint8
 
 // Config holds a hub's settings. The zero value of a field means its default.
 type Config struct {
@@ -36,27 +29,23 @@ type Config struct {
 	SliceSends int // sends in a row before the loop serves its sockets (default 256)
 
 	// Batches: see the package comment. The default is none.
-	Batched    uint8         // bit e: Encoding e is batched
+	Batched    EncodingSet   // the encodings of members that take batches
 	BatchWait  time.Duration // how long a message waits for company
 	BatchBytes int           // bound of the publications in one batch, unless one alone is larger (default 64 KiB)
-	// Batch returns a new reference to two or more publications as one message. It
-	// is called as Publication.Encode is, for batched encodings.
+	// Batch returns a new reference to two or more publications as one message, made
+	// of the part of each (Publication.AppendPart). It is called as Publication.Encode
+	// is, for batched encodings.
 	Batch func(e Encoding, ps []Publication) Message
 }
 
 func (c Config) withDefaults() (Config, error) {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	def(&c.Shards, 1)
-	def(&c.Encodings, 1)
-	def(&c.RoomBytes, 4<<20)
-	def(&c.ShardBytes, 256<<20)
-	def(&c.InboxBytes, 64<<20)
-	def(&c.SliceSends, 256)
-	def(&c.BatchBytes, 64<<10)
+	c.Shards = cmp.Or(c.Shards, 1)
+	c.Encodings = cmp.Or(c.Encodings, 1)
+	c.RoomBytes = cmp.Or(c.RoomBytes, 4<<20)
+	c.ShardBytes = cmp.Or(c.ShardBytes, 256<<20)
+	c.InboxBytes = cmp.Or(c.InboxBytes, 64<<20)
+	c.SliceSends = cmp.Or(c.SliceSends, 256)
+	c.BatchBytes = cmp.Or(c.BatchBytes, 64<<10)
 	if c.Shards < 1 || c.Shards > MaxShards {
 		return c, fmt.Errorf("fanout: Shards is %d, want 1 to %d", c.Shards, MaxShards)
 	}
@@ -73,7 +62,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.BatchBytes < 1 {
 		return c, fmt.Errorf("fanout: BatchBytes is %d, want at least 1", c.BatchBytes)
 	}
-	if c.Batched != 0 && (bits.Len8(c.Batched) > c.Encodings || c.BatchWait <= 0 || c.Batch == nil) {
+	if c.Batched != 0 && (!c.Batched.below(c.Encodings) || c.BatchWait <= 0 || c.Batch == nil) {
 		return c, fmt.Errorf("fanout: Batched is %b, want encodings below %d, with BatchWait and Batch", c.Batched, c.Encodings)
 	}
 	return c, nil
@@ -84,9 +73,8 @@ func (c Config) withDefaults() (Config, error) {
 type Hub struct {
 	cfg     Config
 	shards  []*Shard
-	seed    maphash.Seed
 	start   time.Time
-	stripes [64]stripe
+	stripes *striped.Set[directory]
 	due     dueQueue
 
 	waitingBytes           atomic.Int64 // of all backlogs
@@ -97,8 +85,8 @@ type Hub struct {
 	small, large bytebufferpool.Pool
 }
 
-// stripe is a part of the directory.
-type stripe struct {
+// directory is one stripe of the directory.
+type directory struct {
 	mu       sync.Mutex // guards what follows
 	rooms    shrinkmap.Map[string, *entry]
 	batching bool // Run is at work
@@ -119,7 +107,7 @@ type use struct {
 }
 
 // encodings returns the set of encodings that have members.
-func (e *entry) encodings() (set uint8) {
+func (e *entry) encodings() (set EncodingSet) {
 	for _, u := range e.uses {
 		set |= 1 << u.enc
 	}
@@ -161,7 +149,7 @@ func NewHub(cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), start: time.Now()}
+	h := &Hub{cfg: cfg, start: time.Now(), stripes: striped.New[directory]()}
 	h.due.added = make(chan struct{}, 1)
 	for i := range cfg.Shards {
 		h.shards = append(h.shards, newShard(h, i))
@@ -179,17 +167,13 @@ func (h *Hub) clock() time.Duration { return time.Since(h.start) }
 // seconds is the meters' clock.
 func (h *Hub) seconds() int64 { return int64(h.clock() / time.Second) }
 
-func (h *Hub) stripe(room string) *stripe {
-	return &h.stripes[maphash.String(h.seed, room)%uint64(len(h.stripes))]
-}
-
 // Members returns how many members a room has, in all encodings, held ones
 // included.
 func (h *Hub) Members(room string) int {
-	st := h.stripe(room)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if e := st.rooms.Get(room); e != nil {
+	dir := h.stripes.Of(room)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	if e := dir.rooms.Get(room); e != nil {
 		return int(e.members)
 	}
 	return 0
@@ -198,11 +182,11 @@ func (h *Hub) Members(room string) int {
 // Room returns how many members a room has and how many messages a second it
 // had lately (over about ten seconds). ok is false when it has no members.
 func (h *Hub) Room(room string) (members int, rate float64, ok bool) {
-	st := h.stripe(room)
+	dir := h.stripes.Of(room)
 	now := h.seconds()
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	e := st.rooms.Get(room)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	e := dir.rooms.Get(room)
 	if e == nil {
 		return 0, 0, false
 	}
@@ -218,14 +202,13 @@ func (h *Hub) EachRoom(f func(room string, members int, rate float64) bool) {
 		rate    float64
 	}
 	now := h.seconds()
-	for i := range h.stripes {
-		st := &h.stripes[i]
-		st.mu.Lock()
-		rows := make([]row, 0, st.rooms.Len())
-		for name, e := range st.rooms.All() {
+	for dir := range h.stripes.All() {
+		dir.mu.Lock()
+		rows := make([]row, 0, dir.rooms.Len())
+		for name, e := range dir.rooms.All() {
 			rows = append(rows, row{name, int(e.members), e.rate.perSecond(now)})
 		}
-		st.mu.Unlock()
+		dir.mu.Unlock()
 		for _, r := range rows {
 			if !f(r.name, r.members, r.rate) {
 				return
@@ -237,11 +220,10 @@ func (h *Hub) EachRoom(f func(room string, members int, rate float64) bool) {
 // Rooms returns how many rooms have members.
 func (h *Hub) Rooms() int {
 	n := 0
-	for i := range h.stripes {
-		st := &h.stripes[i]
-		st.mu.Lock()
-		n += st.rooms.Len()
-		st.mu.Unlock()
+	for dir := range h.stripes.All() {
+		dir.mu.Lock()
+		n += dir.rooms.Len()
+		dir.mu.Unlock()
 	}
 	return n
 }
@@ -250,13 +232,13 @@ func (h *Hub) Rooms() int {
 // room and encoding. A message published after it returns will reach the shard's
 // inbox.
 func (h *Hub) join(room string, enc Encoding, shard int, first bool) {
-	st := h.stripe(room)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	e := st.rooms.Get(room)
+	dir := h.stripes.Of(room)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	e := dir.rooms.Get(room)
 	if e == nil {
 		e = new(entry)
-		st.rooms.Put(room, e)
+		dir.rooms.Put(room, e)
 	}
 	e.members++
 	if first {
@@ -267,10 +249,10 @@ func (h *Hub) join(room string, enc Encoding, shard int, first bool) {
 // leave undoes join. last: the shard has no members in this room and encoding any
 // more.
 func (h *Hub) leave(room string, enc Encoding, shard int, last bool) {
-	st := h.stripe(room)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	e := st.rooms.Get(room)
+	dir := h.stripes.Of(room)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	e := dir.rooms.Get(room)
 	e.members--
 	if last {
 		e.del(enc, shard)
@@ -279,7 +261,7 @@ func (h *Hub) leave(room string, enc Encoding, shard int, last bool) {
 		}
 	}
 	if e.members == 0 {
-		st.rooms.Delete(room)
+		dir.rooms.Delete(room)
 	}
 }
 

@@ -20,25 +20,25 @@ const (
 // large message or batch, held by a reference. Frames are numbered by their messages:
 // one that is a batch has several numbers, of which the first is the frame's.
 type segment struct {
-	first   uint64   // number of the first frame
-	data    []byte   // the frames
-	ends    []uint32 // where in data each message's frame ends
-	offsets []uint64 // of each message; one without has that of the message before it
-	prev    uint64   // offset of the message before the first
-	buf     *bytebufferpool.ByteBuffer
-	pool    *bytebufferpool.Pool
-	shared  Message
-	batch   *batch // shared, if it is one
+	first  uint64   // number of the first frame
+	data   []byte   // the frames
+	ends   []uint32 // where in data each message's frame ends
+	seqs   []uint64 // of each message; one without has that of the message before it
+	prev   uint64   // sequence of the message before the first
+	buf    *bytebufferpool.ByteBuffer
+	pool   *bytebufferpool.Pool
+	shared Message
+	batch  *batch // shared, if it is one
 }
 
 func (g *segment) next() uint64 { return g.first + uint64(len(g.ends)) }
 
-// start returns where in data frame seq begins.
-func (g *segment) start(seq uint64) int {
-	if seq == g.first {
+// start returns where in data frame num begins.
+func (g *segment) start(num uint64) int {
+	if num == g.first {
 		return 0
 	}
-	return int(g.ends[seq-g.first-1])
+	return int(g.ends[num-g.first-1])
 }
 
 // log holds the frames before head that some member still needs. Owner: the shard's
@@ -46,75 +46,75 @@ func (g *segment) start(seq uint64) int {
 type log struct {
 	segs  []*segment
 	head  uint64 // number of the next frame
-	last  uint64 // offset of the frame before head
+	last  uint64 // sequence of the frame before head
 	bytes int    // memory held: the sizes of the segments
 }
 
-// find returns the index of the segment that holds frame seq. Most members are
+// find returns the index of the segment that holds frame num. Most members are
 // in the last.
-func (l *log) find(seq uint64) int {
-	if i := len(l.segs) - 1; l.segs[i].first <= seq {
+func (l *log) find(num uint64) int {
+	if i := len(l.segs) - 1; l.segs[i].first <= num {
 		return i
 	}
-	return l.search(seq)
+	return l.search(num)
 }
 
 // search is find for the others. It is kept apart so that find is inlined.
 //
 //go:noinline
-func (l *log) search(seq uint64) int {
-	return sort.Search(len(l.segs), func(i int) bool { return l.segs[i].first > seq }) - 1
+func (l *log) search(num uint64) int {
+	return sort.Search(len(l.segs), func(i int) bool { return l.segs[i].first > num }) - 1
 }
 
-// before returns the offset of the frame before seq.
-func (l *log) before(seq uint64) uint64 {
-	if seq == l.head {
+// before returns the sequence of the frame before num.
+func (l *log) before(num uint64) uint64 {
+	if num == l.head {
 		return l.last
 	}
-	g := l.segs[l.find(seq)]
-	if seq == g.first {
+	g := l.segs[l.find(num)]
+	if num == g.first {
 		return g.prev
 	}
-	return g.offsets[seq-g.first-1]
+	return g.seqs[num-g.first-1]
 }
 
-// above returns the first frame from seq on whose offset is greater, head if none
+// above returns the first frame from num on whose sequence is greater, head if none
 // is.
-func (l *log) above(seq, offset uint64) uint64 {
-	if seq == l.head || l.last <= offset {
+func (l *log) above(num, seq uint64) uint64 {
+	if num == l.head || l.last <= seq {
 		return l.head
 	}
-	i := l.find(seq)
-	for l.segs[i].offsets[len(l.segs[i].offsets)-1] <= offset {
+	i := l.find(num)
+	for l.segs[i].seqs[len(l.segs[i].seqs)-1] <= seq {
 		i++
 	}
-	n, _ := slices.BinarySearch(l.segs[i].offsets, offset+1)
-	return max(seq, l.segs[i].first+uint64(n))
+	n, _ := slices.BinarySearch(l.segs[i].seqs, seq+1)
+	return max(num, l.segs[i].first+uint64(n))
 }
 
-// behind returns the frame behind the last one from seq on that has an offset of
-// its own, up to the given one; seq if none has.
-func (l *log) behind(seq, offset uint64) uint64 {
-	last := l.before(l.above(seq, offset))
-	if last == l.before(seq) {
-		return seq
+// behind returns the frame behind the last one from num on that has a sequence of
+// its own, up to the given one; num if none has.
+func (l *log) behind(num, seq uint64) uint64 {
+	last := l.before(l.above(num, seq))
+	if last == l.before(num) {
+		return num
 	}
-	return l.above(seq, last-1) + 1
+	return l.above(num, last-1) + 1
 }
 
-// span returns the first and the last offset that a frame from seq to before end
+// span returns the first and the last sequence that a frame from num to before end
 // has of its own, 0 and 0 if none has.
-func (l *log) span(seq, end uint64) (from, to uint64) {
-	prev, last := l.before(seq), l.before(end)
+func (l *log) span(num, end uint64) (from, to uint64) {
+	prev, last := l.before(num), l.before(end)
 	if prev == last {
 		return 0, 0
 	}
-	return l.before(l.above(seq, prev) + 1), last
+	return l.before(l.above(num, prev) + 1), last
 }
 
 // append adds one frame and takes over the caller's reference to m. It returns
 // by how many bytes the log grew.
-func (l *log) append(s *Shard, m Message, offset uint64) int {
+func (l *log) append(s *Shard, m Message, seq uint64) int {
 	p := m.Bytes()
 	var g *segment
 	if n := len(l.segs); n > 0 {
@@ -141,8 +141,8 @@ func (l *log) append(s *Shard, m Message, offset uint64) int {
 		m.Release()
 	}
 	g.ends = append(g.ends, uint32(len(g.data)))
-	l.last = max(l.last, offset)
-	g.offsets = append(g.offsets, l.last)
+	l.last = max(l.last, seq)
+	g.seqs = append(g.seqs, l.last)
 	l.head++
 	grown := g.size() - before
 	l.bytes += grown
@@ -157,11 +157,11 @@ func (l *log) add(s *Shard) *segment {
 	return g
 }
 
-// trim gives back the segments whose frames are all before seq. It returns by
+// trim gives back the segments whose frames are all before num. It returns by
 // how many bytes the log shrank.
-func (l *log) trim(s *Shard, seq uint64) int {
+func (l *log) trim(s *Shard, num uint64) int {
 	n, freed := 0, 0
-	for n < len(l.segs) && l.segs[n].next() <= seq {
+	for n < len(l.segs) && l.segs[n].next() <= num {
 		freed += l.segs[n].size()
 		s.freeSegment(l.segs[n])
 		n++
@@ -181,7 +181,7 @@ func (l *log) trim(s *Shard, seq uint64) int {
 
 // size is the memory that the segment holds.
 func (g *segment) size() int {
-	lists := 4*cap(g.ends) + 8*cap(g.offsets)
+	lists := 4*cap(g.ends) + 8*cap(g.seqs)
 	if g.batch != nil {
 		lists += g.batch.size
 	}
@@ -225,7 +225,7 @@ func (s *Shard) freeSegment(g *segment) {
 		g.pool.Put(g.buf)
 	}
 	if len(s.spareSegs) < maxSpareSegments && cap(g.ends) <= maxSpareEnds {
-		*g = segment{ends: g.ends[:0], offsets: g.offsets[:0]}
+		*g = segment{ends: g.ends[:0], seqs: g.seqs[:0]}
 		s.spareSegs = append(s.spareSegs, g)
 	}
 }

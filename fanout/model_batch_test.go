@@ -64,6 +64,6 @@ func (o *oracle) flush(t *rapid.T) {
 func (o *oracle) silence(room string) {
 	if w := o.waiting[room]; w != nil {
 		w.silent = true
-		o.hub.stripe(room).rooms.Get(room).backlog.last = -time.Hour
+		o.hub.stripes.Of(room).rooms.Get(room).backlog.last = -time.Hour
 	}
 }

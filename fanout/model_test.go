@@ -1,3 +1,5 @@
+// The shards against a naive oracle, by random operations.
+
 package fanout
 
 import (
@@ -32,15 +34,15 @@ func TestModel(t *testing.T) {
 			BatchBytes: rapid.SampledFrom([]int{1, 500, 1 << 30}).Draw(t, "batch"),
 		})
 		for sub := range modelSubs {
-			o.join(t, place{0, sub, "room0"}, Encoding(sub%modelEncodings), false)
-			o.join(t, place{1, sub, fmt.Sprint("room", sub%modelRooms)}, Encoding(sub%2)*batched, sub%4 == 1)
+			o.join(t, memberKey{0, sub, "room0"}, Encoding(sub%modelEncodings), false)
+			o.join(t, memberKey{1, sub, fmt.Sprint("room", sub%modelRooms)}, Encoding(sub%2)*batched, sub%4 == 1)
 		}
 		shard := func(t *rapid.T) int { return rapid.IntRange(0, modelShards-1).Draw(t, "shard") }
 		sub := func(t *rapid.T) int { return rapid.IntRange(0, modelSubs-1).Draw(t, "sub") }
 		room := func(t *rapid.T) string {
 			return fmt.Sprint("room", rapid.IntRange(0, modelRooms-1).Draw(t, "room"))
 		}
-		at := func(t *rapid.T) place { return place{shard(t), sub(t), room(t)} }
+		at := func(t *rapid.T) memberKey { return memberKey{shard(t), sub(t), room(t)} }
 		t.Repeat(map[string]func(*rapid.T){
 			"join": func(t *rapid.T) {
 				enc := Encoding(rapid.IntRange(0, modelEncodings-1).Draw(t, "encoding"))
@@ -51,7 +53,7 @@ func TestModel(t *testing.T) {
 				if held := o.held(); len(held) > 0 {
 					p = rapid.SampledFrom(held).Draw(t, "held")
 				}
-				// Around the newest offset: nothing, old ones, and ones to come.
+				// Around the newest sequence: nothing, old ones, and ones to come.
 				newest := int(o.newest[p.room])
 				o.resume(t, p, uint64(rapid.IntRange(max(0, newest-30), newest+10).Draw(t, "after")))
 			},
@@ -76,24 +78,24 @@ type oracle struct {
 	hub     *Hub
 	shards  []*Shard
 	sinks   []*fakeSink
-	members map[place]*membership
-	logs    map[logPlace]*logModel // of the rooms that have members there
+	members map[memberKey]*membership
+	logs    map[logKey]*logModel // of the rooms that have members there
 	pubs    []*pub
 	batcher batcher
 	waiting map[string]*backlogModel // of the rooms that have batched members, once these got something
 	due     []*backlogModel          // in which something waits, or did when the last batched member left
-	newest  map[string]uint64        // the last offset given to a room
+	newest  map[string]uint64        // the last sequence given to a room
 	t       *rapid.T                 // of the operation at hand
 	// What the shards must have counted.
 	slow, replayed [modelShards]uint64
 }
 
-type place struct {
+type memberKey struct {
 	shard, sub int
 	room       string
 }
 
-type logPlace struct {
+type logKey struct {
 	shard int
 	room  string
 	enc   Encoding
@@ -103,14 +105,14 @@ type logPlace struct {
 type logModel struct {
 	members int
 	next    uint64 // number of the next frame, those in the inbox included
-	last    uint64 // the greatest offset so far
+	last    uint64 // the greatest sequence so far
 }
 
 // frame is one message for one log.
 type frame struct {
-	num    int
-	seq    uint64
-	offset uint64 // of its own; 0 if it has none
+	msg int    // the message's number
+	num uint64 // the frame's
+	seq uint64 // of the message; 0 if it has none
 }
 
 type membership struct {
@@ -122,7 +124,7 @@ type membership struct {
 
 func newOracle(t *rapid.T, cfg Config) *oracle {
 	o := &oracle{
-		t: t, members: make(map[place]*membership), logs: make(map[logPlace]*logModel),
+		t: t, members: make(map[memberKey]*membership), logs: make(map[logKey]*logModel),
 		waiting: make(map[string]*backlogModel), newest: make(map[string]uint64),
 	}
 	hub, err := NewHub(o.batcher.config(cfg, time.Hour))
@@ -134,7 +136,7 @@ func newOracle(t *rapid.T, cfg Config) *oracle {
 	for i := range cfg.Shards {
 		sink := newFakeSink(modelSubs, 1<<30)
 		sink.onSkip = func(sub uint32, room string, n, from, to uint64) {
-			o.skipped(place{i, int(sub), room}, n, from, to)
+			o.skipped(memberKey{i, int(sub), room}, n, from, to)
 		}
 		o.shards, o.sinks = append(o.shards, hub.Shard(i)), append(o.sinks, sink)
 		o.shards[i].Attach(sink, func() {})
@@ -142,7 +144,7 @@ func newOracle(t *rapid.T, cfg Config) *oracle {
 	return o
 }
 
-func (o *oracle) join(t *rapid.T, p place, enc Encoding, held bool) {
+func (o *oracle) join(t *rapid.T, p memberKey, enc Encoding, held bool) {
 	o.work(t, p.shard) // so that nothing published before is in the inbox
 	m := o.members[p]
 	if joined := o.shards[p.shard].Join(uint32(p.sub), p.room, enc, held); joined != (m == nil) {
@@ -152,7 +154,7 @@ func (o *oracle) join(t *rapid.T, p place, enc Encoding, held bool) {
 		return
 	}
 	o.members[p] = &membership{enc: enc, held: held}
-	lp := logPlace{p.shard, p.room, enc}
+	lp := logKey{p.shard, p.room, enc}
 	if o.logs[lp] == nil {
 		o.logs[lp] = new(logModel)
 	}
@@ -162,12 +164,12 @@ func (o *oracle) join(t *rapid.T, p place, enc Encoding, held bool) {
 func (o *oracle) publishMany(t *rapid.T, room string) {
 	for range rapid.IntRange(1, 20).Draw(t, "count") {
 		p := newPub(len(o.pubs), rapid.SampledFrom([]int{0, 1, 50, 3000, sharedFrameSize, 30000}).Draw(t, "size"))
-		switch step := rapid.IntRange(-2, 3).Draw(t, "offset"); {
+		switch step := rapid.IntRange(-2, 3).Draw(t, "sequence"); {
 		case step > 0:
-			p.offset = o.newest[room] + uint64(step)
-			o.newest[room] = p.offset
+			p.seq = o.newest[room] + uint64(step)
+			o.newest[room] = p.seq
 		case step < 0:
-			p.offset = o.newest[room] / uint64(-step) // not greater: counts as none
+			p.seq = o.newest[room] / uint64(-step) // not greater: counts as none
 		}
 		o.pubs = append(o.pubs, p)
 		o.publish(t, room, p)
@@ -175,7 +177,7 @@ func (o *oracle) publishMany(t *rapid.T, room string) {
 }
 
 func (o *oracle) publish(t *rapid.T, room string, p *pub) {
-	encodings, members := uint8(0), 0
+	encodings, members := EncodingSet(0), 0
 	for pl, m := range o.members {
 		if pl.room == room {
 			encodings |= 1 << m.enc
@@ -199,11 +201,11 @@ func (o *oracle) publish(t *rapid.T, room string, p *pub) {
 }
 
 // deliver puts a message into a log.
-func (o *oracle) deliver(lp logPlace, l *logModel, p *pub) {
-	f := frame{num: p.num, seq: l.next}
+func (o *oracle) deliver(lp logKey, l *logModel, p *pub) {
+	f := frame{msg: p.num, num: l.next}
 	l.next++
-	if p.offset > l.last {
-		l.last, f.offset = p.offset, p.offset
+	if p.seq > l.last {
+		l.last, f.seq = p.seq, p.seq
 	}
 	for pl, m := range o.members {
 		if pl.room == lp.room && pl.shard == lp.shard && m.enc == lp.enc {
@@ -213,15 +215,15 @@ func (o *oracle) deliver(lp logPlace, l *logModel, p *pub) {
 }
 
 // replay takes out of a membership's list what Resume says it was given: all up
-// to the last message in the log that has such an offset.
-func (o *oracle) replay(p place, m *membership) {
+// to the last message in the log that has such a sequence.
+func (o *oracle) replay(p memberKey, m *membership) {
 	if m.after == 0 || m.held {
 		return
 	}
-	head := o.shards[p.shard].rooms[m.enc].Get(p.room).log.head
+	head := o.shards[p.shard].byRoom[m.enc].Get(p.room).log.head
 	n := 0
 	for i, f := range m.want {
-		if f.seq < head && f.offset != 0 && f.offset <= m.after {
+		if f.num < head && f.seq != 0 && f.seq <= m.after {
 			n = i + 1
 		}
 	}
@@ -239,7 +241,7 @@ func (o *oracle) consume(t *rapid.T, sh, sub int) {
 	for _, g := range o.sinks[sh].socks[sub].receive(t) {
 		found := false
 		for p, m := range o.members {
-			if p.shard != sh || p.sub != sub || len(m.want) == 0 || m.want[0].num != g.num {
+			if p.shard != sh || p.sub != sub || len(m.want) == 0 || m.want[0].msg != g.num {
 				continue
 			}
 			if m.held || m.enc != g.enc {
@@ -260,15 +262,15 @@ func (o *oracle) consumeAll(t *rapid.T, sh int) {
 }
 
 // skipped is called by the shard.
-func (o *oracle) skipped(p place, n, from, to uint64) {
+func (o *oracle) skipped(p memberKey, n, from, to uint64) {
 	o.consume(o.t, p.shard, p.sub)
 	m := o.members[p]
 	var first, last uint64
 	for _, f := range m.want[:n] {
 		if first == 0 {
-			first = f.offset
+			first = f.seq
 		}
-		last = max(last, f.offset)
+		last = max(last, f.seq)
 	}
 	if from != first || to != last {
 		o.t.Fatalf("%+v was told of %d to %d, lost are %d to %d", p, from, to, first, last)
@@ -285,19 +287,19 @@ func (o *oracle) work(t *rapid.T, sh int) {
 }
 
 // held returns the held memberships, in an order that a failure can be repeated in.
-func (o *oracle) held() (all []place) {
+func (o *oracle) held() (all []memberKey) {
 	for p, m := range o.members {
 		if m.held {
 			all = append(all, p)
 		}
 	}
-	slices.SortFunc(all, func(a, b place) int {
+	slices.SortFunc(all, func(a, b memberKey) int {
 		return cmp.Or(cmp.Compare(a.shard, b.shard), cmp.Compare(a.sub, b.sub), cmp.Compare(a.room, b.room))
 	})
 	return all
 }
 
-func (o *oracle) resume(t *rapid.T, p place, after uint64) {
+func (o *oracle) resume(t *rapid.T, p memberKey, after uint64) {
 	o.consume(t, p.shard, p.sub)
 	if m := o.members[p]; m != nil && m.held {
 		m.held, m.after = false, after
@@ -308,8 +310,8 @@ func (o *oracle) resume(t *rapid.T, p place, after uint64) {
 }
 
 // forget ends a membership in the model.
-func (o *oracle) forget(p place) {
-	lp := logPlace{p.shard, p.room, o.members[p].enc}
+func (o *oracle) forget(p memberKey) {
+	lp := logKey{p.shard, p.room, o.members[p].enc}
 	delete(o.members, p)
 	if o.logs[lp].members--; o.logs[lp].members == 0 {
 		delete(o.logs, lp)
@@ -322,7 +324,7 @@ func (o *oracle) forget(p place) {
 	delete(o.waiting, p.room)
 }
 
-func (o *oracle) leave(t *rapid.T, p place) {
+func (o *oracle) leave(t *rapid.T, p memberKey) {
 	o.consume(t, p.shard, p.sub)
 	left := o.shards[p.shard].Leave(uint32(p.sub), p.room)
 	if left != (o.members[p] != nil) {
@@ -336,7 +338,7 @@ func (o *oracle) leave(t *rapid.T, p place) {
 func (o *oracle) gone(t *rapid.T, sh, sub int) {
 	o.consume(t, sh, sub)
 	for room := range o.shards[sh].Rooms(uint32(sub)) {
-		o.forget(place{sh, sub, room})
+		o.forget(memberKey{sh, sub, room})
 	}
 	o.shards[sh].LeaveAll(uint32(sub))
 	for p := range o.members {
@@ -386,12 +388,12 @@ func (o *oracle) finish(t *rapid.T) {
 		o.work(t, sh)
 		for sub := range modelSubs {
 			for room := range modelRooms {
-				p := place{sh, sub, fmt.Sprint("room", room)}
+				p := memberKey{sh, sub, fmt.Sprint("room", room)}
 				o.resume(t, p, o.newest[p.room]/2)
 			}
 		}
 	}
-	settleAll(o.shards)
+	workAll(o.shards)
 	o.checkAll(t)
 	for p, m := range o.members {
 		if len(m.want) != 0 {

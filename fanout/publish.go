@@ -23,38 +23,22 @@ type Message interface {
 
 // Publication is what Hub.Publish gives to a room.
 type Publication interface {
-	// Offset is the message's place in the room, 0 if it has none. Places must
-	// grow from one Publish to the next for as long as the room has members: one
-	// that does not counts as 0. Who begins to count anew, because a history was
-	// lost, can count how often in the upper bits.
-	Offset() uint64
+	// Sequence is the message's number in the node's own order of the room, 0 if it
+	// has none. Sequences must grow from one Publish to the next for as long as the
+	// room has members: one that does not counts as 0. A publisher whose history has
+	// epochs, each of which counts from 1, can have the epoch's number in the upper
+	// bits.
+	Sequence() uint64
 	// Encode returns a new reference to the message in an encoding. It is called
 	// by Publish, on its goroutine and under no lock, at most once for each
 	// encoding that has members. For a batched encoding it may also be called
 	// later, by Run and by any shard, several of them at the same time.
 	Encode(e Encoding) Message
+	// AppendPart appends what a frame of several publications has for this one. It
+	// is there for Config.Batch, and never called for encodings that are not batched.
+	AppendPart(b []byte, e Encoding) []byte
 	// Size is about how many bytes the publication holds. Only batches need it.
 	Size() int
-}
-
-// encoded holds a reference to each form of a message that was made so far.
-type encoded struct {
-	set  uint8 // bit e: forms[e] is there
-	form [MaxEncodings]Message
-}
-
-func (c *encoded) add(p Publication, set uint8) {
-	for ; set != 0; set &= set - 1 {
-		e := bits.TrailingZeros8(set)
-		c.form[e] = p.Encode(Encoding(e))
-		c.set |= 1 << e
-	}
-}
-
-func (c *encoded) release() {
-	for b := c.set; b != 0; b &= b - 1 {
-		c.form[bits.TrailingZeros8(b)].Release()
-	}
 }
 
 // Publish gives p to all members of room: it puts it, in the room's order and in
@@ -62,45 +46,45 @@ func (c *encoded) release() {
 // these. What is to go out in a batch waits for Run instead. It returns how many
 // members it was queued for, held ones included.
 func (h *Hub) Publish(room string, p Publication) (members int, err error) {
-	var forms encoded
-	defer forms.release()
-	st, now := h.stripe(room), h.clock()
-	it := part{p: p, offset: p.Offset()}
+	var made forms
+	defer made.release()
+	dir, now := h.stripes.Of(room), h.clock()
+	it := part{p: p, seq: p.Sequence()}
 	if h.cfg.Batched != 0 {
 		it.size = p.Size()
 	}
 	for {
-		st.mu.Lock()
-		e := st.rooms.Get(room)
+		dir.mu.Lock()
+		e := dir.rooms.Get(room)
 		if e == nil {
-			st.mu.Unlock()
+			dir.mu.Unlock()
 			return 0, nil
 		}
 		all := e.encodings()
-		later := h.postpones(st, e, all, now)
+		later := h.postpones(dir, e, all, now)
 		if h.overloaded(e.shards()) || later != 0 && h.waitingBytes.Load() > int64(h.cfg.InboxBytes) {
-			st.mu.Unlock()
+			dir.mu.Unlock()
 			return 0, ErrOverloaded
 		}
 		// Encoding takes its time, and the lock must not be held for it: another
 		// encoding may come into use meanwhile.
-		missing := all &^ later &^ forms.set
+		missing := all &^ later &^ made.set
 		if missing == 0 {
 			members = int(e.members)
 			e.rate.add(int64(now / time.Second))
-			shards := h.push(e, room, &it, &forms, later)
+			shards := h.push(e, room, &it, &made, later)
 			switch {
 			case later != 0:
 				h.postpone(e.backlog, it)
 			case all&h.cfg.Batched != 0:
-				h.sent(e, room, now)
+				h.noteSent(e, room, now)
 			}
-			st.mu.Unlock()
+			dir.mu.Unlock()
 			h.wake(shards)
 			return members, nil
 		}
-		st.mu.Unlock()
-		forms.add(p, missing)
+		dir.mu.Unlock()
+		made.add(p, missing)
 	}
 }
 
@@ -117,15 +101,15 @@ func (h *Hub) overloaded(shards uint64) bool {
 // push puts a message into the inboxes of all shards that have members, in the
 // encodings that they have them in, but for those that get it later. It returns the
 // shards that it put it into. The stripe's lock is held.
-func (h *Hub) push(e *entry, room string, p *part, forms *encoded, later uint8) (shards uint64) {
+func (h *Hub) push(e *entry, room string, p *part, made *forms, later EncodingSet) (shards uint64) {
 	for _, u := range e.uses {
-		if later>>u.enc&1 != 0 {
+		if later.has(u.enc) {
 			continue
 		}
-		m := forms.form[u.enc]
+		m := made.in[u.enc]
 		for b := u.shards; b != 0; b &= b - 1 {
 			m.Retain()
-			h.shards[bits.TrailingZeros64(b)].push(item{room: room, m: m, offset: p.offset, enc: u.enc})
+			h.shards[bits.TrailingZeros64(b)].push(item{room: room, m: m, seq: p.seq, enc: u.enc})
 		}
 		shards |= u.shards
 	}

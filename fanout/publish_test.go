@@ -1,3 +1,5 @@
+// Publishing: encodings, overload, and who is a member.
+
 package fanout
 
 import (
@@ -51,7 +53,7 @@ func TestOnlyEncodingsInUseAreMade(t *testing.T) {
 	b.Join(0, "r", 0, false)
 	b.Join(1, "r", 3, true)
 	b.Join(1, "other", 1, false)
-	send := func(num int, encodings uint8, members int) *pub {
+	send := func(num int, encodings EncodingSet, members int) *pub {
 		t.Helper()
 		p := newPub(num, 10)
 		n, err := hub.Publish("r", p)
@@ -67,14 +69,14 @@ func TestOnlyEncodingsInUseAreMade(t *testing.T) {
 	if hub.Members("r") != 3 || hub.Rooms() != 2 {
 		t.Errorf("the hub has %d members and %d rooms", hub.Members("r"), hub.Rooms())
 	}
-	settleAll([]*Shard{a, b})
+	workAll([]*Shard{a, b})
 	b.Resume(1, "r", 0)
 	b.Leave(1, "r")
 	second := send(2, 0b0001, 2)
 	a.Leave(0, "r")
 	b.Leave(0, "r")
 	send(3, 0, 0)
-	settleAll([]*Shard{a, b})
+	workAll([]*Shard{a, b})
 	first.checkReleased(t)
 	second.checkReleased(t)
 	if got, want := sinks[0].socks[0].receive(t), []got{{1, 0}}; !slices.Equal(got, want) {
@@ -88,6 +90,37 @@ func TestOnlyEncodingsInUseAreMade(t *testing.T) {
 	}
 }
 
+// TestEveryEncoding: a message is made once in each, the last batched, and each member
+// gets its own.
+func TestEveryEncoding(t *testing.T) {
+	const last = Encoding(MaxEncodings - 1)
+	var made batcher
+	hub, s, sink := newTestShard(t, Config{
+		Encodings: MaxEncodings, Batched: 1 << last, BatchWait: time.Hour, Batch: made.batch,
+	}, MaxEncodings)
+	for e := range uint32(MaxEncodings) {
+		s.Join(e, "r", Encoding(e), false)
+	}
+	hub.setBatching(true)
+	for i := range 3 { // the last two wait, in the batched encoding
+		p := newPub(i, 10)
+		publish(t, hub, "r", p)
+		if got := p.encodings(); !got.has(0) || !got.has(last-1) || got.has(last) != (i == 0) || !got.below(MaxEncodings) {
+			t.Errorf("message %d was made in %b", i, got)
+		}
+	}
+	flushDue(hub)
+	workAll([]*Shard{s})
+	for e := range Encoding(MaxEncodings) {
+		if got, want := sink.socks[e].receive(t), []got{{0, e}, {1, e}, {2, e}}; !slices.Equal(got, want) {
+			t.Errorf("the member in encoding %d got %v", e, got)
+		}
+	}
+	if made.most != 2 {
+		t.Errorf("%d messages in the largest batch, want 2", made.most)
+	}
+}
+
 // TestEncodingTakesNoLock: while a message is encoded, members may come and go
 // and others may publish.
 func TestEncodingTakesNoLock(t *testing.T) {
@@ -96,7 +129,7 @@ func TestEncodingTakesNoLock(t *testing.T) {
 		meanwhile func(hub *Hub, s *Shard, e Encoding)
 		members   int
 		err       error
-		encodings uint8
+		encodings EncodingSet
 		want      [2][]got // by subscriber
 	}{
 		{
@@ -148,7 +181,7 @@ func TestEncodingTakesNoLock(t *testing.T) {
 				t.Errorf("Publish returned %d, %v and asked for %03b; want %d, %v, %03b",
 					members, err, p.encodings(), tt.members, tt.err, tt.encodings)
 			}
-			settleAll([]*Shard{s})
+			workAll([]*Shard{s})
 			for sub, want := range tt.want {
 				if got := sink.socks[sub].receive(t); !slices.Equal(got, want) {
 					t.Errorf("sub %d got %v, want %v", sub, got, want)
@@ -172,7 +205,7 @@ func TestRoomsReport(t *testing.T) {
 	if !s.LastMessage(0).IsZero() {
 		t.Error("a message is noted before it is in a log")
 	}
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	if members, rate, ok := hub.Room("r"); members != 3 || rate < 0.1 || rate > 3 || !ok {
 		t.Errorf("Room returned %d, %v, %v; want 3 members and up to 3 messages a second", members, rate, ok)
 	}
@@ -219,7 +252,7 @@ func TestMemberships(t *testing.T) {
 	if s.LastJoined(0) != "" || s.In(0, "a") || !s.In(1, "a") {
 		t.Error("LeaveAll left something, or took too much")
 	}
-	if st := s.Stats(); st.Rooms != 1 || st.Members != 1 {
-		t.Errorf("%d rooms and %d members, want 1 and 1", st.Rooms, st.Members)
+	if rooms, members := s.byRoom[0].Len()+s.byRoom[1].Len(), s.Stats().Members; rooms != 1 || members != 1 {
+		t.Errorf("%d rooms and %d members, want 1 and 1", rooms, members)
 	}
 }

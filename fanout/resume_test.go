@@ -1,3 +1,5 @@
+// Members that are held, and go on.
+
 package fanout
 
 import (
@@ -11,10 +13,10 @@ func TestResume(t *testing.T) {
 	tests := []struct {
 		name     string
 		size     int      // of each message
-		held     []uint64 // offsets of what is published while the member is held
+		held     []uint64 // sequences of what is published while the member is held
 		after    uint64
 		want     []int    // indexes in held of what it then gets
-		later    []uint64 // offsets of what is published then, each by itself
+		later    []uint64 // sequences of what is published then, each by itself
 		laterIs  []int    // indexes in later of what it gets
 		replayed uint64
 	}{
@@ -23,14 +25,14 @@ func TestResume(t *testing.T) {
 		{name: "given nothing", held: []uint64{0, 4, 0, 5}, after: 0, want: []int{0, 1, 2, 3}},
 		{name: "given everything", held: []uint64{1, 2, 3}, after: 3, later: []uint64{4}, laterIs: []int{0}, replayed: 3},
 		{name: "given less than was published before", held: []uint64{7, 8}, after: 5, want: []int{0, 1}},
-		{name: "offsets with holes", held: []uint64{10, 20, 30}, after: 25, want: []int{2}, replayed: 2},
-		{name: "without offset behind", held: []uint64{1, 2, 0, 0, 3}, after: 2, want: []int{2, 3, 4}, replayed: 2},
-		{name: "without offset before", held: []uint64{0, 1, 0, 2}, after: 1, want: []int{2, 3}, replayed: 2},
-		{name: "none has an offset", held: []uint64{0, 0}, after: 9, want: []int{0, 1}, later: []uint64{0, 9, 10}, laterIs: []int{0, 2}, replayed: 1},
+		{name: "sequences with holes", held: []uint64{10, 20, 30}, after: 25, want: []int{2}, replayed: 2},
+		{name: "without sequence behind", held: []uint64{1, 2, 0, 0, 3}, after: 2, want: []int{2, 3, 4}, replayed: 2},
+		{name: "without sequence before", held: []uint64{0, 1, 0, 2}, after: 1, want: []int{2, 3}, replayed: 2},
+		{name: "none has a sequence", held: []uint64{0, 0}, after: 9, want: []int{0, 1}, later: []uint64{0, 9, 10}, laterIs: []int{0, 2}, replayed: 1},
 		{name: "ahead of what was published", held: []uint64{1, 2}, after: 4, later: []uint64{3, 4, 5}, laterIs: []int{2}, replayed: 4},
 		{name: "ahead, the last never comes", held: []uint64{1}, after: 4, later: []uint64{2, 0, 6, 7}, laterIs: []int{1, 2, 3}, replayed: 2},
 		{name: "ahead of an empty log", after: 4, later: []uint64{3, 0, 4, 0, 5}, laterIs: []int{1, 3, 4}, replayed: 2},
-		{name: "lower offsets are none", held: []uint64{5, 1, 5, 6}, after: 5, want: []int{1, 2, 3}, replayed: 1},
+		{name: "lower sequences are none", held: []uint64{5, 1, 5, 6}, after: 5, want: []int{1, 2, 3}, replayed: 1},
 		{name: "ahead of all", held: []uint64{1}, after: math.MaxUint64, later: []uint64{2, math.MaxUint64}, replayed: 3},
 		{name: "segments of one message", size: 2 * sharedFrameSize, held: []uint64{1, 0, 2, 3, 0}, after: 2, want: []int{3, 4}, replayed: 3},
 		{name: "two segments", size: sharedFrameSize - 100, held: []uint64{1, 2, 3, 0, 5, 6}, after: 3, want: []int{3, 4, 5}, replayed: 3},
@@ -40,14 +42,14 @@ func TestResume(t *testing.T) {
 			hub, s, sink := newTestShard(t, Config{}, 2)
 			s.Join(0, "r", 0, false)
 			s.Join(1, "r", 0, true)
-			send := func(num int, offset uint64) {
+			send := func(num int, seq uint64) {
 				p := newPub(num, tt.size)
-				p.offset = offset
+				p.seq = seq
 				publish(t, hub, "r", p)
-				settleAll([]*Shard{s})
+				workAll([]*Shard{s})
 			}
-			for i, offset := range tt.held {
-				send(i, offset)
+			for i, seq := range tt.held {
+				send(i, seq)
 			}
 			if got := sink.socks[1].take(t); got != nil {
 				t.Errorf("while held it got %v", got)
@@ -56,13 +58,13 @@ func TestResume(t *testing.T) {
 			if got := sink.socks[1].take(t); !slices.Equal(got, tt.want) {
 				t.Errorf("resumed, it got %v, want %v", got, tt.want)
 			}
-			for i, offset := range tt.later {
-				send(i, offset)
+			for i, seq := range tt.later {
+				send(i, seq)
 			}
 			if got := sink.socks[1].take(t); !slices.Equal(got, tt.laterIs) {
 				t.Errorf("later it got %v, want %v", got, tt.laterIs)
 			}
-			settleAll([]*Shard{s})
+			workAll([]*Shard{s})
 			if n := len(sink.socks[0].take(t)); n != len(tt.held)+len(tt.later) {
 				t.Errorf("the other member got %d messages", n)
 			}
@@ -82,7 +84,7 @@ func TestResumeOfOthers(t *testing.T) {
 	s.Resume(0, "nowhere", 10)
 	s.Resume(1, "r", 10)
 	p := newPub(1, 10)
-	p.offset = 1
+	p.seq = 1
 	publish(t, hub, "r", p)
 	s.Work()
 	if got := sink.socks[0].take(t); len(got) != 1 {
@@ -100,11 +102,11 @@ func TestResumeOfABlockedSocket(t *testing.T) {
 		publish(t, hub, "live", newPub(i, 20))
 		publish(t, hub, "held", newPub(10+i, 20))
 	}
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	s.Resume(0, "held", 0)
 	sink.socks[0].room, sink.socks[0].blocked = 1<<40, false
 	s.Drained(0)
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	got := sink.socks[0].take(t)
 	slices.Sort(got[1:])
 	if want := []int{0, 1, 2, 10, 11, 12}; !slices.Equal(got, want) {
@@ -124,7 +126,7 @@ func TestDrainedLeavesHeldAlone(t *testing.T) {
 	sink.socks[0].room, sink.socks[0].blocked = 0, true
 	publish(t, hub, "held", newPub(1, 20))
 	publish(t, hub, "live", newPub(2, 20))
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	sink.socks[0].room, sink.socks[0].blocked = 1<<40, false
 	s.Drained(0)
 	if got := sink.socks[0].take(t); !slices.Equal(got, []int{2}) {
@@ -133,7 +135,7 @@ func TestDrainedLeavesHeldAlone(t *testing.T) {
 }
 
 // TestLeftMemberWaitsNoMore: what a member that is gone was given must not be
-// held against who takes its place.
+// held against the next member with its link.
 func TestLeftMemberWaitsNoMore(t *testing.T) {
 	hub, s, sink := newTestShard(t, Config{}, 4)
 	for sub := range uint32(3) {
@@ -143,7 +145,7 @@ func TestLeftMemberWaitsNoMore(t *testing.T) {
 	s.LeaveAll(1)
 	s.Join(3, "r", 0, false) // in the link of 1
 	p := newPub(5, 10)
-	p.offset = 5
+	p.seq = 5
 	publish(t, hub, "r", p)
 	s.Work()
 	for sub, want := range []int{0, 0, 0, 1} {
@@ -156,8 +158,8 @@ func TestLeftMemberWaitsNoMore(t *testing.T) {
 	}
 }
 
-// TestHeldMemberIsBounded: who is held for too long loses the oldest, and is told
-// exactly which.
+// TestHeldMemberIsBounded: a member that is held for too long loses the oldest, and
+// is told exactly which.
 func TestHeldMemberIsBounded(t *testing.T) {
 	hub, s, sink := newTestShard(t, Config{RoomBytes: segmentSize}, 2)
 	s.Join(0, "r", 0, false)
@@ -165,7 +167,7 @@ func TestHeldMemberIsBounded(t *testing.T) {
 	const n = 10000
 	for i := range n {
 		p := newPub(i+1, 64)
-		p.offset = uint64(i + 1)
+		p.seq = uint64(i + 1)
 		publish(t, hub, "r", p)
 		s.Work()
 		publish(t, hub, "r", newPub(0, 64))
@@ -185,7 +187,7 @@ func TestHeldMemberIsBounded(t *testing.T) {
 		t.Errorf("it was told of %d, counted are %d", lost, s.Stats().Skipped[SkipSlow])
 	}
 	s.Resume(1, "r", next+4) // the first five were in the history
-	settleAll([]*Shard{s})
+	workAll([]*Shard{s})
 	got := sink.socks[1].take(t)
 	got = slices.DeleteFunc(got, func(num int) bool { return num == 0 })
 	if len(got) != n-int(next)-4 || got[0] != int(next)+5 || got[len(got)-1] != n {
@@ -208,7 +210,7 @@ func TestHeldMembersShareTheBound(t *testing.T) {
 		for i := range rooms {
 			publish(t, hub, fmt.Sprint("room", i), newPub(n, 1000))
 		}
-		settleAll([]*Shard{s})
+		workAll([]*Shard{s})
 		if got := s.Stats().LogBytes; got > bound {
 			t.Fatalf("logs hold %d bytes after %d messages in each room, bound is %d", got, n+1, bound)
 		}

@@ -1,4 +1,4 @@
-// A shard: the rooms and members of one event loop.
+// A shard: the members and streams of one event loop.
 
 package fanout
 
@@ -27,7 +27,7 @@ type Sink interface {
 	Blocked(sub uint32) bool
 	// Skipped tells that n messages of the room are gone before the subscriber
 	// got them (SkipSlow): it is too slow, or was held for too long. It is called
-	// during Work only. from and to are the first and the last offset among the
+	// during Work only. from and to are the first and the last sequence among the
 	// n, 0 and 0 if none has one. A held subscriber may still be given them
 	// otherwise, before Resume.
 	Skipped(sub uint32, room string, n, from, to uint64)
@@ -49,31 +49,31 @@ type Shard struct {
 	inboxBytes atomic.Int64
 
 	// The shard's goroutine only.
-	spare     []item                         // the other buffer of the inbox
-	rooms     []shrinkmap.Map[string, *room] // by encoding
-	tab       []*room                        // rooms by number; numbers are in freeRooms when unused
-	freeRooms []uint32
-	links     linkTable
-	hot       hotQueue // rooms with a pass to make, in turn
-	holding   roomList // rooms whose logs are not empty, the longest so first
-	logBytes  int
-	spareSegs []*segment
-	vec       [MaxVectors][]byte
-	now       time.Duration // of the current Work, by Hub.clock
-	members   int
-	stats     Stats // its counters; Stats fills in the gauges
+	spare       []item                           // the other buffer of the inbox
+	byRoom      []shrinkmap.Map[string, *stream] // by encoding
+	streams     []*stream                        // nil at the indexes in freeStreams
+	freeStreams []uint32
+	links       linkTable
+	hot         hotQueue   // with a pass to make, in turn
+	holding     streamList // whose logs are not empty, the longest so first
+	logBytes    int
+	spareSegs   []*segment
+	vec         [MaxVectors][]byte
+	now         time.Duration // of the current Work, by Hub.clock
+	members     int
+	stats       Stats // its counters; Stats fills in the gauges
 }
 
 // item is one frame for one room, in one encoding.
 type item struct {
-	room   string
-	m      Message
-	offset uint64 // not of a batch, which has several
-	enc    Encoding
+	room string
+	m    Message
+	seq  uint64 // not of a batch, which has several
+	enc  Encoding
 }
 
 func newShard(h *Hub, idx int) *Shard {
-	return &Shard{hub: h, idx: idx, rooms: make([]shrinkmap.Map[string, *room], h.cfg.Encodings)}
+	return &Shard{hub: h, idx: idx, byRoom: make([]shrinkmap.Map[string, *stream], h.cfg.Encodings)}
 }
 
 // Attach gives the shard what it sends through, and what makes the loop call
@@ -116,8 +116,8 @@ func (s *Shard) takeInbox() {
 	for i, it := range s.spare {
 		s.spare[i] = item{}
 		cost += inboxCost(it.m)
-		if r := s.rooms[it.enc].Get(it.room); r != nil {
-			s.append(r, it.m, it.offset)
+		if st := s.byRoom[it.enc].Get(it.room); st != nil {
+			s.append(st, it.m, it.seq)
 		} else {
 			it.m.Release() // the last member left meanwhile
 		}
@@ -130,116 +130,116 @@ func (s *Shard) takeInbox() {
 	}
 }
 
-func (s *Shard) append(r *room, m Message, offset uint64) {
-	if len(r.log.segs) == 0 {
-		s.holding.push(r)
+func (s *Shard) append(st *stream, m Message, seq uint64) {
+	if len(st.log.segs) == 0 {
+		s.holding.push(st)
 	}
-	head, last := r.log.head, r.log.last
+	head, last := st.log.head, st.log.last
 	if b, ok := m.(*batch); ok {
-		s.logBytes += r.log.appendBatch(s, b)
+		s.logBytes += st.log.appendBatch(s, b)
 	} else {
-		s.logBytes += r.log.append(s, m, offset)
+		s.logBytes += st.log.append(s, m, seq)
 	}
-	s.stats.Offered += uint64(len(r.members)) * (r.log.head - head)
-	if r.log.last > last {
-		s.passOver(r)
+	s.stats.Offered += uint64(len(st.members)) * (st.log.head - head)
+	if st.log.last > last {
+		s.passOver(st)
 	}
-	r.last = s.now
-	s.bound(r)
-	s.heat(r)
+	st.last = s.now
+	s.bound(st)
+	s.heat(st)
 }
 
 // bound gives back the oldest segments of a log that has grown too large, and
 // moves the members that needed them forward.
-func (s *Shard) bound(r *room) {
+func (s *Shard) bound(st *stream) {
 	limit := s.hub.cfg.RoomBytes
 	if s.logBytes > s.hub.cfg.ShardBytes {
 		limit = segmentSize
 	}
 	drop := 0
-	for over := r.log.bytes - limit; over > 0 && drop < len(r.log.segs)-1; drop++ {
-		over -= r.log.segs[drop].size()
+	for over := st.log.bytes - limit; over > 0 && drop < len(st.log.segs)-1; drop++ {
+		over -= st.log.segs[drop].size()
 	}
 	if drop == 0 {
 		return
 	}
-	tail := r.log.segs[drop].first
-	for i := range r.members {
-		if m := &r.members[i]; m.at(r) < tail {
-			s.skip(r, m, tail)
+	tail := st.log.segs[drop].first
+	for i := range st.members {
+		if m := &st.members[i]; m.at(st) < tail {
+			s.skip(st, m, tail)
 		}
 	}
-	s.trim(r, tail)
+	s.trim(st, tail)
 }
 
 // skip moves a member that is too slow, or held, forward.
-func (s *Shard) skip(r *room, m *member, seq uint64) {
-	n := seq - m.at(r)
-	from, to := r.log.span(m.at(r), seq)
-	m.to(seq)
+func (s *Shard) skip(st *stream, m *member, num uint64) {
+	n := num - m.at(st)
+	from, to := st.log.span(m.at(st), num)
+	m.to(num)
 	s.stats.Skipped[SkipSlow] += n
-	s.sink.Skipped(s.links.at(m.id()).sub, r.name, n, from, to)
+	s.sink.Skipped(s.links.at(m.id()).sub, st.room, n, from, to)
 }
 
-// trim gives back what all members of the room have got.
-func (s *Shard) trim(r *room, seq uint64) {
-	if len(r.log.segs) == 0 {
+// trim gives back what all members of a stream have got.
+func (s *Shard) trim(st *stream, num uint64) {
+	if len(st.log.segs) == 0 {
 		return
 	}
-	s.logBytes -= r.log.trim(s, seq)
-	if len(r.log.segs) == 0 {
-		s.holding.remove(r)
+	s.logBytes -= st.log.trim(s, num)
+	if len(st.log.segs) == 0 {
+		s.holding.remove(st)
 	}
 }
 
-// reclaimTries bounds the rooms that one Work looks at.
+// reclaimTries bounds the streams that one Work looks at.
 const reclaimTries = 8
 
 // reclaim takes back logs while all of them together are over their bound: in
-// the rooms that have held one longest, blocked and held members skip to the
+// the streams that have held one longest, blocked and held members skip to the
 // head. It reports whether that gave anything back.
 func (s *Shard) reclaim() bool {
 	before := s.logBytes
 	for range reclaimTries {
-		r := s.holding.first
-		if r == nil || s.logBytes <= s.hub.cfg.ShardBytes {
+		st := s.holding.first
+		if st == nil || s.logBytes <= s.hub.cfg.ShardBytes {
 			break
 		}
-		s.holding.remove(r)
-		s.holding.push(r)
-		least := r.log.head
-		for i := range r.members {
-			m := &r.members[i]
-			if m.at(r) != r.log.head && (m.link&held != 0 || s.sink.Blocked(s.links.at(m.id()).sub)) {
-				s.skip(r, m, r.log.head)
-				r.again = true // a pass under way may have counted its old cursor
+		s.holding.remove(st)
+		s.holding.push(st)
+		least := st.log.head
+		for i := range st.members {
+			m := &st.members[i]
+			if m.at(st) != st.log.head && (m.link&held != 0 || s.sink.Blocked(s.links.at(m.id()).sub)) {
+				s.skip(st, m, st.log.head)
+				st.again = true // a pass under way may have counted its old cursor
 			}
-			least = min(least, m.at(r))
+			least = min(least, m.at(st))
 		}
-		s.trim(r, least)
+		s.trim(st, least)
 	}
 	return s.logBytes < before
 }
 
-// heat puts the room among those with a pass to make.
-func (s *Shard) heat(r *room) {
-	if !r.hot {
-		r.hot = true
-		r.begin(s.hub.clock())
-		s.hot.push(r)
+// heat puts a stream among those with a pass to make.
+func (s *Shard) heat(st *stream) {
+	if !st.hot {
+		st.hot = true
+		st.begin(s.hub.clock())
+		s.hot.push(st)
 	}
 }
 
-// moved notes that a member has gone on outside of a pass from one cursor to
+// noteMoved notes that a member has gone on outside of a pass from one cursor to
 // another, or is gone. If it was the last to need the oldest segment, only
 // another pass finds that out and gives it back.
-func (s *Shard) moved(r *room, from, to uint64) {
+func (s *Shard) noteMoved(st *stream, from, to uint64) {
 	switch {
 	case from == to:
-	case r.hot:
-		r.again = true // the pass may have counted its old cursor
-	case from < r.log.segs[0].next() && to >= r.log.segs[0].next():
-		s.heat(r)
+	case st.hot:
+		st.again = true // the pass may have counted its old cursor
+	case from < st.log.segs[0].next() && to >= st.log.segs[0].next():
+		s.heat(st)
 		s.wake()
 	}
 }
@@ -248,14 +248,14 @@ func (s *Shard) moved(r *room, from, to uint64) {
 func (s *Shard) Drained(sub uint32) {
 	for l := s.links.first(sub); l != 0; l = s.links.at(l).next {
 		link := s.links.at(l)
-		r := s.tab[link.room]
-		m := &r.members[link.pos]
-		if m.at(r) == r.log.head || m.link&held != 0 {
+		st := s.streamOf(l)
+		m := &st.members[link.member]
+		if m.at(st) == st.log.head || m.link&held != 0 {
 			continue
 		}
-		from := m.at(r)
-		s.drain(r, m, sub)
-		s.moved(r, from, m.at(r))
+		from := m.at(st)
+		s.drain(st, m, sub)
+		s.noteMoved(st, from, m.at(st))
 		if s.sink.Blocked(sub) {
 			break
 		}
@@ -263,9 +263,9 @@ func (s *Shard) Drained(sub uint32) {
 }
 
 // drain sends a member all that its socket takes.
-func (s *Shard) drain(r *room, m *member, sub uint32) {
-	for seq := m.at(r); seq != r.log.head && !s.sink.Blocked(sub); {
-		seq = s.flush(r, m, sub, seq)
+func (s *Shard) drain(st *stream, m *member, sub uint32) {
+	for num := m.at(st); num != st.log.head && !s.sink.Blocked(sub); {
+		num = s.flush(st, m, sub, num)
 	}
 }
 
@@ -274,7 +274,7 @@ func (s *Shard) drain(r *room, m *member, sub uint32) {
 func (s *Shard) LastMessage(sub uint32) time.Time {
 	var last time.Duration
 	for l := s.links.first(sub); l != 0; l = s.links.at(l).next {
-		last = max(last, s.tab[s.links.at(l).room].last)
+		last = max(last, s.streamOf(l).last)
 	}
 	if last == 0 {
 		return time.Time{}

@@ -36,11 +36,9 @@ type Stats struct {
 	Delivered uint64 // handed to the sockets whole
 	Skipped   [numSkipReasons]uint64
 	Sends     uint64 // sends that took something
-	Passes    uint64 // passes over a room's members
 	Latency   Histogram
 
 	Pending  uint64 // in the logs, for members that have still to get them
-	Rooms    int    // rooms with members in this shard, once for each encoding
 	Members  int
 	LogBytes int // memory of all logs
 }
@@ -73,21 +71,18 @@ func (h *Histogram) observe(d time.Duration) {
 }
 
 // Stats returns the counters. Pending is counted by walking the members of the
-// rooms whose logs are not empty, so that the invariant in the package comment
+// streams whose logs are not empty, so that the invariant in the package comment
 // can be checked rather than assumed. On the shard's goroutine.
 func (s *Shard) Stats() Stats {
-	st := s.stats
-	st.Members, st.LogBytes = s.members, s.logBytes
-	for i := range s.rooms {
-		st.Rooms += s.rooms[i].Len()
-	}
-	for _, r := range s.tab {
-		if r == nil || len(r.log.segs) == 0 {
+	all := s.stats
+	all.Members, all.LogBytes = s.members, s.logBytes
+	for _, st := range s.streams {
+		if st == nil || len(st.log.segs) == 0 {
 			continue
 		}
-		for i := range r.members {
-			st.Pending += r.log.head - r.members[i].at(r)
+		for i := range st.members {
+			all.Pending += st.log.head - st.members[i].at(st)
 		}
 	}
-	return st
+	return all
 }

@@ -1,3 +1,5 @@
+// Many goroutines at once.
+
 package fanout
 
 import (
@@ -43,10 +45,10 @@ func TestStorm(t *testing.T) {
 			for {
 				select {
 				case <-wake:
-					settleAll([]*Shard{s})
+					workAll([]*Shard{s})
 					churn(s, rng, uint32(rng.IntN(subs)), Encoding(rng.IntN(encodings)))
 				case <-done:
-					settleAll([]*Shard{s})
+					workAll([]*Shard{s})
 					for sub := range uint32(subs) {
 						s.Leave(sub, "churn") // the held ones keep batches
 					}
@@ -91,11 +93,12 @@ func startRun(hub *Hub) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { hub.Run(ctx) })
-	last := &hub.stripes[len(hub.stripes)-1]
-	for on := false; !on; runtime.Gosched() {
-		last.mu.Lock()
-		on = last.batching
-		last.mu.Unlock()
+	for st := range hub.stripes.All() {
+		for on := false; !on; runtime.Gosched() {
+			st.mu.Lock()
+			on = st.batching
+			st.mu.Unlock()
+		}
 	}
 	return func() {
 		cancel()
@@ -191,10 +194,10 @@ func TestRecoveryIsSeamless(t *testing.T) {
 		}
 		history.Store(min(last, max(history.Load(), i+rng.Uint64N(4))))
 		p := newPub(int(i), 20)
-		p.offset = i
+		p.seq = i
 		publish(t, hub, "r", p)
 		if rng.IntN(4) == 0 {
-			publish(t, hub, "r", newPub(0, 20)) // without an offset
+			publish(t, hub, "r", newPub(0, 20)) // without a sequence
 		}
 	}
 	stop()
@@ -216,7 +219,7 @@ type viewers struct {
 	last    uint64
 	subs    [20]struct {
 		state int    // 0 is out, 1 held, 2 resumed
-		next  uint64 // the offset that must come next
+		next  uint64 // the sequence that must come next
 	}
 }
 
@@ -260,7 +263,7 @@ func (v *viewers) check(i int) {
 
 // finish wants that all got everything.
 func (v *viewers) finish() {
-	settleAll([]*Shard{v.s})
+	workAll([]*Shard{v.s})
 	for i := range v.subs {
 		if v.check(i); v.subs[i].state == 2 && v.subs[i].next != v.last+1 {
 			v.t.Errorf("sub %d never got message %d", i, v.subs[i].next)

@@ -1,6 +1,6 @@
-package frame
+// Messages, assembled from bytes that arrive in pieces of any size.
 
-// This file assembles messages from bytes that arrive in pieces of any size.
+package frame
 
 import (
 	"unicode/utf8"
@@ -111,14 +111,6 @@ func (a *Assembler) Feed(p []byte, lim *Limits, h Handler) error {
 // a Close frame or an error, which a fresh one would not know of.
 func (a *Assembler) Idle() bool {
 	return !a.stopped && !a.inFrame && a.headLen == 0 && a.op == Continuation
-}
-
-// Buffered returns the bytes of pooled memory held for an incomplete message.
-func (a *Assembler) Buffered() int {
-	if a.buf == nil {
-		return 0
-	}
-	return cap(a.buf.B)
 }
 
 // Reset returns all buffers and readies the Assembler for another connection.

@@ -1,3 +1,5 @@
+// Assembling: rules, sizes, and input cut anywhere.
+
 package frame
 
 import (

@@ -1,9 +1,9 @@
-package frame
-
 // The sections of the Autobahn test suite on compression, 12 and 13, with its
 // sizes: an echo over a connection that negotiated permessage-deflate. The offers
 // of section 13 are in TestOffersDeflate; what differs between its cases after
 // that is only how their client compresses.
+
+package frame
 
 import (
 	"compress/flate"

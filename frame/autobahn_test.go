@@ -1,7 +1,7 @@
-package frame
-
 // The cases of the Autobahn test suite that concern parsing, under its numbers
 // (sections 1 to 7). What a server answers is the caller's part.
+
+package frame
 
 import (
 	"fmt"

@@ -1,3 +1,5 @@
+// What frames, handshakes and compression cost.
+
 package frame
 
 import (

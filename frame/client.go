@@ -1,6 +1,6 @@
-package frame
+// The client's side of the opening handshake (RFC 6455 section 4.1).
 
-// This file is the client's side of the opening handshake (RFC 6455 section 4.1).
+package frame
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
-package frame
-
 // The client's parser of responses against the standard library's.
+
+package frame
 
 import (
 	"bufio"

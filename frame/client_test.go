@@ -1,3 +1,5 @@
+// The client's side of the handshake.
+
 package frame
 
 import (

@@ -1,6 +1,6 @@
-package frame
+// The body of close frames.
 
-// This file reads and checks the body of close frames.
+package frame
 
 import (
 	"encoding/binary"

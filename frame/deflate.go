@@ -1,7 +1,7 @@
-package frame
+// Compressing messages (RFC 7692 section 7.2.1): once for all receivers, each message
+// by itself.
 
-// This file compresses messages (RFC 7692 section 7.2.1): once for all who get
-// them, each by itself.
+package frame
 
 import (
 	"github.com/klauspost/compress/flate"

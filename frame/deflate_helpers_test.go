@@ -1,7 +1,7 @@
-package frame
-
 // What the tests of compression share: a compressor and an inflater that are not
 // those under test, and messages to compress.
+
+package frame
 
 import (
 	"bytes"
@@ -53,7 +53,7 @@ func referenceInflate(packed []byte, most int64) (message []byte, code uint16) {
 			return nil, CloseInvalidPayload
 		}
 		if err := r.(flate.Resetter).Reset(in, nil); err != nil {
-			return nil, CloseInternal
+			return nil, closeInternal
 		}
 	}
 }

@@ -1,3 +1,5 @@
+// Compressing messages.
+
 package frame
 
 import (

@@ -1,7 +1,7 @@
-package frame
+// Messages as bytes: frames shared by many receivers, and appenders for what is sent
+// to one.
 
-// This file turns messages into bytes: frames shared by many receivers, and
-// appenders for everything sent to one.
+package frame
 
 import (
 	"encoding/binary"

@@ -1,3 +1,5 @@
+// Messages as bytes.
+
 package frame
 
 import (
@@ -92,13 +94,13 @@ func TestAppendClose(t *testing.T) {
 		reason, want string
 	}{
 		{"plain", CloseGoingAway, "bye", "bye"},
-		{"no reason", CloseNormal, "", ""},
-		{"123 bytes", CloseNormal, euro, euro},
-		{"124 bytes", CloseNormal, euro + "x", euro},
-		{"rune at the cut", CloseNormal, "x" + euro, "x" + euro[:120]},
-		{"two-byte rune at the cut", CloseNormal, strings.Repeat("x", 122) + "\u00fc", strings.Repeat("x", 122)},
-		{"not UTF-8", CloseNormal, "a\xffb", "a\uFFFDb"},
-		{"long and not UTF-8", CloseNormal, strings.Repeat("\xffa", 100), strings.Repeat("\uFFFDa", 30) + "\uFFFD"},
+		{"no reason", closeNormal, "", ""},
+		{"123 bytes", closeNormal, euro, euro},
+		{"124 bytes", closeNormal, euro + "x", euro},
+		{"rune at the cut", closeNormal, "x" + euro, "x" + euro[:120]},
+		{"two-byte rune at the cut", closeNormal, strings.Repeat("x", 122) + "\u00fc", strings.Repeat("x", 122)},
+		{"not UTF-8", closeNormal, "a\xffb", "a\uFFFDb"},
+		{"long and not UTF-8", closeNormal, strings.Repeat("\xffa", 100), strings.Repeat("\uFFFDa", 30) + "\uFFFD"},
 		{"no status", CloseNoStatus, "ignored", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -226,7 +228,7 @@ func TestAppendNoAlloc(t *testing.T) {
 			case "masked":
 				dst = AppendMasked(dst[:0], Text, testMask, payload)
 			case "close":
-				dst = AppendClose(dst[:0], CloseNormal, "the reason of the close frame")
+				dst = AppendClose(dst[:0], closeNormal, "the reason of the close frame")
 			}
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)

@@ -1,11 +1,11 @@
-package frame
-
-// This file negotiates permessage-deflate in the header Sec-WebSocket-Extensions
-// (RFC 7692 section 7.1), for both sides.
+// Negotiating permessage-deflate in the header Sec-WebSocket-Extensions (RFC 7692
+// section 7.1), for both sides.
 //
 // wsflate.Parameters does not serve here: it takes window bits with leading
 // zeros and a name given twice, and the parser it needs, httphead, takes two
 // names in a row and a semicolon or an equals sign with nothing behind it.
+
+package frame
 
 import (
 	"strconv"

@@ -1,3 +1,5 @@
+// Negotiating permessage-deflate.
+
 package frame
 
 import (

@@ -1,6 +1,6 @@
-package frame
+// The server's side of the opening handshake (RFC 6455 section 4.2).
 
-// This file is the server's side of the opening handshake (RFC 6455 section 4.2).
+package frame
 
 import (
 	"crypto/sha1"

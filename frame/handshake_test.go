@@ -1,3 +1,5 @@
+// The server's side of the handshake.
+
 package frame
 
 import (

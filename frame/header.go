@@ -1,7 +1,7 @@
-package frame
+// Frame headers, read and checked. Checks are made in the order the bytes arrive, so
+// a header cut anywhere fails exactly as it would whole.
 
-// This file reads and checks frame headers. Checks are made in the order the
-// bytes arrive, so a header cut anywhere fails exactly as it would whole.
+package frame
 
 import (
 	"encoding/binary"

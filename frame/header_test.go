@@ -1,3 +1,5 @@
+// Frame headers, against gobwas/ws.
+
 package frame
 
 import (

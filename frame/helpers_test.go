@@ -1,6 +1,6 @@
-package frame
-
 // What the tests of several files share.
+
+package frame
 
 import (
 	"errors"

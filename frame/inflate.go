@@ -1,6 +1,6 @@
-package frame
+// Inflating compressed messages (RFC 7692 section 7.2.2).
 
-// This file inflates compressed messages (RFC 7692 section 7.2.2).
+package frame
 
 import (
 	"bytes"

@@ -1,3 +1,5 @@
+// Inflating messages, and what a hostile peer may make of it.
+
 package frame
 
 import (

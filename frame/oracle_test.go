@@ -1,7 +1,7 @@
-package frame
-
 // The Assembler against a parser so simple that it is seen to be right: it has
 // the whole input, keeps everything, and looks at one byte after the other.
+
+package frame
 
 import (
 	"bytes"

@@ -1,7 +1,7 @@
-package frame
+// Which web pages may connect: browsers send the page's origin and leave the
+// decision to the server (RFC 6455 section 10.2).
 
-// This file decides which web pages may connect: browsers send the page's
-// origin and leave the decision to the server (RFC 6455 section 10.2).
+package frame
 
 import (
 	"net/http"

@@ -1,3 +1,5 @@
+// Which origins may connect.
+
 package frame
 
 import (

@@ -1,6 +1,6 @@
-package frame
+// Byte buffers by size class, on top of bytebufferpool.
 
-// This file keeps byte buffers by size class on top of bytebufferpool.
+package frame
 
 import (
 	"math/bits"

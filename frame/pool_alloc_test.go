@@ -1,9 +1,9 @@
 //go:build !race
 
-package frame
+// Allocations, where sync.Pool keeps what it is given: under the race detector it
+// drops some at random.
 
-// These tests count on sync.Pool to keep what it is given, which it does not
-// do under the race detector: there it drops some at random.
+package frame
 
 import (
 	"errors"

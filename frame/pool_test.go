@@ -1,3 +1,5 @@
+// Size classes of buffers.
+
 package frame
 
 import "testing"

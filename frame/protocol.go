@@ -1,7 +1,7 @@
-package frame
+// The vocabulary of RFC 6455: opcodes, close codes, and the error that carries a
+// close code.
 
-// This file is the vocabulary of RFC 6455: opcodes, close codes, and the error
-// that carries a close code.
+package frame
 
 import (
 	"fmt"
@@ -48,18 +48,14 @@ func (op Opcode) isControl() bool { return op&0x8 != 0 }
 // maxControl is the largest payload of a control frame (RFC 6455 section 5.5).
 const maxControl = ws.MaxControlFramePayloadSize
 
-// Close codes (RFC 6455 section 7.4.1 and the IANA registry).
+// The close codes in use (RFC 6455 section 7.4.1).
 const (
-	CloseNormal         uint16 = 1000
 	CloseGoingAway      uint16 = 1001
 	CloseProtocol       uint16 = 1002
-	CloseUnsupported    uint16 = 1003
 	CloseNoStatus       uint16 = 1005 // never on the wire: stands for an empty body
 	CloseInvalidPayload uint16 = 1007
 	ClosePolicy         uint16 = 1008
 	CloseTooBig         uint16 = 1009
-	CloseInternal       uint16 = 1011
-	CloseTryLater       uint16 = 1013
 )
 
 // Error is a violation of the protocol by the peer. Code and Reason are meant

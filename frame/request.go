@@ -1,7 +1,7 @@
-package frame
+// The head of an HTTP request, parsed strictly: what two parsers could read differently
+// is refused (RFC 9112).
 
-// This file parses the head of an HTTP request, strictly: what two parsers
-// could read differently is refused (RFC 9112).
+package frame
 
 import (
 	"bytes"

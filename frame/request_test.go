@@ -1,3 +1,5 @@
+// Requests: what is refused, and why.
+
 package frame
 
 import (

@@ -1,6 +1,6 @@
-package frame
+// HTTP responses, and the error that becomes one.
 
-// This file writes HTTP responses and is the error that becomes one.
+package frame
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-package frame
+// The characters and lists of HTTP (RFC 9110 section 5.6).
 
-// This file knows the characters and lists of HTTP (RFC 9110 section 5.6).
+package frame
 
 import (
 	"iter"

@@ -1,6 +1,6 @@
-package frame
+// UTF-8 that arrives in pieces.
 
-// This file checks UTF-8 that arrives in pieces.
+package frame
 
 import "unicode/utf8"
 

@@ -1,3 +1,5 @@
+// UTF-8 that arrives in pieces, against the standard library.
+
 package frame
 
 import (

@@ -1,7 +1,7 @@
-package netpoll
-
 // How connections of this side end before they are open, and how Abort ends
 // them later.
+
+package netpoll
 
 import (
 	"encoding/binary"
@@ -70,7 +70,7 @@ func TestEndWhileConnecting(t *testing.T) {
 		"close":    func(l *Loop, id ID) { l.Close(id, FirstUserReason) },
 		"abort":    func(l *Loop, id ID) { l.Abort(id, FirstUserReason) },
 		"shutdown": func(l *Loop, id ID) { l.Shutdown(id, FirstUserReason, time.Hour) },
-		"twice":    func(l *Loop, id ID) { l.Abort(id, FirstUserReason); l.Abort(id, Lingered); l.Close(id, Lingered) },
+		"twice":    func(l *Loop, id ID) { l.Abort(id, FirstUserReason); l.Abort(id, PeerLost); l.Close(id, PeerLost) },
 	} {
 		for _, deaf := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/deaf=%v", name, deaf), func(t *testing.T) {

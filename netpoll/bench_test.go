@@ -1,3 +1,5 @@
+// What the calls that carry bytes cost.
+
 package netpoll
 
 import (
@@ -53,4 +55,33 @@ func BenchmarkSend(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkReceive has 64 bytes written to a socket's peer and reads them.
+func BenchmarkReceive(b *testing.B) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer unix.Close(fds[1])
+	got := 0
+	h := &testHandler{data: func(_ ID, p []byte) { got += len(p) }}
+	l, _ := startLoop(b, Config{}, h)
+	onLoop(l, func() { l.open(fds[0]) })
+	id := h.opened()[0]
+	msg := make([]byte, 64)
+	b.ReportAllocs()
+	onLoop(l, func() {
+		for b.Loop() {
+			before := got
+			if _, err := unix.Write(fds[1], msg); err != nil {
+				b.Error(err)
+				return
+			}
+			if l.onReadable(id); got != before+len(msg) {
+				b.Errorf("got %d bytes", got-before)
+				return
+			}
+		}
+	})
 }

@@ -5,9 +5,7 @@ package netpoll
 import (
 	"net/netip"
 	"sync"
-	"syscall"
 	"time"
-	"unsafe"
 
 	easygo "github.com/mailru/easygo/netpoll"
 	"golang.org/x/sys/unix"
@@ -54,13 +52,8 @@ func (l *Loop) Sendv(id ID, bufs [][]byte) int {
 	if k == 0 {
 		return 0
 	}
-	msg := unix.Msghdr{Iov: &l.iovs[0]}
-	msg.SetIovlen(k)
-	n, again := 0, true
-	for again {
-		r, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		n, again = l.took(id, r, errno)
-	}
+	n, errno := l.wire.sendv(c.fd, l.iovs[:k])
+	n = l.took(id, n, errno)
 	clear(l.iovs[:k])
 	if n < total && c.live() {
 		l.block(id, c)
@@ -69,8 +62,8 @@ func (l *Loop) Sendv(id ID, bufs [][]byte) int {
 }
 
 // Queue sends p whole: what the socket does not take now is copied and goes out
-// before anything else. A peer that owes more than Config.MaxQueue is closed
-// with reason QueueFull.
+// before anything else. A connection with more than Config.MaxQueue waiting is
+// closed with reason QueueFull.
 func (l *Loop) Queue(id ID, p []byte) {
 	c := l.table.at(id)
 	if !c.live() {
@@ -198,33 +191,25 @@ func (l *Loop) Peer(id ID) netip.AddrPort {
 	return addrPort(sa)
 }
 
-// send is one send(2). Raw system calls do not tell Go's scheduler: with
-// MSG_DONTWAIT they return in microseconds, and the bookkeeping costs more.
+// send offers p to the socket once and returns how many bytes it took.
 func (l *Loop) send(id ID, c *conn, p []byte) int {
-	for {
-		r, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
-			uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		if n, again := l.took(id, r, errno); !again {
-			return n
-		}
-	}
+	n, errno := l.wire.send(c.fd, p)
+	return l.took(id, n, errno)
 }
 
-// took returns how many bytes a send with this result took, and whether it was
-// interrupted and is to be repeated. One that failed closes the connection.
-func (l *Loop) took(id ID, r uintptr, errno unix.Errno) (n int, again bool) {
+// took returns how many bytes a send with this result took. One that failed closes
+// the connection.
+func (l *Loop) took(id ID, n int, errno unix.Errno) int {
 	switch errno {
 	case 0:
-		return int(r), false
-	case unix.EINTR:
-		return 0, true
+		return n
 	case unix.EAGAIN:
-		return 0, false
+		return 0
 	}
-	// The peer's own last words may still be readable, but nobody could answer
-	// them: gone is gone.
+	// The peer's own last words may still be readable, but no answer could
+	// be sent.
 	l.Close(id, reasonOf(errno))
-	return 0, false
+	return 0
 }
 
 func (l *Loop) block(id ID, c *conn) {
@@ -264,27 +249,26 @@ func interest(flags uint8) (ev easygo.EpollEvent) {
 	return ev
 }
 
-// readable reads once: level-triggered epoll comes back for the rest after
-// everybody else had a turn.
-func (l *Loop) readable(id ID) {
+// onReadable reads once: level-triggered epoll comes back for the rest after all
+// other connections had a turn.
+func (l *Loop) onReadable(id ID) {
 	c := l.table.at(id)
-	r, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&l.buf[0])),
-		uintptr(len(l.buf)), unix.MSG_DONTWAIT, 0, 0)
+	n, errno := l.wire.recv(c.fd, l.buf)
 	switch {
-	case errno == unix.EAGAIN || errno == unix.EINTR:
+	case errno == unix.EAGAIN:
 	case errno != 0:
 		l.Close(id, reasonOf(errno))
-	case r == 0:
-		l.peerDone(id, c)
+	case n == 0:
+		l.onPeerDone(id, c)
 	case c.state == stateOpen:
-		l.stats.bytesRecv.Add(int64(r))
-		l.h.Data(id, l.buf[:r])
+		l.stats.bytesRecv.Add(int64(n))
+		l.h.Data(id, l.buf[:n])
 	}
 }
 
-// peerDone handles the peer's FIN. A peer that half-closes after its request
+// onPeerDone handles the peer's FIN. A peer that half-closes after its request
 // still gets what Shutdown has queued for it.
-func (l *Loop) peerDone(id ID, c *conn) {
+func (l *Loop) onPeerDone(id ID, c *conn) {
 	if c.state == stateFlushing && c.flags&flagBlocked != 0 {
 		c.flags |= flagPeerDone
 		l.apply(id, c)
@@ -293,9 +277,9 @@ func (l *Loop) peerDone(id ID, c *conn) {
 	l.Close(id, PeerClosed)
 }
 
-// writable sends the queue; when it is gone the user may go on sending. For a
+// onWritable sends the queue; when it is gone the user may go on sending. For a
 // dialled connection it is how connecting ends, well or not.
-func (l *Loop) writable(id ID) {
+func (l *Loop) onWritable(id ID) {
 	c := l.table.at(id)
 	if q := l.queues[id]; q != nil {
 		n := l.send(id, c, *q)
@@ -311,7 +295,7 @@ func (l *Loop) writable(id ID) {
 	c.flags &^= flagBlocked
 	switch c.state {
 	case stateConnecting:
-		l.connected(id, c)
+		l.onConnected(id, c)
 	case stateOpen:
 		l.h.Drained(id)
 	case stateFlushing:

@@ -1,3 +1,5 @@
+// Connections: sending, queues, closing, pausing.
+
 package netpoll
 
 import (

@@ -34,14 +34,14 @@ func (l *Loop) onTick() {
 		l.sweepAt++
 		if c := l.table.at(id); c.deadline != 0 && c.deadline <= l.clock {
 			c.deadline = 0
-			l.Guard(id, l.expire)
+			l.Guard(id, l.onExpired)
 		}
 	}
 	l.h.Tick()
 	l.reap()
 }
 
-func (l *Loop) expire(id ID) {
+func (l *Loop) onExpired(id ID) {
 	switch l.table.at(id).state {
 	case stateOpen, stateConnecting:
 		l.h.Expired(id)

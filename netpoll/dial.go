@@ -47,7 +47,6 @@ func (l *Loop) Dial(remote netip.AddrPort, cfg DialConfig) (ID, error) {
 		_ = unix.Close(fd)
 		return 0, fmt.Errorf("netpoll: dial %s: %w", remote, err)
 	}
-	l.stats.dialed.Add(1)
 	return id, nil
 }
 
@@ -93,8 +92,8 @@ func (c DialConfig) configure(fd int) error {
 	return sysErr("bind", unix.Bind(fd, sockaddr(netip.AddrPortFrom(c.Local, 0))))
 }
 
-// connected ends the state of connecting: the socket is writable or broken.
-func (l *Loop) connected(id ID, c *conn) {
+// onConnected ends the state of connecting: the socket is writable or broken.
+func (l *Loop) onConnected(id ID, c *conn) {
 	errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	switch {
 	case err != nil:

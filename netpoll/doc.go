@@ -41,6 +41,20 @@
 // the same batch as the close of its connection is recognised as stale even
 // when the number has been reused by an accept in between.
 //
+// # Where sealed records would enter
+//
+// Bytes go through one small type, wire, with recv, send and sendv. TLS by the loop
+// itself would stand above it, for connections with a flag of their own (conn.flags
+// has three bits left), so that plain ones pay for a test of that flag. Loop.send,
+// Sendv and Queue would seal what they are given and hand the records to wire; what
+// the socket does not take of a record goes into the connection's queue as it is,
+// since it must go out byte for byte, and counts as taken. onWritable would send the
+// queue past the sealing, onReadable open what recv brought, in place, and keep a
+// record that is incomplete, and finish send the alert that comes before a FIN.
+//
+// In place of the machine's kernel, tests give wire one that takes bytes in parts,
+// interrupts, refuses and fails.
+//
 // # What easygo is not asked to do
 //
 // Only EpollCreate, Add, Mod, Del and Close are used. Its Poller and Desc layer

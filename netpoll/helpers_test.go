@@ -1,3 +1,5 @@
+// A handler, loops, peers and descriptors for tests.
+
 package netpoll
 
 import (

@@ -34,7 +34,7 @@ func (l *Listener) Addr() netip.AddrPort { return l.addr }
 func (l *Listener) Close() error { return sysErr("close", unix.Close(l.fd)) }
 
 // Listen opens n listeners on one address ("host:port", port 0 for any free
-// one). Somebody else's socket on the address is an error: SO_REUSEPORT alone
+// one). Another process' socket on the address is an error: SO_REUSEPORT alone
 // would let a second server of the same user take half of the connections.
 func Listen(addr string, n int, cfg ListenConfig) ([]*Listener, error) {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)

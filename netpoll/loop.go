@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -58,20 +59,11 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	if c.Tick == 0 {
-		c.Tick = 100 * time.Millisecond
-	}
-	if c.Sweep == 0 {
-		c.Sweep = time.Second
-	}
-	def(&c.ReadBuffer, 64<<10)
-	def(&c.MaxQueue, 1<<20)
-	def(&c.AcceptMax, 256)
+	c.Tick = cmp.Or(c.Tick, 100*time.Millisecond)
+	c.Sweep = cmp.Or(c.Sweep, time.Second)
+	c.ReadBuffer = cmp.Or(c.ReadBuffer, 64<<10)
+	c.MaxQueue = cmp.Or(c.MaxQueue, 1<<20)
+	c.AcceptMax = cmp.Or(c.AcceptMax, 256)
 	if c.OnFatal == nil || c.OnPanic == nil {
 		return c, errors.New("netpoll: Config.OnFatal and Config.OnPanic must be set")
 	}
@@ -86,7 +78,6 @@ func (c Config) withDefaults() (Config, error) {
 type Stats struct {
 	Conns         int64 // connections, from accept or Dial on: connecting, handshaking and lingering ones included
 	Accepted      int64
-	Dialed        int64 // connections that Dial returned
 	AcceptErrors  int64 // other than running out of descriptors
 	AcceptNoFile  int64 // EMFILE or ENFILE: the listener was paused
 	Wakeups       int64 // times Work was called
@@ -96,17 +87,19 @@ type Stats struct {
 	BytesReceived int64
 }
 
-// Loop is one epoll, its listener if it has one, and its connections. See the package comment
-// for which goroutine may do what.
+// Loop is one epoll, its listener if it has one, and its connections. See the package
+// comment for which goroutine may do what.
 type Loop struct {
 	cfg Config
 	h   Handler
 	p   *poller
 
 	// Loop goroutine only.
+	wire     wire
 	table    table
 	queues   map[ID]*[]byte // unsent bytes of blocked connections
 	doomed   []ID           // to be closed by reap
+	spare    []func()       // the other buffer of the inbox
 	buf      []byte
 	iovs     []unix.Iovec
 	sweepAt  uint32 // next slot to look at
@@ -118,18 +111,15 @@ type Loop struct {
 
 	// Any goroutine.
 	signalled atomic.Bool // the eventfd is or will be readable
-	inboxMu   sync.Mutex  // guards what follows; nothing is called under it
-	inbox     []func()
-	// nothing is posted any more: the loop has stopped
-	inboxClosed bool
+	stopped   chan struct{}
+	dead      chan struct{} // epoll has failed: the loop's goroutine has ended
 
-	spare   []func() // the other buffer of the inbox; loop goroutine only
-	stopped chan struct{}
-	dead    chan struct{} // epoll has failed: the loop's goroutine has ended
+	inboxMu     sync.Mutex // guards what follows; nothing is called under it
+	inbox       []func()
+	inboxClosed bool // nothing is posted any more: the loop has stopped
 
 	stats struct {
 		conns, accepted, acceptErrors, acceptNoFile     atomic.Int64
-		dialed                                          atomic.Int64
 		wakeups, events, staleEvents, panics, bytesRecv atomic.Int64
 	}
 }
@@ -143,6 +133,7 @@ func New(cfg Config, h Handler) (*Loop, error) {
 	l := &Loop{
 		cfg:     cfg,
 		h:       h,
+		wire:    wire{},
 		clock:   1, // 0 is "no deadline"
 		ticked:  time.Now(),
 		queues:  make(map[ID]*[]byte),
@@ -193,7 +184,7 @@ func (l *Loop) Post(f func()) {
 func (l *Loop) Stats() Stats {
 	s := &l.stats
 	return Stats{
-		Conns: s.conns.Load(), Accepted: s.accepted.Load(), Dialed: s.dialed.Load(),
+		Conns: s.conns.Load(), Accepted: s.accepted.Load(),
 		AcceptErrors: s.acceptErrors.Load(), AcceptNoFile: s.acceptNoFile.Load(),
 		Wakeups: s.wakeups.Load(), Events: s.events.Load(), StaleEvents: s.staleEvents.Load(),
 		Panics: s.panics.Load(), BytesReceived: s.bytesRecv.Load(),
@@ -207,7 +198,7 @@ func (l *Loop) Stop() {
 	select {
 	case <-l.stopped:
 		l.p.close()
-	case <-l.dead: // nobody is left to close what it owns but the process's end
+	case <-l.dead: // only the end of the process closes what it owns
 	}
 }
 
@@ -222,7 +213,7 @@ func (l *Loop) stop() {
 	}
 	l.reap()
 	// From here on Wake must not write: the eventfd's number may be reused. The
-	// flag is set for good; whoever had set it before us writes exactly once.
+	// flag is set for good; a Wake that had set it before us writes exactly once.
 	if !l.signalled.CompareAndSwap(false, true) {
 		for !drain(l.p.wakeFD) { // until its write has happened
 			runtime.Gosched()
@@ -296,11 +287,11 @@ func (l *Loop) onEvent(id ID, gen uint32, ev easygo.EpollEvent) {
 	}
 	l.stats.events.Add(1)
 	if ev&(interestOut|brokenMask) != 0 && c.flags&flagBlocked != 0 {
-		l.Guard(id, l.writable)
+		l.Guard(id, l.onWritable)
 	}
 	if ev&(interestIn|brokenMask) != 0 && c.state != stateDoomed {
 		if c.flags&flagIn != 0 {
-			l.Guard(id, l.readable)
+			l.Guard(id, l.onReadable)
 		} else if ev&brokenMask != 0 {
 			// Nobody reads, and HUP and ERR are always reported: without
 			// closing, level-triggered epoll would spin.

@@ -1,3 +1,5 @@
+// The loop: what a connection costs, stale events, wake-ups, deadlines, the end.
+
 package netpoll
 
 import (

@@ -16,7 +16,6 @@ const (
 	SocketError                         // any other error of read, send or epoll
 	HandlerPanic                        // the handler panicked on this connection's event
 	LoopStopped                         // Stop was called
-	Lingered                            // Shutdown's linger time passed without the peer's FIN
 	QueueFull                           // more unsent bytes than Config.MaxQueue
 	Refused                             // Dial: nobody listens there
 

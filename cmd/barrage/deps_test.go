@@ -12,7 +12,7 @@ import (
 var allowedImports = map[string][]string{
 	"barrage/frame":                   {"github.com/gobwas/ws", "github.com/klauspost/compress/flate", "github.com/valyala/bytebufferpool"},
 	"barrage/netpoll":                 {"github.com/mailru/easygo", "golang.org/x/sys/unix"},
-	"barrage/fanout":                  {"barrage/internal/shrinkmap", "github.com/valyala/bytebufferpool"},
+	"barrage/fanout":                  {"barrage/internal/shrinkmap", "barrage/internal/striped", "github.com/valyala/bytebufferpool"},
 	"barrage/redisbridge":             {"barrage/internal/broker", "barrage/edge/presence", "barrage/edge/moderation/replica", "github.com/redis/go-redis"},
 	"barrage/web":                     {},
 	"barrage/edge/auth":               {"barrage/internal", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},

@@ -69,16 +69,22 @@ func (f *Form) encode(p Publication) fanout.Message {
 	return f.Framing.Message(binary, payload)
 }
 
+// part appends the payload of one of several publications in a frame.
+func (f *Form) part(b []byte, p Publication) []byte {
+	buf := getBuffer()
+	defer putBuffer(buf)
+	_, payload, _ := p.payload(buf, f.Codec)
+	return append(b, payload...)
+}
+
 // Batch makes one frame of several publications. It is fanout.Config.Batch.
 func (f *Forms) Batch(e fanout.Encoding, ps []fanout.Publication) fanout.Message {
-	one, all := getBuffer(), getBuffer()
-	defer putBuffer(one)
-	defer putBuffer(all)
-	form := &(*f)[e]
-	return form.Framing.Message(false, form.Codec.(Batcher).Batch(all, func(yield func([]byte) bool) {
+	buf := getBuffer()
+	defer putBuffer(buf)
+	form, part := &(*f)[e], []byte(nil)
+	return form.Framing.Message(false, form.Codec.(Batcher).Batch(buf, func(yield func([]byte) bool) {
 		for _, p := range ps {
-			one.Reset()
-			if _, payload, _ := p.(Publication).payload(one, form.Codec); !yield(payload) {
+			if part = p.AppendPart(part[:0], e); !yield(part) {
 				return
 			}
 		}
@@ -95,10 +101,11 @@ type message struct {
 	seq   uint64
 }
 
-func (p *message) Offset() uint64 { return p.seq }
-func (p *message) Size() int      { return overhead + len(p.m.Payload) }
+func (p *message) Sequence() uint64 { return p.seq }
+func (p *message) Size() int        { return overhead + len(p.m.Payload) }
 
-func (p *message) Encode(e fanout.Encoding) fanout.Message { return (*p.forms)[e].encode(p) }
+func (p *message) Encode(e fanout.Encoding) fanout.Message       { return (*p.forms)[e].encode(p) }
+func (p *message) AppendPart(b []byte, e fanout.Encoding) []byte { return (*p.forms)[e].part(b, p) }
 
 func (p *message) payload(buf *bytes.Buffer, c Codec) (binary bool, payload []byte, ok bool) {
 	binary, payload = c.Message(buf, p.m)
@@ -114,10 +121,11 @@ type gap struct {
 	seq   uint64 // who was given the history up to there has no gap
 }
 
-func (p *gap) Offset() uint64 { return p.seq }
-func (p *gap) Size() int      { return overhead }
+func (p *gap) Sequence() uint64 { return p.seq }
+func (p *gap) Size() int        { return overhead }
 
-func (p *gap) Encode(e fanout.Encoding) fanout.Message { return (*p.forms)[e].encode(p) }
+func (p *gap) Encode(e fanout.Encoding) fanout.Message       { return (*p.forms)[e].encode(p) }
+func (p *gap) AppendPart(b []byte, e fanout.Encoding) []byte { return (*p.forms)[e].part(b, p) }
 
 func (p *gap) payload(buf *bytes.Buffer, c Codec) (binary bool, payload []byte, ok bool) {
 	payload, ok = c.Gap(buf, p.room, &p.gap)
@@ -145,9 +153,10 @@ func (r *Receiver) Notice(text []byte) *Notice { return &Notice{r.cfg.Forms, tex
 
 // The methods of Publication.
 
-func (p *Notice) Offset() uint64                                    { return 0 }
+func (p *Notice) Sequence() uint64                                  { return 0 }
 func (p *Notice) Size() int                                         { return overhead + len(p.text) }
 func (p *Notice) Encode(e fanout.Encoding) fanout.Message           { return (*p.forms)[e].encode(p) }
+func (p *Notice) AppendPart(b []byte, e fanout.Encoding) []byte     { return (*p.forms)[e].part(b, p) }
 func (p *Notice) payload(*bytes.Buffer, Codec) (bool, []byte, bool) { return false, p.text, true }
 
 // buffers are recycled memory only.
