@@ -28,7 +28,7 @@ func runWith(t *testing.T, environ, stdin string, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := run(context.Background(), &process{
-		args: args, environ: strings.Fields(environ), root: "/",
+		args: args, environ: strings.Fields(environ),
 		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr,
 	})
 	return outcome{code, stdout.String(), stderr.String()}

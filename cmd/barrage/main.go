@@ -38,7 +38,6 @@ const (
 type process struct {
 	args    []string // without the program's name
 	environ []string
-	root    string // where check finds proc and sys; "/"
 	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
@@ -46,7 +45,7 @@ type process struct {
 
 func main() {
 	os.Exit(run(context.Background(), &process{
-		args: os.Args[1:], environ: os.Environ(), root: "/",
+		args: os.Args[1:], environ: os.Environ(),
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 	}))
 }

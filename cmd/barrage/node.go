@@ -19,6 +19,7 @@ import (
 
 	"barrage/api"
 	"barrage/fanout"
+	"barrage/internal/machine"
 )
 
 const (
@@ -40,8 +41,8 @@ type parts struct {
 	cfg      *Config
 	log      *slog.Logger
 	registry *prometheus.Registry
-	capacity capacity     // how many it may hold
-	fatal    chan<- error // takes one error that the process cannot survive
+	capacity machine.Capacity // how many it may hold
+	fatal    chan<- error     // takes one error that the process cannot survive
 }
 
 func serveCommand(p *process) *cobra.Command {
@@ -72,7 +73,7 @@ func serveCommand(p *process) *cobra.Command {
 // runServer serves with the node that build makes, until ctx ends.
 func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Logger, build func(parts) (node, error)) error {
 	log.Info("settings", cfg.changed()...)
-	allowed, err := allowedConnections(processFiles(), cfg, log)
+	allowed, err := machine.RaiseFiles(cfg.MaxConnections, cfg.TargetConnections, log)
 	if err != nil {
 		return err
 	}
@@ -104,7 +105,7 @@ func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Log
 	return s.run(ctx, func() {
 		// Ignored: nobody may be reading, and the server works all the same.
 		_, _ = fmt.Fprintf(stdout, "barrage ready: ws on %v, admin on %v, %d shards, up to %d connections\n",
-			n.Addr(), a.Addr(), shardCount(cfg), allowed.connections)
+			n.Addr(), a.Addr(), shardCount(cfg), allowed.Connections)
 	})
 }
 

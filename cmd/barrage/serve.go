@@ -95,7 +95,7 @@ func edgeConfig(p parts) (edge.Config, error) {
 	ec := edge.Config{
 		Node:   edge.NewNode(),
 		Listen: c.Listen, Shards: c.Shards,
-		MaxConnections: p.capacity.connections, MaxSockets: p.capacity.sockets, MaxPerIP: c.MaxConnectionsPerIP, MaxRooms: c.MaxRoomsPerConn,
+		MaxConnections: p.capacity.Connections, MaxSockets: p.capacity.Sockets, MaxPerIP: c.MaxConnectionsPerIP, MaxRooms: c.MaxRoomsPerConn,
 		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, Echo: c.Echo,
 		MaxMessage: int(c.MaxMessageBytes), HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout,
 		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, CloseTimeout: c.CloseTimeout,
