@@ -19,6 +19,7 @@ import (
 
 	"barrage/api"
 	"barrage/fanout"
+	"barrage/internal/footprint"
 	"barrage/internal/machine"
 )
 
@@ -86,7 +87,7 @@ func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Log
 	if err != nil {
 		return err
 	}
-	stopCollecting := keepHeapSmall()
+	stopCollecting := footprint.KeepHeapSmall()
 	defer stopCollecting()
 	a, err := api.New(api.Config{
 		Listen: cfg.Admin, Tokens: cfg.AdminTokens, MaxBody: int(cfg.MaxMessageBytes),
@@ -121,7 +122,7 @@ func newRegistry() (*prometheus.Registry, error) {
 	r := prometheus.NewRegistry()
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(),
-		processCollector{},
+		footprint.Collector{},
 		buildInfo(buildVersion()),
 	} {
 		if err := r.Register(c); err != nil {
