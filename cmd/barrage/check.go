@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"barrage/internal/config"
 	"barrage/internal/machine"
 	"barrage/redisbridge"
 )
@@ -25,7 +26,7 @@ func checkCommand(p *process) *cobra.Command {
 			"Run it as the user and in the unit or container that will run the server.",
 		Args: cobra.NoArgs,
 		RunE: command(func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags(), p.environ)
+			cfg, err := loadSettings(cmd, p)
 			if err != nil {
 				return err
 			}
@@ -33,7 +34,7 @@ func checkCommand(p *process) *cobra.Command {
 			redisbridge.RouteClientLog(newLogger(&cfg, p.stderr))
 			report := machine.Machine{}.Examine(machine.Use{
 				Target: cfg.TargetConnections, MaxConnections: cfg.MaxConnections,
-				LogBytes: int64(cfg.LogBytes), Backlog: cfg.Backlog, Shards: shardCount(&cfg),
+				LogBytes: int64(cfg.LogBytes), Backlog: cfg.Backlog, Shards: cfg.ShardCount(),
 			})
 			report.Findings = append(report.Findings, machine.Finding{Name: "settings", Value: "valid", Connections: machine.Unbounded, Verdict: machine.OK})
 			if cfg.Redis != "" {
@@ -48,13 +49,12 @@ func checkCommand(p *process) *cobra.Command {
 			return nil
 		}),
 	}
-	addConfigFlag(cmd.Flags())
-	addFlags(cmd.Flags())
+	config.AddFlags(cmd.Flags())
 	return cmd
 }
 
 // redisFinding asks Redis for a PONG.
-func redisFinding(ctx context.Context, cfg *Config) machine.Finding {
+func redisFinding(ctx context.Context, cfg *config.Config) machine.Finding {
 	f := machine.Finding{Name: "redis", Connections: machine.Unbounded, Verdict: machine.OK}
 	took, err := pingRedis(ctx, cfg.Redis, cfg.RedisTimeout)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 // This file keeps the tables of docs/loadtest.md at what the program takes.
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"barrage/loadtest/plan"
 	"barrage/loadtest/report"
 )
+
+var update = flag.Bool("update", false, "write the tables into "+loadDocsPath)
 
 const loadDocsPath = "../../docs/loadtest.md"
 

@@ -18,6 +18,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"barrage/edge/auth"
+	"barrage/internal/config"
+	"barrage/internal/settings"
 	"barrage/loadtest"
 	"barrage/loadtest/agent"
 	"barrage/loadtest/assert"
@@ -29,12 +31,12 @@ import (
 // Secrets of remote agents and of Barrage's admin listener, which a command line
 // would show to everybody on the machine.
 const (
-	envAgentSecret = envPrefix + "AGENT_SECRET"
-	envAdminToken  = envPrefix + "ADMIN_TOKEN"
+	envAgentSecret = config.EnvAgentSecret
+	envAdminToken  = config.EnvPrefix + "ADMIN_TOKEN"
 )
 
-// loadSettings is what the command takes beside the plan's settings.
-type loadSettings struct {
+// loadFlags is what the command takes beside the plan's settings.
+type loadFlags struct {
 	pids       []int
 	metrics    string
 	headers    []string
@@ -54,7 +56,7 @@ type loadSettings struct {
 }
 
 func loadtestCommand(p *process) *cobra.Command {
-	var s loadSettings
+	var s loadFlags
 	var long strings.Builder
 	long.WriteString("Open connections to any WebSocket server, publish messages, and account for every\n" +
 		"copy: delivered, missing, duplicated, out of order, late.\n\nSCENARIO is a YAML file or one of\n")
@@ -86,7 +88,7 @@ func loadtestCommand(p *process) *cobra.Command {
 	return cmd
 }
 
-func (s *loadSettings) addFlags(flags *pflag.FlagSet) {
+func (s *loadFlags) addFlags(flags *pflag.FlagSet) {
 	flags.IntSliceVar(&s.pids, "pid", nil, "`PID`s of the server on this machine, for its CPU and memory")
 	flags.StringVar(&s.metrics, "metrics", "", "`URL`s of the server's Prometheus metrics, separated by commas")
 	flags.StringArrayVar(&s.headers, "metrics-header", nil, "`HEADER` of the requests for metrics, \"Name: value\"; may be repeated")
@@ -106,7 +108,7 @@ func (s *loadSettings) addFlags(flags *pflag.FlagSet) {
 }
 
 // options gathers and checks all settings.
-func (s *loadSettings) options(flags *pflag.FlagSet, scenario string, p *process) (*loadtest.Options, error) {
+func (s *loadFlags) options(flags *pflag.FlagSet, scenario string, p *process) (*loadtest.Options, error) {
 	lp, err := plan.FromFlags(flags, scenario)
 	if err != nil {
 		return nil, err
@@ -135,13 +137,13 @@ func (s *loadSettings) options(flags *pflag.FlagSet, scenario string, p *process
 
 // credentials adds what the target's Barrage wants to see. Its admin token is not
 // for the servers of other presets.
-func (s *loadSettings) credentials(o *loadtest.Options, environ []string) error {
+func (s *loadFlags) credentials(o *loadtest.Options, environ []string) error {
 	if s.authSecret != "" {
 		if o.Plan.Token != "" {
 			return errors.New("--token: does not go with --auth-secret-file, which makes another for each connection")
 		}
-		secret, err := readSecret(s.authSecret)
-		secret = first(splitList(secret))
+		secret, err := settings.ReadSecret(s.authSecret)
+		secret = first(settings.SplitList(secret))
 		if err == nil {
 			_, err = auth.SecretKey([]byte(secret))
 		}
@@ -150,7 +152,7 @@ func (s *loadSettings) credentials(o *loadtest.Options, environ []string) error 
 		}
 		o.Secret = []byte(secret)
 	}
-	admin := first(splitList(cmp.Or(s.adminToken, lookup(environ, envAdminToken))))
+	admin := first(settings.SplitList(cmp.Or(s.adminToken, settings.Lookup(environ, envAdminToken))))
 	switch {
 	case admin == "":
 		return nil
@@ -173,7 +175,7 @@ func isAuthorization(header string) bool {
 	return strings.EqualFold(strings.TrimSpace(name), "Authorization")
 }
 
-func (s *loadSettings) search(flags *pflag.FlagSet, lp *plan.Plan) (*loadtest.Search, error) {
+func (s *loadFlags) search(flags *pflag.FlagSet, lp *plan.Plan) (*loadtest.Search, error) {
 	switch {
 	case s.find == "" && flags.Changed("slo"):
 		return nil, errors.New("--slo: needs --find connections or --find rate; to check one run there is --assert")
@@ -195,8 +197,8 @@ func (s *loadSettings) search(flags *pflag.FlagSet, lp *plan.Plan) (*loadtest.Se
 	return &loadtest.Search{What: s.find, SLO: slo, Text: s.slo, Max: s.findMax}, nil
 }
 
-func (s *loadSettings) agentOptions(p *process) (a loadtest.Agents, err error) {
-	secret := cmp.Or(s.secret, lookup(p.environ, envAgentSecret))
+func (s *loadFlags) agentOptions(p *process) (a loadtest.Agents, err error) {
+	secret := cmp.Or(s.secret, settings.Lookup(p.environ, envAgentSecret))
 	switch {
 	case len(s.agents) > 0 && s.processes > 0:
 		return a, errors.New("--processes: does not go with --agents, each of which is a process")
@@ -256,7 +258,7 @@ func commandLine(args []string) string {
 }
 
 // run runs the test and shows what it found.
-func (s *loadSettings) run(ctx context.Context, o *loadtest.Options, p *process) error {
+func (s *loadFlags) run(ctx context.Context, o *loadtest.Options, p *process) error {
 	signals, release := stopSignals()
 	defer release()
 	// What go-redis has to say of its connections is in the report.
@@ -279,7 +281,7 @@ func (s *loadSettings) run(ctx context.Context, o *loadtest.Options, p *process)
 	})
 }
 
-func (s *loadSettings) show(r *report.Report, out io.Writer) error {
+func (s *loadFlags) show(r *report.Report, out io.Writer) error {
 	summary := report.Summary
 	if isTerminal(out) {
 		summary = report.ColorSummary
@@ -329,7 +331,7 @@ func agentCommand(p *process) *cobra.Command {
 				return agent.Serve(cmd.Context(), pipe, loadtest.NewDriver)
 			}
 			if secret == "" {
-				secret = lookup(p.environ, envAgentSecret)
+				secret = settings.Lookup(p.environ, envAgentSecret)
 			}
 			l, err := agent.Listen(listen, secret)
 			if err != nil {

@@ -80,7 +80,7 @@ func TestLoadCredentials(t *testing.T) {
 
 func loadOptions(t *testing.T, environ, args []string) (*loadtest.Options, error) {
 	t.Helper()
-	var s loadSettings
+	var s loadFlags
 	flags := pflag.NewFlagSet("loadtest", pflag.ContinueOnError)
 	plan.AddFlags(flags)
 	s.addFlags(flags)

@@ -8,7 +8,7 @@
 //	barrage version    say what this is
 //
 // The package wires the others together and owns what belongs to a process:
-// settings (flags beat environment beats file beats defaults, see settings.go),
+// settings (flags beat environment beats file beats defaults, see internal/config),
 // signals, limits, the log and exit codes. 0 is success, 1 a failure at run
 // time, 2 wrong usage or settings, 70 a fault of the program itself, 130 or 143
 // an end forced by a second signal.
@@ -24,6 +24,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"barrage/internal/config"
 )
 
 // Exit codes.
@@ -124,6 +126,15 @@ func command(f func(cmd *cobra.Command, args []string) error) func(*cobra.Comman
 	}
 }
 
+// loadSettings reads the server's settings for a command that has flags for them.
+func loadSettings(cmd *cobra.Command, p *process) (config.Config, error) {
+	cfg, err := config.Load(cmd.Flags(), p.environ)
+	if err != nil {
+		return cfg, exit(exitUsage, err)
+	}
+	return cfg, nil
+}
+
 // complain writes each line of an error with the program's name before it.
 func complain(w io.Writer, err error) {
 	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
@@ -131,4 +142,13 @@ func complain(w io.Writer, err error) {
 			fmt.Fprintf(w, "barrage: %s\n", line)
 		}
 	}
+}
+
+// first is what is used of a list of secrets to sign or ask with: a new one is
+// written behind it until all nodes know it.
+func first(secrets []string) string {
+	if len(secrets) == 0 {
+		return ""
+	}
+	return secrets[0]
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"barrage/api"
-	"barrage/fanout"
+	"barrage/internal/config"
 	"barrage/internal/footprint"
 	"barrage/internal/machine"
 )
@@ -39,7 +38,7 @@ type node interface {
 
 // parts is what a node is built with.
 type parts struct {
-	cfg      *Config
+	cfg      *config.Config
 	log      *slog.Logger
 	registry *prometheus.Registry
 	capacity machine.Capacity // how many it may hold
@@ -55,7 +54,7 @@ func serveCommand(p *process) *cobra.Command {
 			"flags beat environment beats file beats defaults.",
 		Args: cobra.NoArgs,
 		RunE: command(func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags(), p.environ)
+			cfg, err := loadSettings(cmd, p)
 			if err != nil {
 				return err
 			}
@@ -66,14 +65,13 @@ func serveCommand(p *process) *cobra.Command {
 			})
 		}),
 	}
-	addConfigFlag(cmd.Flags())
-	addFlags(cmd.Flags())
+	config.AddFlags(cmd.Flags())
 	return cmd
 }
 
 // runServer serves with the node that build makes, until ctx ends.
-func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Logger, build func(parts) (node, error)) error {
-	log.Info("settings", cfg.changed()...)
+func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger, build func(parts) (node, error)) error {
+	log.Info("settings", cfg.Changed()...)
 	allowed, err := machine.RaiseFiles(cfg.MaxConnections, cfg.TargetConnections, log)
 	if err != nil {
 		return err
@@ -106,15 +104,8 @@ func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Log
 	return s.run(ctx, func() {
 		// Ignored: nobody may be reading, and the server works all the same.
 		_, _ = fmt.Fprintf(stdout, "barrage ready: ws on %v, admin on %v, %d shards, up to %d connections\n",
-			n.Addr(), a.Addr(), shardCount(cfg), allowed.Connections)
+			n.Addr(), a.Addr(), cfg.ShardCount(), allowed.Connections)
 	})
-}
-
-func shardCount(cfg *Config) int {
-	if cfg.Shards > 0 {
-		return cfg.Shards
-	}
-	return min(runtime.GOMAXPROCS(0), fanout.MaxShards)
 }
 
 // newRegistry holds the process's own metrics; the other packages add theirs.
@@ -144,7 +135,7 @@ func buildInfo(v versionInfo) prometheus.Collector {
 
 // service is a node and its API, both started.
 type service struct {
-	cfg   *Config
+	cfg   *config.Config
 	log   *slog.Logger
 	node  node
 	api   *api.API

@@ -18,6 +18,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"barrage/internal/config"
 )
 
 const (
@@ -44,9 +46,9 @@ func publishCommand(p *process) *cobra.Command {
 			"--token is short for --admin-token.",
 		Args: cobra.ExactArgs(2),
 		RunE: command(func(cmd *cobra.Command, args []string) error {
-			cfg, err := readConfig(cmd.Flags(), p.environ)
+			cfg, err := config.Read(cmd.Flags(), p.environ)
 			if err != nil {
-				return err
+				return exit(exitUsage, err)
 			}
 			m.room, m.admin, m.token, m.body = args[0], cfg.Admin, first(cfg.AdminTokens), strings.NewReader(args[1])
 			if args[1] == "-" {
@@ -56,7 +58,7 @@ func publishCommand(p *process) *cobra.Command {
 		}),
 	}
 	flags := cmd.Flags()
-	addConfigFlag(flags)
+	config.AddFileFlag(flags)
 	addPublishFlags(flags)
 	flags.BoolVar(&m.binary, "binary", false, "send a binary message; default is text, which must be UTF-8")
 	flags.StringVar(&m.key, "idempotency-key", "", "`KEY` that makes sending the same message again harmless")
@@ -67,9 +69,9 @@ func publishCommand(p *process) *cobra.Command {
 // shorter name of one.
 func addPublishFlags(flags *pflag.FlagSet) {
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
-	addFlags(all)
+	config.Table.AddFlags(all)
 	for _, key := range []string{"admin", "admin_token"} {
-		flags.AddFlag(all.Lookup(findSetting(key).flag()))
+		flags.AddFlag(all.Lookup(config.Table.Find(key).FlagName()))
 	}
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "token" {

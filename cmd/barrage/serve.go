@@ -88,7 +88,7 @@ func (n *wired) join(p parts, ec *edge.Config) (err error) {
 
 func edgeConfig(p parts) (edge.Config, error) {
 	c := p.cfg
-	rules, err := historyRules(c.History)
+	rules, err := c.HistoryRules()
 	if err != nil {
 		return edge.Config{}, fmt.Errorf("history: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"barrage/api"
+	"barrage/internal/config"
 )
 
 // lockedBuffer can be read while the program writes.
@@ -130,7 +131,7 @@ func TestServerLife(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg := defaultConfig()
+			cfg := config.Default()
 			cfg.Admin = "127.0.0.1:0"
 			n := &stubNode{startErr: tt.startErr}
 			ctx, cancel := context.WithCancel(context.Background())
@@ -264,7 +265,7 @@ func TestVersionJSON(t *testing.T) {
 func TestLogger(t *testing.T) {
 	for format, want := range map[string]string{"json": `{"time"`, "auto": `{"time"`, "text": "time="} {
 		var b bytes.Buffer
-		cfg := Config{LogFormat: format, LogLevel: "warn"}
+		cfg := config.Config{LogFormat: format, LogLevel: "warn"}
 		log := newLogger(&cfg, &b)
 		log.Info("hidden")
 		log.Warn("shown")

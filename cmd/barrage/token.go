@@ -18,10 +18,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"barrage/edge/auth"
+	"barrage/internal/config"
+	"barrage/internal/settings"
 )
 
 const (
-	envAuthSecret = envPrefix + "AUTH_SECRET"
+	envAuthSecret = config.EnvPrefix + "AUTH_SECRET"
 	maxTokenInput = 1 << 20 // bytes of standard input that are read
 )
 
@@ -135,19 +137,19 @@ func (r *tokenRequest) key(environ []string) (auth.SigningKey, error) {
 func authSecrets(file string, environ []string) ([][]byte, error) {
 	name, secret := "--secret-file", ""
 	if file == "" {
-		name, file, secret = envAuthSecret+fileSuffix, lookup(environ, envAuthSecret+fileSuffix), lookup(environ, envAuthSecret)
+		name, file, secret = envAuthSecret+settings.FileSuffix, settings.Lookup(environ, envAuthSecret+settings.FileSuffix), settings.Lookup(environ, envAuthSecret)
 		if file != "" && secret != "" {
 			return nil, fmt.Errorf("the secret is set by both %s and %s", envAuthSecret, name)
 		}
 	}
 	if file != "" {
 		var err error
-		if secret, err = readSecret(file); err != nil {
+		if secret, err = settings.ReadSecret(file); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	var secrets [][]byte
-	for _, s := range splitList(secret) {
+	for _, s := range settings.SplitList(secret) {
 		secrets = append(secrets, []byte(s))
 	}
 	return secrets, nil

@@ -1,0 +1,68 @@
+// A flag for each setting.
+
+package settings
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// AddFlags declares a flag for each setting. With Bounds in the table, they are
+// in the help, too.
+func (t *Table) AddFlags(flags *pflag.FlagSet) {
+	for i := range t.Settings {
+		s := &t.Settings[i]
+		if s.Flag == NoFlag {
+			continue
+		}
+		f := flags.VarPF(&flagValue{table: t, setting: s}, s.FlagName(), "", s.Describe())
+		if s.Kind() == "bool" {
+			f.NoOptDefVal = "true"
+		}
+	}
+}
+
+// flagValue keeps a flag's texts, so that flags, environment and file are all
+// read by one set of rules and complain in one voice.
+type flagValue struct {
+	table   *Table
+	setting *Setting
+	given   []string // of a list or map all, of others the last
+}
+
+func (f *flagValue) Type() string { return f.setting.Kind() }
+
+func (f *flagValue) String() string {
+	if f.given == nil {
+		return Format(f.setting.Default)
+	}
+	return strings.Join(f.given, ",")
+}
+
+func (f *flagValue) Set(text string) error {
+	if !f.joins() {
+		f.given = nil
+	}
+	f.given = append(f.given, text)
+	if f.table.Single {
+		_, err := f.table.convert(f.setting, f.value())
+		return err
+	}
+	return nil
+}
+
+// joins tells whether a flag given again adds to the values.
+func (f *flagValue) joins() bool {
+	kind := reflect.TypeOf(f.setting.Default).Kind()
+	return kind == reflect.Slice || kind == reflect.Map
+}
+
+// value is what was given, for convert.
+func (f *flagValue) value() any {
+	if f.table.Single && f.joins() {
+		return f.given
+	}
+	return f.String()
+}
