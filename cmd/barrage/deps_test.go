@@ -22,7 +22,7 @@ var allowedImports = map[string][]string{
 	"barrage/edge/presence":    {},
 	"barrage/edge/standing":    {},
 	"barrage/loadtest":         {"barrage/loadtest"},
-	"barrage/loadtest/plan":    {"barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml", "golang.org/x/sys/unix"},
+	"barrage/loadtest/plan":    {"barrage/internal/settings", "barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml"},
 	"barrage/loadtest/stamp":   {},
 	"barrage/loadtest/tally":   {"github.com/HdrHistogram/hdrhistogram-go"},
 	"barrage/loadtest/swarm":   {"barrage/netpoll", "barrage/frame", "barrage/loadtest"},

@@ -9,15 +9,18 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// AddFlags declares a flag for each setting. With Bounds in the table, they are
-// in the help, too.
+// AddFlags declares a flag for each setting.
 func (t *Table) AddFlags(flags *pflag.FlagSet) {
 	for i := range t.Settings {
 		s := &t.Settings[i]
 		if s.Flag == NoFlag {
 			continue
 		}
-		f := flags.VarPF(&flagValue{table: t, setting: s}, s.FlagName(), "", s.Describe())
+		help := s.Help
+		if !t.HideBounds {
+			help = s.Describe()
+		}
+		f := flags.VarPF(&flagValue{table: t, setting: s}, s.FlagName(), "", help)
 		if s.Kind() == "bool" {
 			f.NoOptDefVal = "true"
 		}

@@ -27,6 +27,7 @@ type Setting struct {
 	Zero    string   // what 0 means, where it is not just a number; allowed below Min
 	OneOf   []string // the words allowed
 	Secret  bool     // never shown; may come from a file named by a variable ..._FILE
+	Form    string   // what errors say it has to be; "" is by its type
 	Kernel  string   // the sysctl or ulimit that has the last word
 	Help    string   // what it does; a sentence without its full stop
 }
@@ -42,6 +43,8 @@ type Table struct {
 	// map a pair divided at its first =; flags are repeated, and checked when they
 	// are parsed. Otherwise commas divide texts, and pairs are divided at the last =.
 	Single bool
+
+	HideBounds bool // of the help texts: they only stop mistyped digits
 
 	Prefix string                     // of the environment's variables
 	Others func(variable string) bool // tells those of the prefix that are no settings

@@ -16,7 +16,7 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 )
 
-// detail is what is wrong with a value beyond its form.
+// detail completes the sentence "VALUE ..." about a value whose text is wrong.
 type detail string
 
 func (d detail) Error() string { return string(d) }
@@ -83,7 +83,7 @@ func (t *Table) fromText(to reflect.Type, text string) (v any, err error) {
 		}
 		list := SplitList(text)
 		if len(list) == 0 && text != "" { // not as good as none: it may stand for secrets that were forgotten
-			return nil, detail("it has nothing between its commas")
+			return nil, detail("has nothing between its commas")
 		}
 		return list, nil
 	case map[string]string:
@@ -110,21 +110,23 @@ func SplitList(text string) []string {
 func (t *Table) pairs(list []string) (map[string]string, error) {
 	m := make(map[string]string)
 	for _, part := range list {
-		i := strings.LastIndexByte(part, '=')
 		if t.Single {
-			i = strings.IndexByte(part, '=')
-		}
-		if i < 0 {
-			return nil, detail(fmt.Sprintf("%q has no =", part))
-		}
-		name, value := part[:i], part[i+1:]
-		if !t.Single {
-			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-			if _, twice := m[name]; twice {
-				return nil, detail(fmt.Sprintf("it names %q twice", name))
+			name, value, ok := strings.Cut(part, "=")
+			if !ok {
+				return nil, errForm
 			}
+			m[name] = value
+			continue
 		}
-		m[name] = value
+		i := strings.LastIndexByte(part, '=')
+		if i < 0 {
+			return nil, detail(fmt.Sprintf("is not a list of name=value: %q has no =", part))
+		}
+		name := strings.TrimSpace(part[:i])
+		if _, twice := m[name]; twice {
+			return nil, detail(fmt.Sprintf("names %q twice", name))
+		}
+		m[name] = strings.TrimSpace(part[i+1:])
 	}
 	return m, nil
 }
@@ -132,15 +134,16 @@ func (t *Table) pairs(list []string) (map[string]string, error) {
 // wrong says what is wrong with a value that could not be converted.
 func (s *Setting) wrong(v any, err error) error {
 	want, given := reflect.TypeOf(s.Default).Kind(), reflect.ValueOf(v).Kind()
+	_, ofFlags := v.([]string)
 	why, known := errors.AsType[detail](err)
 	switch {
 	case v == nil:
 		return errors.New("has no value")
 	case known:
-		return fmt.Errorf("%s is not %s: %s", s.show(v), s.form(), why)
-	case want == reflect.Map:
+		return fmt.Errorf("%s %w", s.show(v), why)
+	case want == reflect.Map && !ofFlags:
 		return errors.New("is not a map from texts to texts")
-	case given == reflect.Map, given == reflect.Slice && want != reflect.Slice:
+	case given == reflect.Map, given == reflect.Slice && want != reflect.Slice && !ofFlags:
 		return errors.New("has more than one value")
 	}
 	return fmt.Errorf("%s is not %s", s.show(v), s.form())
@@ -148,6 +151,9 @@ func (s *Setting) wrong(v any, err error) error {
 
 // form is what a value has to be.
 func (s *Setting) form() string {
+	if s.Form != "" {
+		return s.Form
+	}
 	switch s.Default.(type) {
 	case time.Duration:
 		return "a duration, such as 10s or 1m30s"
@@ -161,23 +167,15 @@ func (s *Setting) form() string {
 		return "a number"
 	case []string:
 		return "a list of texts"
-	case map[string]string:
-		return "a pair " + s.Unit
 	}
 	return "a text (quote it)"
 }
 
 // show writes a value for a person, unless it is a secret.
 func (s *Setting) show(v any) string {
-	switch v := v.(type) {
-	case string:
-		if !s.Secret {
-			return strconv.Quote(v)
-		}
-	case []string:
-		if !s.Secret {
-			return strconv.Quote(Format(v))
-		}
+	switch v.(type) {
+	case string, []string:
+		v = strconv.Quote(Format(v))
 	}
 	if s.Secret {
 		return "its value (not shown)"
