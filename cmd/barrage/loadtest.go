@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"barrage/edge/auth"
+	"barrage/internal/build"
 	"barrage/internal/config"
 	"barrage/internal/settings"
 	"barrage/loadtest"
@@ -113,7 +114,7 @@ func (s *loadFlags) options(flags *pflag.FlagSet, scenario string, p *process) (
 	if err != nil {
 		return nil, err
 	}
-	built := buildVersion()
+	built := build.Read()
 	o := &loadtest.Options{
 		Plan: lp, PIDs: s.pids, Metrics: s.metrics, Headers: s.headers, Version: built.Version, Commit: built.Commit,
 		Command: commandLine(p.args),
@@ -143,7 +144,7 @@ func (s *loadFlags) credentials(o *loadtest.Options, environ []string) error {
 			return errors.New("--token: does not go with --auth-secret-file, which makes another for each connection")
 		}
 		secret, err := settings.ReadSecret(s.authSecret)
-		secret = first(settings.SplitList(secret))
+		secret = settings.First(settings.SplitList(secret))
 		if err == nil {
 			_, err = auth.SecretKey([]byte(secret))
 		}
@@ -152,7 +153,7 @@ func (s *loadFlags) credentials(o *loadtest.Options, environ []string) error {
 		}
 		o.Secret = []byte(secret)
 	}
-	admin := first(settings.SplitList(cmp.Or(s.adminToken, settings.Lookup(environ, envAdminToken))))
+	admin := settings.First(settings.SplitList(cmp.Or(s.adminToken, settings.Lookup(environ, envAdminToken))))
 	switch {
 	case admin == "":
 		return nil

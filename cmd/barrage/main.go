@@ -143,12 +143,3 @@ func complain(w io.Writer, err error) {
 		}
 	}
 }
-
-// first is what is used of a list of secrets to sign or ask with: a new one is
-// written behind it until all nodes know it.
-func first(secrets []string) string {
-	if len(secrets) == 0 {
-		return ""
-	}
-	return secrets[0]
-}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"barrage/api"
+	"barrage/internal/build"
 	"barrage/internal/config"
 	"barrage/internal/footprint"
 	"barrage/internal/machine"
@@ -114,7 +115,7 @@ func newRegistry() (*prometheus.Registry, error) {
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(),
 		footprint.Collector{},
-		buildInfo(buildVersion()),
+		buildInfo(build.Read()),
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("metrics: %w", err)
@@ -123,7 +124,7 @@ func newRegistry() (*prometheus.Registry, error) {
 	return r, nil
 }
 
-func buildInfo(v versionInfo) prometheus.Collector {
+func buildInfo(v build.Info) prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "barrage_build_info",
 		Help:        "Always 1; what is running is in the labels.",

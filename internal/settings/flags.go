@@ -4,16 +4,17 @@ package settings
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 )
 
-// AddFlags declares a flag for each setting.
-func (t *Table) AddFlags(flags *pflag.FlagSet) {
+// AddFlags declares a flag for each setting, or for those with the keys given.
+func (t *Table) AddFlags(flags *pflag.FlagSet, keys ...string) {
 	for i := range t.Settings {
 		s := &t.Settings[i]
-		if s.Flag == NoFlag {
+		if s.Flag == NoFlag || keys != nil && !slices.Contains(keys, s.Key) {
 			continue
 		}
 		help := s.Help

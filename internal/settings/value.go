@@ -105,6 +105,15 @@ func SplitList(text string) []string {
 	return list
 }
 
+// First is what is used of a list of secrets to sign or ask with: a new one is
+// written behind it until all nodes know it. It is empty if there is none.
+func First(secrets []string) string {
+	if len(secrets) == 0 {
+		return ""
+	}
+	return secrets[0]
+}
+
 // pairs reads name=value. Without Single, the last = divides, as a Redis channel's
 // name may hold one and a room's may not.
 func (t *Table) pairs(list []string) (map[string]string, error) {
