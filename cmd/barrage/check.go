@@ -56,7 +56,7 @@ func checkCommand(p *process) *cobra.Command {
 // redisFinding asks Redis for a PONG.
 func redisFinding(ctx context.Context, cfg *config.Config) machine.Finding {
 	f := machine.Finding{Name: "redis", Connections: machine.Unbounded, Verdict: machine.OK}
-	took, err := pingRedis(ctx, cfg.Redis, cfg.RedisTimeout)
+	took, err := redisbridge.Ping(ctx, redisbridge.Config{URL: cfg.Redis, Timeout: cfg.RedisTimeout})
 	if err != nil {
 		f.Value, f.Verdict = "does not answer", machine.Warn
 		f.Note = strings.Join(strings.Fields(err.Error()), " ") + "; serve starts all the same, not ready until Redis answers"
@@ -64,17 +64,4 @@ func redisFinding(ctx context.Context, cfg *config.Config) machine.Finding {
 	}
 	f.Value = "answers in " + took.Round(time.Microsecond).String()
 	return f
-}
-
-func pingRedis(ctx context.Context, url string, timeout time.Duration) (time.Duration, error) {
-	client, err := redisbridge.NewClient(redisbridge.Config{URL: url, Timeout: timeout})
-	if err != nil {
-		return 0, err
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 2*timeout)
-	defer cancel()
-	start := time.Now()
-	err = client.Ping(ctx).Err()
-	return time.Since(start), err
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"barrage/redisbridge"
 )
 
 // The real machine can be read, and a target far past it is missed.
@@ -59,7 +61,7 @@ func startRedis(t *testing.T) (socket string) {
 		_ = cmd.Wait() // always "killed"
 	})
 	eventually(t, "redis answers", func() bool {
-		_, err := pingRedis(context.Background(), "unix://"+socket, time.Second)
+		_, err := redisbridge.Ping(context.Background(), redisbridge.Config{URL: "unix://" + socket, Timeout: time.Second})
 		return err == nil
 	})
 	return socket

@@ -59,9 +59,7 @@ func serveCommand(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			signals, release := stopSignals()
-			defer release()
-			return untilSignal(cmd.Context(), signals, func(ctx context.Context) error {
+			return stoppable(cmd.Context(), func(ctx context.Context) error {
 				return runServer(ctx, &cfg, p.stdout, newLogger(&cfg, p.stderr), newNode)
 			})
 		}),

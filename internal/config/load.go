@@ -18,15 +18,15 @@ const EnvPrefix = "BARRAGE_"
 
 // Variables with the prefix that are no settings of the server.
 const (
-	EnvFile        = EnvPrefix + "CONFIG" // names the file, as --config does
-	EnvAgentSecret = EnvPrefix + "AGENT_SECRET"
+	envFile        = EnvPrefix + "CONFIG"       // names the file, as --config does
+	envAgentSecret = EnvPrefix + "AGENT_SECRET" // loadtest.EnvAgentSecret
 )
 
 const fileFlag = "config"
 
 // others matches the two, and the variables that Kubernetes gives all pods near a
 // Service called barrage: none of ours, and nobody mistyped them.
-var others = regexp.MustCompile(`^BARRAGE_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|^BARRAGE_PORT=[a-z]+://|^(` + EnvFile + `|` + EnvAgentSecret + `)=`)
+var others = regexp.MustCompile(`^BARRAGE_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|^BARRAGE_PORT=[a-z]+://|^(` + envFile + `|` + envAgentSecret + `)=`)
 
 // Table is the settings.
 var Table = settings.Table{
@@ -49,7 +49,7 @@ func AddFlags(flags *pflag.FlagSet) {
 
 // AddFileFlag declares --config.
 func AddFileFlag(flags *pflag.FlagSet) {
-	flags.String(fileFlag, "", "YAML `FILE` with settings, underscores for the flags' dashes (also "+EnvFile+")")
+	flags.String(fileFlag, "", "YAML `FILE` with settings, underscores for the flags' dashes (also "+envFile+")")
 }
 
 // Load reads all settings and checks them. The error has one line for each
@@ -74,7 +74,7 @@ func Read(flags *pflag.FlagSet, environ []string) (Config, error) {
 
 func gather(flags *pflag.FlagSet, environ []string) *settings.Layers {
 	l := Table.Layers()
-	if path := cmp.Or(flags.Lookup(fileFlag).Value.String(), settings.Lookup(environ, EnvFile)); path != "" {
+	if path := cmp.Or(flags.Lookup(fileFlag).Value.String(), settings.Lookup(environ, envFile)); path != "" {
 		l.File(path)
 	}
 	l.Environment(environ)
