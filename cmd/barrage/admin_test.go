@@ -30,7 +30,7 @@ func newAdmin(t *testing.T) (a *api.API, stop func()) {
 		t.Fatal(err)
 	}
 	reg := prometheus.NewRegistry()
-	n, err := newNode(parts{cfg: &cfg, log: slog.New(slog.DiscardHandler), registry: reg, capacity: machine.CapacityFor(1024), fatal: make(chan error, 1)})
+	n, err := newNode(nodeDeps{cfg: &cfg, log: slog.New(slog.DiscardHandler), registry: reg, capacity: machine.CapacityFor(1024), fatal: make(chan error, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

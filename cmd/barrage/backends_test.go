@@ -24,7 +24,7 @@ func TestEventStreamAtStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := newNode(parts{cfg: &cfg, log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry(), capacity: machine.CapacityFor(1024), fatal: make(chan error, 1)})
+	n, err := newNode(nodeDeps{cfg: &cfg, log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry(), capacity: machine.CapacityFor(1024), fatal: make(chan error, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,8 +28,8 @@ const (
 	adminShutdown = 2 * time.Second // for requests under way
 )
 
-// node is the server behind the admin listener.
-type node interface {
+// server is what stands behind the admin listener.
+type server interface {
 	api.Server
 	Start() error // listens and serves; on an error nothing is left open
 	Addr() netip.AddrPort
@@ -37,8 +37,8 @@ type node interface {
 	Close() // after Start, when the API no longer calls
 }
 
-// parts is what a node is built with.
-type parts struct {
+// nodeDeps is what a node is built with.
+type nodeDeps struct {
 	cfg      *config.Config
 	log      *slog.Logger
 	registry *prometheus.Registry
@@ -69,7 +69,7 @@ func serveCommand(p *process) *cobra.Command {
 }
 
 // runServer serves with the node that build makes, until ctx ends.
-func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger, build func(parts) (node, error)) error {
+func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger, build func(nodeDeps) (server, error)) error {
 	log.Info("settings", cfg.Changed()...)
 	allowed, err := machine.RaiseFiles(cfg.MaxConnections, cfg.TargetConnections, log)
 	if err != nil {
@@ -80,7 +80,7 @@ func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *s
 		return err
 	}
 	fatal := make(chan error, 1)
-	n, err := build(parts{cfg: cfg, log: log, registry: registry, capacity: allowed, fatal: fatal})
+	n, err := build(nodeDeps{cfg: cfg, log: log, registry: registry, capacity: allowed, fatal: fatal})
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func buildInfo(v build.Info) prometheus.Collector {
 type service struct {
 	cfg   *config.Config
 	log   *slog.Logger
-	node  node
+	node  server
 	api   *api.API
 	fatal <-chan error
 }

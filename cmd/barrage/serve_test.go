@@ -114,7 +114,7 @@ func (n *stubNode) Start() error                               { n.step("start")
 func (n *stubNode) Addr() netip.AddrPort                       { return netip.MustParseAddrPort("127.0.0.1:1") }
 func (n *stubNode) Drain(context.Context, time.Duration) error { n.step("drain"); return nil }
 func (n *stubNode) Close()                                     { n.step("close") }
-func (n *stubNode) build(p parts) (node, error)                { n.fatal = p.fatal; return n, nil }
+func (n *stubNode) build(p nodeDeps) (server, error)           { n.fatal = p.fatal; return n, nil }
 func (n *stubNode) String() string                             { return strings.Join(n.steps, " ") }
 
 func TestServerLife(t *testing.T) {
