@@ -52,7 +52,7 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/token": {"barrage/edge/auth"},
 
 	"barrage/internal/broker": {"barrage/internal/refusal", "barrage/internal/shrinkmap"},
-	"barrage/internal/build":  {},
+	"barrage/internal/build":  {"github.com/prometheus/client_golang"},
 	"barrage/internal/config": {
 		"barrage/api", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/internal/broker",
 		"barrage/internal/settings", "barrage/redisbridge", "github.com/spf13/pflag",

@@ -66,8 +66,7 @@ func run(ctx context.Context, p *process) (code int) {
 		return exitOK
 	}
 	complain(p.stderr, err)
-	var e *exitError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
 	}
 	// All commands' own errors are exitErrors: what is left is the command
@@ -108,8 +107,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // exit gives err an exit code; an error that has one keeps it.
 func exit(code int, err error) error {
-	var e *exitError
-	if errors.As(err, &e) {
+	if _, ok := errors.AsType[*exitError](err); ok {
 		return err
 	}
 	return &exitError{code, err}
@@ -137,9 +135,7 @@ func loadSettings(cmd *cobra.Command, p *process) (config.Config, error) {
 
 // complain writes each line of an error with the program's name before it.
 func complain(w io.Writer, err error) {
-	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
-		if line != "" {
-			fmt.Fprintf(w, "barrage: %s\n", line)
-		}
+	for line := range strings.FieldsFuncSeq(strings.TrimSpace(err.Error()), func(c rune) bool { return c == '\n' }) {
+		fmt.Fprintf(w, "barrage: %s\n", line)
 	}
 }

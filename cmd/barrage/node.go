@@ -110,26 +110,12 @@ func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *s
 // newRegistry holds the process's own metrics; the other packages add theirs.
 func newRegistry() (*prometheus.Registry, error) {
 	r := prometheus.NewRegistry()
-	for _, c := range []prometheus.Collector{
-		collectors.NewGoCollector(),
-		footprint.Collector{},
-		buildInfo(build.Read()),
-	} {
+	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), footprint.Collector{}, build.Read().Collector()} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("metrics: %w", err)
 		}
 	}
 	return r, nil
-}
-
-func buildInfo(v build.Info) prometheus.Collector {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name:        "barrage_build_info",
-		Help:        "Always 1; what is running is in the labels.",
-		ConstLabels: prometheus.Labels{"version": v.Version, "commit": v.Commit, "goversion": v.Go},
-	})
-	g.Set(1)
-	return g
 }
 
 // service is a node and its API, both started.

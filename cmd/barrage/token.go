@@ -6,16 +6,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"barrage/edge/auth/token"
 )
-
-const maxTokenInput = 1 << 20 // bytes of standard input that are read
 
 func tokenCommand(p *process) *cobra.Command {
 	cmd := &cobra.Command{
@@ -75,7 +71,7 @@ func tokenCheckCommand(p *process) *cobra.Command {
 			token.EnvSecret + ". Tokens in an argument show in the list of processes.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: command(func(cmd *cobra.Command, args []string) error {
-			text, err := tokenText(args, p.stdin)
+			text, err := token.Text(args, p.stdin)
 			if err != nil {
 				return fmt.Errorf("token check: %w", err)
 			}
@@ -101,17 +97,4 @@ func tokenCheckCommand(p *process) *cobra.Command {
 	flags.StringVar(&c.Issuer, "issuer", "", "what iss must be; default is anything")
 	flags.DurationVar(&c.Leeway, "leeway", 30*time.Second, "for clocks that differ; 1ms to 5m")
 	return cmd
-}
-
-// tokenText is the token in the argument, or on standard input if there is none
-// or a dash.
-func tokenText(args []string, stdin io.Reader) (string, error) {
-	if len(args) == 1 && args[0] != "-" {
-		return args[0], nil
-	}
-	text, err := io.ReadAll(io.LimitReader(stdin, maxTokenInput))
-	if err != nil {
-		return "", fmt.Errorf("standard input: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
 }

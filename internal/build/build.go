@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Set by -ldflags "-X barrage/internal/build.version=... -X
@@ -34,6 +36,17 @@ func Read() Info {
 	}
 	v.Commit = cmp.Or(v.Commit, "unknown")
 	return v
+}
+
+// Collector is the metric of which version runs.
+func (i Info) Collector() prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "barrage_build_info",
+		Help:        "Always 1; what is running is in the labels.",
+		ConstLabels: prometheus.Labels{"version": i.Version, "commit": i.Commit, "goversion": i.Go},
+	})
+	g.Set(1)
+	return g
 }
 
 func revision(settings []debug.BuildSetting) string {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -103,6 +104,20 @@ func secrets(file string, environ []string) ([][]byte, error) {
 		list = append(list, []byte(s))
 	}
 	return list, nil
+}
+
+// Text is the token in the argument, or on standard input if there is none or a
+// dash.
+func Text(args []string, stdin io.Reader) (string, error) {
+	if len(args) == 1 && args[0] != "-" {
+		return args[0], nil
+	}
+	const most = 1 << 20 // bytes that are read
+	text, err := io.ReadAll(io.LimitReader(stdin, most))
+	if err != nil {
+		return "", fmt.Errorf("standard input: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // Check is what tokens are verified with.
