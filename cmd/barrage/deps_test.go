@@ -37,7 +37,7 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/agent":  {"barrage/loadtest/plan", "barrage/loadtest/swarm", "golang.org/x/sys/unix"},
 	"barrage/loadtest/assert": {},
 	"barrage/loadtest/plan":   {"barrage/internal/settings", "barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml"},
-	"barrage/loadtest/probe":  {"github.com/prometheus/client_model", "github.com/prometheus/common", "golang.org/x/sys/unix"},
+	"barrage/loadtest/probe":  {"github.com/prometheus/client_model", "github.com/prometheus/common", "github.com/prometheus/procfs", "golang.org/x/sys/unix"},
 	"barrage/loadtest/publish": {
 		"barrage/loadtest/plan", "barrage/loadtest/stamp", "barrage/loadtest/swarm", "barrage/loadtest/tally",
 		"github.com/redis/go-redis", "golang.org/x/sys/unix",
