@@ -56,47 +56,41 @@ func (m Machine) files(wish int64) Finding {
 func connectionsFor(files int64) int64 { return int64(CapacityFor(uint64(files)).Connections) }
 
 func (m Machine) nrOpen(wish int64) Finding {
-	const name = "fs.nr_open"
-	n, ok := m.sysctl(name)
-	if !ok {
-		return unread(name)
-	}
-	return limit(name, count(n), connectionsFor(n), sysctlCommand(name, above(n, wish)))
+	return m.sysctlLimit("fs.nr_open", "", wish, connectionsFor)
 }
 
 func (m Machine) fileMax(wish int64) Finding {
-	const name = "fs.file-max"
-	n, ok := m.sysctl(name)
-	if !ok {
-		return unread(name)
-	}
-	used, _ := m.sysctl("fs.file-nr") // its first number
-	return limit(name, fmt.Sprintf("%s (%d in use)", count(n), used), n-used-fileReserve, sysctlCommand(name, above(n, wish+used)))
+	return m.sysctlLimit("fs.file-max", "fs.file-nr", wish, func(n int64) int64 { return n - fileReserve })
 }
 
 func (m Machine) watches(wish int64) Finding {
-	const name = "fs.epoll.max_user_watches"
-	n, ok := m.sysctl(name)
-	if !ok {
-		return unread(name)
-	}
-	return limit(name, count(n), n-fileReserve, sysctlCommand(name, above(n, wish)))
+	return m.sysctlLimit("fs.epoll.max_user_watches", "", wish, func(n int64) int64 { return n - fileReserve })
 }
 
 // conntrack is there only where connection tracking is.
 func (m Machine) conntrack(wish int64) (Finding, bool) {
-	const name = "net.netfilter.nf_conntrack_max"
-	n, ok := m.sysctl(name)
-	if !ok {
-		return Finding{}, false
-	}
-	used, counted := m.sysctl("net.netfilter.nf_conntrack_count")
-	f := limit(name, fmt.Sprintf("%d (%d in use)", n, used), n-used, sysctlCommand(name, above(n, wish+used)))
-	if counted && used == 0 {
+	const count = "net.netfilter.nf_conntrack_count"
+	f := m.sysctlLimit("net.netfilter.nf_conntrack_max", count, wish, func(n int64) int64 { return n })
+	if used, counted := m.sysctl(count); counted && used == 0 {
 		f.Connections, f.Verdict = Unbounded, Info
 		f.Note = "loaded, but tracks nothing at present; once a firewall rule needs it, each connection takes an entry"
 	}
-	return f, true
+	return f, f.Verdict != Unread
+}
+
+// sysctlLimit is the limit of a sysctl, of which another (by its first number)
+// tells how much is in use; room is the connections that the rest allows.
+func (m Machine) sysctlLimit(name, inUse string, wish int64, room func(n int64) int64) Finding {
+	n, ok := m.sysctl(name)
+	if !ok {
+		return unread(name)
+	}
+	value, used := count(n), int64(0)
+	if inUse != "" {
+		used, _ = m.sysctl(inUse)
+		value += fmt.Sprintf(" (%d in use)", used)
+	}
+	return limit(name, value, room(n-used), sysctlCommand(name, above(n, wish+used)))
 }
 
 func (m Machine) memoryFor(u Use, wish int64) Finding {

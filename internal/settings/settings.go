@@ -9,6 +9,7 @@
 package settings
 
 import (
+	"cmp"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -131,29 +132,29 @@ func (s *Setting) Bounds() string {
 	return text
 }
 
+// forms is what values are called in help and docs, and in errors.
+var forms = map[reflect.Type]struct{ kind, form string }{
+	reflect.TypeFor[time.Duration]():     {"duration", "a duration, such as 10s or 1m30s"},
+	reflect.TypeFor[Bytes]():             {"size", "a size, such as 65536, 64KiB or 4MB"},
+	reflect.TypeFor[bool]():              {"bool", "true or false"},
+	reflect.TypeFor[int]():               {"int", "a whole number"},
+	reflect.TypeFor[float64]():           {"float", "a number"},
+	reflect.TypeFor[string]():            {"text", "a text (quote it)"},
+	reflect.TypeFor[[]string]():          {"text", "a list of texts"},
+	reflect.TypeFor[map[string]string](): {"text=text", "a map from texts to texts"},
+}
+
 // Kind names the form of the setting's value in help and docs.
 func (s *Setting) Kind() string {
-	switch s.Default.(type) {
-	case time.Duration:
-		return "duration"
-	case Bytes:
-		return "size"
-	case bool:
-		return "bool"
-	}
-	switch {
-	case s.OneOf != nil:
+	if s.OneOf != nil {
 		return "word"
-	case s.Unit != "":
-		return s.Unit
 	}
-	switch s.Default.(type) {
-	case int:
-		return "int"
-	case float64:
-		return "float"
-	}
-	return "text"
+	return cmp.Or(s.Unit, forms[reflect.TypeOf(s.Default)].kind)
+}
+
+// form is what a value has to be, in errors.
+func (s *Setting) form() string {
+	return cmp.Or(s.Form, forms[reflect.TypeOf(s.Default)].form)
 }
 
 // Changed lists the settings that differ from their defaults, for the log.

@@ -158,28 +158,6 @@ func (s *Setting) wrong(v any, err error) error {
 	return fmt.Errorf("%s is not %s", s.show(v), s.form())
 }
 
-// form is what a value has to be.
-func (s *Setting) form() string {
-	if s.Form != "" {
-		return s.Form
-	}
-	switch s.Default.(type) {
-	case time.Duration:
-		return "a duration, such as 10s or 1m30s"
-	case Bytes:
-		return "a size, such as 65536, 64KiB or 4MB"
-	case bool:
-		return "true or false"
-	case int:
-		return "a whole number"
-	case float64:
-		return "a number"
-	case []string:
-		return "a list of texts"
-	}
-	return "a text (quote it)"
-}
-
 // show writes a value for a person, unless it is a secret.
 func (s *Setting) show(v any) string {
 	switch v.(type) {

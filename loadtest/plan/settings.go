@@ -56,7 +56,7 @@ var rows = []settings.Setting{
 	{Key: "batch", Default: false, Help: "barrage.v1 with --deflate: ask for several pushes in one frame (batch=1)"},
 	{Key: "open_text", Default: "", Help: "text message that each connection sends when it is open, with {room}, {user} and {token}"},
 	{Key: "open_hex", Default: "", Help: "binary message that each connection sends when it is open, in hexadecimal"},
-	{Key: "answers", Flag: "answer", Default: map[string]string(nil), Unit: "text=text", Form: "a pair RECEIVED=ANSWER", Help: "RECEIVED=ANSWER: text message that is answered whenever it comes, such as a server's own ping; may be repeated"},
+	{Key: "answers", Flag: "answer", Default: map[string]string(nil), Form: "a pair RECEIVED=ANSWER", Help: "RECEIVED=ANSWER: text message that is answered whenever it comes, such as a server's own ping; may be repeated"},
 	{Key: "refusals", Flag: "refusal", Default: []string(nil), Help: "beginning of a text message by which the server refuses, such as to join: the connection is closed, and counts as closed by the server; may be repeated"},
 	{Key: "user", Default: "user-{n}", Help: "name of a connection's user, {n} being the connection's number"},
 	{Key: "token", Default: "", Help: "what {token} is, with {user}; with --auth-secret-file a signed one instead. If no text has {token}, it goes into the header Authorization: Bearer"},

@@ -266,14 +266,10 @@ func checkText(c *problems, flag, text string, allowed ...string) {
 		c.bad(flag, "%.40q is not UTF-8 text, or longer than %d bytes", text, maxTextSize)
 		return
 	}
-next:
 	for _, found := range placeholder.FindAllString(text, -1) {
-		for _, a := range allowed {
-			if found == a {
-				continue next
-			}
+		if !slices.Contains(allowed, found) {
+			c.bad(flag, "%s means nothing here; there is %s", found, strings.Join(allowed, " and "))
 		}
-		c.bad(flag, "%s means nothing here; there is %s", found, strings.Join(allowed, " and "))
 	}
 }
 
@@ -284,10 +280,5 @@ func needPayload(c *problems, flag, text string) {
 }
 
 func printable(text string) bool {
-	for _, r := range text {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError })
 }
