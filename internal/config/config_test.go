@@ -310,6 +310,9 @@ func TestBadFiles(t *testing.T) {
 	if _, err := load(t, "", "BARRAGE_CONFIG=/no/such/file"); err == nil || !strings.HasPrefix(err.Error(), "config: /no/such/file: ") {
 		t.Errorf("missing file: %v", err)
 	}
+	if _, err := load(t, "", "BARRAGE_CONFIG="+writeFile(t, "a%d.yaml", "shards: x")); err == nil || !strings.Contains(err.Error(), `a%d.yaml): "x" is not a whole number`) {
+		t.Errorf("a per cent sign in the file's name: %v", err)
+	}
 	path := writeFile(t, "other.yaml", "shards: 7")
 	if cfg, err := load(t, "", "BARRAGE_CONFIG="+path); err != nil || cfg.Shards != 7 {
 		t.Errorf("BARRAGE_CONFIG: %d shards, %v", cfg.Shards, err)

@@ -36,7 +36,7 @@ type Layers struct {
 	problems []error
 }
 
-// Layers begins with the defaults.
+// Layers has no layer but the defaults at first.
 func (t *Table) Layers() *Layers {
 	return &Layers{table: t, ko: koanf.New(noDelimiter), sources: make(map[string]string)}
 }
@@ -46,7 +46,7 @@ func (l *Layers) Err() error { return errors.Join(l.problems...) }
 
 // Problem notes what is wrong with the value of a setting.
 func (l *Layers) Problem(key, format string, args ...any) {
-	l.Add(fmt.Errorf(l.table.Name(key, l.sources[key])+": "+format, args...))
+	l.Add(fmt.Errorf("%s: %w", l.table.Name(key, l.sources[key]), fmt.Errorf(format, args...)))
 }
 
 // Add notes a problem that names its setting itself.
