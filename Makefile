@@ -15,7 +15,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/barrage
-	go build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/barrage ./cmd/barrage
+	go build -trimpath -ldflags '-X barrage/internal/build.version=$(VERSION) -X barrage/internal/build.commit=$(COMMIT)' -o bin/barrage ./cmd/barrage
 
 run: build ## serve on 127.0.0.1:8080: open the page, type, see comments fly
 	bin/barrage serve

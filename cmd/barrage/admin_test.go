@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"barrage/api"
+	"barrage/internal/machine"
 )
 
 // newAdmin is the API on a node without Redis that runs until stop is called, or
@@ -29,7 +30,7 @@ func newAdmin(t *testing.T) (a *api.API, stop func()) {
 		t.Fatal(err)
 	}
 	reg := prometheus.NewRegistry()
-	n, err := newNode(parts{cfg: &cfg, log: slog.New(slog.DiscardHandler), registry: reg, capacity: capacityFor(1024), fatal: make(chan error, 1)})
+	n, err := newNode(nodeDeps{cfg: &cfg, log: slog.New(slog.DiscardHandler), registry: reg, capacity: machine.CapacityFor(1024), fatal: make(chan error, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,14 @@
 package main
 
 // This file makes what serve needs to deal with other programs of its settings:
-// rules of histories, verifier of tokens, webhooks, requests.
+// verifier of tokens, webhooks, requests.
 
 import (
 	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,62 +16,11 @@ import (
 
 	"barrage/edge/auth"
 	"barrage/edge/events"
-	"barrage/internal/broker"
+	"barrage/internal/config"
 )
 
-const (
-	minWebhookSecret  = 16
-	maxWebhookSecrets = 4
-	webhookClose      = 5 * time.Second // for what is queued, at a stop
-)
-
-// historyRules reads the setting history.
-func historyRules(list []string) (broker.Rules, error) {
-	rules := make(broker.Rules, 0, len(list))
-	for _, item := range list {
-		i := strings.LastIndexByte(item, '=')
-		if i < 1 {
-			return nil, fmt.Errorf("%q is not pattern=messages/age, such as *=100/10m", item)
-		}
-		count, age, _ := strings.Cut(item[i+1:], "/")
-		n, err := strconv.Atoi(count)
-		if err != nil || n < 0 || n > broker.MaxRetained {
-			return nil, fmt.Errorf("%q: messages must be 0 to %d", item, broker.MaxRetained)
-		}
-		d, err := time.ParseDuration(age)
-		if age == "0" {
-			d, err = 0, nil
-		}
-		if err != nil || d < 0 || d > broker.MaxRetentionAge {
-			return nil, fmt.Errorf("%q: age must be 0 to %s", item, formatDuration(broker.MaxRetentionAge))
-		}
-		rules = append(rules, broker.Rule{Pattern: item[:i], Retention: broker.Retention{Messages: n, Age: d}})
-	}
-	return rules, nil
-}
-
-// newVerifier returns nil where no key is configured.
-func newVerifier(c *Config, log *slog.Logger) (*auth.Verifier, error) {
-	if len(c.AuthSecrets) == 0 && c.AuthPublicKeys == "" && c.AuthJWKS == "" {
-		return nil, nil
-	}
-	ac := auth.Config{JWKSURL: c.AuthJWKS, Algorithms: c.AuthAlgorithms, Audience: c.AuthAudience, Issuer: c.AuthIssuer, Logger: log}
-	for _, secret := range c.AuthSecrets {
-		ac.Secrets = append(ac.Secrets, []byte(secret))
-	}
-	if c.AuthPublicKeys != "" {
-		keys, err := os.ReadFile(c.AuthPublicKeys)
-		if err != nil {
-			return nil, fmt.Errorf("auth_public_keys: %w", err)
-		}
-		ac.PublicKeys = keys
-	}
-	v, err := auth.New(ac)
-	if err != nil {
-		return nil, fmt.Errorf("auth_secret, auth_public_keys, auth_jwks: %w", err)
-	}
-	return v, nil
-}
+// webhookClose is how long what is queued may take at a stop.
+const webhookClose = 5 * time.Second
 
 // backends is what a node has of other programs. Fields are nil where nothing is
 // configured.
@@ -84,13 +31,13 @@ type backends struct {
 }
 
 // newBackends uses client, nil where no Redis is set, until close.
-func newBackends(c *Config, node string, client redis.UniversalClient, log *slog.Logger) (b backends, err error) {
+func newBackends(c *config.Config, node string, client redis.UniversalClient, log *slog.Logger) (b backends, err error) {
 	defer func() {
 		if err != nil {
 			b.close()
 		}
 	}()
-	if b.verifier, err = newVerifier(c, log); err != nil {
+	if b.verifier, err = c.Verifier(log); err != nil {
 		return b, err
 	}
 	sink, err := newSink(c, client)
@@ -124,7 +71,7 @@ func newBackends(c *Config, node string, client redis.UniversalClient, log *slog
 }
 
 // newSink is where events go; nil if nowhere.
-func newSink(c *Config, client redis.UniversalClient) (events.Sink, error) {
+func newSink(c *config.Config, client redis.UniversalClient) (events.Sink, error) {
 	switch {
 	case c.WebhookURL != "":
 		sink, err := events.NewWebhook(events.WebhookConfig{URL: c.WebhookURL, HTTP: events.HTTP{Secrets: c.WebhookSecrets}})

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"barrage/internal/broker"
+	"barrage/internal/machine"
 	"barrage/internal/redistest"
 )
 
@@ -23,7 +24,7 @@ func TestEventStreamAtStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := newNode(parts{cfg: &cfg, log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry(), capacity: capacityFor(1024), fatal: make(chan error, 1)})
+	n, err := newNode(nodeDeps{cfg: &cfg, log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry(), capacity: machine.CapacityFor(1024), fatal: make(chan error, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

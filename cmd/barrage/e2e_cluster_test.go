@@ -155,7 +155,7 @@ func (c *cluster) order() {
 	}
 }
 
-// freshRooms: who has read its 101 misses nothing, even as the room's first
+// freshRooms: a client that has read its 101 misses nothing, even as the room's first
 // member; and rooms without members are not subscribed.
 func (c *cluster) freshRooms() {
 	t := c.t

@@ -16,7 +16,7 @@ import (
 	"barrage/frame"
 )
 
-// descriptorsExhausted: who is in is served, nobody spins, and who waits gets in
+// descriptorsExhausted: connections inside are served, nobody spins, and those that wait get in
 // once others have gone.
 func descriptorsExhausted(t *testing.T, bin binary) {
 	const files = 128

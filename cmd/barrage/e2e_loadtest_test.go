@@ -16,7 +16,7 @@ func loadtestNode(t *testing.T, args ...string) (code int, stdout, stderr string
 	t.Helper()
 	var out, errs bytes.Buffer
 	code = run(context.Background(), &process{
-		args: append([]string{"loadtest"}, args...), environ: nil, root: "/",
+		args: append([]string{"loadtest"}, args...), environ: nil,
 		stdin: strings.NewReader(""), stdout: &out, stderr: &errs,
 	})
 	return code, out.String(), errs.String()

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"barrage/internal/config"
 )
 
 // patience bounds every wait; it decides nothing but that a thing never happens.
@@ -76,7 +78,7 @@ func buildBinary(t *testing.T) binary {
 // command prepares a run of the program with settings from env only.
 func (b binary) command(ctx context.Context, env []string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, string(b), args...)
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, envPrefix) }), env...)
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, config.EnvPrefix) }), env...)
 	// The child goes even if this process is killed, which runs no cleanup.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd

@@ -353,7 +353,7 @@ func (c *v1Cluster) request() {
 	ann.wantError(`"cmd":"request","method":"dance"`, "unknown_method")
 }
 
-// presence: who is where is known on all nodes, users once however many
+// presence: which users are in a room is known on all nodes, users once however many
 // connections they have.
 func (c *v1Cluster) presence() {
 	t := c.t

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
+
+	"barrage/internal/config"
 )
 
 // A pool of go-redis that could not dial may try on for a second after it is closed.
@@ -28,25 +30,24 @@ func runWith(t *testing.T, environ, stdin string, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := run(context.Background(), &process{
-		args: args, environ: strings.Fields(environ), root: "/",
+		args: args, environ: strings.Fields(environ),
 		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr,
 	})
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
-// load is loadConfig of a YAML text, an environment, a line each, and flags.
-func load(t *testing.T, file, environ string, args ...string) (Config, error) {
+// load is config.Load of a YAML text, an environment, a line each, and flags.
+func load(t *testing.T, file, environ string, args ...string) (config.Config, error) {
 	t.Helper()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	addConfigFlag(flags)
-	addFlags(flags)
+	config.AddFlags(flags)
 	if file != "" {
 		args = append(args, "--config", writeFile(t, "config.yaml", file))
 	}
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return loadConfig(flags, strings.Fields(environ))
+	return config.Load(flags, strings.Fields(environ))
 }
 
 func writeFile(t *testing.T, name, text string) string {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"barrage/loadtest"
 )
 
 // TestLoadtestDeflate: viewers inflate what the server compresses, and batches, and
@@ -56,7 +58,7 @@ func TestLoadtestV1(t *testing.T) {
 			"--hold", "300ms", "--drain", "2s", "--plain", "--processes", "2",
 		}
 	}
-	env := []string{envAdminToken + "=an-admin-token"}
+	env := []string{loadtest.EnvAdminToken + "=an-admin-token"}
 	o := bin.run(t, env, "", append(join("{room}"), "--assert", "missing==0 && delivered==2500 && closed==0 && misrouted==0")...)
 	if o.code != exitOK {
 		t.Errorf("exit %d: %s%s", o.code, o.stdout, o.stderr)

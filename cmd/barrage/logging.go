@@ -9,9 +9,11 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"barrage/internal/config"
 )
 
-func newLogger(cfg *Config, w io.Writer) *slog.Logger {
+func newLogger(cfg *config.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
 	// validate has allowed only words that slog knows.
 	_ = level.UnmarshalText([]byte(cfg.LogLevel))

@@ -8,7 +8,7 @@
 //	barrage version    say what this is
 //
 // The package wires the others together and owns what belongs to a process:
-// settings (flags beat environment beats file beats defaults, see settings.go),
+// settings (flags beat environment beats file beats defaults, see internal/config),
 // signals, limits, the log and exit codes. 0 is success, 1 a failure at run
 // time, 2 wrong usage or settings, 70 a fault of the program itself, 130 or 143
 // an end forced by a second signal.
@@ -24,6 +24,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"barrage/internal/config"
 )
 
 // Exit codes.
@@ -38,7 +40,6 @@ const (
 type process struct {
 	args    []string // without the program's name
 	environ []string
-	root    string // where check finds proc and sys; "/"
 	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
@@ -46,7 +47,7 @@ type process struct {
 
 func main() {
 	os.Exit(run(context.Background(), &process{
-		args: os.Args[1:], environ: os.Environ(), root: "/",
+		args: os.Args[1:], environ: os.Environ(),
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 	}))
 }
@@ -65,8 +66,7 @@ func run(ctx context.Context, p *process) (code int) {
 		return exitOK
 	}
 	complain(p.stderr, err)
-	var e *exitError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
 	}
 	// All commands' own errors are exitErrors: what is left is the command
@@ -107,8 +107,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // exit gives err an exit code; an error that has one keeps it.
 func exit(code int, err error) error {
-	var e *exitError
-	if errors.As(err, &e) {
+	if _, ok := errors.AsType[*exitError](err); ok {
 		return err
 	}
 	return &exitError{code, err}
@@ -125,11 +124,18 @@ func command(f func(cmd *cobra.Command, args []string) error) func(*cobra.Comman
 	}
 }
 
+// loadSettings reads the server's settings for a command that has flags for them.
+func loadSettings(cmd *cobra.Command, p *process) (config.Config, error) {
+	cfg, err := config.Load(cmd.Flags(), p.environ)
+	if err != nil {
+		return cfg, exit(exitUsage, err)
+	}
+	return cfg, nil
+}
+
 // complain writes each line of an error with the program's name before it.
 func complain(w io.Writer, err error) {
-	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
-		if line != "" {
-			fmt.Fprintf(w, "barrage: %s\n", line)
-		}
+	for line := range strings.FieldsFuncSeq(strings.TrimSpace(err.Error()), func(c rune) bool { return c == '\n' }) {
+		fmt.Fprintf(w, "barrage: %s\n", line)
 	}
 }

@@ -81,7 +81,7 @@ var (
 )
 
 // collector reads the counters when it is scraped.
-type collector struct{ node *wired }
+type collector struct{ node *node }
 
 // Describe makes this an unchecked collector: reasons appear as they occur.
 func (c *collector) Describe(chan<- *prometheus.Desc) {}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +17,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"barrage/api"
-	"barrage/fanout"
+	"barrage/internal/build"
+	"barrage/internal/config"
+	"barrage/internal/footprint"
+	"barrage/internal/machine"
 )
 
 const (
@@ -26,8 +28,8 @@ const (
 	adminShutdown = 2 * time.Second // for requests under way
 )
 
-// node is the server behind the admin listener.
-type node interface {
+// server is what stands behind the admin listener.
+type server interface {
 	api.Server
 	Start() error // listens and serves; on an error nothing is left open
 	Addr() netip.AddrPort
@@ -35,13 +37,13 @@ type node interface {
 	Close() // after Start, when the API no longer calls
 }
 
-// parts is what a node is built with.
-type parts struct {
-	cfg      *Config
+// nodeDeps is what a node is built with.
+type nodeDeps struct {
+	cfg      *config.Config
 	log      *slog.Logger
 	registry *prometheus.Registry
-	capacity capacity     // how many it may hold
-	fatal    chan<- error // takes one error that the process cannot survive
+	capacity machine.Capacity // how many it may hold
+	fatal    chan<- error     // takes one error that the process cannot survive
 }
 
 func serveCommand(p *process) *cobra.Command {
@@ -53,26 +55,23 @@ func serveCommand(p *process) *cobra.Command {
 			"flags beat environment beats file beats defaults.",
 		Args: cobra.NoArgs,
 		RunE: command(func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags(), p.environ)
+			cfg, err := loadSettings(cmd, p)
 			if err != nil {
 				return err
 			}
-			signals, release := stopSignals()
-			defer release()
-			return untilSignal(cmd.Context(), signals, func(ctx context.Context) error {
+			return stoppable(cmd.Context(), func(ctx context.Context) error {
 				return runServer(ctx, &cfg, p.stdout, newLogger(&cfg, p.stderr), newNode)
 			})
 		}),
 	}
-	addConfigFlag(cmd.Flags())
-	addFlags(cmd.Flags())
+	config.AddFlags(cmd.Flags())
 	return cmd
 }
 
 // runServer serves with the node that build makes, until ctx ends.
-func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Logger, build func(parts) (node, error)) error {
-	log.Info("settings", cfg.changed()...)
-	allowed, err := allowedConnections(processFiles(), cfg, log)
+func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger, build func(nodeDeps) (server, error)) error {
+	log.Info("settings", cfg.Changed()...)
+	allowed, err := machine.RaiseFiles(cfg.MaxConnections, cfg.TargetConnections, log)
 	if err != nil {
 		return err
 	}
@@ -81,11 +80,11 @@ func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Log
 		return err
 	}
 	fatal := make(chan error, 1)
-	n, err := build(parts{cfg: cfg, log: log, registry: registry, capacity: allowed, fatal: fatal})
+	n, err := build(nodeDeps{cfg: cfg, log: log, registry: registry, capacity: allowed, fatal: fatal})
 	if err != nil {
 		return err
 	}
-	stopCollecting := keepHeapSmall()
+	stopCollecting := footprint.KeepHeapSmall()
 	defer stopCollecting()
 	a, err := api.New(api.Config{
 		Listen: cfg.Admin, Tokens: cfg.AdminTokens, MaxBody: int(cfg.MaxMessageBytes),
@@ -104,25 +103,14 @@ func runServer(ctx context.Context, cfg *Config, stdout io.Writer, log *slog.Log
 	return s.run(ctx, func() {
 		// Ignored: nobody may be reading, and the server works all the same.
 		_, _ = fmt.Fprintf(stdout, "barrage ready: ws on %v, admin on %v, %d shards, up to %d connections\n",
-			n.Addr(), a.Addr(), shardCount(cfg), allowed.connections)
+			n.Addr(), a.Addr(), cfg.ShardCount(), allowed.Connections)
 	})
-}
-
-func shardCount(cfg *Config) int {
-	if cfg.Shards > 0 {
-		return cfg.Shards
-	}
-	return min(runtime.GOMAXPROCS(0), fanout.MaxShards)
 }
 
 // newRegistry holds the process's own metrics; the other packages add theirs.
 func newRegistry() (*prometheus.Registry, error) {
 	r := prometheus.NewRegistry()
-	for _, c := range []prometheus.Collector{
-		collectors.NewGoCollector(),
-		processCollector{},
-		buildInfo(buildVersion()),
-	} {
+	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), footprint.Collector{}, build.Read().Collector()} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("metrics: %w", err)
 		}
@@ -130,21 +118,11 @@ func newRegistry() (*prometheus.Registry, error) {
 	return r, nil
 }
 
-func buildInfo(v versionInfo) prometheus.Collector {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name:        "barrage_build_info",
-		Help:        "Always 1; what is running is in the labels.",
-		ConstLabels: prometheus.Labels{"version": v.Version, "commit": v.Commit, "goversion": v.Go},
-	})
-	g.Set(1)
-	return g
-}
-
 // service is a node and its API, both started.
 type service struct {
-	cfg   *Config
+	cfg   *config.Config
 	log   *slog.Logger
-	node  node
+	node  server
 	api   *api.API
 	fatal <-chan error
 }

@@ -40,7 +40,7 @@ func serveRecipe(t *testing.T, config string) {
 	code := run(ctx, &process{
 		args: []string{"serve", "--config", writeFile(t, "recipe.yaml", config),
 			"--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=1", "--drain-window=0"},
-		root: "/", stdin: strings.NewReader(""), stderr: &stderr,
+		stdin: strings.NewReader(""), stderr: &stderr,
 		stdout: writerFunc(func() { ready = true; cancel() }),
 	})
 	if code != exitOK || !ready {

@@ -16,9 +16,9 @@ import (
 	"barrage/web"
 )
 
-// wired is an edge server, what joins it to other nodes, and what it has of other
+// node is an edge server, what joins it to other nodes, and what it has of other
 // programs.
-type wired struct {
+type node struct {
 	admin
 	bridge   *redisbridge.Bridge   // nil on a single node
 	redis    redis.UniversalClient // of the presence, the orders that last and the event stream; likewise
@@ -27,8 +27,8 @@ type wired struct {
 }
 
 // newNode builds the node that serve runs.
-func newNode(p parts) (_ node, err error) {
-	n := &wired{log: p.log}
+func newNode(p nodeDeps) (_ server, err error) {
+	n := &node{log: p.log}
 	defer func() {
 		if err != nil {
 			n.release()
@@ -59,7 +59,7 @@ func newNode(p parts) (_ node, err error) {
 }
 
 // store makes what keeps in Redis who is where, and the orders that last.
-func (n *wired) store(p parts, ec *edge.Config) (err error) {
+func (n *node) store(p nodeDeps, ec *edge.Config) (err error) {
 	c := p.cfg
 	redisbridge.RouteClientLog(p.log)
 	if n.redis, err = redisbridge.NewClient(redisbridge.Config{URL: c.Redis, Node: ec.Node, Timeout: c.RedisTimeout}); err != nil {
@@ -74,7 +74,7 @@ func (n *wired) store(p parts, ec *edge.Config) (err error) {
 }
 
 // join makes the bridge to the other nodes.
-func (n *wired) join(p parts, ec *edge.Config) (err error) {
+func (n *node) join(p nodeDeps, ec *edge.Config) (err error) {
 	n.bridge, err = redisbridge.New(redisbridge.Config{
 		URL: p.cfg.Redis, Sharded: p.cfg.RedisSharded, Rules: ec.History, Retention: n.Moderation.Retention, Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: ec.Node,
 		Linger: p.cfg.RedisLinger, Timeout: p.cfg.RedisTimeout, Outage: p.cfg.RedisOutage, Logger: p.log,
@@ -86,16 +86,16 @@ func (n *wired) join(p parts, ec *edge.Config) (err error) {
 	return nil
 }
 
-func edgeConfig(p parts) (edge.Config, error) {
+func edgeConfig(p nodeDeps) (edge.Config, error) {
 	c := p.cfg
-	rules, err := historyRules(c.History)
+	rules, err := c.HistoryRules()
 	if err != nil {
 		return edge.Config{}, fmt.Errorf("history: %w", err)
 	}
 	ec := edge.Config{
 		Node:   edge.NewNode(),
 		Listen: c.Listen, Shards: c.Shards,
-		MaxConnections: p.capacity.connections, MaxSockets: p.capacity.sockets, MaxPerIP: c.MaxConnectionsPerIP, MaxRooms: c.MaxRoomsPerConn,
+		MaxConnections: p.capacity.Connections, MaxSockets: p.capacity.Sockets, MaxPerIP: c.MaxConnectionsPerIP, MaxRooms: c.MaxRoomsPerConn,
 		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, Echo: c.Echo,
 		MaxMessage: int(c.MaxMessageBytes), HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout,
 		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, CloseTimeout: c.CloseTimeout,
@@ -137,7 +137,7 @@ func addPage(ec *edge.Config) error {
 const redisStart = 2 * time.Second
 
 // Start follows Redis and begins to listen.
-func (n *wired) Start() error {
+func (n *node) Start() error {
 	if n.bridge != nil {
 		n.bridge.Start()
 		for end := time.Now().Add(redisStart); n.bridge.Err() != nil; time.Sleep(5 * time.Millisecond) {
@@ -155,7 +155,7 @@ func (n *wired) Start() error {
 }
 
 // Close ends what calls the server first.
-func (n *wired) Close() {
+func (n *node) Close() {
 	if n.bridge != nil {
 		_ = n.bridge.Close() // it can only say that Redis was already gone
 	}
@@ -164,7 +164,7 @@ func (n *wired) Close() {
 }
 
 // release ends what does not need the server. It may be called again.
-func (n *wired) release() {
+func (n *node) release() {
 	if n.bridge != nil {
 		_ = n.bridge.Close() // as above
 	}

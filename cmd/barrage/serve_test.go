@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"barrage/api"
+	"barrage/internal/config"
 )
 
 // lockedBuffer can be read while the program writes.
@@ -48,8 +48,8 @@ func TestServe(t *testing.T) {
 	code := make(chan int, 1)
 	go func() { // ends by the SIGTERM below
 		code <- run(context.Background(), &process{
-			args: []string{"serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=2", "--drain-window=100ms"},
-			root: "/", stdout: &stdout, stderr: &stderr,
+			args:   []string{"serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=2", "--drain-window=100ms"},
+			stdout: &stdout, stderr: &stderr,
 		})
 	}()
 	eventually(t, "the ready line", func() bool { return strings.Contains(stdout.String(), "\n") })
@@ -114,7 +114,7 @@ func (n *stubNode) Start() error                               { n.step("start")
 func (n *stubNode) Addr() netip.AddrPort                       { return netip.MustParseAddrPort("127.0.0.1:1") }
 func (n *stubNode) Drain(context.Context, time.Duration) error { n.step("drain"); return nil }
 func (n *stubNode) Close()                                     { n.step("close") }
-func (n *stubNode) build(p parts) (node, error)                { n.fatal = p.fatal; return n, nil }
+func (n *stubNode) build(p nodeDeps) (server, error)           { n.fatal = p.fatal; return n, nil }
 func (n *stubNode) String() string                             { return strings.Join(n.steps, " ") }
 
 func TestServerLife(t *testing.T) {
@@ -131,7 +131,7 @@ func TestServerLife(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg := defaultConfig()
+			cfg := config.Default()
 			cfg.Admin = "127.0.0.1:0"
 			n := &stubNode{startErr: tt.startErr}
 			ctx, cancel := context.WithCancel(context.Background())
@@ -262,55 +262,10 @@ func TestVersionJSON(t *testing.T) {
 	}
 }
 
-func TestRaiseFileLimit(t *testing.T) {
-	limit := unix.Rlimit{Cur: 1024, Max: 20000}
-	works := rlimiter{
-		get: func(r *unix.Rlimit) error { *r = limit; return nil },
-		set: func(r *unix.Rlimit) error { limit = *r; return nil },
-	}
-	refuses := rlimiter{
-		get: func(r *unix.Rlimit) error { *r = unix.Rlimit{Cur: 1024, Max: 20000}; return nil },
-		set: func(*unix.Rlimit) error { return unix.EPERM },
-	}
-	broken := rlimiter{get: func(*unix.Rlimit) error { return unix.ENOSYS }}
-	tests := []struct {
-		name  string
-		r     rlimiter
-		cfg   Config
-		want  int
-		fails bool
-		warns string
-	}{
-		{"raised", works, Config{}, 19488, false, ""},
-		{"raised before", works, Config{MaxConnections: 100}, 100, false, ""},
-		{"refused", refuses, Config{}, 768, false, "from 1024 to 20000: operation not permitted"},
-		{"too many wanted", works, Config{MaxConnections: 50000}, 19488, false, "asked=50000"},
-		{"target too high", works, Config{TargetConnections: 20000}, 19488, false, "asked=20000"},
-		{"not to be read", broken, Config{}, 0, true, ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var log bytes.Buffer
-			got, err := allowedConnections(tt.r, &tt.cfg, slog.New(slog.NewTextHandler(&log, nil)))
-			if got.connections != tt.want || (err != nil) != tt.fails {
-				t.Errorf("%+v, %v", got, err)
-			}
-			if warned := strings.Contains(log.String(), "WARN"); warned != (tt.warns != "") || !strings.Contains(log.String(), tt.warns) {
-				t.Errorf("log %s", &log)
-			}
-		})
-	}
-	for files, want := range map[uint64]int{0: 0, 4: 3, 1024: 768, 2048: 1536, 20000: 19488, 1<<64 - 1: 1<<31 - 1} {
-		if got := connectionsFor(files); got != want {
-			t.Errorf("%d files are %d connections, want %d", files, got, want)
-		}
-	}
-}
-
 func TestLogger(t *testing.T) {
 	for format, want := range map[string]string{"json": `{"time"`, "auto": `{"time"`, "text": "time="} {
 		var b bytes.Buffer
-		cfg := Config{LogFormat: format, LogLevel: "warn"}
+		cfg := config.Config{LogFormat: format, LogLevel: "warn"}
 		log := newLogger(&cfg, &b)
 		log.Info("hidden")
 		log.Warn("shown")

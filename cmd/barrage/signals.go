@@ -1,7 +1,7 @@
 package main
 
-// This file is what signals do to serve: the first SIGTERM or SIGINT drains, the
-// second forces the end.
+// This file is what signals do to a command that runs for long: the first SIGTERM
+// or SIGINT has it end in order (serve drains), the second forces the end.
 
 import (
 	"context"
@@ -12,6 +12,16 @@ import (
 	"runtime/debug"
 	"syscall"
 )
+
+// stoppable runs body until it returns or is stopped by signals.
+func stoppable(ctx context.Context, body func(context.Context) error) error {
+	// A log or ready line that nobody reads any more must not end the server.
+	signal.Ignore(syscall.SIGPIPE)
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(c)
+	return untilSignal(ctx, c, body)
+}
 
 // untilSignal runs body until it returns; the first signal ends its context. On
 // a second signal it returns at once and leaves body behind: the process is to
@@ -56,13 +66,4 @@ func forced(sig os.Signal) error {
 		code = 128 + int(n)
 	}
 	return exit(code, errors.New("forced to stop by a second signal ("+sig.String()+")"))
-}
-
-// stopSignals delivers the signals that stop the server until release is called.
-func stopSignals() (signals <-chan os.Signal, release func()) {
-	// A log or ready line that nobody reads any more must not end the server.
-	signal.Ignore(syscall.SIGPIPE)
-	c := make(chan os.Signal, 2)
-	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT)
-	return c, func() { signal.Stop(c) }
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"barrage/edge/auth/token"
 )
 
 const testSecret = "0123456789abcdef0123456789abcdef"
@@ -85,14 +87,14 @@ func TestTokenRoundTrip(t *testing.T) {
 	}
 	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(set) }))
 	defer issuer.Close()
-	plain := tokenIdentity{User: "u1", Rooms: []string{"*"}, Publish: []string{"*"}}
+	plain := token.Identity{User: "u1", Rooms: []string{"*"}, Publish: []string{"*"}}
 	tests := []struct {
 		name           string
 		createEnv      string
 		create         []string
 		checkEnv       string
 		check          []string
-		want           tokenIdentity
+		want           token.Identity
 		expiresWithinS int
 	}{
 		{"environment", env, []string{"--user", "u1"}, env, nil, plain, 3600},
@@ -104,26 +106,26 @@ func TestTokenRoundTrip(t *testing.T) {
 		{"key set", "", []string{"--user", "u1", "--key-file", privateFile, "--key-id", "k1"}, "", []string{"--jwks-url", issuer.URL}, plain, 3600},
 		{"all claims", env, []string{
 			"--user=u1", "--name=阿 <b>", "--avatar=https://a/b.png?c&d", "--rooms=live:*,lobby", "--pub=lobby,live:1", "--ttl=90s", "--audience=web", "--issuer=me",
-		}, env, []string{"--audience=web", "--issuer=me", "--leeway=1s", "--algorithms=HS256"}, tokenIdentity{
+		}, env, []string{"--audience=web", "--issuer=me", "--leeway=1s", "--algorithms=HS256"}, token.Identity{
 			User: "u1", Name: "阿 <b>", Avatar: "https://a/b.png?c&d", Rooms: []string{"live:*", "lobby"}, Publish: []string{"lobby", "live:1"},
 		}, 90},
-		{"subscribe only", env, []string{"--user=u1", "--pub=false"}, env, nil, tokenIdentity{User: "u1", Rooms: []string{"*"}, Publish: []string{}}, 3600},
+		{"subscribe only", env, []string{"--user=u1", "--pub=false"}, env, nil, token.Identity{User: "u1", Rooms: []string{"*"}, Publish: []string{}}, 3600},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			before := time.Now().Truncate(time.Second)
-			token := createToken(t, tt.createEnv, tt.create...)
+			text := createToken(t, tt.createEnv, tt.create...)
 			args := append([]string{"check"}, tt.check...)
-			got := runToken(t, tt.checkEnv, "", append(args, strings.TrimSpace(token))...)
+			got := runToken(t, tt.checkEnv, "", append(args, strings.TrimSpace(text))...)
 			if got.code != exitOK || got.stderr != "" || strings.Contains(got.stdout, "\\u003c") {
 				t.Fatalf("%+v", got)
 			}
 			for _, stdin := range [][]string{args, append(args, "-")} {
-				if again := runToken(t, tt.checkEnv, token, stdin...); again != got {
+				if again := runToken(t, tt.checkEnv, text, stdin...); again != got {
 					t.Errorf("from standard input: %+v", again)
 				}
 			}
-			var id tokenIdentity
+			var id token.Identity
 			if err := json.Unmarshal([]byte(got.stdout), &id); err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-// Who is in which room, who talks there, and who reads slowly.
+// Which connection is in which room, which of them talk there, and which read slowly.
 
 package plan
 
@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Layout is who is in which room: of Plan.Connections connections, numbered from
-// 0 over all agents, and Plan.Rooms rooms, numbered from 0. It never changes, so
-// any goroutine may use it.
+// Layout tells which connection is in which room: of Plan.Connections
+// connections, numbered from 0 over all agents, and Plan.Rooms rooms, numbered
+// from 0. It never changes, so any goroutine may use it.
 type Layout struct {
 	plan  *Plan
 	first []int // first[r] is the position of room r's first member, first[rooms] the number of connections

@@ -7,7 +7,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
-	"go.yaml.in/yaml/v3"
 )
 
 //go:embed scenarios/*.yaml
@@ -45,50 +43,46 @@ func Builtin() []Scenario {
 
 // Load makes the plan of a scenario, which is a built-in name or a YAML file;
 // "" is neither, and only the defaults hold.
-func Load(nameOrFile string) (Plan, error) { return load(nameOrFile, nil) }
+func Load(nameOrFile string) (Plan, error) {
+	return FromFlags(pflag.NewFlagSet("", pflag.ContinueOnError), nameOrFile)
+}
 
 // FromFlags makes the plan of a scenario as Load does, over which the flags that
 // were set hold. AddFlags must have declared them. All errors are the user's,
 // with one line for each.
 func FromFlags(fs *pflag.FlagSet, nameOrFile string) (Plan, error) {
-	flags := make(layer)
-	for _, s := range settings() {
-		if f := fs.Lookup(s.flag); s.flag != "" && f != nil && f.Changed {
-			flags[s.key] = f.Value.(*flagValue).value
-		}
-	}
-	return load(nameOrFile, flags)
-}
-
-func load(nameOrFile string, flags layer) (Plan, error) {
-	scenario, err := readScenario(nameOrFile)
+	s, err := readScenario(nameOrFile)
 	if err != nil {
 		return Plan{}, err
 	}
-	p := defaults()
-	for _, l := range []layer{scenario, flags} {
-		if name, ok := l["preset"].(string); ok {
-			p.Preset = name
-		}
+	name, ok := s.values["preset"].(string)
+	if !ok {
+		name = presetRaw
 	}
-	known, ok := findPreset(p.Preset)
-	if ok {
-		known.settings().apply(&p)
-	} else if p.Preset != presetNone {
-		return Plan{}, fmt.Errorf("--preset: %q is not %s", p.Preset, presetNames())
+	if f := fs.Lookup("preset"); f != nil && f.Changed {
+		name = f.Value.String()
 	}
-	scenario.apply(&p)
-	flags.apply(&p)
-	if ok {
-		known.complete(&p)
+	known, ok := findPreset(name)
+	if !ok {
+		return Plan{}, fmt.Errorf("--preset: %q is not %s", name, presetNames())
 	}
+	l := table.Layers()
+	l.Values(known.more, func(string) string { return "preset " + name })
+	s.addTo(l)
+	l.Flags(fs)
+	var p Plan
+	l.Decode(&p)
+	if err := l.Err(); err != nil {
+		return Plan{}, err
+	}
+	known.complete(&p)
 	return p, p.Validate()
 }
 
 // readScenario reads a scenario's own settings.
-func readScenario(nameOrFile string) (layer, error) {
+func readScenario(nameOrFile string) (*scenario, error) {
 	if nameOrFile == "" {
-		return layer{"name": "custom"}, nil
+		return &scenario{name: "custom", values: map[string]any{"name": "custom"}}, nil
 	}
 	if slices.Contains(builtin[:], nameOrFile) {
 		f, err := scenarios.Open("scenarios/" + nameOrFile + ".yaml")
@@ -96,7 +90,7 @@ func readScenario(nameOrFile string) (layer, error) {
 			return nil, fmt.Errorf("plan: %w", err)
 		}
 		defer f.Close()
-		return decode(nameOrFile, f)
+		return parse(nameOrFile, f)
 	}
 	f, err := os.Open(nameOrFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -107,63 +101,5 @@ func readScenario(nameOrFile string) (layer, error) {
 	}
 	defer f.Close()
 	base := filepath.Base(nameOrFile)
-	return decode(strings.TrimSuffix(base, filepath.Ext(base)), f)
-}
-
-// maxScenario is the largest scenario file in bytes.
-const maxScenario = 1 << 20
-
-// decode reads YAML strictly: a key that is unknown or comes twice is an error.
-// name holds unless the text gives another.
-func decode(name string, r io.Reader) (layer, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxScenario+1))
-	if err != nil {
-		return nil, fmt.Errorf("scenario %s: %w", name, err)
-	}
-	if len(text) > maxScenario {
-		return nil, fmt.Errorf("scenario %s: is longer than %d bytes", name, maxScenario)
-	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		// The YAML parser writes several lines.
-		return nil, fmt.Errorf("scenario %s: %s", name, strings.Join(strings.Fields(err.Error()), " "))
-	}
-	l := layer{"name": name}
-	if doc.Kind == 0 {
-		return l, nil // empty
-	}
-	top := doc.Content[0]
-	if top.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("scenario %s: line %d: is not a list of settings, each \"key: value\"", name, top.Line)
-	}
-	return l, decodeSettings(l, name, top)
-}
-
-func decodeSettings(l layer, name string, top *yaml.Node) error {
-	var problems []error
-	seen := make(map[string]bool)
-	known, p := settings(), defaults()
-	for i := 0; i+1 < len(top.Content); i += 2 {
-		key, node := top.Content[i].Value, top.Content[i+1]
-		problem := func(err error) {
-			problems = append(problems, fmt.Errorf("scenario %s: line %d: %s: %w", name, node.Line, key, err))
-		}
-		at := slices.IndexFunc(known, func(s setting) bool { return s.key == key })
-		switch {
-		case at < 0:
-			problem(errors.New("there is no such setting"))
-			continue
-		case seen[key]:
-			problem(errors.New("is set twice"))
-			continue
-		}
-		seen[key] = true
-		value, err := fromYAML(known[at].field(&p).Interface(), node)
-		if err != nil {
-			problem(err)
-			continue
-		}
-		l[key] = value
-	}
-	return errors.Join(problems...)
+	return parse(strings.TrimSuffix(base, filepath.Ext(base)), f)
 }

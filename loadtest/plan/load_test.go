@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"barrage/internal/settings"
 )
 
 func flags(t *testing.T, args ...string) *pflag.FlagSet {
@@ -20,6 +22,15 @@ func flags(t *testing.T, args ...string) *pflag.FlagSet {
 		t.Fatal(err)
 	}
 	return fs
+}
+
+// defaults is what holds where nobody says anything and no preset is known.
+func defaults() (p Plan) {
+	none, _ := findPreset(presetNone)
+	l := table.Layers()
+	l.Values(none.more, func(string) string { return "" })
+	l.Decode(&p)
+	return p
 }
 
 func scenarioFile(t *testing.T, text string) string {
@@ -34,10 +45,13 @@ func scenarioFile(t *testing.T, text string) string {
 // TestSettingsAreFields: the table and the struct name the same things.
 func TestSettingsAreFields(t *testing.T) {
 	var keys, want []string
-	for _, s := range settings() {
-		keys = append(keys, s.key)
-		if s.help == "" {
-			t.Errorf("%s has no help", s.key)
+	for _, s := range rows {
+		keys = append(keys, s.Key)
+		if s.Help == "" {
+			t.Errorf("%s has no help", s.Key)
+		}
+		if field := s.Field(new(Plan)); field.Type() != reflect.TypeOf(s.Default) {
+			t.Errorf("%s: the default is a %T, the field a %v", s.Key, s.Default, field.Type())
 		}
 	}
 	for f := range reflect.TypeFor[Plan]().Fields() {
@@ -155,8 +169,8 @@ func TestPresets(t *testing.T) {
 			t.Errorf("%+v, %v", p, err)
 		}
 	})
-	if n := strings.Count(PresetsTable(), "\n"); n != len(presets())+3 {
-		t.Errorf("the table has %d lines:\n%s", n, PresetsTable())
+	if n := strings.Count(presetsTable(), "\n"); n != len(presets())+3 {
+		t.Errorf("the table has %d lines:\n%s", n, presetsTable())
 	}
 }
 
@@ -211,13 +225,13 @@ func TestBadFlags(t *testing.T) {
 }
 
 func TestHelpAndTable(t *testing.T) {
-	usage, table := flags(t).FlagUsages(), SettingsTable()
-	for _, s := range settings() {
-		if !strings.Contains(table, "`"+s.key+"`") {
-			t.Errorf("the table lacks %s", s.key)
+	usage, table := flags(t).FlagUsages(), settingsTable()
+	for _, s := range rows {
+		if !strings.Contains(table, "`"+s.Key+"`") {
+			t.Errorf("the table lacks %s", s.Key)
 		}
-		if s.flag != "" && !strings.Contains(usage, "--"+s.flag+" ") {
-			t.Errorf("the help lacks --%s", s.flag)
+		if s.Flag != settings.NoFlag && !strings.Contains(usage, "--"+s.FlagName()+" ") {
+			t.Errorf("the help lacks --%s", s.FlagName())
 		}
 	}
 	for _, want := range []string{"(default 3s)", "any preset but none (default http)", "--header text ", "--connections int ", "--echo  "} {
@@ -234,12 +248,14 @@ func FuzzDecode(f *testing.F) {
 	f.Add("answers: &a {x: y}\nheaders: [*a]\n<<: *a")
 	f.Add("url: !!binary aGVsbG8=\n? [a]\n: b")
 	f.Fuzz(func(t *testing.T, text string) {
-		l, err := decode("fuzz", strings.NewReader(text))
+		s, err := parse("fuzz", strings.NewReader(text))
 		if err != nil {
 			return
 		}
-		p := defaults()
-		l.apply(&p) // must fit the fields
+		l := table.Layers()
+		s.addTo(l)
+		var p Plan
+		l.Decode(&p) // must fit the fields
 		_ = p.Validate()
 	})
 }

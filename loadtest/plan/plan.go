@@ -28,7 +28,7 @@ type Plan struct {
 	Preset       string            `yaml:"preset" json:"preset"`             // a server's name: fills what is not set in this group and the next
 	Headers      []string          `yaml:"headers" json:"headers"`           // "Name: value", of the upgrade request, with {room}, {user} and {token}
 	Subprotocols []string          `yaml:"subprotocols" json:"subprotocols"` // offered
-	Deflate      bool              `yaml:"deflate" json:"deflate"`           // permessage-deflate is offered; with who agrees, messages are compressed both ways
+	Deflate      bool              `yaml:"deflate" json:"deflate"`           // permessage-deflate is offered; with a server that agrees, messages are compressed both ways
 	Batch        bool              `yaml:"batch" json:"batch"`               // barrage.v1 with Deflate: several pushes may come in one message
 	OpenText     string            `yaml:"open_text" json:"open_text"`       // sent as a text message on each connection when it is open, with {room}, {user} and {token}
 	OpenHex      string            `yaml:"open_hex" json:"open_hex"`         // likewise as a binary message, in hexadecimal

@@ -26,7 +26,7 @@ type preset struct {
 	path        string // of the URL
 	publishPort string // where it takes messages by HTTP, if not where its viewers are
 	publishPath string
-	publish     layer // further settings, as in YAML
+	more        map[string]any // further settings
 	onOpen      string
 }
 
@@ -40,7 +40,7 @@ func presets() []preset {
 		{
 			name: presetV1, about: "this server, its protocol",
 			path: "/ws?room={room}", publishPort: "8081", publishPath: "/v1/rooms/{room}/messages",
-			publish: layer{
+			more: map[string]any{
 				"subprotocols": []string{"barrage.v1"},
 				"refusals":     []string{`{"id":1,"error":`, `{"push":"left",`},
 				"send_text":    `{"cmd":"publish","room":"{room}","data":"{payload}"}`,
@@ -57,7 +57,7 @@ func presets() []preset {
 		{
 			name: "centrifugo", about: "Centrifugo 4 and later, JSON protocol; the room is the channel",
 			path: "/connection/websocket", publishPath: "/api/publish",
-			publish: layer{
+			more: map[string]any{
 				"open_text":       `{"id":1,"connect":{}}` + "\n" + `{"id":2,"subscribe":{"channel":"{room}"}}`,
 				"answers":         map[string]string{"{}": "{}"},
 				"refusals":        []string{`{"id":1,"error":`, `{"id":2,"error":`},
@@ -74,7 +74,11 @@ func presets() []preset {
 	}
 }
 
+// findPreset knows "none", too.
 func findPreset(name string) (preset, bool) {
+	if name == presetNone {
+		return preset{name: name, more: map[string]any{"publish": PublishNone}}, true
+	}
 	for _, p := range presets() {
 		if p.name == name {
 			return p, true
@@ -95,17 +99,11 @@ func presetNames() string {
 	return strings.Join(names, ", ") + " or " + presetNone
 }
 
-// settings are what a preset knows without the target's address.
-func (s *preset) settings() layer {
-	all := layer{"publish": PublishHTTP}
-	for key, value := range s.publish {
-		all[key] = value
-	}
-	return all
-}
-
 // complete adds the preset's paths to URLs that have none.
 func (s *preset) complete(p *Plan) {
+	if s.name == presetNone {
+		return
+	}
 	if p.PublishURL == "" && len(p.URLs) > 0 {
 		authority, _ := splitURL(p.URLs[0])
 		if s.publishPort != "" {
@@ -149,22 +147,4 @@ func goimAuth(room string) []byte {
 	b = binary.BigEndian.AppendUint32(b, operation)
 	b = binary.BigEndian.AppendUint32(b, number)
 	return append(b, body...)
-}
-
-// PresetsTable is a Markdown table of the presets.
-func PresetsTable() string {
-	var b strings.Builder
-	b.WriteString("| `--preset` | server | path of `--url` | when open, a viewer sends | messages go to |\n|---|---|---|---|---|\n")
-	for _, s := range presets() {
-		onOpen, port := s.onOpen, "the same port"
-		if onOpen == "" {
-			onOpen = "nothing"
-		}
-		if s.publishPort != "" {
-			port = "port " + s.publishPort
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | POST `%s`, %s |\n", s.name, s.about, s.path, onOpen, s.publishPath, port)
-	}
-	fmt.Fprintf(&b, "| `%s` | any other | `/` | nothing | nowhere |\n", presetNone)
-	return b.String()
 }

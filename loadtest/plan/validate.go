@@ -6,37 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
+	"barrage/internal/settings"
 	"barrage/loadtest/stamp"
-)
-
-// Limits. Some keep sums in their types, the others keep a mistyped digit from
-// eating the machine.
-const (
-	maxConnections = 5_000_000
-	maxRooms       = 1 << 20
-	maxRate        = 1e6
-	maxTime        = 7 * 24 * time.Hour
-	maxSize        = 1 << 20
-	maxInflight    = 1 << 16
-	maxPublishers  = 1024
-	maxZipf        = 10
-	maxSlowRate    = 1 << 30
-	maxStorms      = 1000
-	maxMessages    = math.MaxUint32 // a lane numbers its own in 32 bits
-	maxTracks      = 16_000_000     // viewers × the lanes they get, 8 bytes each
-	maxTextSize    = 64 << 10
-	maxListLength  = 1000
-	maxRoomSize    = 128
-	maxUserSize    = 100
-	maxTokenSize   = 8 << 10
 )
 
 // problems gathers what is wrong.
@@ -52,15 +29,19 @@ func (c *problems) int(flag string, v, least, most int) {
 	}
 }
 
-func (c *problems) float(flag string, v, most float64) {
-	if !(v >= 0 && v <= most) { // NaN is neither
-		c.bad(flag, "%s is not from 0 to %s", format(v), format(most))
+// bounds checks the settings that have some.
+func (c *problems) bounds(p *Plan) {
+	text := func(v any) string {
+		if f, ok := v.(float64); ok {
+			return settings.Format(f)
+		}
+		return fmt.Sprint(v)
 	}
-}
-
-func (c *problems) time(flag string, v time.Duration) {
-	if v < 0 || v > maxTime {
-		c.bad(flag, "%v is not from 0s to %v", v, maxTime)
+	for i := range rows {
+		s := &rows[i]
+		if v := s.Field(p).Interface(); !s.Within(v) {
+			c.bad(s.FlagName(), "%s is not from %s to %s", text(v), text(s.Min), text(s.Max))
+		}
 	}
 }
 
@@ -72,6 +53,7 @@ func (p *Plan) Validate() error {
 	if len(p.Name) > maxRoomSize || !printable(p.Name) {
 		c.bad("name", "%.40q is not a name of at most %d printable characters", p.Name, maxRoomSize)
 	}
+	c.bounds(p)
 	p.checkTarget(&c)
 	p.checkPublishing(&c)
 	p.checkLoad(&c)
@@ -168,7 +150,7 @@ func (p *Plan) checkPublishing(c *problems) {
 	switch p.Publish {
 	case PublishNone:
 		if p.Rate > 0 && p.Duration > 0 {
-			c.bad("publish", "none leaves nobody to send --rate %s; say http, redis or socket, or --rate 0", format(p.Rate))
+			c.bad("publish", "none leaves nobody to send --rate %s; say http, redis or socket, or --rate 0", settings.Format(p.Rate))
 		}
 	case PublishHTTP:
 		p.checkHTTP(c)
@@ -180,7 +162,6 @@ func (p *Plan) checkPublishing(c *problems) {
 	default:
 		c.bad("publish", "%q is not http, redis, socket or none", p.Publish)
 	}
-	c.int("publishers", p.Publishers, 1, maxPublishers)
 }
 
 func (p *Plan) checkHTTP(c *problems) {
@@ -210,29 +191,18 @@ func (p *Plan) checkRedis(c *problems) {
 }
 
 func (p *Plan) checkLoad(c *problems) {
-	c.int("connections", p.Connections, 1, maxConnections)
-	c.float("connect-rate", p.ConnectRate, maxRate)
-	c.int("inflight", p.Inflight, 1, maxInflight)
-	c.int("rooms", p.Rooms, 1, maxRooms)
 	if p.Rooms > p.Connections && p.Connections > 0 {
 		c.bad("rooms", "%d are more than --connections, %d", p.Rooms, p.Connections)
 	}
 	p.checkRoom(c)
-	c.float("zipf", p.Zipf, maxZipf)
-	c.float("rate", p.Rate, maxRate)
 	switch {
 	case p.Size < stamp.Len:
 		c.bad("size", "%d is less than %d, the length of a stamp", p.Size, stamp.Len)
 	case p.Size > maxSize:
 		c.bad("size", "%d is more than %d", p.Size, maxSize)
 	}
-	c.time("hold", p.Hold)
-	c.time("duration", p.Duration)
-	c.time("drain", p.Drain)
-	c.time("settle", p.Settle)
-	c.time("late", p.Late)
 	if n := p.Rate * p.Duration.Seconds(); n > maxMessages {
-		c.bad("rate", "%s per second for %v are %.0f messages, more than %d; lower it or --duration", format(p.Rate), p.Duration, n, uint32(maxMessages))
+		c.bad("rate", "%s per second for %v are %.0f messages, more than %d; lower it or --duration", settings.Format(p.Rate), p.Duration, n, uint32(maxMessages))
 	}
 }
 
@@ -250,15 +220,9 @@ func (p *Plan) checkRoom(c *problems) {
 }
 
 func (p *Plan) checkViewers(c *problems) {
-	c.float("talkers", p.Talkers, 100)
-	c.float("slow", p.Slow, 100)
-	c.float("stalled", p.Stalled, 100)
 	if p.Slow+p.Stalled > 100 {
-		c.bad("slow", "%s and --stalled %s are more than 100 per cent", format(p.Slow), format(p.Stalled))
+		c.bad("slow", "%s and --stalled %s are more than 100 per cent", settings.Format(p.Slow), settings.Format(p.Stalled))
 	}
-	c.int("slow-rate", p.SlowRate, 1, maxSlowRate)
-	c.float("churn", p.Churn, maxRate)
-	c.int("storms", p.Storms, 0, maxStorms)
 	if p.Storms > 0 && p.Duration == 0 {
 		c.bad("storms", "come within --duration, which is 0s")
 	}
@@ -302,14 +266,10 @@ func checkText(c *problems, flag, text string, allowed ...string) {
 		c.bad(flag, "%.40q is not UTF-8 text, or longer than %d bytes", text, maxTextSize)
 		return
 	}
-next:
 	for _, found := range placeholder.FindAllString(text, -1) {
-		for _, a := range allowed {
-			if found == a {
-				continue next
-			}
+		if !slices.Contains(allowed, found) {
+			c.bad(flag, "%s means nothing here; there is %s", found, strings.Join(allowed, " and "))
 		}
-		c.bad(flag, "%s means nothing here; there is %s", found, strings.Join(allowed, " and "))
 	}
 }
 
@@ -320,10 +280,5 @@ func needPayload(c *problems, flag, text string) {
 }
 
 func printable(text string) bool {
-	for _, r := range text {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError })
 }

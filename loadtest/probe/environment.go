@@ -53,9 +53,10 @@ func (m machine) environment() Environment {
 	if release, err := m.read("sys/kernel/osrelease"); err == nil {
 		e.Kernel += " " + strings.TrimSpace(release)
 	}
-	if meminfo, err := m.read("meminfo"); err == nil {
-		bytes, _ := kilobytes(meminfo, "MemTotal:")
-		e.Memory = uint64(bytes)
+	if proc, err := m.proc(); err == nil {
+		if memory, err := proc.Meminfo(); err == nil && memory.MemTotalBytes != nil {
+			e.Memory = *memory.MemTotalBytes
+		}
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {

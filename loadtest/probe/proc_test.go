@@ -12,64 +12,32 @@ import (
 // statLine is /proc/PID/stat with a name, state, CPU ticks and a start time.
 func statLine(name, state, user, system, start string) string {
 	return "42 (" + name + ") " + state + " 1 42 42 0 -1 4194560 120 0 0 0 " + user + " " + system +
-		" 0 0 20 0 5 0 " + start + " 1000 250 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0\n"
+		" 0 0 20 0 5 0 " + start + " 1000 2 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0\n"
 }
 
-func TestParseStat(t *testing.T) {
+func TestStat(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
-		want       procStat
+		cpu        float64
+		start      uint64
 		ok         bool
 	}{
-		{"plain", statLine("barrage", "S", "150", "50", "777"), procStat{cpu: 2, start: 777}, true},
-		{"brackets in the name", statLine("a) R 1 (b", "R", "1", "2", "3"), procStat{cpu: 0.03, start: 3}, true},
-		{"line feed in the name", statLine("a\nb", "R", "1", "2", "3"), procStat{cpu: 0.03, start: 3}, true},
-		{"zombie", statLine("x", "Z", "1", "2", "3"), procStat{cpu: 0.03, start: 3, over: true}, true},
-		{"dead", statLine("x", "X", "1", "2", "3"), procStat{cpu: 0.03, start: 3, over: true}, true},
-		{"empty", "", procStat{}, false},
-		{"no name", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22", procStat{}, false},
-		{"cut off", statLine("x", "S", "1", "2", "3")[:40], procStat{}, false},
-		{"no number", statLine("x", "S", "-1", "2", "3"), procStat{}, false},
+		{"plain", statLine("barrage", "S", "150", "50", "777"), 2, 777, true},
+		{"brackets in the name", statLine("a) R 1 (b", "R", "1", "2", "3"), 0.03, 3, true},
+		{"line feed in the name", statLine("a\nb", "R", "1", "2", "3"), 0.03, 3, true},
+		{"zombie", statLine("x", "Z", "1", "2", "3"), 0, 0, false},
+		{"dead", statLine("x", "X", "1", "2", "3"), 0, 0, false},
+		{"empty", "", 0, 0, false},
+		{"no name", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22", 0, 0, false},
+		{"cut off", statLine("x", "S", "1", "2", "3")[:40], 0, 0, false},
+		{"no number", statLine("x", "S", "-1", "2", "3"), 0, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, ok := parseStat(c.text)
-			if got != c.want || ok != c.ok {
-				t.Errorf("got %+v, %v, want %+v, %v", got, ok, c.want, c.ok)
+			got, err := tree(t, map[string]string{"proc/42/stat": c.text}).stat(42)
+			if (err == nil) != c.ok || c.ok && (got.CPUTime() != c.cpu || got.Starttime != c.start) {
+				t.Errorf("got %+v, %v", got, err)
 			}
 		})
-	}
-}
-
-func FuzzParseStat(f *testing.F) {
-	f.Add(statLine("barrage", "S", "150", "50", "777"))
-	f.Add("1 (a) b) Z")
-	f.Add(")")
-	f.Fuzz(func(t *testing.T, text string) {
-		s, ok := parseStat(text)
-		if ok && (s.cpu < 0 || math.IsNaN(s.cpu)) {
-			t.Errorf("CPU %v", s.cpu)
-		}
-	})
-}
-
-func TestKilobytes(t *testing.T) {
-	const text = "VmPeak:\t  99 kB\nVmRSS:\t    2048 kB\nBad:\t x kB\nNegative:\t-1 kB\nHuge: 18446744073709551615 kB\n"
-	for _, c := range []struct {
-		name string
-		want int64
-		ok   bool
-	}{
-		{"VmRSS:", 2 << 20, true},
-		{"VmPeak:", 99 << 10, true},
-		{"Absent:", 0, false},
-		{"Bad:", 0, false},
-		{"Negative:", 0, false},
-		{"Huge:", 0, false},
-	} {
-		got, ok := kilobytes(text, c.name)
-		if ok != c.ok || ok && got != c.want {
-			t.Errorf("%s got %d, %v, want %d, %v", c.name, got, ok, c.want, c.ok)
-		}
 	}
 }
 

@@ -4,9 +4,8 @@ package probe
 
 import (
 	"os"
-	"path/filepath"
-	"strconv"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,32 +19,18 @@ func Self() float64 {
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
-// Resident is the resident memory of this process in bytes; ok is false if it
-// cannot be told.
-func Resident() (bytes int64, ok bool) { return here.rss("self") }
-
 // Threads is the CPU time of each thread of this process in seconds, by thread
 // id. A goroutine that never rests stays on its thread, so an event loop that is
 // at its limit shows as a thread that uses a whole core.
-func Threads() map[int]float64 { return here.threads() }
-
-func (m machine) threads() map[int]float64 {
-	entries, err := os.ReadDir(filepath.Join(m.root, "proc/self/task"))
+func Threads() map[int]float64 {
+	procs, err := procfs.AllThreads(os.Getpid())
 	if err != nil {
 		return nil
 	}
-	threads := make(map[int]float64, len(entries))
-	for _, e := range entries {
-		id, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		text, err := m.read("self/task/" + e.Name() + "/stat")
-		if err != nil {
-			continue // it has just ended
-		}
-		if s, ok := parseStat(text); ok {
-			threads[id] = s.cpu
+	threads := make(map[int]float64, len(procs))
+	for _, p := range procs {
+		if s, err := p.Stat(); err == nil { // or it has just ended
+			threads[p.PID] = s.CPUTime()
 		}
 	}
 	return threads

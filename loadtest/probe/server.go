@@ -10,9 +10,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // Server is a target whose processes, metrics, or both can be seen. It belongs to
@@ -31,7 +32,7 @@ type Server struct {
 // process is one process of the server.
 type process struct {
 	pid  int
-	stat procStat // the last that was seen
+	stat procfs.ProcStat // the last that was seen
 	gone bool
 }
 
@@ -144,13 +145,12 @@ func (s *Server) Sample(ctx context.Context) Sample {
 func (s *Server) processes() (cpu float64, rss int64) {
 	for _, p := range s.procs {
 		s.look(p)
-		cpu += p.stat.cpu
-		bytes, ok := s.machine.rss(strconv.Itoa(p.pid))
-		if p.gone || !ok || rss < 0 {
+		cpu += p.stat.CPUTime()
+		if p.gone || rss < 0 {
 			rss = -1
 			continue
 		}
-		rss += bytes
+		rss += int64(p.stat.ResidentMemory())
 	}
 	return cpu, rss
 }
@@ -161,7 +161,7 @@ func (s *Server) look(p *process) {
 		return
 	}
 	stat, err := s.machine.stat(p.pid)
-	if err != nil || stat.start != p.stat.start {
+	if err != nil || stat.Starttime != p.stat.Starttime {
 		p.gone = true
 		return
 	}

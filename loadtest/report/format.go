@@ -119,6 +119,9 @@ func plural[T int | uint64](n T, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
+	if stem, ok := strings.CutSuffix(thing, "y"); ok { // after a consonant, in all words here
+		return thousands(n) + " " + stem + "ies"
+	}
 	return thousands(n) + " " + thing + "s"
 }
 

@@ -24,7 +24,7 @@ func TestFormat(t *testing.T) {
 		{clock(62 * time.Second), "1:02"}, {clock(3723 * time.Second), "1:02:03"}, {clock(-time.Second), "0:00"},
 		{percent(0), "0 %"}, {percent(1), "100 %"}, {percent(0.99999), "> 99.99 %"}, {percent(0.9999), "99.99 %"}, {percent(0.9979), "99.79 %"},
 		{percent(0.00001), "< 0.01 %"}, {percent(0.355), "35.5 %"},
-		{plural(1, "gap"), "1 gap"}, {plural(1200, "gap"), "1,200 gaps"},
+		{plural(1, "gap"), "1 gap"}, {plural(1200, "gap"), "1,200 gaps"}, {plural(2, "latency"), "2 latencies"},
 		{clean("a\x1b[2J\tb\u202e\xff"), "a?[2J b??"}, {clean(strings.Repeat("ä", 300)), strings.Repeat("ä", 199) + "…"},
 		{cut("abcdef", 4), "abc…"}, {cut("abc", 0), "…"},
 	} {

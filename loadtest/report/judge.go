@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // From these on, figures are doubted.
@@ -201,5 +200,5 @@ func judgeAmounts(r *Report) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("Only %s recorded, so p99.9 is the maximum. Raise --rate, --connections or --duration.",
-		strings.Replace(was(uint64(r.Latency.Histogram.Count()), "latency"), "latencys", "latencies", 1))}
+		was(uint64(r.Latency.Histogram.Count()), "latency"))}
 }

@@ -1,4 +1,4 @@
-package main
+package loadtest
 
 import (
 	"os"
@@ -8,9 +8,6 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
-
-	"barrage/loadtest"
-	"barrage/loadtest/plan"
 )
 
 // TestCommandLine: reports are passed on, so the command in them has no secrets.
@@ -35,7 +32,7 @@ func TestCommandLine(t *testing.T) {
 // a header that is given.
 func TestLoadCredentials(t *testing.T) {
 	bearer := []string{"Authorization: Bearer T"}
-	env := []string{envAdminToken + "=T"}
+	env := []string{EnvAdminToken + "=T"}
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte(strings.Repeat("s", 32)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -78,14 +75,13 @@ func TestLoadCredentials(t *testing.T) {
 	}
 }
 
-func loadOptions(t *testing.T, environ, args []string) (*loadtest.Options, error) {
+func loadOptions(t *testing.T, environ, args []string) (*Options, error) {
 	t.Helper()
-	var s loadSettings
+	var s Settings
 	flags := pflag.NewFlagSet("loadtest", pflag.ContinueOnError)
-	plan.AddFlags(flags)
-	s.addFlags(flags)
+	s.AddFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return s.options(flags, "room", &process{environ: environ, args: args})
+	return s.Options(flags, "room", args, environ, nil)
 }

@@ -1,15 +1,42 @@
-package main
+package config
 
 import (
-	"errors"
 	"fmt"
-	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
+
+	"barrage/internal/settings"
 )
+
+// load is Load of a YAML text, an environment, a line each, and flags.
+func load(t *testing.T, file, environ string, args ...string) (Config, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	AddFlags(flags)
+	if file != "" {
+		args = append(args, "--config", writeFile(t, "config.yaml", file))
+	}
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return Load(flags, strings.Fields(environ))
+}
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 // Flags beat the environment, which beats the file, which beats the defaults.
 func TestPrecedence(t *testing.T) {
@@ -24,7 +51,7 @@ func TestPrecedence(t *testing.T) {
 		{"echo", "true", "false", "true", false, true, false, true},
 		{"pprof", "false", "true", "0", true, false, true, false},
 		{"ping_interval", "1s", "2m", "1h", 50 * time.Second, time.Second, 2 * time.Minute, time.Hour},
-		{"max_message_bytes", "70000", "64kib", "1MB", 64 * kib, Bytes(70000), 64 * kib, Bytes(1000000)},
+		{"max_message_bytes", "70000", "64kib", "1MB", 64 * settings.KiB, settings.Bytes(70000), 64 * settings.KiB, settings.Bytes(1000000)},
 		{"slow_policy", "close", "skip", "close", "skip", "close", "skip", "close"},
 		{"allowed_origins", "[a.example, b.example]", "c.example,d.example", "e.example", []string(nil),
 			[]string{"a.example", "b.example"}, []string{"c.example", "d.example"}, []string{"e.example"}},
@@ -32,8 +59,8 @@ func TestPrecedence(t *testing.T) {
 			map[string]string{"a.b/c": "r1", "x": "r2"}, map[string]string{"x": "r3"}, map[string]string{"y=z": "r4"}},
 	}
 	for _, tt := range tests {
-		s := findSetting(tt.key)
-		file, env, flag := tt.key+": "+tt.file, s.env()+"="+tt.env, "--"+s.flag()+"="+tt.flag
+		s := Table.Find(tt.key)
+		file, env, flag := tt.key+": "+tt.file, Table.Variable(s)+"="+tt.env, "--"+s.FlagName()+"="+tt.flag
 		for _, layer := range []struct {
 			name, file, env string
 			flags           []string
@@ -52,7 +79,7 @@ func TestPrecedence(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := s.field(&cfg).Interface(); !reflect.DeepEqual(got, layer.want) {
+				if got := s.Field(&cfg).Interface(); !reflect.DeepEqual(got, layer.want) {
 					t.Errorf("%#v, want %#v", got, layer.want)
 				}
 			})
@@ -118,7 +145,7 @@ func TestSeveralSecrets(t *testing.T) {
 	}
 }
 
-// Every value out of bounds or of the wrong form gives a usage error that names
+// Every value out of bounds or of the wrong form gives an error that names
 // its setting and nothing secret.
 func TestBadValuesNameTheirSetting(t *testing.T) {
 	tests := []struct{ key, value, holds string }{
@@ -161,19 +188,18 @@ func TestBadValuesNameTheirSetting(t *testing.T) {
 		{"max_message_bytes", "9223372036854775807KiB", "not a size"},
 		{"ping_interval", "10", "not a duration"},
 	}
-	for i := range settings { // both sides of every bound
-		if s := &settings[i]; s.min != nil {
+	for i := range Table.Settings { // both sides of every bound
+		if s := &Table.Settings[i]; s.Min != nil {
 			for _, value := range outside(s) {
-				tests = append(tests, struct{ key, value, holds string }{s.key, value, s.bounds()})
+				tests = append(tests, struct{ key, value, holds string }{s.Key, value, s.Bounds()})
 			}
 		}
 	}
 	for _, tt := range tests {
 		t.Run(tt.key+"="+tt.value[:min(len(tt.value), 30)], func(t *testing.T) {
-			_, err := load(t, "", "", "--"+findSetting(tt.key).flag()+"="+tt.value)
-			var e *exitError
-			if !errors.As(err, &e) || e.code != exitUsage {
-				t.Fatalf("error %v, want a usage error", err)
+			_, err := load(t, "", "", "--"+Table.Find(tt.key).FlagName()+"="+tt.value)
+			if err == nil {
+				t.Fatal("no error")
 			}
 			if strings.Contains(err.Error(), "hunter2") {
 				t.Fatalf("a secret in %v", err)
@@ -189,29 +215,29 @@ func TestBadValuesNameTheirSetting(t *testing.T) {
 }
 
 // outside gives values just outside the bounds of s.
-func outside(s *setting) []string {
-	switch lo := s.min.(type) {
+func outside(s *settings.Setting) []string {
+	switch lo := s.Min.(type) {
 	case int:
-		return []string{fmt.Sprint(lo - 1 - len(s.zero)), fmt.Sprint(s.max.(int) + 1)}
+		return []string{fmt.Sprint(lo - 1 - len(s.Zero)), fmt.Sprint(s.Max.(int) + 1)}
 	case float64:
-		return []string{format(lo / 2), format(s.max.(float64) * 2), "-1"}
+		return []string{settings.Format(lo / 2), settings.Format(s.Max.(float64) * 2), "-1"}
 	case time.Duration:
-		return []string{(lo - 1).String(), (s.max.(time.Duration) + 1).String(), "-10s"}
-	case Bytes:
-		return []string{fmt.Sprint(int64(lo) - 1 - int64(len(s.zero))), fmt.Sprint(int64(s.max.(Bytes)) + 1)}
+		return []string{(lo - 1).String(), (s.Max.(time.Duration) + 1).String(), "-10s"}
+	case settings.Bytes:
+		return []string{fmt.Sprint(int64(lo) - 1 - int64(len(s.Zero))), fmt.Sprint(int64(s.Max.(settings.Bytes)) + 1)}
 	}
 	return nil
 }
 
 func TestZeroWhereItMeansSomething(t *testing.T) {
-	for i := range settings {
-		s := &settings[i]
-		if s.min == nil {
+	for i := range Table.Settings {
+		s := &Table.Settings[i]
+		if s.Min == nil {
 			continue
 		}
-		_, err := load(t, "", "", "--"+s.flag()+"=0")
-		if (err == nil) != (s.zero != "") {
-			t.Errorf("%s: 0 means %q, and gives %v", s.key, s.zero, err)
+		_, err := load(t, "", "", "--"+s.FlagName()+"=0")
+		if (err == nil) != (s.Zero != "") {
+			t.Errorf("%s: 0 means %q, and gives %v", s.Key, s.Zero, err)
 		}
 	}
 }
@@ -284,11 +310,14 @@ func TestBadFiles(t *testing.T) {
 	if _, err := load(t, "", "BARRAGE_CONFIG=/no/such/file"); err == nil || !strings.HasPrefix(err.Error(), "config: /no/such/file: ") {
 		t.Errorf("missing file: %v", err)
 	}
+	if _, err := load(t, "", "BARRAGE_CONFIG="+writeFile(t, "a%d.yaml", "shards: x")); err == nil || !strings.Contains(err.Error(), `a%d.yaml): "x" is not a whole number`) {
+		t.Errorf("a per cent sign in the file's name: %v", err)
+	}
 	path := writeFile(t, "other.yaml", "shards: 7")
 	if cfg, err := load(t, "", "BARRAGE_CONFIG="+path); err != nil || cfg.Shards != 7 {
 		t.Errorf("BARRAGE_CONFIG: %d shards, %v", cfg.Shards, err)
 	}
-	if cfg, err := load(t, "# nothing\n", ""); err != nil || !reflect.DeepEqual(cfg, defaultConfig()) {
+	if cfg, err := load(t, "# nothing\n", ""); err != nil || !reflect.DeepEqual(cfg, Default()) {
 		t.Errorf("empty file: %+v, %v", cfg, err)
 	}
 }
@@ -299,56 +328,8 @@ func TestChangedIsRedacted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprint(cfg.changed()...)
+	got := fmt.Sprint(cfg.Changed()...)
 	if strings.Contains(got, "hunter2") || !strings.Contains(got, "admin_token=set") || !strings.Contains(got, "shards=3") || strings.Contains(got, "listen") {
 		t.Errorf("changed: %s", got)
 	}
-}
-
-func TestBytesText(t *testing.T) {
-	for text, want := range map[string]Bytes{
-		"0": 0, "1": 1, "17 B": 17, "64KiB": 65536, "64kib": 65536, "4MB": 4000000, "2 GiB": 2 * gib, "1TB": 1e12, "-1KiB": -1024,
-		"8388607TiB": 8388607 << 40,
-	} {
-		if got, err := parseBytes(text); err != nil || got != want {
-			t.Errorf("%q is %d, %v, want %d", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "KiB", "B", "1.5MiB", "1K", "0x10", "8388608TiB", "1 2KB"} {
-		if got, err := parseBytes(text); err == nil {
-			t.Errorf("%q is %d", text, got)
-		}
-	}
-}
-
-// What is read and written again is the same value, whatever the text.
-func FuzzConvert(f *testing.F) {
-	for _, seed := range []string{"", "0", "1", "-1", "64KiB", "4MB", "10s", "1m0s", "100h", "1e9", "true", "a=b,c=d", "a,b", "=", ",", "9223372036854775807", "1\xff"} {
-		f.Add(seed)
-	}
-	types := []reflect.Type{
-		reflect.TypeFor[string](), reflect.TypeFor[bool](), reflect.TypeFor[int](), reflect.TypeFor[float64](),
-		reflect.TypeFor[time.Duration](), reflect.TypeFor[Bytes](), reflect.TypeFor[[]string](), reflect.TypeFor[map[string]string](),
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, typ := range types {
-			v, err := convert(typ, text)
-			if err != nil {
-				continue
-			}
-			if reflect.TypeOf(v) != typ {
-				t.Fatalf("%q as %v is a %T", text, typ, v)
-			}
-			if v == any(Bytes(math.MinInt64)) || v == any(time.Duration(math.MinInt64)) {
-				continue
-			}
-			again, err := convert(typ, format(v))
-			if err != nil {
-				t.Fatalf("%q as %v is written %q: %v", text, typ, format(v), err)
-			}
-			if !reflect.DeepEqual(again, v) && format(again) != format(v) {
-				t.Fatalf("%q as %v is %v, and then %v", text, typ, v, again)
-			}
-		}
-	})
 }

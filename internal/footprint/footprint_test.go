@@ -1,4 +1,4 @@
-package main
+package footprint
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 
 func TestProcessMetrics(t *testing.T) {
 	r := prometheus.NewRegistry()
-	if err := r.Register(processCollector{}); err != nil {
+	if err := r.Register(Collector{}); err != nil {
 		t.Fatal(err)
 	}
 	families, err := r.Gather()

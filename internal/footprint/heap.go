@@ -1,18 +1,12 @@
-package main
-
-// This file keeps the server's memory near what its connections need, and tells
-// how much the process uses.
+// Package footprint is what the process itself takes: it keeps the heap near
+// what the connections need, and tells what is used.
+package footprint
 
 import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sys/unix"
-
-	"barrage/loadtest/probe"
 )
 
 // How far the heap may grow beyond what is live before it is collected: Go's
@@ -37,9 +31,9 @@ const (
 	restingPart = 4
 )
 
-// keepHeapSmall adapts the collector's pace to the live heap until stop is
+// KeepHeapSmall adapts the collector's pace to the live heap until stop is
 // called. With GOGC in the environment it does nothing: the operator has chosen.
-func keepHeapSmall() (stop func()) {
+func KeepHeapSmall() (stop func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
@@ -116,40 +110,4 @@ func (p *pace) check(h heap) (percent int, rests bool) {
 		percent = defaultGC
 	}
 	return percent, p.resting && !was
-}
-
-var (
-	descCPU    = prometheus.NewDesc("process_cpu_seconds_total", "User and system CPU time.", nil, nil)
-	descRSS    = prometheus.NewDesc("process_resident_memory_bytes", "Resident memory.", nil, nil)
-	descFiles  = prometheus.NewDesc("process_open_fds", "Open file descriptors; absent where the kernel, before Linux 6.2, would have to list them.", nil, nil)
-	descMaxFDs = prometheus.NewDesc("process_max_fds", "Limit of open file descriptors.", nil, nil)
-	descStart  = prometheus.NewDesc("process_start_time_seconds", "When the process started, since 1970.", nil, nil)
-)
-
-// processCollector tells the process's own figures. client_golang's lists
-// /proc/self/fd on kernels before 6.2, which with 300,000 connections leaves some
-// 30 MB of garbage at each scrape.
-type processCollector struct{}
-
-// started is when this process began, near enough.
-var started = time.Now()
-
-// Describe makes this an unchecked collector: not every kernel tells all.
-func (processCollector) Describe(chan<- *prometheus.Desc) {}
-
-// Collect reads the figures.
-func (processCollector) Collect(ch chan<- prometheus.Metric) {
-	gauge(ch, descStart, float64(started.UnixMilli())/1000)
-	ch <- prometheus.MustNewConstMetric(descCPU, prometheus.CounterValue, probe.Self())
-	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
-		gauge(ch, descMaxFDs, float64(limit.Cur))
-	}
-	if rss, ok := probe.Resident(); ok {
-		gauge(ch, descRSS, float64(rss))
-	}
-	// Its size is the number of descriptors since Linux 6.2, and 0 before.
-	if st, err := os.Stat("/proc/self/fd"); err == nil && st.Size() > 0 {
-		gauge(ch, descFiles, float64(st.Size()))
-	}
 }

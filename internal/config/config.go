@@ -1,0 +1,157 @@
+// Package config is the settings of the server: the one list of them, and what is
+// wrong with them. Flags, environment variables, YAML keys, help texts, checks and
+// the table in docs/configuration.md all come from the list (see settings.Table).
+package config
+
+import (
+	"math"
+	"time"
+
+	"barrage/fanout"
+	"barrage/internal/settings"
+)
+
+// Config is the settings of the process. The tags are the settings' names.
+type Config struct {
+	Listen      string   `yaml:"listen"`
+	Admin       string   `yaml:"admin"`
+	AdminTokens []string `yaml:"admin_token"`
+	Pprof       bool     `yaml:"pprof"`
+
+	Redis         string            `yaml:"redis"`
+	RedisPrefix   string            `yaml:"redis_prefix"`
+	RedisChannels map[string]string `yaml:"redis_channels"`
+	RedisLinger   time.Duration     `yaml:"redis_linger"`
+	RedisTimeout  time.Duration     `yaml:"redis_timeout"`
+	RedisOutage   string            `yaml:"redis_outage"`
+	RedisSharded  bool              `yaml:"redis_sharded"`
+
+	Shards              int      `yaml:"shards"`
+	MaxConnections      int      `yaml:"max_connections"`
+	MaxConnectionsPerIP int      `yaml:"max_connections_per_ip"`
+	TargetConnections   int      `yaml:"target_connections"`
+	MaxRoomsPerConn     int      `yaml:"max_rooms_per_connection"`
+	DefaultRoom         string   `yaml:"default_room"`
+	AllowedOrigins      []string `yaml:"allowed_origins"`
+	RequireOrigin       bool     `yaml:"require_origin"`
+	Echo                bool     `yaml:"echo"`
+
+	MaxMessageBytes settings.Bytes `yaml:"max_message_bytes"`
+	PublishRate     float64        `yaml:"publish_rate"`
+	PublishBurst    int            `yaml:"publish_burst"`
+
+	AuthSecrets    []string      `yaml:"auth_secret"`
+	AuthPublicKeys string        `yaml:"auth_public_keys"`
+	AuthJWKS       string        `yaml:"auth_jwks"`
+	AuthAlgorithms []string      `yaml:"auth_algorithms"`
+	AuthAudience   string        `yaml:"auth_audience"`
+	AuthIssuer     string        `yaml:"auth_issuer"`
+	AuthTimeout    time.Duration `yaml:"auth_timeout"`
+	Anonymous      bool          `yaml:"anonymous"`
+
+	History      []string      `yaml:"history"`
+	AckTimeout   time.Duration `yaml:"ack_timeout"`
+	Compression  bool          `yaml:"compression"`
+	CompressWait time.Duration `yaml:"compress_wait"`
+
+	WebhookURL     string            `yaml:"webhook_url"`
+	WebhookSecrets []string          `yaml:"webhook_secret"`
+	EventStream    string            `yaml:"event_stream"`
+	EventTypes     []string          `yaml:"event_types"`
+	EventRooms     []string          `yaml:"event_rooms"`
+	RequestRoutes  map[string]string `yaml:"request_routes"`
+	RequestTimeout time.Duration     `yaml:"request_timeout"`
+
+	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
+	FrameTimeout     time.Duration `yaml:"frame_timeout"`
+	PingInterval     time.Duration `yaml:"ping_interval"`
+	PingTimeout      time.Duration `yaml:"ping_timeout"`
+	CloseTimeout     time.Duration `yaml:"close_timeout"`
+	DrainWindow      time.Duration `yaml:"drain_window"`
+
+	SlowPolicy   string         `yaml:"slow_policy"`
+	SlowTimeout  time.Duration  `yaml:"slow_timeout"`
+	RoomLogBytes settings.Bytes `yaml:"room_log_bytes"`
+	LogBytes     settings.Bytes `yaml:"log_bytes"`
+
+	SendBufferBytes settings.Bytes `yaml:"send_buffer_bytes"`
+	TCPUserTimeout  time.Duration  `yaml:"tcp_user_timeout"`
+	Backlog         int            `yaml:"backlog"`
+
+	LogLevel  string `yaml:"log_level"`
+	LogFormat string `yaml:"log_format"`
+}
+
+// maxCount bounds numbers of connections; memory ends sooner.
+const maxCount = 10_000_000
+
+// rows is in the order of Config's fields.
+var rows = []settings.Setting{
+	{Key: "listen", Default: "127.0.0.1:8080", Unit: "address", Help: "Public address: WebSocket and the viewer page"},
+	{Key: "admin", Default: "127.0.0.1:8081", Unit: "address", Help: "Address for backends and operators; one that is not loopback needs admin_token"},
+	{Key: "admin_token", Default: []string(nil), Unit: "texts", Secret: true, Help: "Bearer tokens of the admin address, one of which is needed by all but the health checks; empty: none"},
+	{Key: "pprof", Default: true, Help: "Serve profiles at /debug/pprof/ of the admin address"},
+
+	{Key: "redis", Default: "", Unit: "URL", Secret: true, Help: "Redis that joins several nodes, redis://, rediss://, unix://, redis+sentinel://host,host/master or redis+cluster://host,host; empty: a single node"},
+	{Key: "redis_prefix", Default: "room:", Unit: "text", Help: "A plain PUBLISH to this prefix and a room's name reaches that room"},
+	{Key: "redis_channels", Default: map[string]string(nil), Unit: "channel=room", Help: "Further Redis channels, each with the room it feeds"},
+	{Key: "redis_linger", Default: 30 * time.Second, Min: time.Second, Max: time.Hour, Help: "How long a room without members stays subscribed"},
+	{Key: "redis_timeout", Default: time.Second, Min: 10 * time.Millisecond, Max: time.Minute, Help: "Longest wait for Redis to answer"},
+	{Key: "redis_outage", Default: "local", OneOf: []string{"local", "refuse"}, Help: "A publish while Redis is out of reach: deliver to the members here, or refuse"},
+	{Key: "redis_sharded", Default: false, Help: "Sharded pub/sub among the nodes, for a Redis Cluster of version 7 (redis+cluster://)"},
+
+	{Key: "shards", Default: 0, Unit: "number", Min: 1, Max: fanout.MaxShards, Zero: "as many as processors (GOMAXPROCS)", Help: "Event loops"},
+	{Key: "max_connections", Default: 0, Unit: "connections", Min: 1, Max: maxCount, Zero: "what the file limit allows", Help: "WebSocket connections at a time; further ones get 503", Kernel: "nofile, fs.nr_open"},
+	{Key: "max_connections_per_ip", Default: 0, Unit: "connections", Min: 1, Max: maxCount, Zero: "no limit", Help: "Of them from one IPv4 address or IPv6 /64"},
+	{Key: "target_connections", Default: 0, Unit: "connections", Min: 1, Max: maxCount, Zero: "none", Help: "The number you want; barrage check tells whether this machine can hold it"},
+	{Key: "max_rooms_per_connection", Default: 16, Unit: "rooms", Min: 1, Max: 1000, Help: "Rooms that one connection may join"},
+	{Key: "default_room", Default: "", Unit: "room", Help: "Room of a connection that names none; empty: it is refused"},
+	{Key: "allowed_origins", Default: []string(nil), Unit: "origins", Help: "Pages that may connect beside the server's own: https://example.com, https://*.example.com, or * for all"},
+	{Key: "require_origin", Default: false, Help: "Refuse clients that send no Origin header, which only browsers must"},
+	{Key: "echo", Default: false, Help: "Serve /echo, which returns every message, for conformance suites and measurements"},
+
+	{Key: "max_message_bytes", Default: 64 * settings.KiB, Min: settings.Bytes(1), Max: 16 * settings.MiB, Help: "Longest message, from a socket or a backend"},
+	{Key: "publish_rate", Default: 10.0, Unit: "messages/s", Min: 0.01, Max: 1e6, Zero: "sockets may not publish", Help: "Messages that one connection may publish, lastingly"},
+	{Key: "publish_burst", Default: 20, Unit: "messages", Min: 1, Max: 1000000, Help: "Messages that one connection may publish at once"},
+
+	{Key: "auth_secret", Default: []string(nil), Unit: "texts", Secret: true, Help: "Secrets of tokens signed with HS256, at least 32 bytes each; empty, as the next two: everybody is anonymous"},
+	{Key: "auth_public_keys", Default: "", Unit: "file", Help: "PEM file with the public keys of tokens signed with RS256, ES256 or EdDSA"},
+	{Key: "auth_jwks", Default: "", Unit: "URL", Help: "Where the issuer of tokens publishes its keys (JWKS)"},
+	{Key: "auth_algorithms", Default: []string(nil), Unit: "names", Help: "Algorithms that are accepted, of HS256, RS256, ES256, EdDSA; empty: those that the keys can verify"},
+	{Key: "auth_audience", Default: "", Unit: "text", Help: "Audience (aud) that tokens must be for; empty: any"},
+	{Key: "auth_issuer", Default: "", Unit: "text", Help: "Issuer (iss) that tokens must be from; empty: any"},
+	{Key: "auth_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "Longest wait of a barrage.v1 connection's first command, where that must be auth"},
+	{Key: "anonymous", Default: false, Help: "Where tokens are checked: let those in who have none, too"},
+
+	{Key: "history", Default: []string{"user:*=1000/168h", "*=100/10m"}, Unit: "pattern=messages/age", Help: "What rooms remember: the first pattern that fits a room's name decides; 0/0 is nothing"},
+	{Key: "ack_timeout", Default: 30 * time.Second, Min: 100 * time.Millisecond, Max: time.Hour, Help: "A message with qos 1 that its user has not acknowledged for this long is pushed again; the wait doubles, up to ten times"},
+	{Key: "compression", Default: false, Help: "Use permessage-deflate with clients that offer it"},
+	{Key: "compress_wait", Default: 50 * time.Millisecond, Min: time.Millisecond, Max: time.Second, Zero: "no batches", Help: "With compression: how long messages wait for others of their room, to be compressed together, for clients that ask for it (batch=1)"},
+
+	{Key: "webhook_url", Default: "", Unit: "URL", Help: "Where backends are told what happens; empty: nobody is told"},
+	{Key: "webhook_secret", Default: []string(nil), Unit: "texts", Secret: true, Help: "Secrets that sign what backends are told and asked, at least 16 bytes each; webhook_url and request_routes need one"},
+	{Key: "event_stream", Default: "", Unit: "key", Help: "Redis stream to which backends' events are added, instead of webhook_url; empty: none"},
+	{Key: "event_types", Default: []string{"connect", "disconnect", "join", "leave", "publish", "room_closed"}, Unit: "types", Help: "Events that backends are told of"},
+	{Key: "event_rooms", Default: []string{"*"}, Unit: "patterns", Help: "Rooms that backends are told of"},
+	{Key: "request_routes", Default: map[string]string(nil), Unit: "method=URL", Help: "Where requests of clients go, by method; * stands for any bytes"},
+	{Key: "request_timeout", Default: 5 * time.Second, Min: 100 * time.Millisecond, Max: time.Minute, Help: "Longest wait for a backend's answer"},
+
+	{Key: "handshake_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "From accept to a complete request head"},
+	{Key: "frame_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "From the first byte of a message to its last"},
+	{Key: "ping_interval", Default: 50 * time.Second, Min: 100 * time.Millisecond, Max: time.Hour, Help: "Silence of a connection's rooms before it is pinged"},
+	{Key: "ping_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 10 * time.Minute, Help: "Longest wait for the pong"},
+	{Key: "close_timeout", Default: time.Second, Min: 10 * time.Millisecond, Max: time.Minute, Help: "Longest wait for the peer to finish a close"},
+	{Key: "drain_window", Default: 10 * time.Second, Min: time.Millisecond, Max: 10 * time.Minute, Zero: "at once", Help: "At a stop, connections are closed spread over this time"},
+
+	{Key: "slow_policy", Default: "skip", OneOf: []string{"skip", "close"}, Help: "A viewer who falls behind by the bound of the room's log skips what is lost to it, or is closed"},
+	{Key: "slow_timeout", Default: time.Minute, Min: 100 * time.Millisecond, Max: 24 * time.Hour, Zero: "never", Help: "A viewer that takes no byte for this long is closed"},
+	{Key: "room_log_bytes", Default: 4 * settings.MiB, Min: 64 * settings.KiB, Max: settings.GiB, Help: "Bound of one room's log, in each shard"},
+	{Key: "log_bytes", Default: 256 * settings.MiB, Min: settings.MiB, Max: 1024 * settings.GiB, Help: "Bound of all logs of the process"},
+
+	{Key: "send_buffer_bytes", Default: settings.Bytes(0), Min: 4 * settings.KiB, Max: 64 * settings.MiB, Zero: "the kernel's autotuning", Help: "Socket send buffer (SO_SNDBUF)", Kernel: "net.core.wmem_max; of autotuning, net.ipv4.tcp_wmem"},
+	{Key: "tcp_user_timeout", Default: time.Minute, Min: time.Second, Max: time.Hour, Zero: "the kernel's retries decide", Help: "A peer that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT)", Kernel: "net.ipv4.tcp_retries2"},
+	{Key: "backlog", Default: 4096, Unit: "connections", Min: 1, Max: math.MaxUint16, Help: "Accept queue of each shard", Kernel: "net.core.somaxconn, net.ipv4.tcp_max_syn_backlog"},
+
+	{Key: "log_level", Default: "info", OneOf: []string{"debug", "info", "warn", "error"}, Help: "Least severe line that is logged"},
+	{Key: "log_format", Default: "auto", OneOf: []string{"auto", "text", "json"}, Help: "Form of the log, on stderr; auto is text on a terminal and JSON elsewhere"},
+}

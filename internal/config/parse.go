@@ -1,0 +1,64 @@
+// Settings whose texts mean more than a value.
+
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"barrage/edge/auth"
+	"barrage/internal/broker"
+	"barrage/internal/settings"
+)
+
+// HistoryRules reads the setting history.
+func (c *Config) HistoryRules() (broker.Rules, error) {
+	rules := make(broker.Rules, 0, len(c.History))
+	for _, item := range c.History {
+		i := strings.LastIndexByte(item, '=')
+		if i < 1 {
+			return nil, fmt.Errorf("%q is not pattern=messages/age, such as *=100/10m", item)
+		}
+		count, age, _ := strings.Cut(item[i+1:], "/")
+		n, err := strconv.Atoi(count)
+		if err != nil || n < 0 || n > broker.MaxRetained {
+			return nil, fmt.Errorf("%q: messages must be 0 to %d", item, broker.MaxRetained)
+		}
+		d, err := time.ParseDuration(age)
+		if age == "0" {
+			d, err = 0, nil
+		}
+		if err != nil || d < 0 || d > broker.MaxRetentionAge {
+			return nil, fmt.Errorf("%q: age must be 0 to %s", item, settings.FormatDuration(broker.MaxRetentionAge))
+		}
+		rules = append(rules, broker.Rule{Pattern: item[:i], Retention: broker.Retention{Messages: n, Age: d}})
+	}
+	return rules, nil
+}
+
+// Verifier is what checks tokens; nil where no key is configured.
+func (c *Config) Verifier(log *slog.Logger) (*auth.Verifier, error) {
+	if len(c.AuthSecrets) == 0 && c.AuthPublicKeys == "" && c.AuthJWKS == "" {
+		return nil, nil
+	}
+	ac := auth.Config{JWKSURL: c.AuthJWKS, Algorithms: c.AuthAlgorithms, Audience: c.AuthAudience, Issuer: c.AuthIssuer, Logger: log}
+	for _, secret := range c.AuthSecrets {
+		ac.Secrets = append(ac.Secrets, []byte(secret))
+	}
+	if c.AuthPublicKeys != "" {
+		keys, err := os.ReadFile(c.AuthPublicKeys)
+		if err != nil {
+			return nil, fmt.Errorf("auth_public_keys: %w", err)
+		}
+		ac.PublicKeys = keys
+	}
+	v, err := auth.New(ac)
+	if err != nil {
+		return nil, fmt.Errorf("auth_secret, auth_public_keys, auth_jwks: %w", err)
+	}
+	return v, nil
+}

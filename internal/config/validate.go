@@ -1,0 +1,163 @@
+// What is wrong with settings, one line for each.
+
+package config
+
+import (
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"barrage/api"
+	"barrage/edge/events"
+	"barrage/internal/broker"
+	"barrage/internal/settings"
+	"barrage/redisbridge"
+)
+
+const (
+	minWebhookSecret  = 16
+	maxWebhookSecrets = 4
+)
+
+// validation checks what several settings say together.
+type validation struct {
+	*settings.Layers
+	cfg *Config
+}
+
+func (v *validation) all() {
+	v.addresses()
+	v.rooms()
+	v.origins()
+	v.redis()
+	v.backends()
+	v.sizes()
+}
+
+func (v *validation) addresses() {
+	host, port, err := net.SplitHostPort(v.cfg.Listen)
+	if err != nil {
+		v.Problem("listen", "%q is not host:port", v.cfg.Listen)
+	} else {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			v.Problem("listen", "port %q is not a number from 0 to 65535", port)
+		}
+		if host != "" && host != "localhost" && net.ParseIP(host) == nil {
+			v.Problem("listen", "host %q must be an IP address, localhost, or empty for all addresses", host)
+		}
+	}
+	admin := api.Config{Listen: v.cfg.Admin, Tokens: v.cfg.AdminTokens}
+	if err := admin.Validate(); err != nil {
+		v.Add(err)
+	}
+	if v.cfg.Listen == v.cfg.Admin && !strings.HasSuffix(v.cfg.Listen, ":0") {
+		v.Problem("admin", "%q is the address of listen too", v.cfg.Admin)
+	}
+	for _, token := range v.cfg.AdminTokens {
+		if strings.ContainsFunc(token, unicode.IsSpace) {
+			v.Problem("admin_token", "must not hold spaces, which a header would not carry")
+		}
+	}
+}
+
+func (v *validation) rooms() {
+	if v.cfg.DefaultRoom != "" {
+		if err := broker.CheckRoom(v.cfg.DefaultRoom); err != nil {
+			v.Problem("default_room", "%q: %v", v.cfg.DefaultRoom, err)
+		}
+	}
+}
+
+// origins refuses entries that could never match what a browser sends.
+func (v *validation) origins() {
+	for _, origin := range v.cfg.AllowedOrigins {
+		_, host, hasScheme := strings.Cut(origin, "://")
+		if !hasScheme {
+			host = origin
+		}
+		if host == "" || strings.ContainsAny(host, "/?# \t") || strings.Contains(strings.TrimPrefix(host, "*"), "*") {
+			v.Problem("allowed_origins", "%q must be like https://example.com, https://*.example.com:8443 or *, without a path", origin)
+		}
+	}
+}
+
+func (v *validation) redis() {
+	c := v.cfg
+	if c.Redis != "" {
+		client, err := redisbridge.NewClient(redisbridge.Config{URL: c.Redis})
+		if err != nil {
+			v.Problem("redis", "%v", err)
+		} else {
+			_ = client.Close() // it has not been used
+		}
+		if c.RedisSharded && !strings.HasPrefix(c.Redis, "redis+cluster:") && !strings.HasPrefix(c.Redis, "rediss+cluster:") {
+			v.Problem("redis_sharded", "needs a redis+cluster:// URL in redis")
+		}
+	}
+	if c.RedisPrefix == "" || strings.HasPrefix(c.RedisPrefix, "barrage:") || strings.HasPrefix("barrage:", c.RedisPrefix) {
+		v.Problem("redis_prefix", "%q must not be empty, nor clash with \"barrage:\", which nodes use among themselves", c.RedisPrefix)
+	}
+	if strings.ContainsAny(c.RedisPrefix, "{}") {
+		v.Problem("redis_prefix", "%q must not have braces, which choose a key's place in a Redis Cluster", c.RedisPrefix)
+	}
+	for _, channel := range slices.Sorted(maps.Keys(c.RedisChannels)) {
+		room := c.RedisChannels[channel]
+		if channel == "" || strings.HasPrefix(channel, c.RedisPrefix) || strings.HasPrefix(channel, "barrage:") {
+			v.Problem("redis_channels", "channel %q must not be empty, nor begin with redis_prefix (%q) or \"barrage:\"", channel, c.RedisPrefix)
+		}
+		if err := broker.CheckRoom(room); err != nil {
+			v.Problem("redis_channels", "channel %q: room %q: %v", channel, room, err)
+		}
+	}
+}
+
+// backends checks what talks to other programs: tokens, histories, webhooks.
+func (v *validation) backends() {
+	if _, err := v.cfg.HistoryRules(); err != nil {
+		v.Problem("history", "%v", err)
+	}
+	if verifier, err := v.cfg.Verifier(nil); err != nil {
+		v.Add(err)
+	} else if verifier != nil {
+		verifier.Close()
+	}
+	for _, t := range v.cfg.EventTypes {
+		if !slices.Contains(events.AllTypes(), events.Type(t)) {
+			v.Problem("event_types", "%q is none of %v", t, events.AllTypes())
+		}
+	}
+	switch {
+	case v.cfg.EventStream != "" && v.cfg.Redis == "":
+		v.Problem("event_stream", "needs redis")
+	case v.cfg.EventStream != "" && v.cfg.WebhookURL != "":
+		v.Problem("event_stream", "events go there or to webhook_url, not to both")
+	}
+	if v.cfg.WebhookURL != "" || len(v.cfg.RequestRoutes) > 0 {
+		v.webhookSecrets()
+	}
+}
+
+func (v *validation) webhookSecrets() {
+	if n := len(v.cfg.WebhookSecrets); n < 1 || n > maxWebhookSecrets {
+		v.Problem("webhook_secret", "there are %d, want 1 to %d", n, maxWebhookSecrets)
+	}
+	for i, secret := range v.cfg.WebhookSecrets {
+		if len(secret) < minWebhookSecret {
+			v.Problem("webhook_secret", "number %d has %d bytes, want at least %d", i+1, len(secret), minWebhookSecret)
+		}
+	}
+}
+
+func (v *validation) sizes() {
+	c := v.cfg
+	const header = 14 // of the longest frame
+	if c.RoomLogBytes < c.MaxMessageBytes+header {
+		v.Problem("room_log_bytes", "%v must hold at least one message of max_message_bytes (%v)", c.RoomLogBytes, c.MaxMessageBytes)
+	}
+	if c.LogBytes < c.RoomLogBytes {
+		v.Problem("log_bytes", "%v must be at least room_log_bytes (%v)", c.LogBytes, c.RoomLogBytes)
+	}
+}

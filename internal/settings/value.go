@@ -1,0 +1,205 @@
+// Texts and YAML values into Go values and back.
+
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+)
+
+// detail completes the sentence "VALUE ..." about a value whose text is wrong.
+type detail string
+
+func (d detail) Error() string { return string(d) }
+
+var errForm = errors.New("not of the form wanted")
+
+// convert makes the setting's value of what a layer gave. mapstructure sees to it
+// that lists and maps hold texts and that nothing is taken for what it is not;
+// texts and numbers are fromText's.
+func (t *Table) convert(s *Setting, v any) (any, error) {
+	value := reflect.New(reflect.TypeOf(s.Default))
+	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+		Result: value.Interface(), DecodeHook: mapstructure.DecodeHookFuncValue(t.hook),
+	})
+	if err == nil {
+		err = d.Decode(v)
+	}
+	if v == nil || err != nil {
+		return nil, s.wrong(v, err)
+	}
+	return value.Elem().Interface(), nil
+}
+
+func (t *Table) hook(from, to reflect.Value) (any, error) {
+	v := from.Interface()
+	switch given := v.(type) {
+	case string:
+		if t.Single && to.Kind() == reflect.Map {
+			return nil, errForm
+		}
+		return t.fromText(to.Type(), given)
+	case []string:
+		if to.Kind() == reflect.Map { // of flags
+			return t.pairs(given)
+		}
+	}
+	if from.Type() != to.Type() && isNumber(from) && isNumber(to) {
+		return t.fromText(to.Type(), fmt.Sprint(v))
+	}
+	return v, nil
+}
+
+func isNumber(v reflect.Value) bool { return v.CanInt() || v.CanUint() || v.CanFloat() }
+
+func (t *Table) fromText(to reflect.Type, text string) (v any, err error) {
+	bare := strings.TrimSpace(text)
+	switch reflect.Zero(to).Interface().(type) {
+	case time.Duration:
+		v, err = time.ParseDuration(bare)
+	case Bytes:
+		v, err = ParseBytes(bare)
+	case bool:
+		v, err = strconv.ParseBool(bare)
+	case int:
+		v, err = strconv.Atoi(strings.ReplaceAll(bare, "_", "")) // as in YAML
+	case float64:
+		f, bad := strconv.ParseFloat(strings.ReplaceAll(bare, "_", ""), 64)
+		if v, err = f, bad; math.IsNaN(f) || math.IsInf(f, 0) {
+			err = errForm
+		}
+	case []string:
+		if t.Single {
+			return []string{text}, nil
+		}
+		list := SplitList(text)
+		if len(list) == 0 && text != "" { // not as good as none: it may stand for secrets that were forgotten
+			return nil, detail("has nothing between its commas")
+		}
+		return list, nil
+	case map[string]string:
+		return t.pairs(SplitList(text))
+	default:
+		return text, nil
+	}
+	return v, err
+}
+
+// SplitList divides at commas and, as files have them, at the ends of lines.
+func SplitList(text string) []string {
+	var list []string
+	for part := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ',' || c == '\n' }) {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
+}
+
+// First is what is used of a list of secrets to sign or ask with: a new one is
+// written behind it until all nodes know it. It is empty if there is none.
+func First(secrets []string) string {
+	if len(secrets) == 0 {
+		return ""
+	}
+	return secrets[0]
+}
+
+// pairs reads name=value. Without Single, the last = divides, as a Redis channel's
+// name may hold one and a room's may not.
+func (t *Table) pairs(list []string) (map[string]string, error) {
+	m := make(map[string]string)
+	for _, part := range list {
+		if t.Single {
+			name, value, ok := strings.Cut(part, "=")
+			if !ok {
+				return nil, errForm
+			}
+			m[name] = value
+			continue
+		}
+		i := strings.LastIndexByte(part, '=')
+		if i < 0 {
+			return nil, detail(fmt.Sprintf("is not a list of name=value: %q has no =", part))
+		}
+		name := strings.TrimSpace(part[:i])
+		if _, twice := m[name]; twice {
+			return nil, detail(fmt.Sprintf("names %q twice", name))
+		}
+		m[name] = strings.TrimSpace(part[i+1:])
+	}
+	return m, nil
+}
+
+// wrong says what is wrong with a value that could not be converted.
+func (s *Setting) wrong(v any, err error) error {
+	want, given := reflect.TypeOf(s.Default).Kind(), reflect.ValueOf(v).Kind()
+	_, ofFlags := v.([]string)
+	why, known := errors.AsType[detail](err)
+	switch {
+	case v == nil:
+		return errors.New("has no value")
+	case known:
+		return fmt.Errorf("%s %w", s.show(v), why)
+	case want == reflect.Map && !ofFlags:
+		return errors.New("is not a map from texts to texts")
+	case given == reflect.Map, given == reflect.Slice && want != reflect.Slice && !ofFlags:
+		return errors.New("has more than one value")
+	}
+	return fmt.Errorf("%s is not %s", s.show(v), s.form())
+}
+
+// show writes a value for a person, unless it is a secret.
+func (s *Setting) show(v any) string {
+	switch v.(type) {
+	case string, []string:
+		v = strconv.Quote(Format(v))
+	}
+	if s.Secret {
+		return "its value (not shown)"
+	}
+	return Format(v)
+}
+
+// Format writes a value the way flags and variables are read.
+func Format(v any) string {
+	switch v := v.(type) {
+	case time.Duration:
+		return FormatDuration(v)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []string:
+		return strings.Join(v, ",")
+	case map[string]string:
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, name+"="+v[name])
+		}
+		return strings.Join(parts, ",")
+	}
+	return fmt.Sprint(v)
+}
+
+// FormatDuration is Duration.String without the zero minutes and seconds.
+func FormatDuration(d time.Duration) string {
+	text := d.String()
+	if d == 0 {
+		return "0"
+	}
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
