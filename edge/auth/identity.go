@@ -4,9 +4,6 @@ package auth
 
 import "time"
 
-// userPrefix begins the rooms of single users.
-const userPrefix = "user:"
-
 // Patterns are rooms: names in which * stands for any bytes. None is no room.
 type Patterns []string
 
