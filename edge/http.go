@@ -104,11 +104,11 @@ func (s *shard) refuse(id netpoll.ID, reason netpoll.CloseReason, err error) {
 	case errors.As(err, &he):
 	case errors.As(err, &re):
 		he = &frame.HTTPError{Status: re.HTTPStatus(), Reason: re.Error()}
-		if retry := re.RetryAfter(); retry > 0 {
+		if he.Status == http.StatusUnauthorized {
+			he.Header = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
+		} else if retry := re.RetryAfter(); retry > 0 {
 			he.Header = "Retry-After: " + strconv.Itoa(int((retry+time.Second-1)/time.Second)) + "\r\n"
 		}
-	case tokenError(err) != nil:
-		he = tokenError(err)
 	default:
 		s.srv.cfg.Logger.Error("request failed", "err", err)
 		he = &frame.HTTPError{Status: http.StatusInternalServerError, Reason: "internal error"}

@@ -6,7 +6,6 @@ package edge
 import (
 	"container/heap"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -266,19 +265,4 @@ func (s *Server) checkPublish(user string, rights auth.Rights, room string) erro
 		return refusal.New(http.StatusForbidden, "forbidden", "only users may write to users")
 	}
 	return s.checkBan(user, room)
-}
-
-// tokenError turns a refused token into the answer of a handshake.
-func tokenError(err error) *frame.HTTPError {
-	var te *auth.Error
-	if !errors.As(err, &te) {
-		return nil
-	}
-	he := &frame.HTTPError{Status: te.HTTPStatus(), Reason: te.Error()}
-	if he.Status == http.StatusUnauthorized {
-		he.Header = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
-	} else {
-		he.Header = "Retry-After: 5\r\n"
-	}
-	return he
 }

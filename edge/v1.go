@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"barrage/edge/auth"
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
@@ -197,12 +196,9 @@ func (s *shard) replyError(c *client, id uint64, err error) {
 
 func errorOf(err error) *errorJSON {
 	var own *refusal.Error
-	var token *auth.Error
 	switch {
 	case errors.As(err, &own):
 		return &errorJSON{own.Code(), own.Error(), own.RetryAfter().Milliseconds()}
-	case errors.As(err, &token):
-		return &errorJSON{token.Code(), token.Error(), token.RetryAfter().Milliseconds()}
 	case errors.Is(err, broker.ErrOverloaded):
 		return &errorJSON{"overloaded", "the server is too far behind its input", 1000}
 	}

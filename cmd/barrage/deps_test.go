@@ -16,7 +16,7 @@ var allowedImports = map[string][]string{
 	"barrage/redisbridge":      {"barrage/internal/broker", "barrage/edge/presence", "barrage/edge/standing", "github.com/redis/go-redis"},
 	"barrage/web":              {},
 	"barrage/edge":             {"barrage/netpoll", "barrage/frame", "barrage/fanout", "barrage/edge", "barrage/internal"},
-	"barrage/edge/auth":        {"barrage/internal/broker", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},
+	"barrage/edge/auth":        {"barrage/internal/broker", "barrage/internal/refusal", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},
 	"barrage/internal/broker":  {"barrage/internal/shrinkmap", "barrage/internal/refusal"},
 	"barrage/edge/events":      {"barrage/internal/broker"},
 	"barrage/edge/presence":    {},

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"barrage/edge/auth"
+	"barrage/internal/refusal"
 )
 
 const (
@@ -211,11 +212,7 @@ func (c *tokenCheck) check(cmd *cobra.Command, token string, p *process) error {
 	}
 	defer v.Close()
 	id, err := v.Verify(cmd.Context(), token)
-	var refused *auth.Error
-	if errors.As(err, &refused) {
-		if cause := refused.Unwrap(); cause != nil {
-			return fmt.Errorf("token check: %s: %w (%w)", refused.Code(), err, cause)
-		}
+	if refused := refusal.Of(err); refused != nil {
 		return fmt.Errorf("token check: %s: %w", refused.Code(), err)
 	}
 	out := tokenIdentity{

@@ -25,6 +25,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/goleak"
+
+	"barrage/internal/refusal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -152,11 +154,11 @@ func open(t testing.TB, cfg Config) *Verifier {
 	return v
 }
 
-// wantCode fails the test unless err is an Error with the code, "" being none,
+// wantCode fails the test unless err is a refusal with the code, "" being none,
 // that quotes nothing of the token.
 func wantCode(t testing.TB, err error, code, token string) {
 	t.Helper()
-	var e *Error
+	var e *refusal.Error
 	switch {
 	case err == nil:
 		if code != "" {
@@ -164,7 +166,7 @@ func wantCode(t testing.TB, err error, code, token string) {
 		}
 		return
 	case !errors.As(err, &e):
-		t.Fatalf("%T is not an *Error: %v", err, err)
+		t.Fatalf("%T is no refusal: %v", err, err)
 	case e.Code() != code:
 		t.Fatalf("%s (%v), want %q", e.Code(), err, code)
 	}

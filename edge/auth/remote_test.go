@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"barrage/internal/refusal"
 )
 
 // verdictOf is the code of Verify, which TryVerify must share if it has one; read
@@ -19,7 +21,7 @@ func verdictOf(t *testing.T, v *Verifier, token string) (code string, read bool)
 	t.Helper()
 	_, done, tryErr := v.TryVerify(token)
 	_, err := v.Verify(context.Background(), token)
-	var e, tryE *Error
+	var e, tryE *refusal.Error
 	if errors.As(err, &e) {
 		code = e.Code()
 		wantCode(t, err, code, token)
@@ -177,7 +179,7 @@ func TestRefreshIsLimited(t *testing.T) {
 
 // wantCodeOnly is wantCode for other goroutines than the test's.
 func wantCodeOnly(t *testing.T, err error, code string) {
-	var e *Error
+	var e *refusal.Error
 	if !errors.As(err, &e) || e.Code() != code {
 		t.Errorf("%v, want %s", err, code)
 	}

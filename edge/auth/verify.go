@@ -5,7 +5,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -73,7 +72,7 @@ func (v *Verifier) Status() Status {
 	return v.remote.status()
 }
 
-// Verify returns the identity that a token stands for, or an *Error. It waits for
+// Verify returns the identity that a token stands for, or a refusal. It waits for
 // the key set, until ctx ends at the latest, only if the token names a key that
 // is not at hand.
 func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
@@ -108,7 +107,7 @@ func (v *Verifier) TryVerify(token string) (id Identity, done bool, err error) {
 // a key that the key set lacks, so that reading the set may change the verdict.
 func (v *Verifier) check(token string) (id Identity, strange bool, err error) {
 	if len(token) > v.maxToken {
-		return Identity{}, false, &Error{code: CodeTooLong, sentence: fmt.Sprintf("the token has %d bytes, want at most %d", len(token), v.maxToken)}
+		return Identity{}, false, refuse(CodeTooLong, "the token has %d bytes, want at most %d", len(token), v.maxToken)
 	}
 	var claims payload
 	_, err = v.parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
@@ -119,7 +118,7 @@ func (v *Verifier) check(token string) (id Identity, strange bool, err error) {
 	if err != nil {
 		// A good signature by a fixed key settles whose token it is.
 		strange = strange && (errors.Is(err, jwt.ErrTokenSignatureInvalid) || errors.Is(err, errNoKey))
-		return Identity{}, strange, refusal(err)
+		return Identity{}, strange, fromJWT(err)
 	}
 	if id, err = claims.identity(v.all); err != nil {
 		return Identity{}, false, err
