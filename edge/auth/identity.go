@@ -30,8 +30,3 @@ func Anonymous(publish bool) Identity {
 	}
 	return id
 }
-
-// Expired tells whether the identity has ended by now.
-func (id *Identity) Expired(now time.Time) bool {
-	return !id.Expires.IsZero() && !now.Before(id.Expires)
-}
