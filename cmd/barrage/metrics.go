@@ -53,6 +53,7 @@ var (
 
 	descClients       = desc("clients", "Connections that speak barrage.v1 or have an identity.")
 	descTokens        = desc("tokens_total", "Tokens checked.", "result")
+	descKeySetReads   = desc("key_set_reads_total", "Readings of the key set of the tokens' issuer.", "result")
 	descPresenceUsers = desc("presence_users", "Users in rooms here; one in two rooms counts twice.")
 	descPresenceDown  = desc("presence_store_down", "1 while the presence of other nodes cannot be had.")
 	descHistories     = desc("history_rooms", "Rooms with a history in memory.")
@@ -107,6 +108,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	collectRooms(ch, &s)
 	if c.node.bridge != nil {
 		collectRedis(ch, c.node.bridge.Stats())
+	}
+	if v := c.node.backends.verifier; v != nil {
+		good, failed := v.Readings()
+		counter(ch, descKeySetReads, good, "good")
+		counter(ch, descKeySetReads, failed, "failed")
 	}
 	if c.node.backends.caller != nil {
 		collectRequests(ch, c.node.backends.caller.Stats())

@@ -287,3 +287,18 @@ func (s *issuer) tick(t testing.TB) time.Duration {
 	}
 	return s.read(t)
 }
+
+// status is how it stands with a key set.
+type status struct {
+	keys             int
+	err              error
+	readings, failed uint64
+}
+
+func statusOf(v *Verifier) (st status) {
+	set, _ := v.remote.keys()
+	good, failed := v.Readings()
+	v.remote.mu.Lock()
+	defer v.remote.mu.Unlock()
+	return status{len(set), v.remote.err, good + failed, failed}
+}

@@ -64,12 +64,14 @@ func (v *Verifier) Close() {
 	}
 }
 
-// Status tells how it stands with the key set; all is zero without one.
-func (v *Verifier) Status() Status {
+// Readings counts those of the key set, good and failed; without one there are none.
+func (v *Verifier) Readings() (good, failed uint64) {
 	if v.remote == nil {
-		return Status{}
+		return 0, 0
 	}
-	return v.remote.status()
+	v.remote.mu.Lock()
+	defer v.remote.mu.Unlock()
+	return v.remote.good, v.remote.failed
 }
 
 // Verify returns the identity that a token stands for, or a refusal. It waits for
