@@ -50,7 +50,9 @@ func newRemote(cfg *Config) *remote {
 }
 
 // run reads the key set: now, at the interval, and when asked to. Failures bring
-// the next try forward to minInterval, which then doubles up to the interval.
+// the next try forward to minInterval, which then doubles up to the interval. It is
+// without jitter, as each issuer has a node or a few; a back-off library would take
+// more lines to be told so than the two that double.
 func (r *remote) run(ctx context.Context) {
 	defer close(r.done)
 	retry := r.minInterval
