@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 )
 
 var (
-	errBatchCount = &failure{http.StatusRequestEntityTooLarge, "batch_too_large", fmt.Sprintf("body: more than %d messages", maxBatch)}
+	errBatchCount = refusal.New(http.StatusRequestEntityTooLarge, "batch_too_large", fmt.Sprintf("body: more than %d messages", maxBatch))
 	errNotArray   = invalidJSON("must be a JSON array of messages")
 )
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"barrage/internal/refusal"
 )
 
 const (
@@ -40,7 +42,7 @@ func (a *API) broadcast(x *exchange, r *http.Request) error {
 		return err
 	}
 	if len(rooms) > limit {
-		return &failure{http.StatusUnprocessableEntity, "too_many_rooms", fmt.Sprintf("limit: more than %d rooms match, so it was sent to none", limit)}
+		return refusal.New(http.StatusUnprocessableEntity, "too_many_rooms", fmt.Sprintf("limit: more than %d rooms match, so it was sent to none", limit))
 	}
 	answer, err := a.publishAll(ctx, x, r, rooms)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 const (
@@ -24,8 +25,8 @@ const (
 var (
 	isTrue = []string{"true"} // the value of Idempotent-Replayed
 
-	errNotUTF8 = &failure{http.StatusBadRequest, "invalid_utf8", "body: a text message must be valid UTF-8; send other bytes as Content-Type " + octetStream}
-	errBadKey  = &failure{http.StatusBadRequest, "invalid_idempotency_key", keyHeader + ": must be given once, as 1 to " + strconv.Itoa(maxKeyLen) + " printable ASCII characters"}
+	errNotUTF8 = refusal.New(http.StatusBadRequest, "invalid_utf8", "body: a text message must be valid UTF-8; send other bytes as Content-Type "+octetStream)
+	errBadKey  = refusal.New(http.StatusBadRequest, "invalid_idempotency_key", keyHeader+": must be given once, as 1 to "+strconv.Itoa(maxKeyLen)+" printable ASCII characters")
 )
 
 // publish handles POST /v1/rooms/{room}/messages.

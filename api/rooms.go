@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"barrage/internal/refusal"
 )
 
 type roomAnswer struct {
@@ -43,7 +45,7 @@ func (a *API) showRoom(x *exchange, r *http.Request) error {
 		return err
 	}
 	if !ok {
-		return &failure{http.StatusNotFound, "room_not_found", "room: nobody is in this room"}
+		return refusal.New(http.StatusNotFound, "room_not_found", "room: nobody is in this room")
 	}
 	answer := roomDetails{
 		roomAnswer: roomAnswer{Room: x.param, Members: room.Members, Rate: roundRate(room.Rate)},

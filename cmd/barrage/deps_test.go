@@ -33,7 +33,7 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/token":   {"barrage/edge/auth"},
 	"barrage/loadtest/report":  {"barrage/loadtest", "golang.org/x/sys/unix"},
 	"barrage/api": {
-		"barrage/internal/broker", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
+		"barrage/internal/broker", "barrage/internal/refusal", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
 	},
 	"barrage/internal/shrinkmap": {},
 	"barrage/internal/refusal":   {},
