@@ -2,7 +2,11 @@ package api
 
 // This file shows who is kept out, and lets them come again.
 
-import "net/http"
+import (
+	"net/http"
+
+	"barrage/internal/broker"
+)
 
 type banAnswer struct {
 	User   string `json:"user"`
@@ -19,12 +23,12 @@ type bansAnswer struct {
 // listBans handles GET /v1/bans. total counts all that match.
 func (a *API) listBans(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	user, room, limit := q.text("user", "", maxUser), q.value("room", ""), q.limit(defaultListed, maxListed)
+	user, room, limit := q.text("user", "", broker.MaxUserID), q.value("room", ""), q.limit(defaultListed, maxListed)
 	if q.err != nil {
 		return q.err
 	}
 	if room != "" {
-		if err := a.checkRoom(room); err != nil {
+		if err := checkRoom(room); err != nil {
 			return err
 		}
 	}
@@ -53,7 +57,7 @@ func (a *API) lift(x *exchange, r *http.Request) error {
 		return q.err
 	}
 	if room != "" {
-		if err := a.checkRoom(room); err != nil {
+		if err := checkRoom(room); err != nil {
 			return err
 		}
 	}

@@ -137,7 +137,7 @@ func (a *API) publishItem(ctx context.Context, x *exchange, raw json.RawMessage)
 	if err := decode(raw, &item); err != nil {
 		return nil, err
 	}
-	if err := a.checkRoom(item.Room); err != nil {
+	if err := checkRoom(item.Room); err != nil {
 		return nil, err
 	}
 	if err := a.fillItem(&x.publication, &item); err != nil {
@@ -158,13 +158,13 @@ func (a *API) fillItem(p *broker.Publication, item *batchItem) (err error) {
 	for _, t := range []struct {
 		field, value string
 		limit        int
-	}{{"kind", item.Kind, maxKind}, {"user", item.User, maxUser}, {"name", item.Name, maxName}, {"avatar", item.Avatar, maxAvatar}} {
+	}{{"kind", item.Kind, broker.MaxKind}, {"user", item.User, broker.MaxUserID}, {"name", item.Name, broker.MaxName}, {"avatar", item.Avatar, broker.MaxAvatar}} {
 		if !plain(t.value, t.limit) {
 			return invalid(t.field, notPlain(t.limit))
 		}
 	}
 	if !validKey(item.Key) {
-		return invalid("key", fmt.Sprintf("must be at most %d printable ASCII characters", maxKeyLen))
+		return invalid("key", fmt.Sprintf("must be at most %d printable ASCII characters", broker.MaxKey))
 	}
 	if item.QoS != 0 && item.QoS != 1 {
 		return invalid("qos", "must be 0 or 1")

@@ -6,8 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 
+	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
 
@@ -32,7 +32,7 @@ func (a *API) broadcast(x *exchange, r *http.Request) error {
 	if err := a.readPublication(x, r, &q); err != nil {
 		return err
 	}
-	if err := a.checkPattern(pattern); err != nil {
+	if err := checkPattern(pattern); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), bulkTime)
@@ -51,10 +51,8 @@ func (a *API) broadcast(x *exchange, r *http.Request) error {
 	return writeJSON(x, http.StatusOK, answer)
 }
 
-// checkPattern takes what would be a room's name if each * stood for something,
-// so that nothing else is special in it to anybody.
-func (a *API) checkPattern(pattern string) error {
-	if err := a.server.CheckRoom(strings.ReplaceAll(pattern, "*", "x")); err != nil {
+func checkPattern(pattern string) error {
+	if err := broker.CheckPattern(pattern); err != nil {
 		return invalid("pattern", "must be a room name, in which * stands for anything: "+err.Error())
 	}
 	return nil

@@ -4,7 +4,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -46,7 +45,6 @@ type memServer struct {
 	reasons []string
 	local   bool
 	epoch   string // of all histories; "" is none
-	strict  bool   // room names as package edge has them
 	detail  Room   // what Room tells beside the members
 	page    func(q broker.Query) broker.Page
 	onSend  func(ctx context.Context) error // nil: nothing
@@ -57,36 +55,6 @@ type memServer struct {
 	receipts map[string]broker.Receipt // by room, user and key
 	settings map[string]Settings
 	calls    []string // of methods that change something or look beyond this node
-}
-
-func (s *memServer) CheckRoom(name string) error {
-	if s.strict {
-		return strictRule(name)
-	}
-	if name == "" || len(name) > 64 || strings.ContainsAny(name, "*/\r\n\x00") {
-		return errors.New("room: must be 1 to 64 characters of the allowed ones")
-	}
-	return nil
-}
-
-// CheckUser has the rule of package edge.
-func (s *memServer) CheckUser(id string) error {
-	if strings.HasPrefix(id, userPrefix) || strictRule(id) != nil || strictRule(userPrefix+id) != nil {
-		return errors.New("the id breaks the rule")
-	}
-	return nil
-}
-
-func strictRule(name string) error {
-	ok := len(name) > 0 && len(name) <= 128
-	for i, c := range name {
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		ok = ok && (alnum || i > 0 && strings.ContainsRune("_.:@-", c))
-	}
-	if !ok {
-		return &codedError{status: 400, code: "bad_room", text: "room name breaks the rule"}
-	}
-	return nil
 }
 
 func (s *memServer) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {

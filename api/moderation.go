@@ -33,7 +33,7 @@ func (a *API) kick(x *exchange, r *http.Request) error {
 	if err := readCommand(r, &body); err != nil {
 		return err
 	}
-	if err := a.checkUser(body.User); err != nil {
+	if err := checkUser(body.User); err != nil {
 		return err
 	}
 	return a.remove(x, r, Removal{Room: x.param, User: body.User, Reason: body.Reason}, body.For)

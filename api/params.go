@@ -11,14 +11,12 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"barrage/internal/broker"
 )
 
 // Bounds of texts, in bytes.
 const (
-	maxKind   = 64
-	maxUser   = 128
-	maxName   = 128
-	maxAvatar = 1024
 	maxEpoch  = 64
 	maxConn   = 64
 	maxReason = 123 // what a close frame holds (RFC 6455, section 5.5)
@@ -155,7 +153,21 @@ func required(field, s string, limit int) error {
 	return nil
 }
 
-// checkConn is for the variables of paths.
+// checkRoom and checkUser apply the rules for names and ids.
+func checkRoom(name string) error {
+	if err := broker.CheckRoom(name); err != nil {
+		return invalid("room", err.Error())
+	}
+	return nil
+}
+
+func checkUser(id string) error {
+	if err := broker.CheckUser(id); err != nil {
+		return invalid("user", err.Error())
+	}
+	return nil
+}
+
 func checkConn(conn string) error { return required("conn", conn, maxConn) }
 
 // duration reads what time.ParseDuration does, from 0 to most; empty is 0.

@@ -242,7 +242,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestLists(t *testing.T) {
-	s := &memServer{strict: true, settings: map[string]Settings{"lobby": {Muted: true}, "live": {History: &broker.Retention{}}, "aula": {Quiet: true}}}
+	s := &memServer{settings: map[string]Settings{"lobby": {Muted: true}, "live": {History: &broker.Retention{}}, "aula": {Quiet: true}}}
 	a := newAPI(t, Config{}, s)
 	const (
 		aula  = `{"room":"aula","settings":{"muted":false,"presence_events":false}}`

@@ -18,13 +18,6 @@ import (
 // broker's own errors are 503. Any other error is a 500 whose text goes to the
 // log only. A capability the server does not have is an error of the first kind.
 type Server interface {
-	// CheckRoom says what is wrong with a room's name; nil if it may be used.
-	// Whatever its error is, it is answered by the code bad_room.
-	// No other method is given a room's name that it has not accepted.
-	CheckRoom(name string) error
-	// CheckUser does the same for users' ids, by the code bad_user.
-	CheckUser(id string) error
-
 	// Publish sends a message. p and its payload are the caller's again when it
 	// returns.
 	Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error)

@@ -71,12 +71,12 @@ func (a *API) listConnections(x *exchange, r *http.Request) error {
 		return q.err
 	}
 	if query.User != "" {
-		if err := a.checkUser(query.User); err != nil {
+		if err := checkUser(query.User); err != nil {
 			return err
 		}
 	}
 	if query.Room != "" {
-		if err := a.checkRoom(query.Room); err != nil {
+		if err := checkRoom(query.Room); err != nil {
 			return err
 		}
 	}

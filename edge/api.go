@@ -14,12 +14,6 @@ import (
 	"barrage/internal/refusal"
 )
 
-// CheckRoom tells whether name may be a room's.
-func (s *Server) CheckRoom(name string) error { return broker.CheckRoom(name) }
-
-// CheckUser tells whether id may be a user's.
-func (s *Server) CheckUser(id string) error { return broker.CheckUser(id) }
-
 // Room returns a room's local members and its messages a second; ok is false if
 // nobody is there.
 func (s *Server) Room(name string) (members int, rate float64, ok bool) { return s.hub.Room(name) }

@@ -181,7 +181,7 @@ func byOperator(t *testing.T, s *Server, room string) {
 	ctx := context.Background()
 	_, published := s.Publish(ctx, &broker.Publication{Room: room, Format: broker.Text, Payload: []byte("x")})
 	for what, err := range map[string]error{
-		"check": s.CheckRoom(room), "publish": published, "kick": s.Kick(ctx, room, "ann", "", 0),
+		"check": broker.CheckRoom(room), "publish": published, "kick": s.Kick(ctx, room, "ann", "", 0),
 		"close": s.CloseRoom(ctx, room, ""), "settings": s.SetRoomSettings(ctx, room, RoomSettings{Muted: true}),
 	} {
 		if refused, ok := err.(*refusal.Error); !ok || refused.Code() != "bad_room" {
