@@ -53,7 +53,7 @@ type memServer struct {
 	mu       sync.Mutex // guards what follows
 	sent     []broker.Publication
 	receipts map[string]broker.Receipt // by room, user and key
-	settings map[string]Settings
+	settings map[string]broker.RoomSettings
 	calls    []string // of methods that change something or look beyond this node
 }
 
@@ -151,30 +151,30 @@ func (s *memServer) Presence(_ context.Context, room string, limit int) (Presenc
 	}, s.err
 }
 
-func (s *memServer) Settings(_ context.Context, room string) (Settings, error) {
+func (s *memServer) Settings(_ context.Context, room string) (broker.RoomSettings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.settings[room], s.err
 }
 
-func (s *memServer) SetSettings(_ context.Context, room string, v Settings) error {
+func (s *memServer) SetSettings(_ context.Context, room string, v broker.RoomSettings) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.settings == nil {
-		s.settings = make(map[string]Settings)
+		s.settings = make(map[string]broker.RoomSettings)
 	}
 	s.settings[room] = v
 	return s.err
 }
 
-func (s *memServer) AllSettings(context.Context) (map[string]Settings, error) {
+func (s *memServer) AllSettings(context.Context) (map[string]broker.RoomSettings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.settings), s.err
 }
 
-func (s *memServer) Bans(context.Context) ([]Ban, error) {
-	return []Ban{
+func (s *memServer) Bans(context.Context) ([]broker.Ban, error) {
+	return []broker.Ban{
 		{User: "7", Reason: "spam", Until: time.UnixMilli(1700000000000)},
 		{User: "7", Room: "lobby", Until: time.UnixMilli(1700000000001)},
 		{User: "8", Room: "lobby", Until: time.UnixMilli(1700000000002)},
@@ -218,7 +218,7 @@ func (s *memServer) Remove(_ context.Context, r Removal) (int, error) {
 	return 3, s.err
 }
 
-func (s *memServer) Ready() []string { return s.reasons }
+func (s *memServer) NotReady() []string { return s.reasons }
 
 func (s *memServer) messages() []broker.Publication {
 	s.mu.Lock()

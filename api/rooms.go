@@ -26,16 +26,10 @@ type roomsAnswer struct {
 // roomDetails begins with what the list of rooms shows.
 type roomDetails struct {
 	roomAnswer
-	Cluster   *audienceAnswer `json:"cluster,omitempty"` // left out while it cannot be told
-	Epoch     string          `json:"epoch,omitempty"`
-	Offset    *uint64         `json:"offset,omitempty"` // of the history's head; with epoch
-	Retention *retentionBody  `json:"retention,omitempty"`
-}
-
-type audienceAnswer struct {
-	Members int `json:"members"`
-	Users   int `json:"users"`
-	Unique  int `json:"unique_viewers"`
+	Cluster   *Audience      `json:"cluster,omitempty"` // left out while it cannot be told
+	Epoch     string         `json:"epoch,omitempty"`
+	Offset    *uint64        `json:"offset,omitempty"` // of the history's head; with epoch
+	Retention *retentionBody `json:"retention,omitempty"`
 }
 
 // showRoom handles GET /v1/rooms/{room}.
@@ -49,7 +43,7 @@ func (a *API) showRoom(x *exchange, r *http.Request) error {
 	}
 	answer := roomDetails{
 		roomAnswer: roomAnswer{Room: x.param, Members: room.Members, Rate: roundRate(room.Rate)},
-		Cluster:    (*audienceAnswer)(room.Cluster),
+		Cluster:    room.Cluster,
 	}
 	if room.Head.Epoch != "" {
 		answer.Epoch, answer.Offset = room.Head.Epoch, &room.Head.Offset

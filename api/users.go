@@ -31,17 +31,11 @@ type connectionsAnswer struct {
 	Total       int                `json:"total"`
 }
 
-type viewerAnswer struct {
-	User   string `json:"user"`
-	Name   string `json:"name,omitempty"`
-	Avatar string `json:"avatar,omitempty"`
-}
-
 type presenceAnswer struct {
-	Room        string         `json:"room"`
-	Users       []viewerAnswer `json:"users"`
-	Total       int            `json:"total"`
-	Connections int            `json:"connections"`
+	Room        string   `json:"room"`
+	Users       []Viewer `json:"users"`
+	Total       int      `json:"total"`
+	Connections int      `json:"connections"`
 }
 
 // showUser handles GET /v1/users/{user}.
@@ -56,9 +50,9 @@ func (a *API) showUser(x *exchange, r *http.Request) error {
 }
 
 // listed makes an empty list one that JSON shows as [].
-func listed(list []string) []string {
+func listed[T any](list []T) []T {
 	if list == nil {
-		return []string{}
+		return []T{}
 	}
 	return list
 }
@@ -105,9 +99,7 @@ func (a *API) presence(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := presenceAnswer{Room: x.param, Users: make([]viewerAnswer, len(p.Users)), Total: p.Total, Connections: p.Connections}
-	for i, v := range p.Users {
-		answer.Users[i] = viewerAnswer(v)
-	}
-	return writeJSON(x, http.StatusOK, answer)
+	return writeJSON(x, http.StatusOK, presenceAnswer{
+		Room: x.param, Users: listed(p.Users), Total: p.Total, Connections: p.Connections,
+	})
 }

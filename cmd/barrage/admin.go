@@ -53,7 +53,7 @@ func (a admin) Room(ctx context.Context, name string) (api.Room, bool, error) {
 func (a admin) MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error) {
 	names := make(map[string]bool)
 	add := func(name string) (more bool) {
-		if broker.Match(pattern, name) && !strings.HasPrefix(name, "user:") {
+		if broker.Match(pattern, name) && !strings.HasPrefix(name, broker.UserPrefix) {
 			names[name] = true
 		}
 		return len(names) < limit
@@ -76,29 +76,29 @@ func (a admin) Presence(ctx context.Context, room string, limit int) (api.Presen
 }
 
 // Settings returns what was set for a room.
-func (a admin) Settings(_ context.Context, room string) (api.Settings, error) {
-	return api.Settings(a.RoomSettings(room)), nil
+func (a admin) Settings(_ context.Context, room string) (broker.RoomSettings, error) {
+	return broker.RoomSettings(a.RoomSettings(room)), nil
 }
 
 // SetSettings changes them on all nodes.
-func (a admin) SetSettings(ctx context.Context, room string, s api.Settings) error {
+func (a admin) SetSettings(ctx context.Context, room string, s broker.RoomSettings) error {
 	return a.SetRoomSettings(ctx, room, edge.RoomSettings(s))
 }
 
 // AllSettings returns those of all rooms that have any.
-func (a admin) AllSettings(context.Context) (map[string]api.Settings, error) {
-	all := make(map[string]api.Settings)
+func (a admin) AllSettings(context.Context) (map[string]broker.RoomSettings, error) {
+	all := make(map[string]broker.RoomSettings)
 	for room, s := range a.AllRoomSettings() {
-		all[room] = api.Settings(s)
+		all[room] = broker.RoomSettings(s)
 	}
 	return all, nil
 }
 
-// Bans returns who is kept out.
-func (a admin) Bans(context.Context) ([]api.Ban, error) {
-	var list []api.Ban
+// Bans returns those in force.
+func (a admin) Bans(context.Context) ([]broker.Ban, error) {
+	var list []broker.Ban
 	for _, b := range a.Server.Bans() {
-		list = append(list, api.Ban(b))
+		list = append(list, broker.Ban(b))
 	}
 	return list, nil
 }
@@ -121,14 +121,14 @@ func (a admin) User(ctx context.Context, user string) (api.User, error) {
 		return api.User{}, err
 	}
 	u := api.User{Connections: here}
-	if l, err := a.Registry().Cluster(ctx, "user:"+user, 0); err == nil {
+	if l, err := a.Registry().Cluster(ctx, broker.UserRoom(user), 0); err == nil {
 		u.Connections = max(here, l.Connections)
 	}
 	for _, c := range list {
 		u.Rooms = append(u.Rooms, c.Rooms...)
 	}
 	slices.Sort(u.Rooms)
-	u.Rooms = slices.DeleteFunc(slices.Compact(u.Rooms), func(r string) bool { return strings.HasPrefix(r, "user:") })
+	u.Rooms = slices.DeleteFunc(slices.Compact(u.Rooms), func(r string) bool { return strings.HasPrefix(r, broker.UserPrefix) })
 	return u, nil
 }
 
@@ -170,5 +170,5 @@ func (a admin) Remove(ctx context.Context, r api.Removal) (int, error) {
 	return n, a.DisconnectUser(ctx, r.User, r.Reason, r.Reconnect, r.For)
 }
 
-// Ready gives the reasons why the server should get no traffic.
-func (a admin) Ready() []string { return a.Unready() }
+// NotReady gives the reasons why the server should get no traffic.
+func (a admin) NotReady() []string { return a.Unready() }
