@@ -1,6 +1,6 @@
-package api
+// The API's settings and its life: build, listen, serve, stop.
 
-// This file holds the API's settings and its life: build, listen, serve, stop.
+package api
 
 import (
 	"context"

@@ -1,3 +1,5 @@
+// Requests of each kind and their answers; tokens, configuration, metrics.
+
 package api
 
 import (

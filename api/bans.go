@@ -1,6 +1,6 @@
-package api
+// Bans: which users are kept out, and letting them come again.
 
-// This file shows who is kept out, and lets them come again.
+package api
 
 import (
 	"net/http"

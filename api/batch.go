@@ -1,6 +1,6 @@
-package api
+// Publishing many messages by one request.
 
-// This file publishes many messages by one request.
+package api
 
 import (
 	"bytes"

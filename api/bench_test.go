@@ -1,3 +1,5 @@
+// The speed of publishing, and what it allocates.
+
 package api
 
 import (

@@ -1,6 +1,6 @@
-package api
+// Reading the bodies of requests, bounded and checked.
 
-// This file reads the bodies of requests, bounded and checked.
+package api
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
-package api
+// Publishing one message to many rooms.
 
-// This file publishes one message to many rooms.
+package api
 
 import (
 	"context"

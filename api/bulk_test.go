@@ -1,6 +1,6 @@
-package api
+// Publishing many messages: batches, broadcasts.
 
-// This file tests publishing many messages: batches, broadcasts.
+package api
 
 import (
 	"context"

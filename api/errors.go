@@ -1,7 +1,6 @@
-package api
+// The errors that clients can see, and how any error becomes an answer.
 
-// This file holds the errors a client can see, and how any error becomes an
-// answer.
+package api
 
 import (
 	"context"

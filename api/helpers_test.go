@@ -1,6 +1,6 @@
-package api
+// What the tests share: a server in memory and an API on it.
 
-// This file holds what the tests share: a server in memory and an API on it.
+package api
 
 import (
 	"context"

@@ -1,6 +1,6 @@
-package api
+// Showing and clearing the histories of rooms.
 
-// This file shows and clears the histories of rooms.
+package api
 
 import (
 	"encoding/json"

@@ -1,7 +1,7 @@
-package api
+// Hostile room names, and hostile use of publishing, on a real listener where that can
+// make a difference.
 
-// This file tests hostile room names, and hostile use of publishing, on a real
-// listener where that can make a difference.
+package api
 
 import (
 	"bytes"

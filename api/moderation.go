@@ -1,6 +1,6 @@
-package api
+// Putting users out: of a room, of the server, all of a room.
 
-// This file puts people out: of a room, of the server, all of a room.
+package api
 
 import (
 	"net/http"

@@ -1,7 +1,6 @@
-package api
+// The description of the API, which tests hold against what the API does.
 
-// This file serves the description of the API, which tests hold against what the
-// API does.
+package api
 
 import (
 	_ "embed"

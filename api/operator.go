@@ -1,6 +1,6 @@
-package api
+// What operators and their machines ask: readiness, metrics, profiles.
 
-// This file answers operators and their machines: readiness, metrics, profiles.
+package api
 
 import (
 	"log/slog"

@@ -1,7 +1,7 @@
-package api
+// Query parameters and the headers that may stand for them, and the checks of texts
+// and durations wherever they come from.
 
-// This file reads query parameters and the headers that may stand for them, and
-// checks texts and durations wherever they come from.
+package api
 
 import (
 	"fmt"

@@ -1,8 +1,8 @@
-package api
+// The publish path, which is hot: thousands of requests a second over kept-alive
+// connections. It reads into a pooled buffer, uses no reflection and appends its
+// answer to the same buffer.
 
-// This file is the publish path, the one that is hot: thousands of requests a
-// second over kept-alive connections. It reads into a pooled buffer, uses no
-// reflection and appends its answer to the same buffer.
+package api
 
 import (
 	"bytes"

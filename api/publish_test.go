@@ -1,6 +1,6 @@
-package api
+// Publishing one message: to a room, to a user.
 
-// This file tests publishing one message: to a room, to a user.
+package api
 
 import (
 	"context"

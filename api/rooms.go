@@ -1,6 +1,6 @@
-package api
+// Questions about rooms.
 
-// This file answers questions about rooms.
+package api
 
 import (
 	"cmp"

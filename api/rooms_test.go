@@ -1,6 +1,6 @@
-package api
+// What is asked about rooms, users and connections, and done to them.
 
-// This file tests what is asked about and done to rooms, users and connections.
+package api
 
 import (
 	"fmt"

@@ -1,7 +1,7 @@
-package api
+// From a request to a call of its route's handler, and from what comes of it to one
+// answer and one count.
 
-// This file turns a request into a call of its route's handler, and whatever
-// comes of it into one answer and one count.
+package api
 
 import (
 	"log/slog"

@@ -1,7 +1,6 @@
-package api
+// The server behind the API: what it must do, and the plain types in which it answers.
 
-// This file declares the server behind the API: what it must do, and the plain
-// types in which it answers.
+package api
 
 import (
 	"context"

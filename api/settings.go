@@ -1,6 +1,6 @@
-package api
+// Showing and changing the settings of single rooms.
 
-// This file shows and changes the settings of single rooms.
+package api
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-package api
+// Questions about users and connections.
 
-// This file answers questions about users and connections.
+package api
 
 import "net/http"
 
