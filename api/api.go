@@ -3,6 +3,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ type Config struct {
 	MaxBody int // bytes of a published payload; 0: 65536
 
 	Gatherer   prometheus.Gatherer   // what /metrics shows; nil: /metrics is 404
-	Registerer prometheus.Registerer // gets the API's own metrics; nil: nobody sees them
+	Registerer prometheus.Registerer // gets the API's own metrics; nil: they are not shown
 	Pprof      bool                  // serve /debug/pprof/
 	Logger     *slog.Logger          // nil: discard
 }
@@ -64,12 +65,8 @@ func (c Config) Validate() error {
 }
 
 func (c *Config) fillDefaults() {
-	if c.MaxBody == 0 {
-		c.MaxBody = defaultMaxBody
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 }
 
 // validPort tells whether port is a number that net.Listen takes.

@@ -159,8 +159,8 @@ func (a *API) fillItem(p *broker.Publication, item *batchItem) (err error) {
 		field, value string
 		limit        int
 	}{{"kind", item.Kind, broker.MaxKind}, {"user", item.User, broker.MaxUserID}, {"name", item.Name, broker.MaxName}, {"avatar", item.Avatar, broker.MaxAvatar}} {
-		if !plain(t.value, t.limit) {
-			return invalid(t.field, notPlain(t.limit))
+		if err := checkPlain(t.field, t.value, t.limit); err != nil {
+			return err
 		}
 	}
 	if !validKey(item.Key) {

@@ -131,6 +131,6 @@ func writeTyped(x *exchange, status int, contentType []string, body []byte) {
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
 	x.WriteHeader(status)
-	// The only error is a client that is gone: nobody is left to tell.
+	// The only error is that the client is gone: there is nothing left to do.
 	_, _ = x.Write(body)
 }

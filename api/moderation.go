@@ -62,8 +62,8 @@ func (a *API) disconnect(x *exchange, r *http.Request) error {
 }
 
 func (a *API) remove(x *exchange, r *http.Request, what Removal, forTime string) (err error) {
-	if !plain(what.Reason, maxReason) {
-		return invalid("reason", notPlain(maxReason))
+	if err := checkPlain("reason", what.Reason, maxReason); err != nil {
+		return err
 	}
 	if what.For, err = duration("for", forTime, maxFor); err != nil {
 		return err
@@ -81,8 +81,8 @@ func (a *API) closeRoom(x *exchange, r *http.Request) error {
 	if err := readOption(r, &body); err != nil {
 		return err
 	}
-	if !plain(body.Reason, maxReason) {
-		return invalid("reason", notPlain(maxReason))
+	if err := checkPlain("reason", body.Reason, maxReason); err != nil {
+		return err
 	}
 	n, err := a.server.CloseRoom(r.Context(), x.param, body.Reason)
 	if err != nil {

@@ -32,7 +32,7 @@ func (a *API) showSpecJSON(x *exchange, _ *http.Request) error {
 	return nil
 }
 
-// specAsJSON is called once, if anybody asks.
+// specAsJSON is called once, at the first request for it.
 func specAsJSON() ([]byte, error) {
 	var doc map[string]any
 	if err := yaml.Unmarshal(spec, &doc); err != nil {

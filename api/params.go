@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -23,8 +24,8 @@ const (
 )
 
 const (
-	maxFor = 30 * 24 * time.Hour // that somebody can be kept out
-	maxTTL = 7 * 24 * time.Hour  // that a message can be good for, if not for ever
+	maxFor = 30 * 24 * time.Hour // the longest ban
+	maxTTL = 7 * 24 * time.Hour  // the longest time that a message is good for, if not for ever
 )
 
 // params are a request's. The first thing that is wrong is kept in err.
@@ -45,9 +46,11 @@ func readParams(r *http.Request) params {
 	return p
 }
 
-func (p *params) fail(field, text string) {
+func (p *params) fail(field, text string) { p.check(invalid(field, text)) }
+
+func (p *params) check(err error) {
 	if p.err == nil {
-		p.err = invalid(field, text)
+		p.err = err
 	}
 }
 
@@ -69,11 +72,15 @@ func (p *params) value(name, header string) string {
 // text is a value of at most limit bytes that a log line or a screen can show.
 func (p *params) text(name, header string, limit int) string {
 	s := p.value(name, header)
-	if s == "" {
-		return s
-	}
-	if !plain(s, limit) {
-		p.fail(name, notPlain(limit))
+	p.check(checkPlain(name, s, limit))
+	return s
+}
+
+// room is the name of a room; if it is not given, "".
+func (p *params) room() string {
+	s := p.value("room", "")
+	if s != "" {
+		p.check(checkRoom(s))
 	}
 	return s
 }
@@ -108,9 +115,7 @@ func (p *params) confirm() bool {
 // ever.
 func (p *params) ttl() uint32 {
 	ms, err := readTTL(p.value("ttl", "Barrage-Ttl"))
-	if p.err == nil {
-		p.err = err
-	}
+	p.check(err)
 	return ms
 }
 
@@ -127,28 +132,10 @@ func (p *params) limit(def, most int) int {
 	return n
 }
 
-// plain tells whether s is at most limit bytes of UTF-8 without control
-// characters.
-func plain(s string, limit int) bool {
-	if len(s) > limit || !utf8.ValidString(s) {
-		return false
-	}
-	for _, c := range s {
-		if unicode.IsControl(c) {
-			return false
-		}
-	}
-	return true
-}
-
-func notPlain(limit int) string {
-	return fmt.Sprintf("must be at most %d bytes of UTF-8 without control characters", limit)
-}
-
-// required checks a text that must not be empty.
-func required(field, s string, limit int) error {
-	if s == "" || !plain(s, limit) {
-		return invalid(field, fmt.Sprintf("must be 1 to %d bytes of UTF-8 without control characters", limit))
+// checkPlain wants text that a log line or a screen can show.
+func checkPlain(field, s string, limit int) error {
+	if len(s) > limit || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return invalid(field, fmt.Sprintf("must be at most %d bytes of UTF-8 without control characters", limit))
 	}
 	return nil
 }
@@ -168,7 +155,12 @@ func checkUser(id string) error {
 	return nil
 }
 
-func checkConn(conn string) error { return required("conn", conn, maxConn) }
+func checkConn(conn string) error {
+	if conn == "" {
+		return invalid("conn", "must not be empty")
+	}
+	return checkPlain("conn", conn, maxConn)
+}
 
 // duration reads what time.ParseDuration does, from 0 to most; empty is 0.
 func duration(field, s string, most time.Duration) (time.Duration, error) {

@@ -60,19 +60,12 @@ func listed[T any](list []T) []T {
 // listConnections handles GET /v1/connections.
 func (a *API) listConnections(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	query := ConnectionQuery{User: q.value("user", ""), Room: q.value("room", ""), Limit: q.limit(defaultListed, maxListed)}
+	query := ConnectionQuery{User: q.value("user", ""), Room: q.room(), Limit: q.limit(defaultListed, maxListed)}
+	if query.User != "" {
+		q.check(checkUser(query.User))
+	}
 	if q.err != nil {
 		return q.err
-	}
-	if query.User != "" {
-		if err := checkUser(query.User); err != nil {
-			return err
-		}
-	}
-	if query.Room != "" {
-		if err := checkRoom(query.Room); err != nil {
-			return err
-		}
 	}
 	list, total, err := a.server.Connections(r.Context(), query)
 	if err != nil {
