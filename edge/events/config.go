@@ -23,12 +23,12 @@ type Config struct {
 	// is emitted if one of them matches. Default: all.
 	Rooms []string
 
-	// Lanes bounds the requests under way. Default 4.
-	Lanes int
-	// QueueLen and QueueBytes bound what waits in one lane, besides the batch
+	// Outlets are the queues, each with one request under way at most. Default 4.
+	Outlets int
+	// QueueLen and QueueBytes bound what waits in one outlet, besides the batch
 	// under way; an event beyond them pushes out the oldest, up to one with a
-	// place of its own (Reserve). Defaults 10000 events and 8 MiB. An event over
-	// QueueBytes is dropped at once, unless it has a place.
+	// reservation. Defaults 10000 events and 8 MiB. An event over QueueBytes is
+	// dropped at once, unless it has a reservation.
 	QueueLen, QueueBytes int
 	// BatchLen and BatchBytes (of JSON) bound a batch; an event that is longer
 	// goes alone. Defaults 100 events and 256 KiB, if the queue is that long.
@@ -37,11 +37,11 @@ type Config struct {
 	Linger time.Duration
 	// MaxAge is how long after being emitted an event is given up. Default 5m.
 	MaxAge time.Duration
-	// BackoffMin and BackoffMax: after the n-th failure in a row a lane waits a
+	// BackoffMin and BackoffMax: after the n-th failure in a row an outlet waits a
 	// random time up to BackoffMin·2^(n-1), at most BackoffMax. Defaults 250ms and
 	// 30s.
 	BackoffMin, BackoffMax time.Duration
-	// MaxRetryAfter bounds what a sink may ask a lane to wait. Default 1m.
+	// MaxRetryAfter bounds what a sink may ask an outlet to wait. Default 1m.
 	MaxRetryAfter time.Duration
 
 	// Logger gets failures and refusals, each at most once in 10s. Default: none.
@@ -70,7 +70,7 @@ func (c *Config) prepare() error {
 		field string
 		value int
 	}{
-		{"Lanes", c.Lanes}, {"QueueLen", c.QueueLen}, {"QueueBytes", c.QueueBytes},
+		{"Outlets", c.Outlets}, {"QueueLen", c.QueueLen}, {"QueueBytes", c.QueueBytes},
 		{"BatchLen", c.BatchLen}, {"BatchBytes", c.BatchBytes},
 	} {
 		if n.value < 1 {
@@ -102,7 +102,7 @@ func (c *Config) prepare() error {
 }
 
 func (c *Config) setDefaults() {
-	orDefault(&c.Lanes, 4)
+	orDefault(&c.Outlets, 4)
 	orDefault(&c.QueueLen, 10_000)
 	orDefault(&c.QueueBytes, 8<<20)
 	orDefault(&c.BatchLen, min(100, c.QueueLen))

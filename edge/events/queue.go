@@ -1,16 +1,16 @@
-// A lane's queue: a ring that grows with what waits in it.
+// An outlet's queue: a ring that grows with what waits in it.
 
 package events
 
 import "time"
 
-// A queued event waits in a lane.
+// A queued event waits in an outlet.
 type queued struct {
 	Event
-	number  uint64 // for its id
-	emitted time.Time
-	size    int
-	kept    bool // newer ones do not push it out
+	number   uint64 // for its id
+	emitted  time.Time
+	size     int
+	reserved bool // newer ones do not push it out
 }
 
 // keepRing is the longest ring worth keeping when it is empty.

@@ -9,8 +9,8 @@ type DropReason uint8
 
 // The reasons.
 const (
-	DropOverflow   DropReason = iota // pushed out of a full queue by a newer one, or found no place in it
-	DropTooBig                       // over Config.QueueBytes, without a place of its own
+	DropOverflow   DropReason = iota // pushed out of a full queue by a newer one, or found no room in it
+	DropTooBig                       // over Config.QueueBytes, without a reservation
 	DropInvalid                      // it has no JSON form
 	DropExpired                      // older than Config.MaxAge
 	DropRefused                      // the sink will not have it
@@ -43,27 +43,27 @@ func (e *Emitter) Stats() Stats {
 		return s
 	}
 	now := time.Now()
-	for _, l := range e.lanes {
-		l.addTo(&s, now)
+	for _, o := range e.outlets {
+		o.addTo(&s, now)
 	}
 	return s
 }
 
-func (l *lane) addTo(s *Stats, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s.Emitted += l.emitted
-	s.Delivered += l.delivered
-	s.Retried += l.retried
-	for r, n := range l.dropped {
+func (o *outlet) addTo(s *Stats, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s.Emitted += o.emitted
+	s.Delivered += o.delivered
+	s.Retried += o.retried
+	for r, n := range o.dropped {
 		s.Dropped[r] += n
 	}
-	s.Queued += l.under + l.queue.len
-	s.Bytes += l.queue.bytes
+	s.Queued += o.under + o.queue.len
+	s.Bytes += o.queue.bytes
 	switch {
-	case l.under > 0:
-		s.OldestAge = max(s.OldestAge, now.Sub(l.underSince))
-	case l.queue.len > 0:
-		s.OldestAge = max(s.OldestAge, now.Sub(l.queue.front().emitted))
+	case o.under > 0:
+		s.OldestAge = max(s.OldestAge, now.Sub(o.underSince))
+	case o.queue.len > 0:
+		s.OldestAge = max(s.OldestAge, now.Sub(o.queue.front().emitted))
 	}
 }

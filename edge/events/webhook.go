@@ -21,7 +21,7 @@ const (
 	// maxAsked is the longest wait that an answer is believed to ask for;
 	// Config.MaxRetryAfter is the bound that counts.
 	maxAsked = 24 * time.Hour
-	// webhookIdle connections stay open: one for each of a good many lanes.
+	// webhookIdle connections stay open: one for each of a good many outlets.
 	webhookIdle = 16
 )
 
