@@ -63,6 +63,7 @@ var (
 
 	descEventResults  = desc("events_total", "Events for backends, by what became of them.", "result")
 	descRequests      = desc("requests_total", "Requests of clients to backends, by what became of them.", "result")
+	descEventRetries  = desc("event_batches_retried_total", "Batches of events that were sent to backends again, as they had not been taken.")
 	descEventsWaiting = desc("events_waiting", "Events that backends have still to be told.")
 
 	descRedisUp         = desc("redis_probe_success", "1 while messages published to Redis come back, else 0.")
@@ -246,6 +247,7 @@ func collectEvents(ch chan<- prometheus.Metric, s events.Stats) {
 	for r, n := range s.Dropped {
 		counter(ch, descEventResults, n, events.DropReason(r).String())
 	}
+	counter(ch, descEventRetries, s.Retried)
 	gauge(ch, descEventsWaiting, float64(s.Queued))
 }
 

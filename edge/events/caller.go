@@ -221,12 +221,11 @@ type CallerStats struct {
 	Calls    uint64
 	Answered uint64            // by the backend, errors of its own among them
 	Failed   map[string]uint64 // by code, all codes
-	InFlight int
 }
 
 // Stats may be called from any goroutine.
 func (c *Caller) Stats() CallerStats {
-	s := CallerStats{Failed: map[string]uint64{}, Answered: c.answered.Load(), InFlight: len(c.slots)}
+	s := CallerStats{Failed: map[string]uint64{}, Answered: c.answered.Load()}
 	for code, n := range c.failed {
 		s.Failed[code] = n.Load()
 	}

@@ -63,7 +63,7 @@ func checkCalls(t *testing.T, c *Caller) {
 	for _, n := range s.Failed {
 		sum += n
 	}
-	if s.InFlight != 0 || sum != s.Calls {
+	if len(c.slots) != 0 || sum != s.Calls {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -247,7 +247,7 @@ func TestCallCancelled(t *testing.T) {
 		failed <- err
 	}()
 	<-arrived
-	if n := c.Stats().InFlight; n != 1 {
+	if n := len(c.slots); n != 1 {
 		t.Errorf("%d calls are under way, want 1", n)
 	}
 	cancel()

@@ -31,9 +31,8 @@ type outlet struct {
 	reservedBytes int           // of all of them
 	freed         chan struct{} // closed when less is waiting; nil: no reservation waits for that
 	closed        bool
-	ended         bool      // the goroutine has had its last look at queue
-	under         int       // events taken out of queue and not settled
-	underSince    time.Time // when the oldest of them was emitted
+	ended         bool // the goroutine has had its last look at queue
+	underWay      int  // events taken out of queue and not counted yet
 	emitted       uint64
 	delivered     uint64
 	retried       uint64
@@ -184,8 +183,7 @@ func (o *outlet) take() ([]queued, time.Duration) {
 	}
 	// Its age and not the time since the last look counts, so that a backlog
 	// does not linger.
-	since := o.queue.front().emitted
-	if wait := o.cfg.Linger - time.Since(since); wait > 0 && !o.fullLocked() && o.closing != nil {
+	if wait := o.cfg.Linger - time.Since(o.queue.front().emitted); wait > 0 && !o.fullLocked() && o.closing != nil {
 		return nil, wait
 	}
 	var batch []queued
@@ -196,7 +194,7 @@ func (o *outlet) take() ([]queued, time.Duration) {
 		}
 		batch = append(batch, o.queue.pop())
 	}
-	o.under, o.underSince = len(batch), since
+	o.underWay = len(batch)
 	o.freedLocked()
 	return batch, 0
 }
@@ -228,10 +226,7 @@ func (o *outlet) encode(batch []queued) []Record {
 		text, err := ev.MarshalJSON()
 		if err != nil {
 			o.log.warn("an event has no JSON form; dropped", "id", ev.ID, "type", ev.Type, "err", err)
-			o.mu.Lock()
-			o.under--
-			o.dropped[DropInvalid]++
-			o.mu.Unlock()
+			o.count(&o.dropped[DropInvalid], 1)
 			continue
 		}
 		records = append(records, Record{ev.ID, ev.Type, ev.Room, text, ev.emitted})
@@ -251,21 +246,20 @@ func (o *outlet) deliverAll(records []Record) {
 			}
 			n++
 		}
-		o.deliver(records[:n], records[n:])
+		o.deliver(records[:n])
 		records = records[n:]
 	}
 }
 
-// deliver returns when every event of batch is delivered or dropped; rest is what
-// follows.
-func (o *outlet) deliver(batch, rest []Record) {
+// deliver returns when every event of batch is delivered or dropped.
+func (o *outlet) deliver(batch []Record) {
 	for again := false; ; again = true {
-		batch = o.expire(batch, rest)
+		batch = o.expire(batch)
 		if len(batch) == 0 {
 			return
 		}
 		if o.ctx.Err() != nil {
-			o.drop(DropClosed, batch, rest)
+			o.count(&o.dropped[DropClosed], len(batch))
 			return
 		}
 		if again {
@@ -274,7 +268,7 @@ func (o *outlet) deliver(batch, rest []Record) {
 		err := o.cfg.Sink.Send(o.ctx, batch)
 		if err == nil {
 			o.failures = 0
-			o.settle(&o.delivered, batch, rest)
+			o.count(&o.delivered, len(batch))
 			return
 		}
 		if o.ctx.Err() != nil {
@@ -285,7 +279,7 @@ func (o *outlet) deliver(batch, rest []Record) {
 		if failure != nil && failure.Permanent {
 			o.failures = 0
 			o.log.warn("events were refused; dropped", "events", len(batch), "first", batch[0].ID, "err", err)
-			o.drop(DropRefused, batch, rest)
+			o.count(&o.dropped[DropRefused], len(batch))
 			return
 		}
 		o.log.warn("events cannot be delivered; trying again", "events", len(batch), "waiting", o.waiting(), "err", err)
@@ -308,37 +302,21 @@ func (o *outlet) waiting() int {
 // expire drops the events that are too old and returns the others. Within an outlet
 // events are in the order of their age, but for those of two goroutines that emit
 // at the same moment.
-func (o *outlet) expire(batch, rest []Record) []Record {
+func (o *outlet) expire(batch []Record) []Record {
 	n := 0
 	for n < len(batch) && time.Since(batch[n].emitted) >= o.cfg.MaxAge {
 		n++
 	}
-	if n > 0 {
-		old := batch[:n]
-		batch = batch[n:]
-		next := batch
-		if len(next) == 0 {
-			next = rest
-		}
-		o.drop(DropExpired, old, next)
-	}
-	return batch
+	o.count(&o.dropped[DropExpired], n)
+	return batch[n:]
 }
 
-func (o *outlet) drop(reason DropReason, batch, next []Record) {
-	o.settle(&o.dropped[reason], batch, next)
-}
-
-// settle counts batch, which is under way, under one of the outlet's counters; next
-// is what is under way behind it.
-func (o *outlet) settle(counter *uint64, batch, next []Record) {
+// count counts n of the events under way under one of the outlet's counters.
+func (o *outlet) count(counter *uint64, n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	*counter += uint64(len(batch))
-	o.under -= len(batch)
-	if len(next) > 0 {
-		o.underSince = next[0].emitted
-	}
+	*counter += uint64(n)
+	o.underWay -= n
 }
 
 // backOff waits until the next attempt, and not longer than until Close is called.

@@ -2,8 +2,6 @@
 
 package events
 
-import "time"
-
 // DropReason says why an event was not delivered.
 type DropReason uint8
 
@@ -31,9 +29,8 @@ type Stats struct {
 	Dropped   [NumDropReasons]uint64
 	Retried   uint64 // batches sent again
 
-	Queued    int           // events waiting or under way
-	Bytes     int           // about what those waiting hold in memory
-	OldestAge time.Duration // of those; 0 if there are none
+	Queued int // events waiting or under way
+	Bytes  int // about what those waiting hold in memory
 }
 
 // Stats may be called from any goroutine. A nil Emitter's are zero.
@@ -42,14 +39,13 @@ func (e *Emitter) Stats() Stats {
 	if e == nil {
 		return s
 	}
-	now := time.Now()
 	for _, o := range e.outlets {
-		o.addTo(&s, now)
+		o.addTo(&s)
 	}
 	return s
 }
 
-func (o *outlet) addTo(s *Stats, now time.Time) {
+func (o *outlet) addTo(s *Stats) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s.Emitted += o.emitted
@@ -58,12 +54,6 @@ func (o *outlet) addTo(s *Stats, now time.Time) {
 	for r, n := range o.dropped {
 		s.Dropped[r] += n
 	}
-	s.Queued += o.under + o.queue.len
+	s.Queued += o.underWay + o.queue.len
 	s.Bytes += o.queue.bytes
-	switch {
-	case o.under > 0:
-		s.OldestAge = max(s.OldestAge, now.Sub(o.underSince))
-	case o.queue.len > 0:
-		s.OldestAge = max(s.OldestAge, now.Sub(o.queue.front().emitted))
-	}
 }
