@@ -10,7 +10,18 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gammazero/deque"
 )
+
+// A queued event waits in an outlet.
+type queued struct {
+	Event
+	number   uint64 // for its id
+	emitted  time.Time
+	size     int
+	reserved bool // newer ones do not push it out
+}
 
 type outlet struct {
 	// Fixed by newOutlet.
@@ -26,7 +37,8 @@ type outlet struct {
 	failures int             // in a row
 
 	mu            sync.Mutex // guards what follows; nothing is called under it
-	queue         queue
+	queue         deque.Deque[queued]
+	bytes         int           // of those in queue
 	reserved      int           // reservations
 	reservedBytes int           // of all of them
 	freed         chan struct{} // closed when less is waiting; nil: no reservation waits for that
@@ -90,13 +102,13 @@ func (o *outlet) enqueue(ev queued) bool {
 	}
 	for o.overLocked(ev.size) {
 		o.dropped[DropOverflow]++
-		if o.queue.len == 0 || o.queue.front().reserved {
+		if o.queue.Len() == 0 || o.queue.Front().reserved {
 			return false
 		}
-		o.queue.pop()
+		o.popLocked()
 	}
 	o.pushLocked(ev)
-	return o.queue.len == 1 || o.fullLocked()
+	return o.queue.Len() == 1 || o.fullLocked()
 }
 
 // reserve makes a reservation of so many bytes. If there is no room for it, freed is
@@ -107,7 +119,7 @@ func (o *outlet) reserve(size int) (freed <-chan struct{}, err error) {
 	switch {
 	case o.closed:
 		return nil, ErrClosed
-	case o.queue.len+o.reserved > 0 && o.overLocked(size):
+	case o.queue.Len()+o.reserved > 0 && o.overLocked(size):
 		if o.freed == nil {
 			o.freed = make(chan struct{})
 		}
@@ -120,12 +132,19 @@ func (o *outlet) reserve(size int) (freed <-chan struct{}, err error) {
 
 // overLocked tells whether one more event is too many.
 func (o *outlet) overLocked(size int) bool {
-	return o.queue.len+o.reserved >= o.cfg.QueueLen || o.queue.bytes+o.reservedBytes+size > o.cfg.QueueBytes
+	return o.queue.Len()+o.reserved >= o.cfg.QueueLen || o.bytes+o.reservedBytes+size > o.cfg.QueueBytes
 }
 
 func (o *outlet) pushLocked(ev queued) {
 	ev.number = o.numbers.Add(1)
-	o.queue.push(ev)
+	o.queue.PushBack(ev)
+	o.bytes += ev.size
+}
+
+func (o *outlet) popLocked() queued {
+	ev := o.queue.PopFront()
+	o.bytes -= ev.size
+	return ev
 }
 
 func (o *outlet) freedLocked() {
@@ -137,7 +156,7 @@ func (o *outlet) freedLocked() {
 
 // fullLocked tells whether a batch is waiting that cannot grow.
 func (o *outlet) fullLocked() bool {
-	return o.queue.len >= o.cfg.BatchLen || o.queue.bytes >= o.cfg.BatchBytes
+	return o.queue.Len() >= o.cfg.BatchLen || o.bytes >= o.cfg.BatchBytes
 }
 
 // close refuses what comes later and has no reservation, so that the goroutine's last
@@ -178,21 +197,21 @@ const idle time.Duration = -1
 func (o *outlet) take() ([]queued, time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.queue.len == 0 {
+	if o.queue.Len() == 0 {
 		return nil, idle
 	}
 	// Its age and not the time since the last look counts, so that a backlog
 	// does not linger.
-	if wait := o.cfg.Linger - time.Since(o.queue.front().emitted); wait > 0 && !o.fullLocked() && o.closing != nil {
+	if wait := o.cfg.Linger - time.Since(o.queue.Front().emitted); wait > 0 && !o.fullLocked() && o.closing != nil {
 		return nil, wait
 	}
 	var batch []queued
-	for bytes := 0; o.queue.len > 0 && len(batch) < o.cfg.BatchLen; {
-		bytes += o.queue.front().size
+	for bytes := 0; o.queue.Len() > 0 && len(batch) < o.cfg.BatchLen; {
+		bytes += o.queue.Front().size
 		if len(batch) > 0 && bytes > o.cfg.BatchBytes {
 			break
 		}
-		batch = append(batch, o.queue.pop())
+		batch = append(batch, o.popLocked())
 	}
 	o.underWay = len(batch)
 	o.freedLocked()
@@ -296,7 +315,7 @@ func (o *outlet) countRetry() {
 func (o *outlet) waiting() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.queue.len
+	return o.queue.Len()
 }
 
 // expire drops the events that are too old and returns the others. Within an outlet

@@ -54,6 +54,6 @@ func (o *outlet) addTo(s *Stats) {
 	for r, n := range o.dropped {
 		s.Dropped[r] += n
 	}
-	s.Queued += o.underWay + o.queue.len
-	s.Bytes += o.queue.bytes
+	s.Queued += o.underWay + o.queue.Len()
+	s.Bytes += o.bytes
 }
