@@ -18,7 +18,7 @@ func answerer(t testing.TB, answer func(w http.ResponseWriter, r *http.Request, 
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err == nil {
-			err = VerifySignature(testSecret, r.Header.Get(SignatureHeader), body, time.Now(), 5*time.Minute)
+			err = verifySignature(testSecret, r.Header.Get(SignatureHeader), body, time.Now(), 5*time.Minute)
 		}
 		if err != nil {
 			t.Errorf("the backend refuses the request: %v", err)

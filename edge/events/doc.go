@@ -99,7 +99,7 @@
 //
 // A test vector: secret "0123456789abcdef", body {"events":[]}, t 1763738000 gives
 // v1 b83237c9087acd20d780f33511c11ebff3a5bb2b44cebbffc4765bbe20125315.
-// In Go that is [VerifySignature].
+// verify_test.go does it in Go.
 //
 // # Goroutines
 //
