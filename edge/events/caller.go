@@ -3,6 +3,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,15 +107,13 @@ type route struct {
 
 // NewCaller returns a caller. Without routes every method is unknown.
 func NewCaller(cfg CallerConfig) (*Caller, error) {
-	orDefault(&cfg.Timeout, 5*time.Second)
-	orDefault(&cfg.MaxConcurrent, 256)
-	orDefault(&cfg.MaxReply, 64<<10)
-	errs := cfg.HTTP.check("caller: ")
-	if cfg.MaxConcurrent < 1 {
-		errs = append(errs, fmt.Errorf("events: caller: MaxConcurrent: %d is under 1", cfg.MaxConcurrent))
-	}
-	if cfg.MaxReply < 1 {
-		errs = append(errs, fmt.Errorf("events: caller: MaxReply: %d is under 1", cfg.MaxReply))
+	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
+	cfg.MaxConcurrent = cmp.Or(cfg.MaxConcurrent, 256)
+	cfg.MaxReply = cmp.Or(cfg.MaxReply, 64<<10)
+	errs := []error{
+		cfg.HTTP.check("caller: "),
+		atLeast("caller: MaxConcurrent", cfg.MaxConcurrent, 1),
+		atLeast("caller: MaxReply", cfg.MaxReply, 1),
 	}
 	c := &Caller{maxReply: cfg.MaxReply, failed: map[string]*atomic.Uint64{}}
 	for _, r := range cfg.Routes {
@@ -126,8 +125,8 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 		}
 		c.routes = append(c.routes, route{r.Method, r.URL})
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	c.slots = make(chan struct{}, cfg.MaxConcurrent)
 	c.client = newClient(cfg.HTTP, cfg.MaxConcurrent)

@@ -282,7 +282,9 @@ func (o *outlet) deliver(batch []Record) {
 			return
 		}
 		if again {
-			o.countRetry()
+			o.mu.Lock()
+			o.retried++
+			o.mu.Unlock()
 		}
 		err := o.cfg.Sink.Send(o.ctx, batch)
 		if err == nil {
@@ -304,12 +306,6 @@ func (o *outlet) deliver(batch []Record) {
 		o.log.warn("events cannot be delivered; trying again", "events", len(batch), "waiting", o.waiting(), "err", err)
 		o.backOff(failure)
 	}
-}
-
-func (o *outlet) countRetry() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.retried++
 }
 
 func (o *outlet) waiting() int {
@@ -358,7 +354,8 @@ func (o *outlet) backOff(failure *Failure) {
 
 // backoffCeiling is the longest wait after so many failures before this one: full
 // jitter picks any time up to it, so that nodes which failed together do not
-// return together.
+// return together. cenkalti/backoff has that only as a jitter of 100 % around half of
+// each interval, and its set-up and reset would be longer than this.
 func backoffCeiling(failures int, lo, hi time.Duration) time.Duration {
 	for ; failures > 0 && lo < hi; failures-- {
 		lo *= 2
