@@ -32,7 +32,7 @@
 // One event, with all that it can have; what is empty is left out, but for id,
 // type, time, node, and a message's id, time, format and data:
 //
-//	{"id": "1f0c9a52b3d4e677-42",  unique; the same when it is sent again
+//	{"id": "1f0c9a52b3d4e-42",  unique; the same when it is sent again
 //	 "type": "publish",            connect, disconnect, join, leave, publish or room_closed
 //	 "time": 1763738000123,        milliseconds since the Unix epoch, by the node's clock
 //	 "node": "edge-1",

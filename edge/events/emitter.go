@@ -4,8 +4,6 @@ package events
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/random"
 )
 
 // Emitter hands events to a sink. A nil *Emitter emits nothing.
@@ -39,11 +38,9 @@ func New(cfg Config) (*Emitter, error) {
 	}
 	e := &Emitter{cfg: cfg, seed: maphash.MakeSeed(), closing: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	instance := make([]byte, 8)
-	rand.Read(instance) // never fails: crypto/rand
-	log := newLimitedLog(cfg.Logger)
+	instance, log := random.Name(), newLimitedLog(cfg.Logger)
 	for range cfg.Outlets {
-		o := newOutlet(e, hex.EncodeToString(instance), log)
+		o := newOutlet(e, instance, log)
 		e.outlets = append(e.outlets, o)
 		e.running.Go(o.run) // ends after Close, which waits for it
 	}
