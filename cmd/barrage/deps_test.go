@@ -19,7 +19,7 @@ var allowedImports = map[string][]string{
 	"barrage/edge/auth":        {"barrage/internal/broker", "barrage/internal/refusal", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},
 	"barrage/internal/broker":  {"barrage/internal/shrinkmap", "barrage/internal/refusal"},
 	"barrage/edge/events":      {"barrage/internal/broker", "barrage/internal/random", "github.com/gammazero/deque"},
-	"barrage/edge/presence":    {},
+	"barrage/edge/presence":    {"barrage/internal/striped"},
 	"barrage/edge/standing":    {},
 	"barrage/loadtest":         {"barrage/loadtest"},
 	"barrage/loadtest/plan":    {"barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml", "golang.org/x/sys/unix"},

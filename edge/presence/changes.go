@@ -49,8 +49,7 @@ type Change struct {
 func (g *Registry) Due(now time.Time) []Change {
 	age := now.Sub(g.started)
 	var out []Change
-	for i := range g.stripes {
-		s := &g.stripes[i]
+	for s := range g.stripes.All() {
 		s.mu.Lock()
 		active := s.active
 		s.active = active[:0]

@@ -157,7 +157,7 @@ func TestFlappingIsBounded(t *testing.T) {
 		g.Due(c.now())
 		g.Leave("r", user(i).ID)
 	}
-	if r := g.stripe("r").rooms["r"]; len(r.work.leaving) > 10 {
+	if r := g.stripes.Of("r").rooms["r"]; len(r.work.leaving) > 10 {
 		t.Errorf("%d wait to be told of", len(r.work.leaving))
 	}
 	wantTold(t, g.Due(c.now()), "exact 0") // instead of eleven

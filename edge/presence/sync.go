@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"barrage/internal/striped"
 )
 
 const (
@@ -45,16 +47,19 @@ func (g *Registry) Run(ctx context.Context) {
 // A syncer is what only Run's goroutine touches.
 type syncer struct {
 	*Registry
-	number  uint32 // of the pass: the version of what it sends
-	renewed [stripeCount]time.Duration
+	number  uint32        // of the pass: the version of what it sends
 	retry   time.Duration // when to try again while the store is down
 	backoff time.Duration
 }
 
 func newSyncer(g *Registry) *syncer {
 	y := &syncer{Registry: g}
-	for i := range y.renewed { // the stripes' turns are spread over the interval
-		y.renewed[i] = g.age() - g.cfg.RenewInterval*time.Duration(i)/stripeCount
+	due := g.age()
+	for s := range g.stripes.All() { // their turns are spread over the interval
+		s.mu.Lock()
+		s.renewed = due
+		s.mu.Unlock()
+		due -= g.cfg.RenewInterval / striped.N
 	}
 	return y
 }
@@ -103,12 +108,10 @@ func (y *syncer) pass(ctx context.Context) {
 // them if the store is just coming back.
 func (y *syncer) collect(age time.Duration, all bool) []job {
 	var jobs []job
-	for i := range y.stripes {
-		s := &y.stripes[i]
-		renew := all || age-y.renewed[i] >= y.cfg.RenewInterval
+	for s := range y.stripes.All() {
 		s.mu.Lock()
-		if renew {
-			y.renewed[i] = age
+		if all || age-s.renewed >= y.cfg.RenewInterval {
+			s.renewed = age
 			for _, r := range s.rooms {
 				jobs = append(jobs, job{s, r, true})
 			}
@@ -151,7 +154,6 @@ func (y *syncer) prepare(jobs []job, age time.Duration) (batch []job, updates []
 // lost takes in that the store did not answer to the batch; the rest was not
 // tried.
 func (y *syncer) lost(ctx context.Context, batch, rest []job, age time.Duration, err error) {
-	y.failures.Add(1)
 	if !y.down.Swap(true) {
 		y.backoff = y.cfg.SyncInterval
 		if ctx.Err() == nil {
@@ -184,8 +186,7 @@ func (y *syncer) found() {
 
 // sweep keeps what waits for the store from piling up while it is down.
 func (y *syncer) sweep() {
-	for i := range y.stripes {
-		s := &y.stripes[i]
+	for s := range y.stripes.All() {
 		s.mu.Lock()
 		dirty := s.dirty
 		s.dirty = dirty[:0]
@@ -207,8 +208,8 @@ func (y *syncer) sweep() {
 
 // end ends the leases, as far as the store can be told of it in time.
 func (y *syncer) end(ctx context.Context) {
-	for i := range y.stripes {
-		for updates := y.farewells(&y.stripes[i]); len(updates) > 0; {
+	for s := range y.stripes.All() {
+		for updates := y.farewells(s); len(updates) > 0; {
 			n := min(len(updates), roomsPerSync)
 			if _, err := y.cfg.Store.Sync(ctx, updates[:n], y.cfg.ExactLimit); err != nil {
 				return // the leases will end by themselves

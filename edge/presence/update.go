@@ -113,7 +113,6 @@ func (g *Registry) applied(s *stripe, r *room, u *Update, f *Figure) {
 		r.otherUsers, r.otherConns = uint32(max(0, f.Users)), uint32(max(0, f.Connections))
 		g.settle(r, f.Elsewhere)
 	case f.Resync:
-		g.resyncs.Add(1)
 		g.refused(s, r)
 		return
 	default:
