@@ -142,7 +142,7 @@ func TestBigRoomIsSummarized(t *testing.T) {
 func TestCrowdOfAnonymousMakesARoomBig(t *testing.T) {
 	c := newClock()
 	g := newRegistry(t, Config{Now: c.now, EventLimit: 4})
-	for range 4*crowd + crowd {
+	for range 4*connsPerUser + connsPerUser {
 		g.Join("r", nil)
 	}
 	g.Join("r", user(1))

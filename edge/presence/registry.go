@@ -10,7 +10,7 @@ import (
 	"barrage/internal/striped"
 )
 
-// A Registry is a node's view of who is where. See the package's comment for
+// A Registry is a node's view of which users are in which rooms. See the package's comment for
 // which goroutine may call what.
 type Registry struct {
 	cfg     Config
@@ -91,15 +91,15 @@ func (s *stripe) room(name string, quiet bool) *room {
 func (g *Registry) joinUser(r *room, u *User, now time.Duration) (first bool) {
 	if m := r.find(u.ID); m != nil {
 		m.conns++
-		if m.user != u && *m.user != *u { // a new name or face
+		if m.user != u && *m.user != *u { // a new name or avatar
 			m.user = u
 			m.clear(isSent)
 		}
 		return false
 	}
 	m := newMember(u, now)
-	if l, ok := r.returned(u.ID); ok {
-		// Who is being reported to the store as gone may be told of twice.
+	if l, ok := r.takeLeaver(u.ID); ok {
+		// A user that the store is being told to be gone may be told of twice.
 		if l.told && l.stage != asked {
 			m.set(isTold)
 		}
@@ -150,7 +150,7 @@ func (g *Registry) mark(s *stripe, r *room) {
 		s.activate(r)
 	}
 	if g.clustered() {
-		s.soil(r)
+		s.markDirty(r)
 	}
 }
 
@@ -161,30 +161,30 @@ func (s *stripe) activate(r *room) {
 	}
 }
 
-func (s *stripe) soil(r *room) {
+func (s *stripe) markDirty(r *room) {
 	if !r.is(isDirty) {
 		r.set(isDirty)
 		s.dirty = append(s.dirty, r)
 	}
 }
 
-// drained is a queue for reuse, unless it is empty and was long.
-func drained(queue []*room) []*room {
+// reuse keeps a queue's memory, unless it is empty and was long.
+func reuse(queue []*room) []*room {
 	if len(queue) == 0 && cap(queue) > 64 {
 		return nil
 	}
 	return queue
 }
 
-// reap forgets the room if nobody needs it.
+// reap forgets the room if nothing needs it.
 func (s *stripe) reap(r *room) {
 	if r.idle() {
 		delete(s.rooms, r.name)
 	}
 }
 
-// Count returns how many are in a room of the cluster, as far as this node
-// knows, which is well for rooms with members here only. It is cheap.
+// Count returns the numbers of users and connections in a room of the cluster, as far
+// as this node knows, which is well for rooms with members here only. It is cheap.
 func (g *Registry) Count(name string) (users, connections int) {
 	s := g.stripes.Of(name)
 	s.mu.Lock()
@@ -201,7 +201,7 @@ type Entry struct {
 	Joined int64 // milliseconds since the Unix epoch, to the second
 }
 
-// A List says who is in a room.
+// A List is the users in a room.
 type List struct {
 	Users       []Entry // newest first
 	Total       int     // users
@@ -209,7 +209,7 @@ type List struct {
 	Complete    bool // Users holds all of Total
 }
 
-// List returns who is in a room on this node: all users if they are no more than
+// List returns the users in a room on this node: all if they are no more than
 // Config.ExactLimit, else the newest Config.NewestLimit; in both cases at most
 // limit, unless that is negative.
 func (g *Registry) List(name string, limit int) List {

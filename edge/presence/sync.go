@@ -91,13 +91,13 @@ func (y *syncer) pass(ctx context.Context) {
 			err = errAnswers
 		}
 		if err != nil {
-			y.lost(ctx, batch, rest, age, err)
+			y.onError(ctx, batch, rest, age, err)
 			return
 		}
-		y.found()
+		y.onAnswer()
 		for i, j := range batch {
 			j.s.mu.Lock()
-			y.applied(j.s, j.r, &updates[i], &figures[i])
+			y.onFigure(j.s, j.r, &updates[i], &figures[i])
 			j.s.mu.Unlock()
 		}
 		jobs = rest
@@ -121,7 +121,7 @@ func (y *syncer) collect(age time.Duration, all bool) []job {
 			}
 		}
 		clear(s.dirty)
-		s.dirty = drained(s.dirty[:0])
+		s.dirty = reuse(s.dirty[:0])
 		s.mu.Unlock()
 	}
 	return jobs
@@ -138,7 +138,7 @@ func (y *syncer) prepare(jobs []job, age time.Duration) (batch []job, updates []
 		if j.s.rooms[j.r.name] == j.r {
 			u := y.update(j.r, y.number, j.renew, age)
 			if u.Gone && u.Previous == 0 {
-				y.settle(j.r, nil) // nobody is asked about the last ones
+				y.resolve(j.r, nil) // the store is not asked about the last ones
 				j.r.tidy()
 				j.s.reap(j.r)
 			} else {
@@ -151,9 +151,10 @@ func (y *syncer) prepare(jobs []job, age time.Duration) (batch []job, updates []
 	return batch, updates, jobs
 }
 
-// lost takes in that the store did not answer to the batch; the rest was not
-// tried.
-func (y *syncer) lost(ctx context.Context, batch, rest []job, age time.Duration, err error) {
+// onError takes in that the store did not answer to the batch; the rest was not
+// tried. Waits double up to the time after which all rooms are sent anyway, in one
+// line: a library would be more.
+func (y *syncer) onError(ctx context.Context, batch, rest []job, age time.Duration, err error) {
 	if !y.down.Swap(true) {
 		y.backoff = y.cfg.SyncInterval
 		if ctx.Err() == nil {
@@ -164,21 +165,21 @@ func (y *syncer) lost(ctx context.Context, batch, rest []job, age time.Duration,
 	y.backoff = min(2*y.backoff, y.cfg.RenewInterval)
 	for _, j := range batch {
 		j.s.mu.Lock()
-		y.failed(j.s, j.r)
+		y.onNoFigure(j.s, j.r)
 		j.s.mu.Unlock()
 	}
 	for _, j := range rest {
 		j.s.mu.Lock()
 		if j.s.rooms[j.r.name] == j.r {
 			j.r.clear(isDirty) // collect took it from the queue
-			j.s.soil(j.r)
+			j.s.markDirty(j.r)
 		}
 		j.s.mu.Unlock()
 	}
 	y.sweep()
 }
 
-func (y *syncer) found() {
+func (y *syncer) onAnswer() {
 	if y.down.Swap(false) {
 		y.cfg.Logger.Info("presence: the store answers again")
 	}
@@ -191,7 +192,7 @@ func (y *syncer) sweep() {
 		dirty := s.dirty
 		s.dirty = dirty[:0]
 		for _, r := range dirty {
-			r.alone()
+			r.withoutStore()
 			if r.conns == 0 && (r.work == nil || len(r.work.leaving) == 0) {
 				r.clear(isDirty)
 				r.tidy()
@@ -201,7 +202,7 @@ func (y *syncer) sweep() {
 			s.dirty = append(s.dirty, r)
 		}
 		clear(dirty[len(s.dirty):])
-		s.dirty = drained(s.dirty)
+		s.dirty = reuse(s.dirty)
 		s.mu.Unlock()
 	}
 }
