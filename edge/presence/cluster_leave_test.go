@@ -42,7 +42,7 @@ func TestLeavingAsTheStoreComesBack(t *testing.T) {
 	g.pass(t.Context())
 	wantTold(t, g.Due(w.clock.now()))
 	w.store.fail(false, "a")
-	w.clock.add(defaultGrace + time.Second)
+	w.clock.add(3 * time.Second)
 	g.pass(t.Context())
 	wantTold(t, g.Due(w.clock.now()), "leave u1")
 	if st := g.Stats(); st.Rooms != 0 || st.StoreDown {
