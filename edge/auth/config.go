@@ -22,7 +22,7 @@ type Config struct {
 	PublicKeys []byte   // PEM, one or more keys: RSA, ECDSA on P-256, Ed25519
 
 	// JWKSURL is where the issuer publishes its keys: https, or http where
-	// nobody between can be the issuer instead. Redirects are not followed.
+	// the way to the issuer is trusted. Redirects are not followed.
 	JWKSURL         string
 	JWKSInterval    time.Duration     // between readings of the key set (default 5m)
 	JWKSMinInterval time.Duration     // at least, between readings for the sake of a token's unknown key; after a failure the next try is so late too, then later (default 10s)

@@ -1,4 +1,4 @@
-// Package auth answers who a connection is and what it may do. It verifies JSON
+// Package auth answers whose a connection is and what it may do. It verifies JSON
 // Web Tokens (RFC 7519) and makes an [Identity] of each; [Sign] is the other
 // side, for the command line, tests and backends in Go.
 //

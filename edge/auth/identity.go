@@ -1,4 +1,4 @@
-// Who a connection is.
+// The identity of a connection.
 
 package auth
 
@@ -10,8 +10,8 @@ type Patterns []string
 // all tells whether the patterns are the one that everything matches.
 func (p Patterns) all() bool { return len(p) == 1 && p[0] == "*" }
 
-// Identity is who a connection is and what it may do. The zero Identity is
-// nobody and may do nothing.
+// Identity is whose a connection is and what it may do. The zero Identity is no
+// user and may do nothing.
 type Identity struct {
 	User    string    // "" is anonymous
 	Name    string    // nickname

@@ -106,7 +106,7 @@ func (r *remote) read(ctx context.Context) bool {
 	}
 	before := r.finish(err)
 	switch {
-	case ctx.Err() != nil: // closed: nobody's fault
+	case ctx.Err() != nil: // closed: no fault
 	case err != nil && before == nil:
 		r.log.Warn("the key set of the tokens' issuer cannot be read; keys read before stay in use", "error", err)
 	case err == nil && before != nil:
