@@ -122,7 +122,7 @@ func answerMessage(m *broker.Message) messageAnswer {
 	case m.Format == broker.Binary:
 		bytes := append([]byte{}, m.Payload...) // not nil, which would be null
 		answer.Base64 = &bytes
-	// What a foreign writer left in the store must not spoil the whole page.
+	// What another program left in Redis must not spoil the whole page.
 	case m.Format == broker.JSON && json.Valid(m.Payload):
 		answer.Data = m.Payload
 	default:

@@ -1,7 +1,7 @@
-package presence
-
 // A clock to turn by hand, a store in memory whose leases go by it, and what the
 // tests look at.
+
+package presence
 
 import (
 	"context"
