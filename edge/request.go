@@ -5,7 +5,6 @@ package edge
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strconv"
 	"time"
 
@@ -56,10 +55,7 @@ func (s *shard) cmdRequest(c *client, cmd *command) error {
 func (s *shard) answered(c *client, id uint64, reply *events.Reply, err error) {
 	c.doing.asks--
 	c.ended()
-	var ce *events.CallError
 	switch {
-	case errors.As(err, &ce):
-		s.push(c, &replyJSON{ID: id, Error: &errorJSON{Code: ce.Code, Message: ce.Sentence()}})
 	case err != nil:
 		s.replyError(c, id, err)
 	case reply.Error != nil:

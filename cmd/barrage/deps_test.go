@@ -18,7 +18,7 @@ var allowedImports = map[string][]string{
 	"barrage/edge":             {"barrage/netpoll", "barrage/frame", "barrage/fanout", "barrage/edge", "barrage/internal"},
 	"barrage/edge/auth":        {"barrage/internal/broker", "barrage/internal/refusal", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},
 	"barrage/internal/broker":  {"barrage/internal/shrinkmap", "barrage/internal/refusal"},
-	"barrage/edge/events":      {"barrage/internal/broker", "barrage/internal/random", "github.com/gammazero/deque"},
+	"barrage/edge/events":      {"barrage/internal/broker", "barrage/internal/random", "barrage/internal/refusal", "github.com/gammazero/deque"},
 	"barrage/edge/presence":    {"barrage/internal/striped"},
 	"barrage/edge/standing":    {},
 	"barrage/loadtest":         {"barrage/loadtest"},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // The codes of CallError.
@@ -27,18 +28,18 @@ const (
 	CodeCanceled      = "canceled"       // the client went away
 )
 
-// codeSentences are what clients are told. They name no host.
-var codeSentences = map[string]string{
-	CodeUnknownMethod: "There is no such method.",
-	CodeBadRequest:    "The request's data is not JSON.",
-	CodeOverloaded:    "Too many requests are under way.",
-	CodeTimeout:       "The backend did not answer in time.",
-	CodeBackend:       "The backend failed.",
-	CodeBadReply:      "The backend's answer makes no sense.",
-	CodeCanceled:      "The request was cancelled.",
+// refusals are what clients are told, by code. They name no host.
+var refusals = map[string]*refusal.Error{
+	CodeUnknownMethod: refusal.New(http.StatusNotFound, CodeUnknownMethod, "There is no such method."),
+	CodeBadRequest:    refusal.New(http.StatusBadRequest, CodeBadRequest, "The request's data is not JSON."),
+	CodeOverloaded:    refusal.New(http.StatusServiceUnavailable, CodeOverloaded, "Too many requests are under way."),
+	CodeTimeout:       refusal.New(http.StatusGatewayTimeout, CodeTimeout, "The backend did not answer in time."),
+	CodeBackend:       refusal.New(http.StatusBadGateway, CodeBackend, "The backend failed."),
+	CodeBadReply:      refusal.New(http.StatusBadGateway, CodeBadReply, "The backend's answer makes no sense."),
+	CodeCanceled:      refusal.New(http.StatusServiceUnavailable, CodeCanceled, "The request was cancelled."),
 }
 
-// CallError says why there is no reply.
+// CallError says why there is no reply. A [refusal.Error] in its chain is for the client.
 type CallError struct {
 	Code   string
 	Status int   // of the backend's answer, if that is the reason; else 0
@@ -57,11 +58,8 @@ func (e *CallError) Error() string {
 	return text
 }
 
-// Sentence is for the client: it says nothing about the backend's whereabouts.
-func (e *CallError) Sentence() string { return codeSentences[e.Code] }
-
-// Unwrap returns the cause.
-func (e *CallError) Unwrap() error { return e.Err }
+// Unwrap returns the refusal and the cause.
+func (e *CallError) Unwrap() []error { return []error{refusals[e.Code], e.Err} }
 
 // Request is what a client asks.
 type Request struct {
@@ -130,7 +128,7 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 	}
 	c.slots = make(chan struct{}, cfg.MaxConcurrent)
 	c.client = newClient(cfg.HTTP, cfg.MaxConcurrent)
-	for code := range codeSentences {
+	for code := range refusals {
 		c.failed[code] = new(atomic.Uint64)
 	}
 	return c, nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"barrage/internal/refusal"
 )
 
 // answerer is a backend for calls: it checks the signature and leaves the rest to
@@ -49,8 +51,8 @@ func wantCode(t *testing.T, err error, code string) *CallError {
 	if !errors.As(err, &failure) || failure.Code != code {
 		t.Fatalf("got %v, want the code %s", err, code)
 	}
-	if failure.Sentence() == "" {
-		t.Errorf("%s has no sentence", code)
+	if r := refusal.Of(err); r == nil || r.Code() != code || r.Error() == "" {
+		t.Errorf("clients get %v, want %s with a sentence", r, code)
 	}
 	return failure
 }
@@ -205,9 +207,9 @@ func TestCallUnreachable(t *testing.T) {
 	s.Close()
 	c := newCaller(t, CallerConfig{Routes: []Route{{"*", s.URL}}})
 	_, err := c.Call(t.Context(), Request{Method: "m"})
-	failure := wantCode(t, err, CodeBackend)
-	if host := strings.TrimPrefix(s.URL, "http://"); !strings.Contains(err.Error(), host) || strings.Contains(failure.Sentence(), host) {
-		t.Errorf("the log gets %q, the client %q", err, failure.Sentence())
+	wantCode(t, err, CodeBackend)
+	if host := strings.TrimPrefix(s.URL, "http://"); !strings.Contains(err.Error(), host) || strings.Contains(refusal.Of(err).Error(), host) {
+		t.Errorf("the log gets %q, the client %q", err, refusal.Of(err).Error())
 	}
 	checkCalls(t, c)
 }
