@@ -1,8 +1,9 @@
+// The API's settings and its life: build, listen, serve, stop.
+
 package api
 
-// This file holds the API's settings and its life: build, listen, serve, stop.
-
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ type Config struct {
 	MaxBody int // bytes of a published payload; 0: 65536
 
 	Gatherer   prometheus.Gatherer   // what /metrics shows; nil: /metrics is 404
-	Registerer prometheus.Registerer // gets the API's own metrics; nil: nobody sees them
+	Registerer prometheus.Registerer // gets the API's own metrics; nil: they are not shown
 	Pprof      bool                  // serve /debug/pprof/
 	Logger     *slog.Logger          // nil: discard
 }
@@ -64,12 +65,8 @@ func (c Config) Validate() error {
 }
 
 func (c *Config) fillDefaults() {
-	if c.MaxBody == 0 {
-		c.MaxBody = defaultMaxBody
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 }
 
 // validPort tells whether port is a number that net.Listen takes.
@@ -149,7 +146,7 @@ func New(cfg Config, s Server) (*API, error) {
 
 func (a *API) buildRoutes() {
 	a.routes = a.endpoints()
-	a.routes.prepare(map[string]func(string) error{"room": a.checkRoom, "user": a.checkUser, "conn": checkConn})
+	a.routes.prepare(map[string]func(string) error{"room": checkRoom, "user": checkUser, "conn": checkConn})
 	a.other = &endpoint{label: "other", handle: nothing}
 	a.metrics.attach(a.other)
 	for i := range a.routes {

@@ -1,3 +1,5 @@
+// Requests of each kind and their answers; tokens, configuration, metrics.
+
 package api
 
 import (
@@ -31,7 +33,8 @@ func TestRequests(t *testing.T) {
 		{"publish to bad room", "POST", "/v1/rooms/a*b/messages", "hi", nil, 400, "bad_room"},
 		{"publish to escaped slash", "POST", "/v1/rooms/a%2Fb/messages", "hi", nil, 400, "bad_room"},
 		{"publish to no room", "POST", "/v1/rooms//messages", "hi", nil, 400, "bad_room"},
-		{"publish to unicode room", "POST", "/v1/rooms/%E5%BC%B9%E5%B9%95/messages", "hi", nil, 200, `{"id":"id-1","offset":1,"delivered_to":0}`},
+		{"publish to escaped room", "POST", "/v1/rooms/%6Cobby/messages", "hi", nil, 200, `{"id":"id-1","offset":1,"delivered_to":3}`},
+		{"publish to unicode room", "POST", "/v1/rooms/%E5%BC%B9%E5%B9%95/messages", "hi", nil, 400, "bad_room"},
 		{"publish by PUT", "PUT", room, "", nil, 405, "method_not_allowed"},
 		{"publish with empty key", "POST", room, "hi", []string{"Idempotency-Key", ""}, 400, "invalid_idempotency_key"},
 		{"publish with long key", "POST", room, "hi", []string{"Idempotency-Key", strings.Repeat("k", 129)}, 400, "invalid_idempotency_key"},

@@ -1,6 +1,6 @@
-package api
+// The bearer token of a request (RFC 6750, section 2.1).
 
-// This file checks the bearer token (RFC 6750, section 2.1).
+package api
 
 import (
 	"crypto/sha256"

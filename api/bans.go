@@ -1,8 +1,12 @@
+// Bans: which users are kept out, and letting them come again.
+
 package api
 
-// This file shows who is kept out, and lets them come again.
+import (
+	"net/http"
 
-import "net/http"
+	"barrage/internal/broker"
+)
 
 type banAnswer struct {
 	User   string `json:"user"`
@@ -19,14 +23,9 @@ type bansAnswer struct {
 // listBans handles GET /v1/bans. total counts all that match.
 func (a *API) listBans(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	user, room, limit := q.text("user", "", maxUser), q.value("room", ""), q.limit(defaultListed, maxListed)
+	user, room, limit := q.text("user", "", broker.MaxUserID), q.room(), q.limit(defaultListed, maxListed)
 	if q.err != nil {
 		return q.err
-	}
-	if room != "" {
-		if err := a.checkRoom(room); err != nil {
-			return err
-		}
 	}
 	list, err := a.server.Bans(r.Context())
 	if err != nil {
@@ -48,14 +47,9 @@ func (a *API) listBans(x *exchange, r *http.Request) error {
 // whole server.
 func (a *API) lift(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	room := q.value("room", "")
+	room := q.room()
 	if q.err != nil {
 		return q.err
-	}
-	if room != "" {
-		if err := a.checkRoom(room); err != nil {
-			return err
-		}
 	}
 	if err := a.server.Lift(r.Context(), x.param, room); err != nil {
 		return err

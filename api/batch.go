@@ -1,6 +1,6 @@
-package api
+// Publishing many messages by one request.
 
-// This file publishes many messages by one request.
+package api
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 )
 
 var (
-	errBatchCount = &failure{http.StatusRequestEntityTooLarge, "batch_too_large", fmt.Sprintf("body: more than %d messages", maxBatch)}
+	errBatchCount = refusal.New(http.StatusRequestEntityTooLarge, "batch_too_large", fmt.Sprintf("body: more than %d messages", maxBatch))
 	errNotArray   = invalidJSON("must be a JSON array of messages")
 )
 
@@ -136,7 +137,7 @@ func (a *API) publishItem(ctx context.Context, x *exchange, raw json.RawMessage)
 	if err := decode(raw, &item); err != nil {
 		return nil, err
 	}
-	if err := a.checkRoom(item.Room); err != nil {
+	if err := checkRoom(item.Room); err != nil {
 		return nil, err
 	}
 	if err := a.fillItem(&x.publication, &item); err != nil {
@@ -157,13 +158,13 @@ func (a *API) fillItem(p *broker.Publication, item *batchItem) (err error) {
 	for _, t := range []struct {
 		field, value string
 		limit        int
-	}{{"kind", item.Kind, maxKind}, {"user", item.User, maxUser}, {"name", item.Name, maxName}, {"avatar", item.Avatar, maxAvatar}} {
-		if !plain(t.value, t.limit) {
-			return invalid(t.field, notPlain(t.limit))
+	}{{"kind", item.Kind, broker.MaxKind}, {"user", item.User, broker.MaxUserID}, {"name", item.Name, broker.MaxName}, {"avatar", item.Avatar, broker.MaxAvatar}} {
+		if err := checkPlain(t.field, t.value, t.limit); err != nil {
+			return err
 		}
 	}
 	if !validKey(item.Key) {
-		return invalid("key", fmt.Sprintf("must be at most %d printable ASCII characters", maxKeyLen))
+		return invalid("key", fmt.Sprintf("must be at most %d printable ASCII characters", broker.MaxKey))
 	}
 	if item.QoS != 0 && item.QoS != 1 {
 		return invalid("qos", "must be 0 or 1")

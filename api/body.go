@@ -1,6 +1,6 @@
-package api
+// Reading the bodies of requests, bounded and checked.
 
-// This file reads the bodies of requests, bounded and checked.
+package api
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"barrage/internal/refusal"
 )
 
 const (
@@ -23,15 +25,15 @@ const (
 )
 
 var (
-	errBodyCut   = &failure{http.StatusBadRequest, "body_incomplete", "body: it ended before its announced length"}
-	errBodySlow  = &failure{http.StatusRequestTimeout, "body_timeout", "body: it did not arrive within " + readTimeout.String()}
-	errBodyEmpty = &failure{http.StatusBadRequest, "invalid_json", "body: must be a JSON object, but there is none"}
-	errNotJSON   = &failure{http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type: must be " + jsonMedia}
+	errBodyCut   = refusal.New(http.StatusBadRequest, "body_incomplete", "body: it ended before its announced length")
+	errBodySlow  = refusal.New(http.StatusRequestTimeout, "body_timeout", "body: it did not arrive within "+readTimeout.String())
+	errBodyEmpty = refusal.New(http.StatusBadRequest, "invalid_json", "body: must be a JSON object, but there is none")
+	errNotJSON   = refusal.New(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type: must be "+jsonMedia)
 	errCommand   = tooLarge("body_too_large", maxCommand, "")
 )
 
 func tooLarge(code string, limit int, setting string) error {
-	return &failure{http.StatusRequestEntityTooLarge, code, fmt.Sprintf("body: larger than %d bytes%s", limit, setting)}
+	return refusal.New(http.StatusRequestEntityTooLarge, code, fmt.Sprintf("body: larger than %d bytes%s", limit, setting))
 }
 
 // readBody appends the request's body to buf; over is the error for more than
@@ -125,12 +127,12 @@ func decode(body []byte, v any) error {
 	return nil
 }
 
-func invalidJSON(text string) *failure {
-	return &failure{http.StatusBadRequest, "invalid_json", "body: " + text}
+func invalidJSON(text string) error {
+	return refusal.New(http.StatusBadRequest, "invalid_json", "body: "+text)
 }
 
 // jsonFailure says what encoding/json found, without the names of Go's types.
-func jsonFailure(err error) *failure {
+func jsonFailure(err error) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong) && wrong.Field != "":

@@ -1,12 +1,14 @@
-package api
+// Publishing one message to many rooms.
 
-// This file publishes one message to many rooms.
+package api
 
 import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
+
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 const (
@@ -30,7 +32,7 @@ func (a *API) broadcast(x *exchange, r *http.Request) error {
 	if err := a.readPublication(x, r, &q); err != nil {
 		return err
 	}
-	if err := a.checkPattern(pattern); err != nil {
+	if err := checkPattern(pattern); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), bulkTime)
@@ -40,7 +42,7 @@ func (a *API) broadcast(x *exchange, r *http.Request) error {
 		return err
 	}
 	if len(rooms) > limit {
-		return &failure{http.StatusUnprocessableEntity, "too_many_rooms", fmt.Sprintf("limit: more than %d rooms match, so it was sent to none", limit)}
+		return refusal.New(http.StatusUnprocessableEntity, "too_many_rooms", fmt.Sprintf("limit: more than %d rooms match, so it was sent to none", limit))
 	}
 	answer, err := a.publishAll(ctx, x, r, rooms)
 	if err != nil {
@@ -49,10 +51,8 @@ func (a *API) broadcast(x *exchange, r *http.Request) error {
 	return writeJSON(x, http.StatusOK, answer)
 }
 
-// checkPattern takes what would be a room's name if each * stood for something,
-// so that nothing else is special in it to anybody.
-func (a *API) checkPattern(pattern string) error {
-	if err := a.server.CheckRoom(strings.ReplaceAll(pattern, "*", "x")); err != nil {
+func checkPattern(pattern string) error {
+	if err := broker.CheckPattern(pattern); err != nil {
 		return invalid("pattern", "must be a room name, in which * stands for anything: "+err.Error())
 	}
 	return nil

@@ -1,7 +1,7 @@
-package api
+// The API against openapi.yaml: every request and answer of the tests, every route,
+// every error code.
 
-// This file holds the API against openapi.yaml: every request and answer of the
-// tests, every route, every error code.
+package api
 
 import (
 	"bytes"

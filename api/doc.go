@@ -10,14 +10,14 @@
 //	GET    /v1/rooms?prefix=&limit=       the fullest rooms of this node
 //	GET    /v1/rooms/{room}               one room
 //	GET    /v1/rooms/{room}/messages      its history; DELETE forgets it
-//	GET    /v1/rooms/{room}/members       who is in it
+//	GET    /v1/rooms/{room}/members       the users in it
 //	GET    /v1/rooms/{room}/settings      its settings; also PUT, DELETE
 //	POST   /v1/rooms/{room}/kick          put a user out of it
-//	POST   /v1/rooms/{room}/close         put everybody out, hand out the transcript
+//	POST   /v1/rooms/{room}/close         put all members out, hand out the transcript
 //	GET    /v1/settings                   rooms with settings
 //	GET    /v1/users/{user}               one user
 //	POST   /v1/users/{user}/disconnect    close a user's connections
-//	GET    /v1/bans                       who is kept out
+//	GET    /v1/bans                       the users that are kept out
 //	DELETE /v1/bans/{user}?room=          let a user come again
 //	GET    /v1/connections?user=&room=    connections of this node
 //	POST   /v1/connections/{conn}/disconnect
@@ -44,14 +44,14 @@
 //
 // # Limits
 //
-// What many nodes know together is as good as the server tells it: counts of
-// connections put out are this node's. Publishing to many rooms is one publish
+// Figures of all nodes are as good as the server tells them; counts of connections
+// put out are this node's. Publishing to many rooms is one publish
 // after the other, cut off after 20 seconds; with a key, the rest can be had by
 // asking again.
 //
 // # Ownership
 //
-// The package knows the server only through the interface Server, whose methods
+// The package knows the server only through the interface [Server], whose methods
 // it calls from many goroutines at once. What is given to Server.Publish is
 // pooled: it is the server's until Publish returns and no longer. An API is
 // built by New, serves from Listen and Serve, and ends with Shutdown; it starts

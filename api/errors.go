@@ -1,7 +1,6 @@
-package api
+// The errors that clients can see, and how any error becomes an answer.
 
-// This file holds the errors a client can see, and how any error becomes an
-// answer.
+package api
 
 import (
 	"context"
@@ -14,92 +13,74 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
-
-// failure is an error with its answer. Codes are part of the interface.
-type failure struct {
-	status  int
-	code    string
-	message string
-}
-
-func (f *failure) Error() string   { return f.message }
-func (f *failure) HTTPStatus() int { return f.status }
-func (f *failure) Code() string    { return f.code }
-
-// coded is what an error of the Server implements to choose its answer.
-type coded interface {
-	error
-	HTTPStatus() int
-	Code() string
-}
 
 // statusClientGone is nginx's number for a client that left before its answer;
 // it is counted, never sent.
 const statusClientGone = 499
 
 var (
-	errUnauthorized = &failure{http.StatusUnauthorized, "unauthorized", "this path needs the header \"Authorization: Bearer TOKEN\" with an admin_token of the server"}
-	errNoPath       = &failure{http.StatusNotFound, "not_found", "there is nothing at this path"}
-	errCrossOrigin  = &failure{http.StatusForbidden, "cross_origin", "a browser sent this from another site; only backends may"}
-	errPanic        = &failure{http.StatusInternalServerError, "internal", "the server failed at this request; its log says why"}
-	errClientGone   = &failure{statusClientGone, "client_gone", "the client closed the connection"}
-	errUnavailable  = &failure{http.StatusServiceUnavailable, "unavailable", "what carries messages between the nodes and keeps them cannot be reached"}
-	errOverloaded   = &failure{http.StatusServiceUnavailable, "overloaded", "too many messages are under way"}
-	errTimeout      = &failure{http.StatusServiceUnavailable, "timeout", "the server did not get it done in time"}
+	errUnauthorized = refusal.New(http.StatusUnauthorized, "unauthorized", "this path needs the header \"Authorization: Bearer TOKEN\" with an admin_token of the server")
+	errNoPath       = refusal.New(http.StatusNotFound, "not_found", "there is nothing at this path")
+	errCrossOrigin  = refusal.New(http.StatusForbidden, "cross_origin", "a browser sent this from another site; only backends may")
+	errInternal     = refusal.New(http.StatusInternalServerError, "internal", "the server failed at this request; its log says why")
+	errClientGone   = refusal.New(statusClientGone, "client_gone", "the client closed the connection")
+	errUnavailable  = refusal.Retry(http.StatusServiceUnavailable, "unavailable", "what carries messages between the nodes and keeps them cannot be reached", time.Second)
+	errOverloaded   = refusal.Retry(http.StatusServiceUnavailable, "overloaded", "too many messages are under way", time.Second)
+	errTimeout      = refusal.Retry(http.StatusServiceUnavailable, "timeout", "the server did not get it done in time", time.Second)
 )
 
 // invalid is a 400 for what the client named field.
-func invalid(field, text string) *failure {
+func invalid(field, text string) error {
 	code := "invalid_" + field
 	switch field {
 	case "room", "user", "kind":
 		code = "bad_" + field // as the server behind the API and barrage.v1 have it
 	}
-	return &failure{http.StatusBadRequest, code, field + ": " + text}
+	return refusal.New(http.StatusBadRequest, code, field+": "+text)
 }
 
-// answerTo finds the answer to err, and when to try again; 0 is never. What is
-// not for clients goes to the log.
-func (a *API) answerTo(x *exchange, r *http.Request, err error) (f *failure, retryAfter time.Duration) {
-	var c coded
+// answerTo finds the answer to err. What is not for clients goes to the log.
+func (a *API) answerTo(x *exchange, r *http.Request, err error) *refusal.Error {
+	own := refusal.Of(err)
 	switch {
-	case errors.As(err, &c) && c.HTTPStatus() >= 400 && c.HTTPStatus() <= 599:
-		f = &failure{c.HTTPStatus(), c.Code(), err.Error()}
+	case own != nil && own.HTTPStatus() >= 400 && own.HTTPStatus() <= 599:
+		return own
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
-		f = errClientGone
+		return errClientGone
 	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, broker.ErrClosed):
-		f = errUnavailable
+		return errUnavailable
 	case errors.Is(err, broker.ErrOverloaded):
-		f = errOverloaded
+		return errOverloaded
 	case errors.Is(err, context.DeadlineExceeded):
-		f = errTimeout
-	default:
-		a.cfg.Logger.Error("HTTP request failed", slog.String("route", x.endpoint.label), slog.Any("error", err))
-		f = errPanic
+		return errTimeout
 	}
-	if f.status == http.StatusServiceUnavailable || f.status == http.StatusTooManyRequests {
-		retryAfter = time.Second
-		var later interface{ RetryAfter() time.Duration }
-		if errors.As(err, &later) {
-			retryAfter = max(retryAfter, later.RetryAfter())
-		}
+	a.cfg.Logger.Error("HTTP request failed", slog.String("route", x.endpoint.label), slog.Any("error", err))
+	return errInternal
+}
+
+// retryAfter is in how many seconds a client may try again, rounded up; 0: that will
+// not help.
+func retryAfter(f *refusal.Error) int {
+	if f.HTTPStatus() != http.StatusServiceUnavailable && f.HTTPStatus() != http.StatusTooManyRequests {
+		return 0
 	}
-	return f, retryAfter
+	return int((max(f.RetryAfter(), time.Second) + time.Second - 1) / time.Second)
 }
 
 // fail answers a request that ended in err.
 func (a *API) fail(x *exchange, r *http.Request, err error) {
-	f, retryAfter := a.answerTo(x, r, err)
+	f := a.answerTo(x, r, err)
 	if f == errClientGone {
 		x.status = statusClientGone
 		return
 	}
-	if retryAfter > 0 {
-		x.Header().Set("Retry-After", strconv.Itoa(wholeSeconds(retryAfter)))
+	if after := retryAfter(f); after > 0 {
+		x.Header().Set("Retry-After", strconv.Itoa(after))
 	}
-	answer := errorAnswer{Error: errorBody{Code: f.code, Message: f.message}}
-	if err := writeJSON(x, f.status, answer); err != nil {
+	answer := errorAnswer{Error: errorBody{Code: f.Code(), Message: f.Error()}}
+	if err := writeJSON(x, f.HTTPStatus(), answer); err != nil {
 		a.cfg.Logger.Error("HTTP error answer failed", slog.Any("error", err))
 	}
 }
@@ -107,12 +88,9 @@ func (a *API) fail(x *exchange, r *http.Request, err error) {
 // partFailed is the answer to a part of a request: what would be a header of an
 // answer of its own is in the body.
 func (a *API) partFailed(x *exchange, r *http.Request, err error) *errorBody {
-	f, retryAfter := a.answerTo(x, r, err)
-	return &errorBody{Code: f.code, Message: f.message, RetryAfter: wholeSeconds(retryAfter)}
+	f := a.answerTo(x, r, err)
+	return &errorBody{Code: f.Code(), Message: f.Error(), RetryAfter: retryAfter(f)}
 }
-
-// wholeSeconds rounds up, so that nobody comes back too early.
-func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 type errorAnswer struct {
 	Error errorBody `json:"error"`
@@ -153,6 +131,6 @@ func writeTyped(x *exchange, status int, contentType []string, body []byte) {
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
 	x.WriteHeader(status)
-	// The only error is a client that is gone: nobody is left to tell.
+	// The only error is that the client is gone: there is nothing left to do.
 	_, _ = x.Write(body)
 }

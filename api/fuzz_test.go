@@ -1,3 +1,5 @@
+// Paths, parameters and bodies of any bytes.
+
 package api
 
 import (

@@ -1,10 +1,9 @@
-package api
+// What the tests share: a server in memory and an API on it.
 
-// This file holds what the tests share: a server in memory and an API on it.
+package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -46,7 +45,6 @@ type memServer struct {
 	reasons []string
 	local   bool
 	epoch   string // of all histories; "" is none
-	strict  bool   // room names as package edge has them
 	detail  Room   // what Room tells beside the members
 	page    func(q broker.Query) broker.Page
 	onSend  func(ctx context.Context) error // nil: nothing
@@ -55,38 +53,8 @@ type memServer struct {
 	mu       sync.Mutex // guards what follows
 	sent     []broker.Publication
 	receipts map[string]broker.Receipt // by room, user and key
-	settings map[string]Settings
+	settings map[string]broker.RoomSettings
 	calls    []string // of methods that change something or look beyond this node
-}
-
-func (s *memServer) CheckRoom(name string) error {
-	if s.strict {
-		return strictRule(name)
-	}
-	if name == "" || len(name) > 64 || strings.ContainsAny(name, "*/\r\n\x00") {
-		return errors.New("room: must be 1 to 64 characters of the allowed ones")
-	}
-	return nil
-}
-
-// CheckUser has the rule of package edge.
-func (s *memServer) CheckUser(id string) error {
-	if strings.HasPrefix(id, userPrefix) || strictRule(id) != nil || strictRule(userPrefix+id) != nil {
-		return errors.New("the id breaks the rule")
-	}
-	return nil
-}
-
-func strictRule(name string) error {
-	ok := len(name) > 0 && len(name) <= 128
-	for i, c := range name {
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		ok = ok && (alnum || i > 0 && strings.ContainsRune("_.:@-", c))
-	}
-	if !ok {
-		return &codedError{status: 400, code: "bad_room", text: "room name breaks the rule"}
-	}
-	return nil
 }
 
 func (s *memServer) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
@@ -183,30 +151,30 @@ func (s *memServer) Presence(_ context.Context, room string, limit int) (Presenc
 	}, s.err
 }
 
-func (s *memServer) Settings(_ context.Context, room string) (Settings, error) {
+func (s *memServer) Settings(_ context.Context, room string) (broker.RoomSettings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.settings[room], s.err
 }
 
-func (s *memServer) SetSettings(_ context.Context, room string, v Settings) error {
+func (s *memServer) SetSettings(_ context.Context, room string, v broker.RoomSettings) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.settings == nil {
-		s.settings = make(map[string]Settings)
+		s.settings = make(map[string]broker.RoomSettings)
 	}
 	s.settings[room] = v
 	return s.err
 }
 
-func (s *memServer) AllSettings(context.Context) (map[string]Settings, error) {
+func (s *memServer) AllSettings(context.Context) (map[string]broker.RoomSettings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.settings), s.err
 }
 
-func (s *memServer) Bans(context.Context) ([]Ban, error) {
-	return []Ban{
+func (s *memServer) Bans(context.Context) ([]broker.Ban, error) {
+	return []broker.Ban{
 		{User: "7", Reason: "spam", Until: time.UnixMilli(1700000000000)},
 		{User: "7", Room: "lobby", Until: time.UnixMilli(1700000000001)},
 		{User: "8", Room: "lobby", Until: time.UnixMilli(1700000000002)},
@@ -250,7 +218,7 @@ func (s *memServer) Remove(_ context.Context, r Removal) (int, error) {
 	return 3, s.err
 }
 
-func (s *memServer) Ready() []string { return s.reasons }
+func (s *memServer) NotReady() []string { return s.reasons }
 
 func (s *memServer) messages() []broker.Publication {
 	s.mu.Lock()

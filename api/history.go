@@ -1,6 +1,6 @@
-package api
+// Showing and clearing the histories of rooms.
 
-// This file shows and clears the histories of rooms.
+package api
 
 import (
 	"encoding/json"
@@ -21,7 +21,7 @@ type messageAnswer struct {
 	ID     string          `json:"id"`
 	Offset uint64          `json:"offset"`
 	Time   int64           `json:"time"` // milliseconds since the Unix epoch
-	Sender *senderAnswer   `json:"sender,omitempty"`
+	Sender *broker.Sender  `json:"sender,omitempty"`
 	Kind   string          `json:"kind,omitempty"`
 	Data   json.RawMessage `json:"data,omitempty"`
 	Text   *string         `json:"text,omitempty"`
@@ -31,26 +31,12 @@ type messageAnswer struct {
 	Expires int64 `json:"expires,omitempty"` // milliseconds since the Unix epoch
 }
 
-type senderAnswer struct {
-	User   string `json:"user,omitempty"`
-	Name   string `json:"name,omitempty"`
-	Avatar string `json:"avatar,omitempty"`
-	Conn   string `json:"conn,omitempty"`
-}
-
-type gapAnswer struct {
-	Epoch  string `json:"epoch"`
-	From   uint64 `json:"from"`
-	To     uint64 `json:"to,omitempty"`
-	Reason string `json:"reason"`
-}
-
 type pageAnswer struct {
 	Room     string          `json:"room"`
 	Messages []messageAnswer `json:"messages"`
 	Epoch    string          `json:"epoch"`  // of the history's head
 	Offset   uint64          `json:"offset"` // of the history's head
-	Gap      *gapAnswer      `json:"gap,omitempty"`
+	Gap      *broker.Gap     `json:"gap,omitempty"`
 	More     bool            `json:"more,omitempty"`
 }
 
@@ -116,13 +102,10 @@ func trimPage(page *broker.Page, fromFront bool, limit int) {
 func answerPage(room string, page *broker.Page) pageAnswer {
 	answer := pageAnswer{
 		Room: room, Messages: make([]messageAnswer, len(page.Messages)),
-		Epoch: page.Head.Epoch, Offset: page.Head.Offset, More: page.More,
+		Epoch: page.Head.Epoch, Offset: page.Head.Offset, Gap: page.Gap, More: page.More,
 	}
 	for i, m := range page.Messages {
 		answer.Messages[i] = answerMessage(m)
-	}
-	if g := page.Gap; g != nil {
-		answer.Gap = &gapAnswer{Epoch: g.Epoch, From: g.From, To: g.To, Reason: g.Reason}
 	}
 	return answer
 }
@@ -132,14 +115,14 @@ func answerMessage(m *broker.Message) messageAnswer {
 	if m.Confirm {
 		answer.QoS = 1
 	}
-	if s := m.Sender; s != (broker.Sender{}) {
-		answer.Sender = &senderAnswer{User: s.User, Name: s.Name, Avatar: s.Avatar, Conn: s.Conn}
+	if m.Sender != (broker.Sender{}) {
+		answer.Sender = &m.Sender
 	}
 	switch {
 	case m.Format == broker.Binary:
 		bytes := append([]byte{}, m.Payload...) // not nil, which would be null
 		answer.Base64 = &bytes
-	// What a foreign writer left in the store must not spoil the whole page.
+	// What another program left in Redis must not spoil the whole page.
 	case m.Format == broker.JSON && json.Valid(m.Payload):
 		answer.Data = m.Payload
 	default:

@@ -1,7 +1,7 @@
-package api
+// Hostile room names, and hostile use of publishing, on a real listener where that can
+// make a difference.
 
-// This file tests hostile room names, and hostile use of publishing, on a real
-// listener where that can make a difference.
+package api
 
 import (
 	"bytes"
@@ -32,7 +32,7 @@ func TestHostileRoomNames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			reg := prometheus.NewPedanticRegistry()
-			s := &memServer{strict: true}
+			s := &memServer{}
 			a := newAPI(t, Config{Gatherer: reg, Registerer: reg, Logger: slog.New(slog.NewTextHandler(&log, nil))}, s)
 			for _, e := range a.routes {
 				if !strings.Contains(e.pattern, "{room}") {
@@ -83,7 +83,7 @@ func wantNoTrace(t *testing.T, reg *prometheus.Registry, log *bytes.Buffer) {
 // TestHostileRoomNamesOnTheWire: the same through net/http, which sees the path
 // first. Nothing is redirected.
 func TestHostileRoomNamesOnTheWire(t *testing.T) {
-	s := &memServer{strict: true}
+	s := &memServer{}
 	base := serve(t, newAPI(t, Config{}, s))
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()

@@ -1,3 +1,5 @@
+// The API on a real listener: requests, a body cut short, shutdown.
+
 package api
 
 import (

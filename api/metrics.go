@@ -1,7 +1,7 @@
-package api
+// Counting and timing requests. Labels come from fixed lists, routes and HTTP
+// statuses, never a room or an address.
 
-// This file counts and times requests. Labels come from fixed lists: routes and
-// HTTP statuses, never a room or an address.
+package api
 
 import (
 	"net/http"

@@ -1,6 +1,6 @@
-package api
+// Putting users out: of a room, of the server, all of a room.
 
-// This file puts people out: of a room, of the server, all of a room.
+package api
 
 import (
 	"net/http"
@@ -33,7 +33,7 @@ func (a *API) kick(x *exchange, r *http.Request) error {
 	if err := readCommand(r, &body); err != nil {
 		return err
 	}
-	if err := a.checkUser(body.User); err != nil {
+	if err := checkUser(body.User); err != nil {
 		return err
 	}
 	return a.remove(x, r, Removal{Room: x.param, User: body.User, Reason: body.Reason}, body.For)
@@ -62,8 +62,8 @@ func (a *API) disconnect(x *exchange, r *http.Request) error {
 }
 
 func (a *API) remove(x *exchange, r *http.Request, what Removal, forTime string) (err error) {
-	if !plain(what.Reason, maxReason) {
-		return invalid("reason", notPlain(maxReason))
+	if err := checkPlain("reason", what.Reason, maxReason); err != nil {
+		return err
 	}
 	if what.For, err = duration("for", forTime, maxFor); err != nil {
 		return err
@@ -81,8 +81,8 @@ func (a *API) closeRoom(x *exchange, r *http.Request) error {
 	if err := readOption(r, &body); err != nil {
 		return err
 	}
-	if !plain(body.Reason, maxReason) {
-		return invalid("reason", notPlain(maxReason))
+	if err := checkPlain("reason", body.Reason, maxReason); err != nil {
+		return err
 	}
 	n, err := a.server.CloseRoom(r.Context(), x.param, body.Reason)
 	if err != nil {

@@ -1,7 +1,6 @@
-package api
+// The description of the API, which tests hold against what the API does.
 
-// This file serves the description of the API, which tests hold against what the
-// API does.
+package api
 
 import (
 	_ "embed"
@@ -33,7 +32,7 @@ func (a *API) showSpecJSON(x *exchange, _ *http.Request) error {
 	return nil
 }
 
-// specAsJSON is called once, if anybody asks.
+// specAsJSON is called once, at the first request for it.
 func specAsJSON() ([]byte, error) {
 	var doc map[string]any
 	if err := yaml.Unmarshal(spec, &doc); err != nil {

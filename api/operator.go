@@ -1,6 +1,6 @@
-package api
+// What operators and their machines ask: readiness, metrics, profiles.
 
-// This file answers operators and their machines: readiness, metrics, profiles.
+package api
 
 import (
 	"log/slog"
@@ -30,7 +30,7 @@ func (a *API) health(x *exchange, _ *http.Request) error {
 
 // ready handles GET /readyz.
 func (a *API) ready(x *exchange, _ *http.Request) error {
-	if reasons := a.server.Ready(); len(reasons) > 0 {
+	if reasons := a.server.NotReady(); len(reasons) > 0 {
 		return writeJSON(x, http.StatusServiceUnavailable, readyAnswer{Reasons: reasons})
 	}
 	return writeJSON(x, http.StatusOK, readyAnswer{Ready: true})

@@ -1,32 +1,31 @@
-package api
+// Query parameters and the headers that may stand for them, and the checks of texts
+// and durations wherever they come from.
 
-// This file reads query parameters and the headers that may stand for them, and
-// checks texts and durations wherever they come from.
+package api
 
 import (
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"barrage/internal/broker"
 )
 
 // Bounds of texts, in bytes.
 const (
-	maxKind   = 64
-	maxUser   = 128
-	maxName   = 128
-	maxAvatar = 1024
 	maxEpoch  = 64
 	maxConn   = 64
 	maxReason = 123 // what a close frame holds (RFC 6455, section 5.5)
 )
 
 const (
-	maxFor = 30 * 24 * time.Hour // that somebody can be kept out
-	maxTTL = 7 * 24 * time.Hour  // that a message can be good for, if not for ever
+	maxFor = 30 * 24 * time.Hour // the longest ban
+	maxTTL = 7 * 24 * time.Hour  // the longest time that a message is good for, if not for ever
 )
 
 // params are a request's. The first thing that is wrong is kept in err.
@@ -47,9 +46,11 @@ func readParams(r *http.Request) params {
 	return p
 }
 
-func (p *params) fail(field, text string) {
+func (p *params) fail(field, text string) { p.check(invalid(field, text)) }
+
+func (p *params) check(err error) {
 	if p.err == nil {
-		p.err = invalid(field, text)
+		p.err = err
 	}
 }
 
@@ -71,11 +72,15 @@ func (p *params) value(name, header string) string {
 // text is a value of at most limit bytes that a log line or a screen can show.
 func (p *params) text(name, header string, limit int) string {
 	s := p.value(name, header)
-	if s == "" {
-		return s
-	}
-	if !plain(s, limit) {
-		p.fail(name, notPlain(limit))
+	p.check(checkPlain(name, s, limit))
+	return s
+}
+
+// room is the name of a room; if it is not given, "".
+func (p *params) room() string {
+	s := p.value("room", "")
+	if s != "" {
+		p.check(checkRoom(s))
 	}
 	return s
 }
@@ -110,9 +115,7 @@ func (p *params) confirm() bool {
 // ever.
 func (p *params) ttl() uint32 {
 	ms, err := readTTL(p.value("ttl", "Barrage-Ttl"))
-	if p.err == nil {
-		p.err = err
-	}
+	p.check(err)
 	return ms
 }
 
@@ -129,34 +132,35 @@ func (p *params) limit(def, most int) int {
 	return n
 }
 
-// plain tells whether s is at most limit bytes of UTF-8 without control
-// characters.
-func plain(s string, limit int) bool {
-	if len(s) > limit || !utf8.ValidString(s) {
-		return false
-	}
-	for _, c := range s {
-		if unicode.IsControl(c) {
-			return false
-		}
-	}
-	return true
-}
-
-func notPlain(limit int) string {
-	return fmt.Sprintf("must be at most %d bytes of UTF-8 without control characters", limit)
-}
-
-// required checks a text that must not be empty.
-func required(field, s string, limit int) error {
-	if s == "" || !plain(s, limit) {
-		return invalid(field, fmt.Sprintf("must be 1 to %d bytes of UTF-8 without control characters", limit))
+// checkPlain wants text that a log line or a screen can show.
+func checkPlain(field, s string, limit int) error {
+	if len(s) > limit || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return invalid(field, fmt.Sprintf("must be at most %d bytes of UTF-8 without control characters", limit))
 	}
 	return nil
 }
 
-// checkConn is for the variables of paths.
-func checkConn(conn string) error { return required("conn", conn, maxConn) }
+// checkRoom and checkUser apply the rules for names and ids.
+func checkRoom(name string) error {
+	if err := broker.CheckRoom(name); err != nil {
+		return invalid("room", err.Error())
+	}
+	return nil
+}
+
+func checkUser(id string) error {
+	if err := broker.CheckUser(id); err != nil {
+		return invalid("user", err.Error())
+	}
+	return nil
+}
+
+func checkConn(conn string) error {
+	if conn == "" {
+		return invalid("conn", "must not be empty")
+	}
+	return checkPlain("conn", conn, maxConn)
+}
 
 // duration reads what time.ParseDuration does, from 0 to most; empty is 0.
 func duration(field, s string, most time.Duration) (time.Duration, error) {

@@ -1,8 +1,8 @@
-package api
+// The publish path, which is hot: thousands of requests a second over kept-alive
+// connections. It reads into a pooled buffer, uses no reflection and appends its
+// answer to the same buffer.
 
-// This file is the publish path, the one that is hot: thousands of requests a
-// second over kept-alive connections. It reads into a pooled buffer, uses no
-// reflection and appends its answer to the same buffer.
+package api
 
 import (
 	"bytes"
@@ -13,19 +13,16 @@ import (
 	"unicode/utf8"
 
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
-const (
-	keyHeader  = "Idempotency-Key"
-	maxKeyLen  = 128 // bytes
-	userPrefix = "user:"
-)
+const keyHeader = "Idempotency-Key"
 
 var (
 	isTrue = []string{"true"} // the value of Idempotent-Replayed
 
-	errNotUTF8 = &failure{http.StatusBadRequest, "invalid_utf8", "body: a text message must be valid UTF-8; send other bytes as Content-Type " + octetStream}
-	errBadKey  = &failure{http.StatusBadRequest, "invalid_idempotency_key", keyHeader + ": must be given once, as 1 to " + strconv.Itoa(maxKeyLen) + " printable ASCII characters"}
+	errNotUTF8 = refusal.New(http.StatusBadRequest, "invalid_utf8", "body: a text message must be valid UTF-8; send other bytes as Content-Type "+octetStream)
+	errBadKey  = refusal.New(http.StatusBadRequest, "invalid_idempotency_key", keyHeader+": must be given once, as 1 to "+strconv.Itoa(broker.MaxKey)+" printable ASCII characters")
 )
 
 // publish handles POST /v1/rooms/{room}/messages.
@@ -50,7 +47,7 @@ func (a *API) publishToUser(x *exchange, r *http.Request) error {
 	if err := a.readPublication(x, r, &q); err != nil {
 		return err
 	}
-	x.publication.Room = userPrefix + x.param
+	x.publication.Room = broker.UserRoom(x.param)
 	receipt, err := a.server.Publish(r.Context(), &x.publication)
 	if err != nil {
 		return err
@@ -70,10 +67,10 @@ func (a *API) publishToUser(x *exchange, r *http.Request) error {
 // payload is in x.body.
 func (a *API) readPublication(x *exchange, r *http.Request, q *params) (err error) {
 	p := &x.publication
-	p.Sender.User = q.text("user", "Barrage-Sender", maxUser)
-	p.Sender.Name = q.text("name", "Barrage-Sender-Name", maxName)
-	p.Sender.Avatar = q.text("avatar", "Barrage-Sender-Avatar", maxAvatar)
-	p.Kind = q.text("kind", "Barrage-Kind", maxKind)
+	p.Sender.User = q.text("user", "Barrage-Sender", broker.MaxUserID)
+	p.Sender.Name = q.text("name", "Barrage-Sender-Name", broker.MaxName)
+	p.Sender.Avatar = q.text("avatar", "Barrage-Sender-Avatar", broker.MaxAvatar)
+	p.Kind = q.text("kind", "Barrage-Kind", broker.MaxKind)
 	p.Forget = !q.flag("history", "Barrage-History", true)
 	p.TTL, p.Confirm = q.ttl(), q.confirm()
 	if q.err != nil {
@@ -145,7 +142,7 @@ func idempotencyKey(h http.Header) (string, error) {
 
 // validKey tells whether a key may be used; the empty one is none.
 func validKey(key string) bool {
-	if len(key) > maxKeyLen {
+	if len(key) > broker.MaxKey {
 		return false
 	}
 	for i := range len(key) {
@@ -154,22 +151,6 @@ func validKey(key string) bool {
 		}
 	}
 	return true
-}
-
-// checkRoom applies the server's rules for room names.
-func (a *API) checkRoom(room string) error {
-	if err := a.server.CheckRoom(room); err != nil {
-		return invalid("room", err.Error())
-	}
-	return nil
-}
-
-// checkUser applies the server's rules for users' ids.
-func (a *API) checkUser(user string) error {
-	if err := a.server.CheckUser(user); err != nil {
-		return invalid("user", err.Error())
-	}
-	return nil
 }
 
 // answerPublish answers with the receipt and more members of its object. The

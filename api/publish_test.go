@@ -1,6 +1,6 @@
-package api
+// Publishing one message: to a room, to a user.
 
-// This file tests publishing one message: to a room, to a user.
+package api
 
 import (
 	"context"
@@ -22,10 +22,10 @@ func TestPublishPassesThrough(t *testing.T) {
 	a := newAPI(t, Config{}, s)
 	w := request(t, a, "POST", "/v1/rooms/r/messages", "\x00\xff", "Content-Type", "Application/Octet-Stream; x=y")
 	answered(t, w, 200, `{"id":"id-1","offset":1,"delivered_to":0,"local_only":true}`)
-	request(t, a, "POST", "/v1/rooms/a%20b/messages", "hi")
+	request(t, a, "POST", "/v1/rooms/a%3Ab/messages", "hi")
 	want := []broker.Publication{
 		{Room: "r", Format: broker.Binary, Payload: []byte("\x00\xff")},
-		{Room: "a b", Format: broker.Text, Payload: []byte("hi")},
+		{Room: "a:b", Format: broker.Text, Payload: []byte("hi")},
 	}
 	if got := s.messages(); !reflect.DeepEqual(got, want) {
 		t.Errorf("sent %+v, want %+v", got, want)

@@ -1,6 +1,6 @@
-package api
+// Questions about rooms.
 
-// This file answers questions about rooms.
+package api
 
 import (
 	"cmp"
@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"barrage/internal/refusal"
 )
 
 type roomAnswer struct {
@@ -24,16 +26,10 @@ type roomsAnswer struct {
 // roomDetails begins with what the list of rooms shows.
 type roomDetails struct {
 	roomAnswer
-	Cluster   *audienceAnswer `json:"cluster,omitempty"` // left out while it cannot be told
-	Epoch     string          `json:"epoch,omitempty"`
-	Offset    *uint64         `json:"offset,omitempty"` // of the history's head; with epoch
-	Retention *retentionBody  `json:"retention,omitempty"`
-}
-
-type audienceAnswer struct {
-	Members int `json:"members"`
-	Users   int `json:"users"`
-	Unique  int `json:"unique_viewers"`
+	Cluster   *Audience      `json:"cluster,omitempty"` // left out while it cannot be told
+	Epoch     string         `json:"epoch,omitempty"`
+	Offset    *uint64        `json:"offset,omitempty"` // of the history's head; with epoch
+	Retention *retentionBody `json:"retention,omitempty"`
 }
 
 // showRoom handles GET /v1/rooms/{room}.
@@ -43,11 +39,11 @@ func (a *API) showRoom(x *exchange, r *http.Request) error {
 		return err
 	}
 	if !ok {
-		return &failure{http.StatusNotFound, "room_not_found", "room: nobody is in this room"}
+		return refusal.New(http.StatusNotFound, "room_not_found", "room: nobody is in this room")
 	}
 	answer := roomDetails{
 		roomAnswer: roomAnswer{Room: x.param, Members: room.Members, Rate: roundRate(room.Rate)},
-		Cluster:    (*audienceAnswer)(room.Cluster),
+		Cluster:    room.Cluster,
 	}
 	if room.Head.Epoch != "" {
 		answer.Epoch, answer.Offset = room.Head.Epoch, &room.Head.Offset

@@ -1,6 +1,6 @@
-package api
+// What is asked about rooms, users and connections, and done to them.
 
-// This file tests what is asked about and done to rooms, users and connections.
+package api
 
 import (
 	"fmt"
@@ -205,19 +205,19 @@ func TestSettings(t *testing.T) {
 	// What is put is what is answered, at once and later.
 	for _, x := range []struct {
 		body, answer string
-		set          Settings
+		set          broker.RoomSettings
 	}{
-		{`{"muted":true,"presence_events":false}`, `{"muted":true,"presence_events":false}`, Settings{Muted: true, Quiet: true}},
-		{`{"presence_events":false}`, `{"muted":false,"presence_events":false}`, Settings{Quiet: true}},
-		{`{"muted":true}`, `{"muted":true,"presence_events":true}`, Settings{Muted: true}},
-		{`{"presence_events":true}`, unset, Settings{}},
+		{`{"muted":true,"presence_events":false}`, `{"muted":true,"presence_events":false}`, broker.RoomSettings{Muted: true, Quiet: true}},
+		{`{"presence_events":false}`, `{"muted":false,"presence_events":false}`, broker.RoomSettings{Quiet: true}},
+		{`{"muted":true}`, `{"muted":true,"presence_events":true}`, broker.RoomSettings{Muted: true}},
+		{`{"presence_events":true}`, unset, broker.RoomSettings{}},
 		{`{"history":{"messages":500,"age":"1h"}}`, `{"muted":false,"presence_events":true,"history":{"messages":500,"age":"1h0m0s"}}`,
-			Settings{History: &broker.Retention{Messages: 500, Age: time.Hour}}},
+			broker.RoomSettings{History: &broker.Retention{Messages: 500, Age: time.Hour}}},
 		{`{"muted":true,"history":{"messages":0}}`, `{"muted":true,"presence_events":true,"history":{"messages":0,"age":"0s"}}`,
-			Settings{Muted: true, History: &broker.Retention{}}},
+			broker.RoomSettings{Muted: true, History: &broker.Retention{}}},
 		{`{"history":{"messages":100000,"age":"8760h"}}`, `{"muted":false,"presence_events":true,"history":{"messages":100000,"age":"8760h0m0s"}}`,
-			Settings{History: &broker.Retention{Messages: 100_000, Age: 8760 * time.Hour}}},
-		{`{}`, unset, Settings{}},
+			broker.RoomSettings{History: &broker.Retention{Messages: 100_000, Age: 8760 * time.Hour}}},
+		{`{}`, unset, broker.RoomSettings{}},
 	} {
 		answered(t, request(t, a, "PUT", path, x.body), 200, x.answer)
 		answered(t, request(t, a, "GET", path, ""), 200, x.answer)
@@ -225,9 +225,9 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%s sets %+v, want %+v", x.body, got, x.set)
 		}
 	}
-	s.settings["r"] = Settings{Muted: true, Quiet: true}
+	s.settings["r"] = broker.RoomSettings{Muted: true, Quiet: true}
 	answered(t, request(t, a, "DELETE", path, ""), 200, unset)
-	if got := s.settings["r"]; got != (Settings{}) {
+	if got := s.settings["r"]; got != (broker.RoomSettings{}) {
 		t.Errorf("deleted, and %+v is set", got)
 	}
 	for body, code := range map[string]string{
@@ -242,7 +242,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestLists(t *testing.T) {
-	s := &memServer{strict: true, settings: map[string]Settings{"lobby": {Muted: true}, "live": {History: &broker.Retention{}}, "aula": {Quiet: true}}}
+	s := &memServer{settings: map[string]broker.RoomSettings{"lobby": {Muted: true}, "live": {History: &broker.Retention{}}, "aula": {Quiet: true}}}
 	a := newAPI(t, Config{}, s)
 	const (
 		aula  = `{"room":"aula","settings":{"muted":false,"presence_events":false}}`

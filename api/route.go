@@ -1,9 +1,8 @@
-package api
+// The list of all routes, and how a request's path finds one. http.ServeMux is not
+// used, as it redirects paths with dot segments and double slashes: in a path of this
+// API they stand in a room's name, and the rules for names answer.
 
-// This file is the list of all routes, and how a request's path finds one.
-// http.ServeMux is not used, as it answers paths with dot segments and double
-// slashes by a redirect: whoever writes one here means a room of that name, and
-// the room-name rules answer.
+package api
 
 import (
 	"net/http"

@@ -1,7 +1,7 @@
-package api
+// From a request to a call of its route's handler, and from what comes of it to one
+// answer and one count.
 
-// This file turns a request into a call of its route's handler, and whatever
-// comes of it into one answer and one count.
+package api
 
 import (
 	"log/slog"
@@ -12,6 +12,7 @@ import (
 	"github.com/valyala/bytebufferpool"
 
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // exchange is a request's state and its response, remembering the status. It is
@@ -72,7 +73,7 @@ func (a *API) finish(x *exchange, r *http.Request, start time.Time) {
 				slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
 		}
 		if !abort {
-			a.fail(x, r, errPanic)
+			a.fail(x, r, errInternal)
 		}
 	}
 	a.metrics.observe(x.endpoint, x.status, time.Since(start))
@@ -103,7 +104,7 @@ func (a *API) handle(x *exchange, r *http.Request, allowed bool) error {
 	if !allowed {
 		allow := a.routes.methods(r.URL.Path, r.URL.RawPath)
 		x.Header().Set("Allow", allow)
-		return &failure{http.StatusMethodNotAllowed, "method_not_allowed", "this path takes " + allow + " only"}
+		return refusal.New(http.StatusMethodNotAllowed, "method_not_allowed", "this path takes "+allow+" only")
 	}
 	// Without a token any web page open on this machine could publish here.
 	if err := a.crossOrigin.Check(r); err != nil {

@@ -1,7 +1,6 @@
-package api
+// The server behind the API: what it must do, and the plain types in which it answers.
 
-// This file declares the server behind the API: what it must do, and the plain
-// types in which it answers.
+package api
 
 import (
 	"context"
@@ -10,30 +9,37 @@ import (
 	"barrage/internal/broker"
 )
 
-// Server is what the API needs of the server behind it. All methods may be
-// called from any goroutine and return soon after their context ends.
+// Server is what the API needs of the server behind it, by topic, so that it can be
+// put together of parts. All methods may be called from any goroutine and return soon
+// after their context ends. Names of rooms and users that they are given are good ones.
 //
-// An error may say how it is to be answered by implementing HTTPStatus() int and
-// Code() string, and when to try again by RetryAfter() time.Duration. The
-// broker's own errors are 503. Any other error is a 500 whose text goes to the
-// log only. A capability the server does not have is an error of the first kind.
+// An error that has a [refusal.Error] in its chain is answered as that says, with when
+// to try again. The broker's own errors are 503. Any other error is a 500 whose text
+// goes to the log only. A capability the server does not have is a refusal.
 type Server interface {
-	// CheckRoom says what is wrong with a room's name; nil if it may be used.
-	// Whatever its error is, it is answered by the code bad_room.
-	// No other method is given a room's name that it has not accepted.
-	CheckRoom(name string) error
-	// CheckUser does the same for users' ids, by the code bad_user.
-	CheckUser(id string) error
+	Messages
+	Rooms
+	Users
+	Moderation
 
+	// NotReady gives the reasons why the server should get no traffic; none if it
+	// should.
+	NotReady() []string
+}
+
+// Messages publishes and remembers.
+type Messages interface {
 	// Publish sends a message. p and its payload are the caller's again when it
 	// returns.
 	Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error)
 	// History reads a part of a room's history, Clear forgets it.
 	History(ctx context.Context, room string, q broker.Query) (broker.Page, error)
 	Clear(ctx context.Context, room string) error
+}
 
-	// Room describes a room; ok is false if nobody is there and nothing is known
-	// of it.
+// Rooms tells which rooms there are, and what is in them.
+type Rooms interface {
+	// Room describes a room; ok is false if it is empty and nothing is known of it.
 	Room(ctx context.Context, name string) (room Room, ok bool, err error)
 	// EachRoom calls f for each room of this node in any order until f returns
 	// false. The rate is in messages per second, lately.
@@ -41,35 +47,38 @@ type Server interface {
 	// MatchRooms returns up to limit rooms with members, on any node, whose names
 	// match pattern, in which * stands for any bytes.
 	MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error)
-	// Presence tells who is in a room, naming at most limit users.
+	// Presence lists the users in a room, at most limit of them by name.
 	Presence(ctx context.Context, room string, limit int) (Presence, error)
-	// Settings returns what was set for a room; the zero Settings if nothing
-	// was, which is also how to take them back.
-	Settings(ctx context.Context, room string) (Settings, error)
-	SetSettings(ctx context.Context, room string, s Settings) error
-	// AllSettings returns those of all rooms that have any.
-	AllSettings(ctx context.Context) (map[string]Settings, error)
-	// CloseRoom puts everybody out of a room, hands out its transcript and forgets
-	// its history; after an error what was not handed out is still there.
-	CloseRoom(ctx context.Context, room, reason string) (connections int, err error)
+}
 
+// Users tells which users and connections there are.
+type Users interface {
 	// Online tells whether a user has a connection, on any node as far as known.
 	Online(ctx context.Context, user string) (bool, error)
 	// User describes a user; one who is not online is no error.
 	User(ctx context.Context, user string) (User, error)
 	// Connections lists connections of this node; total counts all that match.
 	Connections(ctx context.Context, q ConnectionQuery) (list []Connection, total int, err error)
+}
+
+// Moderation is what operators do to rooms and users.
+type Moderation interface {
+	// Settings returns what was set for a room; the zero RoomSettings if nothing
+	// was, which is also how to take them back.
+	Settings(ctx context.Context, room string) (broker.RoomSettings, error)
+	SetSettings(ctx context.Context, room string, s broker.RoomSettings) error
+	// AllSettings returns those of all rooms that have any.
+	AllSettings(ctx context.Context) (map[string]broker.RoomSettings, error)
+	// CloseRoom puts all members out of a room, hands out its transcript and forgets
+	// its history; after an error what was not handed out is still there.
+	CloseRoom(ctx context.Context, room, reason string) (connections int, err error)
 	// Remove puts connections out of a room or closes them, on all nodes, and
 	// returns how many it was on this one.
 	Remove(ctx context.Context, r Removal) (connections int, err error)
-	// Bans returns who is kept out at present, in the order to show them in. Lift
-	// lets a user come again into a room, or with "" to the server.
-	Bans(ctx context.Context) ([]Ban, error)
+	// Bans returns those in force, in the order to show them in. Lift lets a user
+	// come again into a room, or with "" to the server.
+	Bans(ctx context.Context) ([]broker.Ban, error)
 	Lift(ctx context.Context, user, room string) error
-
-	// Ready gives the reasons why the server should get no traffic; none if it
-	// should.
-	Ready() []string
 }
 
 // Room describes a room.
@@ -81,14 +90,14 @@ type Room struct {
 	Retention broker.Retention // in effect
 }
 
-// Audience counts who is in a room over all nodes.
+// Audience counts the viewers of a room over all nodes.
 type Audience struct {
-	Members int // connections
-	Users   int // with a name, each once
-	Unique  int // different viewers over time, estimated
+	Members int `json:"members"`        // connections
+	Users   int `json:"users"`          // with a name, each once
+	Unique  int `json:"unique_viewers"` // different viewers over time, estimated
 }
 
-// Presence is who is in a room over all nodes.
+// Presence is the viewers of a room over all nodes.
 type Presence struct {
 	Users       []Viewer // at most as many as asked for
 	Total       int      // users, named above or not
@@ -97,15 +106,9 @@ type Presence struct {
 
 // Viewer is a user in a room.
 type Viewer struct {
-	User, Name, Avatar string
-}
-
-// Settings are what an operator set for one room.
-type Settings struct {
-	Muted bool // only backends may publish
-	Quiet bool // joins and leaves are not told in the room
-
-	History *broker.Retention // what the room remembers from now on; nil: by the server's rules
+	User   string `json:"user"`
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"`
 }
 
 // User describes a user over all nodes, as far as known.
@@ -139,10 +142,4 @@ type Removal struct {
 	Reason    string        // told to the client
 	For       time.Duration // they are refused so long; 0: they may come back at once
 	Reconnect bool          // the client is told to come back by itself
-}
-
-// Ban is a user who is kept out.
-type Ban struct {
-	User, Room, Reason string // Room "": of the whole server
-	Until              time.Time
 }

@@ -1,6 +1,6 @@
-package api
+// Showing and changing the settings of single rooms.
 
-// This file shows and changes the settings of single rooms.
+package api
 
 import (
 	"fmt"
@@ -26,7 +26,7 @@ type retentionBody struct {
 	Age      string `json:"age"`
 }
 
-func bodyOf(s Settings) settingsBody {
+func bodyOf(s broker.RoomSettings) settingsBody {
 	return settingsBody{Muted: s.Muted, PresenceEvents: !s.Quiet, History: showRetention(s.History)}
 }
 
@@ -66,7 +66,7 @@ func (a *API) showSettings(x *exchange, r *http.Request) error {
 // putSettings handles PUT /v1/rooms/{room}/settings: what is left out goes back
 // to the server's rules.
 func (a *API) putSettings(x *exchange, r *http.Request) error {
-	body := bodyOf(Settings{})
+	body := bodyOf(broker.RoomSettings{})
 	if err := readCommand(r, &body); err != nil {
 		return err
 	}
@@ -74,15 +74,15 @@ func (a *API) putSettings(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.setSettings(x, r, Settings{Muted: body.Muted, Quiet: !body.PresenceEvents, History: history})
+	return a.setSettings(x, r, broker.RoomSettings{Muted: body.Muted, Quiet: !body.PresenceEvents, History: history})
 }
 
 // deleteSettings handles DELETE /v1/rooms/{room}/settings.
 func (a *API) deleteSettings(x *exchange, r *http.Request) error {
-	return a.setSettings(x, r, Settings{})
+	return a.setSettings(x, r, broker.RoomSettings{})
 }
 
-func (a *API) setSettings(x *exchange, r *http.Request, s Settings) error {
+func (a *API) setSettings(x *exchange, r *http.Request, s broker.RoomSettings) error {
 	if err := a.server.SetSettings(r.Context(), x.param, s); err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
-package api
+// Questions about users and connections.
 
-// This file answers questions about users and connections.
+package api
 
 import "net/http"
 
@@ -31,17 +31,11 @@ type connectionsAnswer struct {
 	Total       int                `json:"total"`
 }
 
-type viewerAnswer struct {
-	User   string `json:"user"`
-	Name   string `json:"name,omitempty"`
-	Avatar string `json:"avatar,omitempty"`
-}
-
 type presenceAnswer struct {
-	Room        string         `json:"room"`
-	Users       []viewerAnswer `json:"users"`
-	Total       int            `json:"total"`
-	Connections int            `json:"connections"`
+	Room        string   `json:"room"`
+	Users       []Viewer `json:"users"`
+	Total       int      `json:"total"`
+	Connections int      `json:"connections"`
 }
 
 // showUser handles GET /v1/users/{user}.
@@ -56,9 +50,9 @@ func (a *API) showUser(x *exchange, r *http.Request) error {
 }
 
 // listed makes an empty list one that JSON shows as [].
-func listed(list []string) []string {
+func listed[T any](list []T) []T {
 	if list == nil {
-		return []string{}
+		return []T{}
 	}
 	return list
 }
@@ -66,19 +60,12 @@ func listed(list []string) []string {
 // listConnections handles GET /v1/connections.
 func (a *API) listConnections(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	query := ConnectionQuery{User: q.value("user", ""), Room: q.value("room", ""), Limit: q.limit(defaultListed, maxListed)}
+	query := ConnectionQuery{User: q.value("user", ""), Room: q.room(), Limit: q.limit(defaultListed, maxListed)}
+	if query.User != "" {
+		q.check(checkUser(query.User))
+	}
 	if q.err != nil {
 		return q.err
-	}
-	if query.User != "" {
-		if err := a.checkUser(query.User); err != nil {
-			return err
-		}
-	}
-	if query.Room != "" {
-		if err := a.checkRoom(query.Room); err != nil {
-			return err
-		}
 	}
 	list, total, err := a.server.Connections(r.Context(), query)
 	if err != nil {
@@ -105,9 +92,7 @@ func (a *API) presence(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := presenceAnswer{Room: x.param, Users: make([]viewerAnswer, len(p.Users)), Total: p.Total, Connections: p.Connections}
-	for i, v := range p.Users {
-		answer.Users[i] = viewerAnswer(v)
-	}
-	return writeJSON(x, http.StatusOK, answer)
+	return writeJSON(x, http.StatusOK, presenceAnswer{
+		Room: x.param, Users: listed(p.Users), Total: p.Total, Connections: p.Connections,
+	})
 }

@@ -16,12 +16,6 @@ import (
 	"barrage/internal/broker"
 )
 
-// CheckRoom tells whether name may be a room's.
-func (s *Server) CheckRoom(name string) error { return broker.CheckRoom(name) }
-
-// CheckUser tells whether id may be a user's.
-func (s *Server) CheckUser(id string) error { return broker.CheckUser(id) }
-
 // Publish sends a message to all members of a room, on all nodes. It returns once
 // the broker has it, or the time of ctx is over.
 func (s *Server) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {

@@ -343,7 +343,7 @@ func TestUnclearedIsTold(t *testing.T) {
 func TestCloseUntold(t *testing.T) {
 	t.Parallel()
 	a := &archive{hold: make(chan struct{})}
-	s, e, _ := startArchive(t, a, events.Config{Lanes: 1, QueueLen: 1, Types: []events.Type{events.RoomClosed, events.Join}})
+	s, e, _ := startArchive(t, a, events.Config{Outlets: 1, QueueLen: 1, Types: []events.Type{events.RoomClosed, events.Join}})
 	ids := publishIDs(t, s, "a", 5, 1)
 	e.Emit(&events.Event{Type: events.Join, Room: "b"})
 	waitFor(t, "it to be under way", func() bool { return e.Stats().Bytes == 0 })

@@ -183,7 +183,7 @@ func byOperator(t *testing.T, s *Server, room string) {
 	ctx := context.Background()
 	_, published := s.Publish(ctx, &broker.Publication{Room: room, Format: broker.Text, Payload: []byte("x")})
 	for what, err := range map[string]error{
-		"check": s.CheckRoom(room), "publish": published, "kick": s.Moderation.Kick(ctx, room, "ann", "", 0),
+		"check": broker.CheckRoom(room), "publish": published, "kick": s.Moderation.Kick(ctx, room, "ann", "", 0),
 		"close": s.Moderation.CloseRoom(ctx, room, ""), "settings": s.Moderation.SetRoomSettings(ctx, room, broker.RoomSettings{Muted: true}),
 	} {
 		if refused, ok := err.(*refusal.Error); !ok || refused.Code() != "bad_room" {

@@ -53,7 +53,7 @@ func (a admin) Room(ctx context.Context, name string) (api.Room, bool, error) {
 func (a admin) MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error) {
 	names := make(map[string]bool)
 	add := func(name string) (more bool) {
-		if broker.Match(pattern, name) && !strings.HasPrefix(name, "user:") {
+		if broker.Match(pattern, name) && !strings.HasPrefix(name, broker.UserPrefix) {
 			names[name] = true
 		}
 		return len(names) < limit
@@ -76,32 +76,22 @@ func (a admin) Presence(ctx context.Context, room string, limit int) (api.Presen
 }
 
 // Settings returns what was set for a room.
-func (a admin) Settings(_ context.Context, room string) (api.Settings, error) {
-	return api.Settings(a.Moderation.RoomSettings(room)), nil
+func (a admin) Settings(_ context.Context, room string) (broker.RoomSettings, error) {
+	return a.Moderation.RoomSettings(room), nil
 }
 
 // SetSettings changes them on all nodes.
-func (a admin) SetSettings(ctx context.Context, room string, s api.Settings) error {
-	return a.Moderation.SetRoomSettings(ctx, room, broker.RoomSettings(s))
+func (a admin) SetSettings(ctx context.Context, room string, s broker.RoomSettings) error {
+	return a.Moderation.SetRoomSettings(ctx, room, s)
 }
 
 // AllSettings returns those of all rooms that have any.
-func (a admin) AllSettings(context.Context) (map[string]api.Settings, error) {
-	all := make(map[string]api.Settings)
-	for room, s := range a.Moderation.AllRoomSettings() {
-		all[room] = api.Settings(s)
-	}
-	return all, nil
+func (a admin) AllSettings(context.Context) (map[string]broker.RoomSettings, error) {
+	return a.Moderation.AllRoomSettings(), nil
 }
 
-// Bans returns who is kept out.
-func (a admin) Bans(context.Context) ([]api.Ban, error) {
-	var list []api.Ban
-	for _, b := range a.Moderation.Bans() {
-		list = append(list, api.Ban(b))
-	}
-	return list, nil
-}
+// Bans returns those in force.
+func (a admin) Bans(context.Context) ([]broker.Ban, error) { return a.Moderation.Bans(), nil }
 
 // CloseRoom puts everybody out. The number is this node's, before.
 func (a admin) CloseRoom(ctx context.Context, room, reason string) (int, error) {
@@ -121,14 +111,14 @@ func (a admin) User(ctx context.Context, user string) (api.User, error) {
 		return api.User{}, err
 	}
 	u := api.User{Connections: here}
-	if l, err := a.Registry().Cluster(ctx, "user:"+user, 0); err == nil {
+	if l, err := a.Registry().Cluster(ctx, broker.UserRoom(user), 0); err == nil {
 		u.Connections = max(here, l.Connections)
 	}
 	for _, c := range list {
 		u.Rooms = append(u.Rooms, c.Rooms...)
 	}
 	slices.Sort(u.Rooms)
-	u.Rooms = slices.DeleteFunc(slices.Compact(u.Rooms), func(r string) bool { return strings.HasPrefix(r, "user:") })
+	u.Rooms = slices.DeleteFunc(slices.Compact(u.Rooms), func(r string) bool { return strings.HasPrefix(r, broker.UserPrefix) })
 	return u, nil
 }
 
@@ -173,6 +163,3 @@ func (a admin) Clear(ctx context.Context, room string) error { return a.Moderati
 func (a admin) Lift(ctx context.Context, user, room string) error {
 	return a.Moderation.Lift(ctx, user, room)
 }
-
-// Ready gives the reasons why the server should get no traffic.
-func (a admin) Ready() []string { return a.NotReady() }

@@ -11,8 +11,8 @@ import (
 // library. Packages of ours are meant one by one, modules with all they have.
 var allowedImports = map[string][]string{
 	"barrage/api": {
-		"barrage/internal/broker", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool",
-		"go.yaml.in/yaml",
+		"barrage/internal/broker", "barrage/internal/refusal", "github.com/prometheus/client_golang",
+		"github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
 	},
 	"barrage/api/client": {},
 	"barrage/fanout":     {"barrage/internal/shrinkmap", "barrage/internal/striped", "github.com/valyala/bytebufferpool"},
@@ -35,14 +35,16 @@ var allowedImports = map[string][]string{
 		"barrage/internal/broker", "barrage/internal/refusal", "barrage/internal/workers", "github.com/go-jose/go-jose",
 		"github.com/golang-jwt/jwt",
 	},
-	"barrage/edge/auth/token": {"barrage/edge/auth", "barrage/internal/settings"},
+	"barrage/edge/auth/token": {"barrage/edge/auth", "barrage/internal/refusal", "barrage/internal/settings"},
 	"barrage/edge/conn": {
 		"barrage/edge/auth", "barrage/edge/presence", "barrage/fanout", "barrage/internal/broker",
 		"barrage/internal/striped", "barrage/netpoll",
 	},
 	"barrage/edge/delivery": {"barrage/edge/publish", "barrage/fanout", "barrage/internal/broker", "barrage/internal/striped"},
 	"barrage/edge/echo":     {"barrage/edge/conn", "barrage/edge/node"},
-	"barrage/edge/events":   {"barrage/internal/broker"},
+	"barrage/edge/events": {
+		"barrage/internal/broker", "barrage/internal/random", "barrage/internal/refusal", "github.com/gammazero/deque",
+	},
 	"barrage/edge/handshake": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/node", "barrage/edge/wait", "barrage/fanout",
 		"barrage/frame", "barrage/internal/broker", "barrage/internal/refusal",
@@ -62,7 +64,7 @@ var allowedImports = map[string][]string{
 		"barrage/edge/mailbox", "barrage/edge/moderation", "barrage/edge/presence", "barrage/edge/publish",
 		"barrage/edge/wait", "barrage/internal/broker", "barrage/internal/workers",
 	},
-	"barrage/edge/presence": {},
+	"barrage/edge/presence": {"barrage/internal/striped"},
 	"barrage/edge/publish":  {"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/refusal"},
 	"barrage/edge/raw":      {"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker"},
 	"barrage/edge/v1": {

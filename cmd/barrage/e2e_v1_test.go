@@ -5,12 +5,16 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -45,11 +49,24 @@ func newBackend(t *testing.T) *backend {
 	return b
 }
 
+// checkSignature is what docs/webhooks.md has backends do.
+func checkSignature(header string, body []byte) error {
+	stamp, signatures, _ := strings.Cut(strings.TrimPrefix(header, "t="), ",")
+	mac := hmac.New(sha256.New, []byte(hookSecret))
+	fmt.Fprintf(mac, "%s.%s", stamp, body)
+	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	one := "v1=" + hex.EncodeToString(mac.Sum(nil))
+	if err != nil || !slices.Contains(strings.Split(signatures, ","), one) || time.Since(time.Unix(seconds, 0)).Abs() > time.Minute {
+		return fmt.Errorf("signature %q", header)
+	}
+	return nil
+}
+
 // serve is the webhook at /hook and answers requests everywhere else.
 func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
-		err = events.VerifySignature(hookSecret, r.Header.Get(events.SignatureHeader), body, time.Now(), time.Minute)
+		err = checkSignature(r.Header.Get(events.SignatureHeader), body)
 	}
 	var got struct {
 		Events []told

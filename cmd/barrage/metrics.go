@@ -53,6 +53,7 @@ var (
 
 	descClients       = desc("clients", "Connections that speak barrage.v1 or have an identity.")
 	descTokens        = desc("tokens_total", "Tokens checked.", "result")
+	descKeySetReads   = desc("key_set_reads_total", "Readings of the key set of the tokens' issuer.", "result")
 	descPresenceUsers = desc("presence_users", "Users in rooms here; one in two rooms counts twice.")
 	descPresenceDown  = desc("presence_store_down", "1 while the presence of other nodes cannot be had.")
 	descHistories     = desc("history_rooms", "Rooms with a history in memory.")
@@ -62,6 +63,7 @@ var (
 
 	descEventResults  = desc("events_total", "Events for backends, by what became of them.", "result")
 	descRequests      = desc("requests_total", "Requests of clients to backends, by what became of them.", "result")
+	descEventRetries  = desc("event_batches_retried_total", "Batches of events that were sent to backends again, as they had not been taken.")
 	descEventsWaiting = desc("events_waiting", "Events that backends have still to be told.")
 
 	descRedisUp         = desc("redis_probe_success", "1 while messages published to Redis come back, else 0.")
@@ -107,6 +109,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	collectRooms(ch, &s)
 	if c.node.bridge != nil {
 		collectRedis(ch, c.node.bridge.Stats())
+	}
+	if v := c.node.backends.verifier; v != nil {
+		good, failed := v.Readings()
+		counter(ch, descKeySetReads, good, "good")
+		counter(ch, descKeySetReads, failed, "failed")
 	}
 	if c.node.backends.caller != nil {
 		collectRequests(ch, c.node.backends.caller.Stats())
@@ -240,6 +247,7 @@ func collectEvents(ch chan<- prometheus.Metric, s events.Stats) {
 	for r, n := range s.Dropped {
 		counter(ch, descEventResults, n, events.DropReason(r).String())
 	}
+	counter(ch, descEventRetries, s.Retried)
 	gauge(ch, descEventsWaiting, float64(s.Queued))
 }
 

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	no "barrage/internal/refusal"
+	"barrage/internal/refusal"
 	"barrage/internal/workers"
 )
 
@@ -43,7 +43,7 @@ func (c *Checker) Check(token string, answer func(*Identity, error)) bool {
 		select {
 		case c.jwksWaiters <- struct{}{}:
 		default:
-			c.answer(nil, no.Retry(http.StatusServiceUnavailable, CodeUnavailable, "the issuer's keys are being read", time.Second), answer)
+			c.answer(nil, refusal.Retry(http.StatusServiceUnavailable, CodeUnavailable, "the issuer's keys are being read", time.Second), answer)
 			return
 		}
 		go func() { // ends with workers.Timeout at the latest

@@ -10,17 +10,13 @@ import (
 	"unicode"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"barrage/internal/broker"
 )
 
-// Bounds of claims, in bytes but for MaxPatterns.
 const (
-	MaxUser     = maxRoom - len(userPrefix)
-	MaxName     = 128
-	MaxAvatar   = 512
-	MaxPatterns = 64 // of each of rooms and pub
-
-	maxRoom = 128          // as for the names of rooms; patterns may be no longer
-	maxDate = 253402300799 // the end of the year 9999: later ones cannot be written in RFC 3339
+	maxPatterns = 64           // of each of rooms and pub
+	maxDate     = 253402300799 // the end of the year 9999: later ones cannot be written in RFC 3339
 )
 
 // payload is a token's claims as they came, so that none is judged before the
@@ -151,18 +147,11 @@ func (p payload) rights(id *Identity) (err error) {
 
 // check applies the bounds. It names fields by their claims.
 func (id *Identity) check() error {
-	if len(id.User) == 0 || len(id.User) > MaxUser {
-		return badClaim("sub", "(the user) has %d bytes, want 1 to %d", len(id.User), MaxUser)
+	if err := broker.CheckUser(id.User); err != nil {
+		return badClaim("sub", "names no user: %v", err)
 	}
-	if !isName(id.User, "") {
-		return badClaim("sub", "(the user) has a byte other than letters, digits and _.:@- after a first letter or digit")
-	}
-	// A room of that name would be another user's.
-	if strings.HasPrefix(id.User, userPrefix) {
-		return badClaim("sub", "(the user) begins with %s", userPrefix)
-	}
-	if len(id.Name) > MaxName {
-		return badClaim("name", "has %d bytes, want at most %d", len(id.Name), MaxName)
+	if len(id.Name) > broker.MaxName {
+		return badClaim("name", "has %d bytes, want at most %d", len(id.Name), broker.MaxName)
 	}
 	if strings.ContainsFunc(id.Name, unicode.IsControl) {
 		return badClaim("name", "has a control character")
@@ -181,31 +170,13 @@ func (id *Identity) check() error {
 	return checkPatterns("pub", id.Publish)
 }
 
-// isName tells whether s is made like a room's name, the bytes in more being
-// letters too.
-func isName(s, more string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(more, c) >= 0 {
-			continue
-		}
-		if i == 0 || strings.IndexByte("_.:@-", c) < 0 {
-			return false
-		}
-	}
-	return true
-}
-
 func checkPatterns(claim string, patterns Patterns) error {
-	if len(patterns) > MaxPatterns {
-		return badClaim(claim, "has %d patterns, want at most %d", len(patterns), MaxPatterns)
+	if len(patterns) > maxPatterns {
+		return badClaim(claim, "has %d patterns, want at most %d", len(patterns), maxPatterns)
 	}
 	for i, p := range patterns {
-		if len(p) == 0 || len(p) > maxRoom {
-			return badClaim(claim, "has a pattern of %d bytes at %d, want 1 to %d", len(p), i, maxRoom)
-		}
-		if !isName(p, "*") {
-			return badClaim(claim, "has a pattern at %d that no room matches: want letters, digits, * and _.:@- after a first letter, digit or *", i)
+		if err := broker.CheckPattern(p); err != nil {
+			return badClaim(claim, "has a bad one at %d: %v", i, err)
 		}
 	}
 	return nil
@@ -217,8 +188,8 @@ func checkAvatar(avatar string) error {
 	if avatar == "" {
 		return nil
 	}
-	if len(avatar) > MaxAvatar {
-		return badClaim("avatar", "has %d bytes, want at most %d", len(avatar), MaxAvatar)
+	if len(avatar) > broker.MaxAvatar {
+		return badClaim("avatar", "has %d bytes, want at most %d", len(avatar), broker.MaxAvatar)
 	}
 	for i := range len(avatar) {
 		if c := avatar[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {

@@ -4,6 +4,7 @@ package auth
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,7 +22,7 @@ type Config struct {
 	PublicKeys []byte   // PEM, one or more keys: RSA, ECDSA on P-256, Ed25519
 
 	// JWKSURL is where the issuer publishes its keys: https, or http where
-	// nobody between can be the issuer instead. Redirects are not followed.
+	// the way to the issuer is trusted. Redirects are not followed.
 	JWKSURL         string
 	JWKSInterval    time.Duration     // between readings of the key set (default 5m)
 	JWKSMinInterval time.Duration     // at least, between readings for the sake of a token's unknown key; after a failure the next try is so late too, then later (default 10s)
@@ -43,18 +44,16 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	setDefault(&c.JWKSInterval, 5*time.Minute)
-	setDefault(&c.JWKSMinInterval, 10*time.Second)
-	setDefault(&c.JWKSTimeout, 5*time.Second)
-	setDefault(&c.JWKSBytes, 256<<10)
-	setDefault(&c.Leeway, 30*time.Second)
-	setDefault(&c.MaxToken, 8<<10)
+	c.JWKSInterval = cmp.Or(c.JWKSInterval, 5*time.Minute)
+	c.JWKSMinInterval = cmp.Or(c.JWKSMinInterval, 10*time.Second)
+	c.JWKSTimeout = cmp.Or(c.JWKSTimeout, 5*time.Second)
+	c.JWKSBytes = cmp.Or(c.JWKSBytes, 256<<10)
+	c.Leeway = cmp.Or(c.Leeway, 30*time.Second)
+	c.MaxToken = cmp.Or(c.MaxToken, 8<<10)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Transport == nil {
 		// Without keep-alives no connection outlives the Verifier.
 		c.Transport = &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10}
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -65,49 +64,34 @@ func (c Config) withDefaults() (Config, error) {
 	return c, c.check()
 }
 
-func setDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
+func (c *Config) check() error {
+	return errors.Join(
+		checkURL(c.JWKSURL),
+		within("JWKSInterval", c.JWKSInterval, time.Second, 24*time.Hour),
+		within("JWKSMinInterval", c.JWKSMinInterval, time.Second, time.Hour),
+		within("JWKSTimeout", c.JWKSTimeout, 10*time.Millisecond, time.Minute),
+		within("JWKSBytes", c.JWKSBytes, 1<<10, 16<<20),
+		within("Leeway", c.Leeway, time.Millisecond, 5*time.Minute),
+		within("MaxToken", c.MaxToken, 256, 64<<10),
+	)
 }
 
-func (c *Config) check() error {
-	var errs []error
-	bad := func(field, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("auth: %s %s", field, fmt.Sprintf(format, args...)))
+func checkURL(s string) error {
+	if s == "" {
+		return nil
 	}
-	if c.JWKSURL != "" {
+	if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
 		// The URL itself is not shown: its query may hold a key.
-		if u, err := url.Parse(c.JWKSURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
-			bad("JWKSURL", "is not an https or http URL with a host and without a user")
-		}
+		return errors.New("auth: JWKSURL is not an https or http URL with a host and without a user")
 	}
-	for _, p := range []struct {
-		field       string
-		v, min, max time.Duration
-	}{
-		{"JWKSInterval", c.JWKSInterval, time.Second, 24 * time.Hour},
-		{"JWKSMinInterval", c.JWKSMinInterval, time.Second, time.Hour},
-		{"JWKSTimeout", c.JWKSTimeout, 10 * time.Millisecond, time.Minute},
-		{"Leeway", c.Leeway, time.Millisecond, 5 * time.Minute},
-	} {
-		if p.v < p.min || p.v > p.max {
-			bad(p.field, "is %v, want %v to %v", p.v, p.min, p.max)
-		}
+	return nil
+}
+
+func within[T cmp.Ordered](field string, v, lo, hi T) error {
+	if v < lo || v > hi {
+		return fmt.Errorf("auth: %s is %v, want %v to %v", field, v, lo, hi)
 	}
-	for _, p := range []struct {
-		field       string
-		v, min, max int
-	}{
-		{"JWKSBytes", c.JWKSBytes, 1 << 10, 16 << 20},
-		{"MaxToken", c.MaxToken, 256, 64 << 10},
-	} {
-		if p.v < p.min || p.v > p.max {
-			bad(p.field, "is %d, want %d to %d", p.v, p.min, p.max)
-		}
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // keys makes keys of Secrets and PublicKeys.

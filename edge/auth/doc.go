@@ -1,4 +1,4 @@
-// Package auth answers who a connection is and what it may do. It verifies JSON
+// Package auth answers whose a connection is and what it may do. It verifies JSON
 // Web Tokens (RFC 7519) and makes an [Identity] of each; [Sign] is the other
 // side, for the command line, tests and backends in Go.
 //
@@ -12,14 +12,14 @@
 // alg and kid count, and kid is only ever compared: no URL or path (jku, x5u) is
 // taken from it. Extensions (crit) are refused, as there are none we understand.
 //
-//	sub     user: 1 to MaxUser letters, digits and _.:@-, the first a letter or
-//	        digit, so that user:ID is a room's name, and not user: itself; required
+//	sub     user, as broker.CheckUser wants it, so that user:ID is a room's name;
+//	        required
 //	exp     expiry, in seconds since 1970; required. nbf is respected, iat is not
 //	aud     string or list of strings; iss: string
-//	name    nickname, up to MaxName bytes without control characters
-//	avatar  https URL of up to MaxAvatar bytes
-//	rooms   list of 1 to MaxPatterns patterns, in which * stands for any bytes;
-//	        without it, any room
+//	name    nickname, up to 128 bytes without control characters
+//	avatar  https URL of up to 1024 bytes
+//	rooms   list of 1 to 64 patterns, in which * stands for any bytes; without it,
+//	        any room
 //	pub     true, false (subscribe only) or a list of patterns; without it, true
 //
 // A claim of these that is there must have its type: null is none of them. Other

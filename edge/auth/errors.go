@@ -9,9 +9,13 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"barrage/internal/refusal"
 )
 
-// Codes of an [Error].
+// Codes of refused tokens: the errors of Verify, TryVerify and of Sign's claims have
+// each a [refusal.Error] with one. Its sentence names claims but never quotes the
+// token.
 const (
 	CodeInvalid     = "token_invalid"
 	CodeExpired     = "token_expired"
@@ -23,62 +27,32 @@ const (
 // retryKeys is a guess: issuers come back when they do.
 const retryKeys = 5 * time.Second
 
-// Error is a refusal. Its sentence is for people, clients among them: it names
-// claims but never quotes the token.
-type Error struct {
-	code     string
-	sentence string
-	cause    error // for the log, not for clients; may be nil
+func refuse(code, format string, args ...any) error {
+	return refusal.New(http.StatusUnauthorized, code, fmt.Sprintf(format, args...))
 }
 
-// Error returns the sentence.
-func (e *Error) Error() string { return e.sentence }
+func invalid(format string, args ...any) error { return refuse(CodeInvalid, format, args...) }
 
-// Code returns the stable code for programs.
-func (e *Error) Code() string { return e.code }
-
-// HTTPStatus returns the status of a response that refuses the token.
-func (e *Error) HTTPStatus() int {
-	if e.code == CodeUnavailable {
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusUnauthorized
-}
-
-// RetryAfter is when the same token may fare better; 0: never.
-func (e *Error) RetryAfter() time.Duration {
-	if e.code == CodeUnavailable {
-		return retryKeys
-	}
-	return 0
-}
-
-// Unwrap returns what is behind keys_unavailable: not for clients, as it may
-// name hosts.
-func (e *Error) Unwrap() error { return e.cause }
-
-func invalid(format string, args ...any) *Error {
-	return &Error{code: CodeInvalid, sentence: fmt.Sprintf(format, args...)}
-}
-
-func badClaim(name, format string, args ...any) *Error {
+func badClaim(name, format string, args ...any) error {
 	return invalid("the token's claim %s %s", name, fmt.Sprintf(format, args...))
 }
 
-func unavailable(cause error) *Error {
-	return &Error{CodeUnavailable, "the keys that tokens are signed with cannot be read at present", cause}
-}
+var errUnavailable = refusal.Retry(http.StatusServiceUnavailable, CodeUnavailable, "the keys that tokens are signed with cannot be read at present", retryKeys)
+
+// unavailable adds the cause, for the log: clients get the refusal alone, as the cause
+// may name hosts.
+func unavailable(cause error) error { return fmt.Errorf("%w (%w)", errUnavailable, cause) }
 
 // errNoKey means that no key at hand could have signed the token.
 var errNoKey = errors.New("auth: no key")
 
-// refusal makes an Error of what the jwt package says, whose own texts quote
+// fromJWT makes a refusal of what the jwt package says, whose own texts quote
 // parts of the token. What no newer token would mend comes before the expiry.
-func refusal(err error) *Error {
-	var e *Error
+func fromJWT(err error) error {
+	if own := refusal.Of(err); own != nil {
+		return own
+	}
 	switch {
-	case errors.As(err, &e):
-		return e
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return invalid("the token is not well-formed")
 	case errors.Is(err, errNoKey):
@@ -92,9 +66,9 @@ func refusal(err error) *Error {
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return invalid("the token lacks a claim that is required here: exp, aud or iss")
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return &Error{code: CodeExpired, sentence: "the token has expired"}
+		return refuse(CodeExpired, "the token has expired")
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
-		return &Error{code: CodeNotYetValid, sentence: "the token is not valid yet"}
+		return refuse(CodeNotYetValid, "the token is not valid yet")
 	}
 	return invalid("the token cannot be verified: its algorithm is missing or unknown")
 }

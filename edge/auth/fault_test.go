@@ -39,8 +39,8 @@ func TestDownAtStart(t *testing.T) {
 			t.Errorf("the next try is in %v, want %ds", wait, want)
 		}
 	}
-	st := v.Status()
-	if st.Err == nil || strings.Contains(st.Err.Error(), "/jwks") || st.Keys != 0 || !st.Read.IsZero() || st.Failures != st.Readings || st.Readings != 7 {
+	st := statusOf(v)
+	if st.err == nil || strings.Contains(st.err.Error(), "/jwks") || st.keys != 0 || st.failed != st.readings || st.readings != 7 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -90,13 +90,13 @@ func TestFaultsLater(t *testing.T) {
 			wantVerdict(t, v, sign(t, alice(), signer(t, k, "a")), "", false)
 			wantVerdict(t, v, sign(t, alice(), signer(t, stranger, "x")), CodeUnavailable, true)
 			s.read(t)
-			st := v.Status()
-			if st.Err == nil || !strings.Contains(st.Err.Error(), fault.err) || st.Keys != 1 || !st.Read.Equal(epoch) {
+			st := statusOf(v)
+			if st.err == nil || !strings.Contains(st.err.Error(), fault.err) || st.keys != 1 {
 				t.Errorf("%+v", st)
 			}
 			s.publish(set)
-			if wait := s.tick(t); wait != 5*time.Minute || v.Status().Err != nil {
-				t.Errorf("recovered: %v %+v", wait, v.Status())
+			if wait := s.tick(t); wait != 5*time.Minute || statusOf(v).err != nil {
+				t.Errorf("recovered: %v %+v", wait, statusOf(v))
 			}
 			wantVerdict(t, v, sign(t, alice(), signer(t, stranger, "x")), CodeInvalid, false)
 		})
@@ -115,12 +115,12 @@ func TestSlow(t *testing.T) {
 	cfg := s.config()
 	cfg.JWKSTimeout = 10 * time.Millisecond
 	v := open(t, cfg)
-	for s.read(t); v.Status().Err != nil; { // 10ms may be too short for a busy machine
+	for s.read(t); statusOf(v).err != nil; { // 10ms may be too short for a busy machine
 		s.tick(t)
 	}
 	s.answer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	s.tick(t)
-	if st := v.Status(); !errors.Is(st.Err, context.DeadlineExceeded) || st.Keys != 1 {
+	if st := statusOf(v); !errors.Is(st.err, context.DeadlineExceeded) || st.keys != 1 {
 		t.Errorf("%+v", st)
 	}
 	wantVerdict(t, v, sign(t, alice(), signer(t, k, "a")), "", false)

@@ -25,6 +25,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/goleak"
+
+	"barrage/internal/refusal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -152,11 +154,11 @@ func open(t testing.TB, cfg Config) *Verifier {
 	return v
 }
 
-// wantCode fails the test unless err is an Error with the code, "" being none,
+// wantCode fails the test unless err is a refusal with the code, "" being none,
 // that quotes nothing of the token.
 func wantCode(t testing.TB, err error, code, token string) {
 	t.Helper()
-	var e *Error
+	var e *refusal.Error
 	switch {
 	case err == nil:
 		if code != "" {
@@ -164,7 +166,7 @@ func wantCode(t testing.TB, err error, code, token string) {
 		}
 		return
 	case !errors.As(err, &e):
-		t.Fatalf("%T is not an *Error: %v", err, err)
+		t.Fatalf("%T is no refusal: %v", err, err)
 	case e.Code() != code:
 		t.Fatalf("%s (%v), want %q", e.Code(), err, code)
 	}
@@ -284,4 +286,19 @@ func (s *issuer) tick(t testing.TB) time.Duration {
 		t.Fatal("nobody waits for the interval")
 	}
 	return s.read(t)
+}
+
+// status is how it stands with a key set.
+type status struct {
+	keys             int
+	err              error
+	readings, failed uint64
+}
+
+func statusOf(v *Verifier) (st status) {
+	set, _ := v.remote.keys()
+	good, failed := v.Readings()
+	v.remote.mu.Lock()
+	defer v.remote.mu.Unlock()
+	return status{len(set), v.remote.err, good + failed, failed}
 }

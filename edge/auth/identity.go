@@ -1,11 +1,8 @@
-// Who a connection is.
+// The identity of a connection.
 
 package auth
 
 import "time"
-
-// userPrefix begins the rooms of single users.
-const userPrefix = "user:"
 
 // Patterns are rooms: names in which * stands for any bytes. None is no room.
 type Patterns []string
@@ -13,8 +10,8 @@ type Patterns []string
 // all tells whether the patterns are the one that everything matches.
 func (p Patterns) all() bool { return len(p) == 1 && p[0] == "*" }
 
-// Identity is who a connection is and what it may do. The zero Identity is
-// nobody and may do nothing.
+// Identity is whose a connection is and what it may do. The zero Identity is no
+// user and may do nothing.
 type Identity struct {
 	User    string    // "" is anonymous
 	Name    string    // nickname
@@ -32,9 +29,4 @@ func Anonymous(publish bool) Identity {
 		id.Publish = Patterns{"*"}
 	}
 	return id
-}
-
-// Expired tells whether the identity has ended by now.
-func (id *Identity) Expired(now time.Time) bool {
-	return !id.Expires.IsZero() && !now.Before(id.Expires)
 }

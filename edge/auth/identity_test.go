@@ -1,9 +1,6 @@
 package auth
 
-import (
-	"testing"
-	"time"
-)
+import "testing"
 
 func TestRights(t *testing.T) {
 	user := func(rooms, publish Patterns) Identity { return Identity{User: "u", Rooms: rooms, Publish: publish} }
@@ -49,17 +46,6 @@ func TestRights(t *testing.T) {
 				t.Errorf("may publish to %s: %t", tt.room, got)
 			}
 		})
-	}
-}
-
-func TestExpired(t *testing.T) {
-	id := Identity{Expires: epoch}
-	if id.Expired(epoch.Add(-1)) || !id.Expired(epoch) || !id.Expired(epoch.Add(1)) {
-		t.Error("not at its time")
-	}
-	id = Anonymous(true)
-	if id.Expired(epoch.Add(1000 * time.Hour)) {
-		t.Error("the anonymous end")
 	}
 }
 

@@ -102,7 +102,7 @@ func parseKeySet(body []byte) ([]key, error) {
 }
 
 // parseKey makes a key of a public JWK for signatures. A symmetric or private key
-// in a published set is nobody's secret any more, so it is none of ours.
+// in a published set is no secret any more, so it is not used.
 func parseKey(raw []byte) (k key, ok bool) {
 	var jwk jose.JSONWebKey
 	if err := jwk.UnmarshalJSON(raw); err != nil || !wholeEd25519(raw) {
@@ -123,7 +123,7 @@ func parseKey(raw []byte) (k key, ok bool) {
 }
 
 // wholeEd25519 tells whether an Ed25519 key has its 32 bytes. go-jose fills a
-// shorter one up with zeros, and for the one of zeros alone anybody can make
+// shorter one up with zeros, and for the one of zeros alone anyone can make
 // signatures.
 func wholeEd25519(raw []byte) bool {
 	var members map[string]json.RawMessage

@@ -96,9 +96,6 @@ type SigningKey struct {
 	secret any // []byte of HS256, else the private key
 }
 
-// Algorithm returns the one of the key's type.
-func (k SigningKey) Algorithm() string { return k.alg }
-
 // SecretKey makes a key for HS256 of a shared secret of at least 32 bytes.
 func SecretKey(secret []byte) (SigningKey, error) {
 	if len(secret) < minSecret {

@@ -138,8 +138,8 @@ func TestPrivateKeyForms(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got, err := PrivateKey(tt.text)
-		if got.Algorithm() != tt.alg || (err == nil) != (tt.alg != "") {
-			t.Errorf("%s: %s %v", tt.name, got.Algorithm(), err)
+		if got.alg != tt.alg || (err == nil) != (tt.alg != "") {
+			t.Errorf("%s: %s %v", tt.name, got.alg, err)
 		}
 		if err != nil && !strings.HasPrefix(err.Error(), "auth: private key: ") {
 			t.Errorf("%s: %v", tt.name, err)

@@ -13,15 +13,6 @@ import (
 
 var errClosed = errors.New("auth: closed")
 
-// Status tells how it stands with the key set.
-type Status struct {
-	Keys     int       // in use
-	Read     time.Time // when they were; zero: never
-	Err      error     // of the last reading; nil if it was good or there was none
-	Readings uint64    // in all
-	Failures uint64    // of them
-}
-
 // remote is the key set. Its goroutine does all reading; others look at the keys,
 // ask for a reading and wait for its end.
 type remote struct {
@@ -41,7 +32,9 @@ type remote struct {
 	reading chan struct{} // closed at the end of the reading under way or asked for; nil if there is none
 	next    time.Time     // no reading for a token's sake before it
 	closed  bool
-	state   Status
+	err     error  // of the last reading; nil if it was good or there was none
+	good    uint64 // readings
+	failed  uint64
 }
 
 func newRemote(cfg *Config) *remote {
@@ -57,7 +50,9 @@ func newRemote(cfg *Config) *remote {
 }
 
 // run reads the key set: now, at the interval, and when asked to. Failures bring
-// the next try forward to minInterval, which then doubles up to the interval.
+// the next try forward to minInterval, which then doubles up to the interval. It is
+// without jitter, as each issuer has a node or a few; a back-off library would take
+// more lines to be told so than the two that double.
 func (r *remote) run(ctx context.Context) {
 	defer close(r.done)
 	retry := r.minInterval
@@ -70,7 +65,7 @@ func (r *remote) run(ctx context.Context) {
 			retry = wait * 2
 		}
 		if !r.rest(ctx, wait) {
-			r.finish(nil, errClosed)
+			r.finish(errClosed)
 			return
 		}
 	}
@@ -109,9 +104,9 @@ func (r *remote) read(ctx context.Context) bool {
 	if err == nil {
 		r.set.Store(&keys)
 	}
-	before := r.finish(keys, err)
+	before := r.finish(err)
 	switch {
-	case ctx.Err() != nil: // closed: nobody's fault
+	case ctx.Err() != nil: // closed: no fault
 	case err != nil && before == nil:
 		r.log.Warn("the key set of the tokens' issuer cannot be read; keys read before stay in use", "error", err)
 	case err == nil && before != nil:
@@ -120,21 +115,18 @@ func (r *remote) read(ctx context.Context) bool {
 	return err == nil
 }
 
-// finish notes a reading's outcome, wakes who waits for it, and returns the error
-// of the one before.
-func (r *remote) finish(keys []key, err error) (before error) {
-	now := r.now()
+// finish notes a reading's outcome, wakes those who wait for it, and returns the
+// error of the one before.
+func (r *remote) finish(err error) (before error) {
 	r.mu.Lock()
-	before, r.state.Err = r.state.Err, err
+	before, r.err = r.err, err
 	switch {
 	case errors.Is(err, errClosed):
 		r.closed = true
 	case err != nil:
-		r.state.Readings++
-		r.state.Failures++
+		r.failed++
 	default:
-		r.state.Readings++
-		r.state.Keys, r.state.Read = len(keys), now
+		r.good++
 	}
 	waiting := r.reading
 	r.reading = nil
@@ -156,12 +148,6 @@ func (r *remote) keys() (set []key, loaded bool) {
 		return *p, true
 	}
 	return nil, false
-}
-
-func (r *remote) status() Status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state
 }
 
 // mayRefresh tells whether refresh would wait.
@@ -207,7 +193,10 @@ func (r *remote) refresh(ctx context.Context) error {
 // verdict is the answer to a token whose key is not in the set, and for which the
 // set will not be read now. unknown is the answer if the set is as it should be.
 func (r *remote) verdict(unknown error) error {
-	if err := r.status().Err; err != nil {
+	r.mu.Lock()
+	err := r.err
+	r.mu.Unlock()
+	if err != nil {
 		return unavailable(err)
 	}
 	return unknown

@@ -33,7 +33,7 @@ func (p Patterns) joined() string {
 // room, whose name is taken to be valid. The room user:X is for user X alone, and
 // always for them.
 func (r Rights) MayJoin(user, room string) bool {
-	if owner, ok := strings.CutPrefix(room, userPrefix); ok {
+	if owner, ok := broker.UserOf(room); ok {
 		return owner != "" && owner == user
 	}
 	return r != (Rights{}) && match(r.bounds.Value().rooms, room)
@@ -45,7 +45,8 @@ func (r Rights) MayPublish(room string) bool {
 	if r == (Rights{}) || !match(r.bounds.Value().publish, room) {
 		return false
 	}
-	return strings.HasPrefix(room, userPrefix) || match(r.bounds.Value().rooms, room)
+	_, direct := broker.UserOf(room)
+	return direct || match(r.bounds.Value().rooms, room)
 }
 
 // match tells whether one of the patterns fits a room's name.

@@ -22,8 +22,7 @@ type Claims struct {
 	NotBefore time.Time
 }
 
-// Sign makes a token. It refuses, with an *Error, claims that a Verifier would
-// refuse.
+// Sign makes a token. It refuses claims that a Verifier would refuse.
 func Sign(c Claims, k SigningKey) (string, error) {
 	method := jwt.GetSigningMethod(k.alg)
 	if method == nil {

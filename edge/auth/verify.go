@@ -5,7 +5,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -65,26 +64,28 @@ func (v *Verifier) Close() {
 	}
 }
 
-// Status tells how it stands with the key set; all is zero without one.
-func (v *Verifier) Status() Status {
+// Readings counts those of the key set, good and failed; without one there are none.
+func (v *Verifier) Readings() (good, failed uint64) {
 	if v.remote == nil {
-		return Status{}
+		return 0, 0
 	}
-	return v.remote.status()
+	v.remote.mu.Lock()
+	defer v.remote.mu.Unlock()
+	return v.remote.good, v.remote.failed
 }
 
-// Verify returns the identity that a token stands for, or an *Error. It waits for
+// Verify returns the identity that a token stands for, or a refusal. It waits for
 // the key set, until ctx ends at the latest, only if the token names a key that
 // is not at hand.
 func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
-	id, strange, err := v.check(token)
-	if !strange {
+	id, keyMissing, err := v.check(token)
+	if !keyMissing {
 		return id, err
 	}
 	if waitErr := v.remote.refresh(ctx); waitErr != nil {
 		return Identity{}, unavailable(waitErr)
 	}
-	if id, strange, err = v.check(token); strange {
+	if id, keyMissing, err = v.check(token); keyMissing {
 		err = v.remote.verdict(err)
 	}
 	return id, err
@@ -94,8 +95,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 // Verify can tell, as the token names a key that is not at hand and the key set
 // may be read for it.
 func (v *Verifier) TryVerify(token string) (id Identity, done bool, err error) {
-	id, strange, err := v.check(token)
-	if !strange {
+	id, keyMissing, err := v.check(token)
+	if !keyMissing {
 		return id, true, err
 	}
 	if v.remote.mayRefresh() {
@@ -104,22 +105,22 @@ func (v *Verifier) TryVerify(token string) (id Identity, done bool, err error) {
 	return Identity{}, true, v.remote.verdict(err)
 }
 
-// check judges a token by the keys at hand. strange says that it failed and names
-// a key that the key set lacks, so that reading the set may change the verdict.
-func (v *Verifier) check(token string) (id Identity, strange bool, err error) {
+// check judges a token by the keys at hand. keyMissing: it failed and names a key that
+// the key set lacks, so that reading the set may change the verdict.
+func (v *Verifier) check(token string) (id Identity, keyMissing bool, err error) {
 	if len(token) > v.maxToken {
-		return Identity{}, false, &Error{code: CodeTooLong, sentence: fmt.Sprintf("the token has %d bytes, want at most %d", len(token), v.maxToken)}
+		return Identity{}, false, refuse(CodeTooLong, "the token has %d bytes, want at most %d", len(token), v.maxToken)
 	}
 	var claims payload
 	_, err = v.parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
 		keys, unknown, err := v.keysFor(t)
-		strange = unknown
+		keyMissing = unknown
 		return jwt.VerificationKeySet{Keys: keys}, err
 	})
 	if err != nil {
 		// A good signature by a fixed key settles whose token it is.
-		strange = strange && (errors.Is(err, jwt.ErrTokenSignatureInvalid) || errors.Is(err, errNoKey))
-		return Identity{}, strange, refusal(err)
+		keyMissing = keyMissing && (errors.Is(err, jwt.ErrTokenSignatureInvalid) || errors.Is(err, errNoKey))
+		return Identity{}, keyMissing, fromJWT(err)
 	}
 	if id, err = claims.identity(v.all); err != nil {
 		return Identity{}, false, err
@@ -134,7 +135,7 @@ func (v *Verifier) check(token string) (id Identity, strange bool, err error) {
 
 // keysFor returns the keys that may have signed a token: of its algorithm, and of
 // the key set only those it names, or all if it names none.
-func (v *Verifier) keysFor(t *jwt.Token) (keys []jwt.VerificationKey, strange bool, err error) {
+func (v *Verifier) keysFor(t *jwt.Token) (keys []jwt.VerificationKey, keyMissing bool, err error) {
 	if _, ok := t.Header["crit"]; ok { // RFC 7515 section 4.1.11
 		return nil, false, invalid("the token wants extensions (crit) that are not known here")
 	}
@@ -150,7 +151,7 @@ func (v *Verifier) keysFor(t *jwt.Token) (keys []jwt.VerificationKey, strange bo
 	}
 	if v.remote != nil && alg != HS256 {
 		set, loaded := v.remote.keys()
-		strange = !loaded || kid != "" && !slices.ContainsFunc(set, func(k key) bool { return k.id == kid })
+		keyMissing = !loaded || kid != "" && !slices.ContainsFunc(set, func(k key) bool { return k.id == kid })
 		tries := 0
 		for i := range set {
 			if set[i].alg == alg && (kid == "" || set[i].id == kid) {
@@ -163,7 +164,7 @@ func (v *Verifier) keysFor(t *jwt.Token) (keys []jwt.VerificationKey, strange bo
 		}
 	}
 	if len(keys) == 0 {
-		return nil, strange, errNoKey
+		return nil, keyMissing, errNoKey
 	}
-	return keys, strange, nil
+	return keys, keyMissing, nil
 }

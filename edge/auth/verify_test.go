@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"barrage/internal/refusal"
 )
 
 func allPEM(t testing.TB) []byte {
@@ -37,8 +39,8 @@ func TestRoundTrip(t *testing.T) {
 			t.Run(alg+" "+name, func(t *testing.T) {
 				c.Issuer, c.Audience, c.IssuedAt, c.NotBefore = "iss", "aud", epoch, epoch
 				token := sign(t, c, key)
-				if key.Algorithm() != alg {
-					t.Errorf("a key for %s", key.Algorithm())
+				if key.alg != alg {
+					t.Errorf("a key for %s", key.alg)
 				}
 				want := c.Identity
 				want.Expires = want.Expires.Add(30 * time.Second)
@@ -182,8 +184,8 @@ func looser(b64 string) string {
 	return b64[:last] + string(alphabet[strings.IndexByte(alphabet, b64[last])|1])
 }
 
-// FuzzVerify: whatever the token, there is an identity or an Error, and the
-// Error quotes nothing of it.
+// FuzzVerify: whatever the token, there is an identity or a refusal, and the
+// refusal quotes nothing of it.
 func FuzzVerify(f *testing.F) {
 	k := testKeys()
 	v := open(f, Config{Secrets: [][]byte{secret}, PublicKeys: allPEM(f)})
@@ -205,7 +207,7 @@ func judge(t *testing.T, id Identity, err error, token string) {
 	t.Helper()
 	codes := []string{CodeInvalid, CodeExpired, CodeNotYetValid, CodeTooLong} // no key set here
 	if err != nil {
-		var e *Error
+		var e *refusal.Error
 		if !reflect.DeepEqual(id, Identity{}) || !errors.As(err, &e) || !slices.Contains(codes, e.Code()) {
 			t.Fatalf("%+v, %T %v", id, err, err)
 		}
@@ -267,7 +269,7 @@ func BenchmarkTryVerify(b *testing.B) {
 	v := open(b, Config{Secrets: [][]byte{secret}, PublicKeys: allPEM(b)})
 	for _, key := range []SigningKey{secretKey(b), signer(b, k.rsa, ""), signer(b, k.ecdsa, ""), signer(b, k.ed, "")} {
 		token := sign(b, alice(), key)
-		b.Run("alg="+key.Algorithm(), func(b *testing.B) {
+		b.Run("alg="+key.alg, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, _, err := v.TryVerify(token); err != nil {

@@ -3,6 +3,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // The codes of CallError.
@@ -26,18 +28,18 @@ const (
 	CodeCanceled      = "canceled"       // the client went away
 )
 
-// codeSentences are what clients are told. They name no host.
-var codeSentences = map[string]string{
-	CodeUnknownMethod: "There is no such method.",
-	CodeBadRequest:    "The request's data is not JSON.",
-	CodeOverloaded:    "Too many requests are under way.",
-	CodeTimeout:       "The backend did not answer in time.",
-	CodeBackend:       "The backend failed.",
-	CodeBadReply:      "The backend's answer makes no sense.",
-	CodeCanceled:      "The request was cancelled.",
+// refusals are what clients are told, by code. They name no host.
+var refusals = map[string]*refusal.Error{
+	CodeUnknownMethod: refusal.New(http.StatusNotFound, CodeUnknownMethod, "There is no such method."),
+	CodeBadRequest:    refusal.New(http.StatusBadRequest, CodeBadRequest, "The request's data is not JSON."),
+	CodeOverloaded:    refusal.New(http.StatusServiceUnavailable, CodeOverloaded, "Too many requests are under way."),
+	CodeTimeout:       refusal.New(http.StatusGatewayTimeout, CodeTimeout, "The backend did not answer in time."),
+	CodeBackend:       refusal.New(http.StatusBadGateway, CodeBackend, "The backend failed."),
+	CodeBadReply:      refusal.New(http.StatusBadGateway, CodeBadReply, "The backend's answer makes no sense."),
+	CodeCanceled:      refusal.New(http.StatusServiceUnavailable, CodeCanceled, "The request was cancelled."),
 }
 
-// CallError says why there is no reply.
+// CallError says why there is no reply. A [refusal.Error] in its chain is for the client.
 type CallError struct {
 	Code   string
 	Status int   // of the backend's answer, if that is the reason; else 0
@@ -56,11 +58,8 @@ func (e *CallError) Error() string {
 	return text
 }
 
-// Sentence is for the client: it says nothing about the backend's whereabouts.
-func (e *CallError) Sentence() string { return codeSentences[e.Code] }
-
-// Unwrap returns the cause.
-func (e *CallError) Unwrap() error { return e.Err }
+// Unwrap returns the refusal and the cause.
+func (e *CallError) Unwrap() []error { return []error{refusals[e.Code], e.Err} }
 
 // Request is what a client asks.
 type Request struct {
@@ -106,15 +105,13 @@ type route struct {
 
 // NewCaller returns a caller. Without routes every method is unknown.
 func NewCaller(cfg CallerConfig) (*Caller, error) {
-	orDefault(&cfg.Timeout, 5*time.Second)
-	orDefault(&cfg.MaxConcurrent, 256)
-	orDefault(&cfg.MaxReply, 64<<10)
-	errs := cfg.HTTP.check("caller: ")
-	if cfg.MaxConcurrent < 1 {
-		errs = append(errs, fmt.Errorf("events: caller: MaxConcurrent: %d is under 1", cfg.MaxConcurrent))
-	}
-	if cfg.MaxReply < 1 {
-		errs = append(errs, fmt.Errorf("events: caller: MaxReply: %d is under 1", cfg.MaxReply))
+	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
+	cfg.MaxConcurrent = cmp.Or(cfg.MaxConcurrent, 256)
+	cfg.MaxReply = cmp.Or(cfg.MaxReply, 64<<10)
+	errs := []error{
+		cfg.HTTP.check("caller: "),
+		atLeast("caller: MaxConcurrent", cfg.MaxConcurrent, 1),
+		atLeast("caller: MaxReply", cfg.MaxReply, 1),
 	}
 	c := &Caller{maxReply: cfg.MaxReply, failed: map[string]*atomic.Uint64{}}
 	for _, r := range cfg.Routes {
@@ -126,12 +123,12 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 		}
 		c.routes = append(c.routes, route{r.Method, r.URL})
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	c.slots = make(chan struct{}, cfg.MaxConcurrent)
 	c.client = newClient(cfg.HTTP, cfg.MaxConcurrent)
-	for code := range codeSentences {
+	for code := range refusals {
 		c.failed[code] = new(atomic.Uint64)
 	}
 	return c, nil
@@ -221,12 +218,11 @@ type CallerStats struct {
 	Calls    uint64
 	Answered uint64            // by the backend, errors of its own among them
 	Failed   map[string]uint64 // by code, all codes
-	InFlight int
 }
 
 // Stats may be called from any goroutine.
 func (c *Caller) Stats() CallerStats {
-	s := CallerStats{Failed: map[string]uint64{}, Answered: c.answered.Load(), InFlight: len(c.slots)}
+	s := CallerStats{Failed: map[string]uint64{}, Answered: c.answered.Load()}
 	for code, n := range c.failed {
 		s.Failed[code] = n.Load()
 	}

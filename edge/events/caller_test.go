@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"barrage/internal/refusal"
 )
 
 // answerer is a backend for calls: it checks the signature and leaves the rest to
@@ -18,7 +20,7 @@ func answerer(t testing.TB, answer func(w http.ResponseWriter, r *http.Request, 
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err == nil {
-			err = VerifySignature(testSecret, r.Header.Get(SignatureHeader), body, time.Now(), 5*time.Minute)
+			err = verifySignature(testSecret, r.Header.Get(SignatureHeader), body, time.Now(), 5*time.Minute)
 		}
 		if err != nil {
 			t.Errorf("the backend refuses the request: %v", err)
@@ -49,8 +51,8 @@ func wantCode(t *testing.T, err error, code string) *CallError {
 	if !errors.As(err, &failure) || failure.Code != code {
 		t.Fatalf("got %v, want the code %s", err, code)
 	}
-	if failure.Sentence() == "" {
-		t.Errorf("%s has no sentence", code)
+	if r := refusal.Of(err); r == nil || r.Code() != code || r.Error() == "" {
+		t.Errorf("clients get %v, want %s with a sentence", r, code)
 	}
 	return failure
 }
@@ -63,7 +65,7 @@ func checkCalls(t *testing.T, c *Caller) {
 	for _, n := range s.Failed {
 		sum += n
 	}
-	if s.InFlight != 0 || sum != s.Calls {
+	if len(c.slots) != 0 || sum != s.Calls {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -205,9 +207,9 @@ func TestCallUnreachable(t *testing.T) {
 	s.Close()
 	c := newCaller(t, CallerConfig{Routes: []Route{{"*", s.URL}}})
 	_, err := c.Call(t.Context(), Request{Method: "m"})
-	failure := wantCode(t, err, CodeBackend)
-	if host := strings.TrimPrefix(s.URL, "http://"); !strings.Contains(err.Error(), host) || strings.Contains(failure.Sentence(), host) {
-		t.Errorf("the log gets %q, the client %q", err, failure.Sentence())
+	wantCode(t, err, CodeBackend)
+	if host := strings.TrimPrefix(s.URL, "http://"); !strings.Contains(err.Error(), host) || strings.Contains(refusal.Of(err).Error(), host) {
+		t.Errorf("the log gets %q, the client %q", err, refusal.Of(err).Error())
 	}
 	checkCalls(t, c)
 }
@@ -247,7 +249,7 @@ func TestCallCancelled(t *testing.T) {
 		failed <- err
 	}()
 	<-arrived
-	if n := c.Stats().InFlight; n != 1 {
+	if n := len(c.slots); n != 1 {
 		t.Errorf("%d calls are under way, want 1", n)
 	}
 	cancel()

@@ -3,6 +3,7 @@
 package events
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,12 +24,12 @@ type Config struct {
 	// is emitted if one of them matches. Default: all.
 	Rooms []string
 
-	// Lanes bounds the requests under way. Default 4.
-	Lanes int
-	// QueueLen and QueueBytes bound what waits in one lane, besides the batch
+	// Outlets are the queues, each with one request under way at most. Default 4.
+	Outlets int
+	// QueueLen and QueueBytes bound what waits in one outlet, besides the batch
 	// under way; an event beyond them pushes out the oldest, up to one with a
-	// place of its own (Reserve). Defaults 10000 events and 8 MiB. An event over
-	// QueueBytes is dropped at once, unless it has a place.
+	// reservation. Defaults 10000 events and 8 MiB. An event over QueueBytes is
+	// dropped at once, unless it has a reservation.
 	QueueLen, QueueBytes int
 	// BatchLen and BatchBytes (of JSON) bound a batch; an event that is longer
 	// goes alone. Defaults 100 events and 256 KiB, if the queue is that long.
@@ -37,11 +38,11 @@ type Config struct {
 	Linger time.Duration
 	// MaxAge is how long after being emitted an event is given up. Default 5m.
 	MaxAge time.Duration
-	// BackoffMin and BackoffMax: after the n-th failure in a row a lane waits a
+	// BackoffMin and BackoffMax: after the n-th failure in a row an outlet waits a
 	// random time up to BackoffMin·2^(n-1), at most BackoffMax. Defaults 250ms and
 	// 30s.
 	BackoffMin, BackoffMax time.Duration
-	// MaxRetryAfter bounds what a sink may ask a lane to wait. Default 1m.
+	// MaxRetryAfter bounds what a sink may ask an outlet to wait. Default 1m.
 	MaxRetryAfter time.Duration
 
 	// Logger gets failures and refusals, each at most once in 10s. Default: none.
@@ -66,17 +67,9 @@ func (c *Config) prepare() error {
 	if slices.Contains(c.Rooms, "") {
 		bad("Rooms", "a pattern is empty")
 	}
-	for _, n := range []struct {
-		field string
-		value int
-	}{
-		{"Lanes", c.Lanes}, {"QueueLen", c.QueueLen}, {"QueueBytes", c.QueueBytes},
-		{"BatchLen", c.BatchLen}, {"BatchBytes", c.BatchBytes},
-	} {
-		if n.value < 1 {
-			bad(n.field, "%d is under 1", n.value)
-		}
-	}
+	errs = append(errs,
+		atLeast("Outlets", c.Outlets, 1), atLeast("QueueLen", c.QueueLen, 1), atLeast("QueueBytes", c.QueueBytes, 1),
+		atLeast("BatchLen", c.BatchLen, 1), atLeast("BatchBytes", c.BatchBytes, 1))
 	// A batch that the queue cannot hold would never be full.
 	if c.BatchLen > c.QueueLen {
 		bad("BatchLen", "%d is over QueueLen, %d", c.BatchLen, c.QueueLen)
@@ -84,48 +77,39 @@ func (c *Config) prepare() error {
 	if c.BatchBytes > c.QueueBytes {
 		bad("BatchBytes", "%d is over QueueBytes, %d", c.BatchBytes, c.QueueBytes)
 	}
-	for _, d := range []struct {
-		field string
-		value time.Duration
-	}{
-		{"Linger", c.Linger}, {"MaxAge", c.MaxAge}, {"BackoffMin", c.BackoffMin},
-		{"BackoffMax", c.BackoffMax}, {"MaxRetryAfter", c.MaxRetryAfter},
-	} {
-		if d.value < time.Millisecond {
-			bad(d.field, "%v is under 1ms", d.value)
-		}
-	}
+	errs = append(errs,
+		atLeast("Linger", c.Linger, time.Millisecond), atLeast("MaxAge", c.MaxAge, time.Millisecond),
+		atLeast("BackoffMin", c.BackoffMin, time.Millisecond), atLeast("BackoffMax", c.BackoffMax, time.Millisecond),
+		atLeast("MaxRetryAfter", c.MaxRetryAfter, time.Millisecond))
 	if c.BackoffMin > c.BackoffMax {
 		bad("BackoffMin", "%v is over BackoffMax, %v", c.BackoffMin, c.BackoffMax)
 	}
 	return errors.Join(errs...)
 }
 
+func atLeast[T cmp.Ordered](field string, v, lo T) error {
+	if v < lo {
+		return fmt.Errorf("events: %s: %v is under %v", field, v, lo)
+	}
+	return nil
+}
+
 func (c *Config) setDefaults() {
-	orDefault(&c.Lanes, 4)
-	orDefault(&c.QueueLen, 10_000)
-	orDefault(&c.QueueBytes, 8<<20)
-	orDefault(&c.BatchLen, min(100, c.QueueLen))
-	orDefault(&c.BatchBytes, min(256<<10, c.QueueBytes))
-	orDefault(&c.Linger, 50*time.Millisecond)
-	orDefault(&c.MaxAge, 5*time.Minute)
-	orDefault(&c.BackoffMin, 250*time.Millisecond)
-	orDefault(&c.BackoffMax, 30*time.Second)
-	orDefault(&c.MaxRetryAfter, time.Minute)
+	c.Outlets = cmp.Or(c.Outlets, 4)
+	c.QueueLen = cmp.Or(c.QueueLen, 10_000)
+	c.QueueBytes = cmp.Or(c.QueueBytes, 8<<20)
+	c.BatchLen = cmp.Or(c.BatchLen, min(100, c.QueueLen))
+	c.BatchBytes = cmp.Or(c.BatchBytes, min(256<<10, c.QueueBytes))
+	c.Linger = cmp.Or(c.Linger, 50*time.Millisecond)
+	c.MaxAge = cmp.Or(c.MaxAge, 5*time.Minute)
+	c.BackoffMin = cmp.Or(c.BackoffMin, 250*time.Millisecond)
+	c.BackoffMax = cmp.Or(c.BackoffMax, 30*time.Second)
+	c.MaxRetryAfter = cmp.Or(c.MaxRetryAfter, time.Minute)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if len(c.Types) == 0 {
 		c.Types = AllTypes()
 	}
 	if len(c.Rooms) == 0 {
 		c.Rooms = []string{"*"}
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-}
-
-func orDefault[T comparable](field *T, def T) {
-	var zero T
-	if *field == zero {
-		*field = def
 	}
 }

@@ -8,8 +8,8 @@
 // hands them to a [Sink] in batches: a [Webhook], or a [Stream] of Redis. To feed
 // two sinks, make two emitters.
 //
-// An emitter has lanes, each a bounded queue and one goroutine with at most one
-// batch under way. An event's room decides its lane, its connection if it has no
+// An emitter has outlets, each a bounded queue and one goroutine with at most one
+// batch under way. An event's room decides its outlet, its connection if it has no
 // room. So the events of one room arrive in the order in which they were emitted,
 // also when some have to be sent again. Events of different rooms, and those of a
 // connection (connect, disconnect) against those of its rooms (join, leave), have
@@ -19,11 +19,11 @@
 // sent again, with exponential back-off and full jitter, until it is taken,
 // refused for good, or too old. A batch whose answer was lost arrives twice: a
 // backend that minds remembers the ids it has seen. What is not delivered is
-// counted under exactly one [DropReason]. While a backend is away its lane's queue
+// counted under exactly one [DropReason]. While a backend is down its outlet's queue
 // fills, and then the oldest events go, so that a backend that comes back hears
-// how things are rather than how they were. An event with a place of its own
+// how things are rather than how they were. An event with a reservation
 // ([Emitter.Reserve]) is not pushed out, and while it is the oldest the newest go.
-// A lane holds at most about QueueBytes waiting and, for what is under way, a few
+// An outlet holds at most about QueueBytes waiting and, for what is under way, a few
 // times BatchBytes or one event's JSON, whichever is more. Nothing survives the end
 // of the process.
 //
@@ -32,12 +32,12 @@
 // One event, with all that it can have; what is empty is left out, but for id,
 // type, time, node, and a message's id, time, format and data:
 //
-//	{"id": "1f0c9a52b3d4e677-42",  unique; the same when it is sent again
+//	{"id": "1f0c9a52b3d4e-42",  unique; the same when it is sent again
 //	 "type": "publish",            connect, disconnect, join, leave, publish or room_closed
 //	 "time": 1763738000123,        milliseconds since the Unix epoch, by the node's clock
 //	 "node": "edge-1",
 //	 "room": "lobby",              absent: connect and disconnect
-//	 "user": "u1",                 absent: nobody logged in, or a backend
+//	 "user": "u1",                 absent: anonymous, or a backend
 //	 "conn": "c7",
 //	 "reason": "ping_timeout",     why it ended: disconnect, leave, room_closed
 //	 "remote": "203.0.113.9:4711",  where the client comes from: connect
@@ -78,7 +78,7 @@
 // or a 204, which is {"data": null}. A code is 1 to 64 bytes of a-z, 0-9 and _; a
 // message at most 1024 bytes. A request is sent at most once. When its client
 // goes away or its time is over the HTTP request is cancelled, and an answer
-// after that meets nobody.
+// after that is thrown away.
 //
 // # Signatures
 //
@@ -99,12 +99,12 @@
 //
 // A test vector: secret "0123456789abcdef", body {"events":[]}, t 1763738000 gives
 // v1 b83237c9087acd20d780f33511c11ebff3a5bb2b44cebbffc4765bbe20125315.
-// In Go that is [VerifySignature].
+// verify_test.go does it in Go.
 //
 // # Goroutines
 //
 // All methods of Emitter and Caller may be called from any goroutine. [New] starts
-// the lanes; [Emitter.Close] ends them and waits. Call blocks its caller, so it is
+// the outlets; [Emitter.Close] ends them and waits. Call blocks its caller, so it is
 // not for event loops; it starts nothing that outlives it but idle connections,
 // which [Caller.Close] closes.
 package events

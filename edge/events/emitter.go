@@ -1,11 +1,9 @@
-// The emitter: filters events and gives each to its lane.
+// The emitter: filters events and gives each to its outlet.
 
 package events
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -14,16 +12,17 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/random"
 )
 
 // Emitter hands events to a sink. A nil *Emitter emits nothing.
 type Emitter struct {
 	// Fixed by New.
-	cfg    Config
-	seed   maphash.Seed
-	lanes  []*lane
-	ctx    context.Context // of all Sends; ends when Close has waited long enough
-	cancel context.CancelFunc
+	cfg     Config
+	seed    maphash.Seed
+	outlets []*outlet
+	ctx     context.Context // of all Sends; ends when Close has waited long enough
+	cancel  context.CancelFunc
 
 	numbers   atomic.Uint64 // the events' so far
 	running   sync.WaitGroup
@@ -39,19 +38,17 @@ func New(cfg Config) (*Emitter, error) {
 	}
 	e := &Emitter{cfg: cfg, seed: maphash.MakeSeed(), closing: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	instance := make([]byte, 8)
-	rand.Read(instance) // never fails: crypto/rand
-	log := newLimitedLog(cfg.Logger)
-	for range cfg.Lanes {
-		l := newLane(e, hex.EncodeToString(instance), log)
-		e.lanes = append(e.lanes, l)
-		e.running.Go(l.run) // ends after Close, which waits for it
+	instance, log := random.Name(), newLimitedLog(cfg.Logger)
+	for range cfg.Outlets {
+		o := newOutlet(e, instance, log)
+		e.outlets = append(e.outlets, o)
+		e.running.Go(o.run) // ends after Close, which waits for it
 	}
 	return e, nil
 }
 
-// Wants tells whether an event of this type and room would be emitted, for those
-// to whom making one is work. It may be called from any goroutine.
+// Wants tells whether an event of this type and room would be emitted, for callers
+// that have work to make one. It may be called from any goroutine.
 func (e *Emitter) Wants(t Type, room string) bool {
 	if e == nil || !slices.Contains(e.cfg.Types, t) {
 		return false
@@ -65,7 +62,7 @@ func (e *Emitter) Emit(ev *Event) {
 	if !e.Wants(ev.Type, ev.Room) {
 		return
 	}
-	e.lane(ev).put(e.queued(ev))
+	e.outlet(ev).put(e.queued(ev))
 }
 
 func (e *Emitter) queued(ev *Event) queued {
@@ -80,25 +77,25 @@ func (e *Emitter) queued(ev *Event) queued {
 	return q
 }
 
-func (e *Emitter) lane(ev *Event) *lane {
+func (e *Emitter) outlet(ev *Event) *outlet {
 	key := ev.Room
 	if key == "" {
 		key = ev.Conn
 	}
-	return e.lanes[maphash.String(e.seed, key)%uint64(len(e.lanes))]
+	return e.outlets[maphash.String(e.seed, key)%uint64(len(e.outlets))]
 }
 
-// Close sends what is waiting or has a place, without lingering, until ctx ends, and
-// drops the rest. Lanes that were backing off try again at once. It returns an error if ctx
-// ended first, when everything is stopped all the same. It may be called from any
+// Close sends what is waiting or has a reservation, without lingering, until ctx ends,
+// and drops the rest. Outlets that were backing off try again at once. It returns an
+// error if ctx ended first, when everything is stopped all the same. It may be called from any
 // goroutine, also more than once.
 func (e *Emitter) Close(ctx context.Context) error {
 	if e == nil {
 		return nil
 	}
 	e.closeOnce.Do(func() {
-		for _, l := range e.lanes {
-			l.close()
+		for _, o := range e.outlets {
+			o.close()
 		}
 		close(e.closing)
 	})

@@ -66,21 +66,14 @@ type wireEvent struct {
 }
 
 type wireMessage struct {
-	ID     string     `json:"id"`
-	Epoch  string     `json:"epoch,omitempty"`
-	Offset uint64     `json:"offset,omitempty"`
-	Time   int64      `json:"time"`
-	Sender wireSender `json:"sender,omitzero"`
-	Kind   string     `json:"kind,omitempty"`
-	Format string     `json:"format"`
-	Data   any        `json:"data"`
-}
-
-type wireSender struct {
-	User   string `json:"user,omitempty"`
-	Name   string `json:"name,omitempty"`
-	Avatar string `json:"avatar,omitempty"`
-	Conn   string `json:"conn,omitempty"`
+	ID     string        `json:"id"`
+	Epoch  string        `json:"epoch,omitempty"`
+	Offset uint64        `json:"offset,omitempty"`
+	Time   int64         `json:"time"`
+	Sender broker.Sender `json:"sender,omitzero"`
+	Kind   string        `json:"kind,omitempty"`
+	Format string        `json:"format"`
+	Data   any           `json:"data"`
 }
 
 // MarshalJSON returns the JSON form. It fails if a message's Format is unknown, or
@@ -112,7 +105,7 @@ func (e *Event) MarshalJSON() ([]byte, error) {
 }
 
 func newWireMessage(m *broker.Message) (wireMessage, error) {
-	w := wireMessage{ID: m.ID, Epoch: m.Epoch, Offset: m.Offset, Time: m.Time, Sender: wireSender(m.Sender), Kind: m.Kind}
+	w := wireMessage{ID: m.ID, Epoch: m.Epoch, Offset: m.Offset, Time: m.Time, Sender: m.Sender, Kind: m.Kind}
 	switch m.Format {
 	case broker.Text:
 		w.Format, w.Data = "text", string(m.Payload)

@@ -1,12 +1,10 @@
-package events_test
-
 // How the parts are put together by a program that has a go-redis client.
+
+package events_test
 
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -47,20 +45,4 @@ func ExampleAddFunc() {
 	if err := emitter.Close(ctx); err != nil {
 		fmt.Println(err)
 	}
-}
-
-// A backend in Go.
-func ExampleVerifySignature() {
-	http.HandleFunc("POST /events", func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
-		if err == nil {
-			err = events.VerifySignature("the shared secret", r.Header.Get(events.SignatureHeader), body, time.Now(), 5*time.Minute)
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusForbidden)
-			return
-		}
-		// Work on body here; what takes long, after answering.
-		w.WriteHeader(http.StatusNoContent)
-	})
 }

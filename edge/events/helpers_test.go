@@ -1,6 +1,6 @@
-package events
-
 // A leak check, waiting, a sink that does as it is told, and backends.
+
+package events
 
 import (
 	"context"
@@ -171,7 +171,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Events []backendEvent `json:"events"`
 	}
 	if err == nil {
-		err = VerifySignature(testSecret, r.Header.Get(SignatureHeader), body, time.Now(), 5*time.Minute)
+		err = verifySignature(testSecret, r.Header.Get(SignatureHeader), body, time.Now(), 5*time.Minute)
 	}
 	if err == nil {
 		err = json.Unmarshal(body, &batch)

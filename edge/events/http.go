@@ -35,7 +35,7 @@ const minSecret = 16
 // maxHops bounds redirects.
 const maxHops = 3
 
-func (h *HTTP) check(prefix string) []error {
+func (h *HTTP) check(prefix string) error {
 	var errs []error
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("events: "+prefix+format, args...))
@@ -48,10 +48,8 @@ func (h *HTTP) check(prefix string) []error {
 			bad("Secrets: number %d has %d bytes, want %d or more", i+1, len(s), minSecret)
 		}
 	}
-	if h.Timeout < time.Millisecond {
-		bad("Timeout: %v is under 1ms", h.Timeout)
-	}
-	return errs
+	errs = append(errs, atLeast(prefix+"Timeout", h.Timeout, time.Millisecond))
+	return errors.Join(errs...)
 }
 
 func checkURL(s string) error {

@@ -28,32 +28,32 @@ func TestSignature(t *testing.T) {
 		{"from a clock ahead", good, string(body), at.Add(-time.Minute), nil},
 		{"one of two secrets", both, string(body), at, nil},
 		{"spaces, unknown keys", "v0=ff, t=1763738000 , " + v1 + ",v2=", string(body), at, nil},
-		{"a space inside", "t =1763738000," + v1, string(body), at, ErrSignatureHeader},
+		{"a space inside", "t =1763738000," + v1, string(body), at, errSignatureHeader},
 		{"upper case", "t=1763738000,v1=" + strings.ToUpper(v1[3:]), string(body), at, nil},
-		{"too old", good, string(body), at.Add(time.Minute + 1), ErrSignatureTime},
-		{"too new", good, string(body), at.Add(-time.Minute - 1), ErrSignatureTime},
-		{"another body", good, `{"events":[ ]}`, at, ErrSignature},
-		{"another secret", sign([]string{other}, body, at), string(body), at, ErrSignature},
-		{"another time", "t=1763738001," + v1, string(body), at, ErrSignature},
-		{"the same time, written otherwise", "t=01763738000," + v1, string(body), at, ErrSignature},
-		{"empty", "", string(body), at, ErrSignatureHeader},
-		{"no t", v1, string(body), at, ErrSignatureHeader},
-		{"no v1", "t=1763738000", string(body), at, ErrSignatureHeader},
-		{"two t", "t=1763738000,t=1763738000," + v1, string(body), at, ErrSignatureHeader},
-		{"t is empty", "t=," + v1, string(body), at, ErrSignatureHeader},
-		{"t is negative", "t=-1763738000," + v1, string(body), at, ErrSignatureHeader},
-		{"t is huge", "t=9999999999999999999," + v1, string(body), at, ErrSignatureHeader},
-		{"t is far away", "t=999999999999999999," + v1, string(body), at, ErrSignature},
-		{"signed far away", "t=999999999999999999,v1=" + hex.EncodeToString(mac(secret, "999999999999999999", body)), string(body), at, ErrSignatureTime},
-		{"v1 is short", good[:len(good)-2], string(body), at, ErrSignatureHeader},
-		{"v1 is long", good + "00", string(body), at, ErrSignatureHeader},
-		{"v1 is not hex", good[:len(good)-1] + "g", string(body), at, ErrSignatureHeader},
-		{"a part without =", good + ",", string(body), at, ErrSignatureHeader},
-		{"too many v1", "t=1763738000" + strings.Repeat(","+v1, 9), string(body), at, ErrSignatureHeader},
-		{"too long", good + strings.Repeat(",x=y", 1000), string(body), at, ErrSignatureHeader},
+		{"too old", good, string(body), at.Add(time.Minute + 1), errSignatureTime},
+		{"too new", good, string(body), at.Add(-time.Minute - 1), errSignatureTime},
+		{"another body", good, `{"events":[ ]}`, at, errSignature},
+		{"another secret", sign([]string{other}, body, at), string(body), at, errSignature},
+		{"another time", "t=1763738001," + v1, string(body), at, errSignature},
+		{"the same time, written otherwise", "t=01763738000," + v1, string(body), at, errSignature},
+		{"empty", "", string(body), at, errSignatureHeader},
+		{"no t", v1, string(body), at, errSignatureHeader},
+		{"no v1", "t=1763738000", string(body), at, errSignatureHeader},
+		{"two t", "t=1763738000,t=1763738000," + v1, string(body), at, errSignatureHeader},
+		{"t is empty", "t=," + v1, string(body), at, errSignatureHeader},
+		{"t is negative", "t=-1763738000," + v1, string(body), at, errSignatureHeader},
+		{"t is huge", "t=9999999999999999999," + v1, string(body), at, errSignatureHeader},
+		{"t is far away", "t=999999999999999999," + v1, string(body), at, errSignature},
+		{"signed far away", "t=999999999999999999,v1=" + hex.EncodeToString(mac(secret, "999999999999999999", body)), string(body), at, errSignatureTime},
+		{"v1 is short", good[:len(good)-2], string(body), at, errSignatureHeader},
+		{"v1 is long", good + "00", string(body), at, errSignatureHeader},
+		{"v1 is not hex", good[:len(good)-1] + "g", string(body), at, errSignatureHeader},
+		{"a part without =", good + ",", string(body), at, errSignatureHeader},
+		{"too many v1", "t=1763738000" + strings.Repeat(","+v1, 9), string(body), at, errSignatureHeader},
+		{"too long", good + strings.Repeat(",x=y", 1000), string(body), at, errSignatureHeader},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := VerifySignature(secret, tt.header, []byte(tt.body), tt.now, time.Minute)
+			err := verifySignature(secret, tt.header, []byte(tt.body), tt.now, time.Minute)
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 				t.Errorf("%q: got %v, want %v", tt.header, err, tt.want)
 			}
@@ -86,14 +86,14 @@ func FuzzVerifySignature(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header string) {
 		stamp, signatures, err := parseSignature(header)
 		if err != nil {
-			if !errors.Is(err, ErrSignatureHeader) {
+			if !errors.Is(err, errSignatureHeader) {
 				t.Fatalf("%q: %v", header, err)
 			}
 		} else if len(signatures) == 0 || len(signatures) > maxSignatures || !isStamp(stamp) {
 			t.Fatalf("%q: %q with %d signatures", header, stamp, len(signatures))
 		}
 		// Nobody forges: what verifies has the one true signature in it.
-		if VerifySignature(testSecret, header, body, at, time.Hour) == nil {
+		if verifySignature(testSecret, header, body, at, time.Hour) == nil {
 			v1 := hex.EncodeToString(mac(testSecret, stamp, body))
 			if !strings.Contains(strings.ToLower(header), v1) {
 				t.Fatalf("%q verifies", header)

@@ -17,7 +17,7 @@ type Record struct {
 	emitted time.Time // when it was emitted, with the monotonic clock
 }
 
-// Sink takes events. The lanes of an emitter call Send at the same time, each for
+// Sink takes events. The outlets of an emitter call Send at the same time, each for
 // its own rooms.
 type Sink interface {
 	// Send returns nil once all of batch is taken, in its order. It returns soon

@@ -2,15 +2,13 @@
 
 package events
 
-import "time"
-
 // DropReason says why an event was not delivered.
 type DropReason uint8
 
 // The reasons.
 const (
-	DropOverflow   DropReason = iota // pushed out of a full queue by a newer one, or found no place in it
-	DropTooBig                       // over Config.QueueBytes, without a place of its own
+	DropOverflow   DropReason = iota // pushed out of a full queue by a newer one, or found no room in it
+	DropTooBig                       // over Config.QueueBytes, without a reservation
 	DropInvalid                      // it has no JSON form
 	DropExpired                      // older than Config.MaxAge
 	DropRefused                      // the sink will not have it
@@ -31,9 +29,8 @@ type Stats struct {
 	Dropped   [NumDropReasons]uint64
 	Retried   uint64 // batches sent again
 
-	Queued    int           // events waiting or under way
-	Bytes     int           // about what those waiting hold in memory
-	OldestAge time.Duration // of those; 0 if there are none
+	Queued int // events waiting or under way
+	Bytes  int // about what those waiting hold in memory
 }
 
 // Stats may be called from any goroutine. A nil Emitter's are zero.
@@ -42,28 +39,21 @@ func (e *Emitter) Stats() Stats {
 	if e == nil {
 		return s
 	}
-	now := time.Now()
-	for _, l := range e.lanes {
-		l.addTo(&s, now)
+	for _, o := range e.outlets {
+		o.addTo(&s)
 	}
 	return s
 }
 
-func (l *lane) addTo(s *Stats, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s.Emitted += l.emitted
-	s.Delivered += l.delivered
-	s.Retried += l.retried
-	for r, n := range l.dropped {
+func (o *outlet) addTo(s *Stats) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s.Emitted += o.emitted
+	s.Delivered += o.delivered
+	s.Retried += o.retried
+	for r, n := range o.dropped {
 		s.Dropped[r] += n
 	}
-	s.Queued += l.under + l.queue.len
-	s.Bytes += l.queue.bytes
-	switch {
-	case l.under > 0:
-		s.OldestAge = max(s.OldestAge, now.Sub(l.underSince))
-	case l.queue.len > 0:
-		s.OldestAge = max(s.OldestAge, now.Sub(l.queue.front().emitted))
-	}
+	s.Queued += o.underWay + o.queue.Len()
+	s.Bytes += o.bytes
 }

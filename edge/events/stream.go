@@ -3,6 +3,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,24 +32,18 @@ type Stream struct{ cfg StreamConfig }
 
 // NewStream returns a sink that appends to a Redis stream.
 func NewStream(cfg StreamConfig) (*Stream, error) {
-	orDefault(&cfg.Key, "barrage:events")
-	orDefault(&cfg.MaxLen, 100_000)
-	orDefault(&cfg.Timeout, 5*time.Second)
-	var errs []error
+	cfg.Key = cmp.Or(cfg.Key, "barrage:events")
+	cfg.MaxLen = cmp.Or(cfg.MaxLen, 100_000)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
+	errs := []error{atLeast("stream: MaxLen", cfg.MaxLen, 1), atLeast("stream: Timeout", cfg.Timeout, time.Millisecond)}
 	if strings.ContainsFunc(cfg.Key, func(r rune) bool { return r <= ' ' }) {
 		errs = append(errs, fmt.Errorf("events: stream: Key: %q has spaces", cfg.Key))
-	}
-	if cfg.MaxLen < 1 {
-		errs = append(errs, fmt.Errorf("events: stream: MaxLen: %d is under 1", cfg.MaxLen))
-	}
-	if cfg.Timeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("events: stream: Timeout: %v is under 1ms", cfg.Timeout))
 	}
 	if cfg.Add == nil {
 		errs = append(errs, errors.New("events: stream: Add: missing"))
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return &Stream{cfg}, nil
 }
@@ -67,5 +62,5 @@ func (s *Stream) Send(ctx context.Context, batch []Record) error {
 	return nil
 }
 
-// Close does nothing: the connection belongs to who made the AddFunc.
+// Close does nothing: the connection is not the stream's but its AddFunc's.
 func (s *Stream) Close() {}

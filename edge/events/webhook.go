@@ -3,6 +3,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ const (
 	// maxAsked is the longest wait that an answer is believed to ask for;
 	// Config.MaxRetryAfter is the bound that counts.
 	maxAsked = 24 * time.Hour
-	// webhookIdle connections stay open: one for each of a good many lanes.
+	// webhookIdle connections stay open: one for each of a good many outlets.
 	webhookIdle = 16
 )
 
@@ -39,13 +40,13 @@ type Webhook struct {
 
 // NewWebhook returns a sink that posts to a URL.
 func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
-	orDefault(&cfg.Timeout, 10*time.Second)
-	errs := cfg.HTTP.check("webhook: ")
-	if err := checkURL(cfg.URL); err != nil {
-		errs = append(errs, fmt.Errorf("events: webhook: URL: %w", err))
+	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
+	err := cfg.HTTP.check("webhook: ")
+	if urlErr := checkURL(cfg.URL); urlErr != nil {
+		err = errors.Join(err, fmt.Errorf("events: webhook: URL: %w", urlErr))
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if err != nil {
+		return nil, err
 	}
 	return &Webhook{url: cfg.URL, client: newClient(cfg.HTTP, webhookIdle)}, nil
 }

@@ -220,7 +220,7 @@ func TestBackendComesBack(t *testing.T) {
 	}
 }
 
-// syncBuffer is a log that lanes write and tests read.
+// syncBuffer is a log that outlets write and tests read.
 type syncBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -243,14 +243,14 @@ func TestDeadBackendCostsBoundedMemory(t *testing.T) {
 	dead := newBackend(t, nil)
 	url := dead.URL
 	dead.Close()
-	const lanes, queueLen, batchLen, events = 3, 500, 50, 50_000
+	const outlets, queueLen, batchLen, events = 3, 500, 50, 50_000
 	cfg := quick(newWebhook(t, url, patience))
-	cfg.Lanes, cfg.QueueLen, cfg.BatchLen = lanes, queueLen, batchLen
+	cfg.Outlets, cfg.QueueLen, cfg.BatchLen = outlets, queueLen, batchLen
 	e := newEmitter(t, cfg)
 	for i := range events {
 		e.Emit(&Event{Type: Join, Room: "room" + strconv.Itoa(i%100), User: strconv.Itoa(i)})
 		if i%1000 == 0 {
-			if s := e.Stats(); s.Queued > lanes*(queueLen+batchLen) || s.Bytes > lanes*e.cfg.QueueBytes {
+			if s := e.Stats(); s.Queued > outlets*(queueLen+batchLen) || s.Bytes > outlets*e.cfg.QueueBytes {
 				t.Fatalf("after %d events: %+v", i, s)
 			}
 		}
@@ -262,12 +262,12 @@ func TestDeadBackendCostsBoundedMemory(t *testing.T) {
 	}
 	checkSum(t, e)
 	s := e.Stats()
-	if s.Emitted != events || s.Delivered != 0 || s.Dropped[DropOverflow] < events-lanes*(queueLen+batchLen) {
+	if s.Emitted != events || s.Delivered != 0 || s.Dropped[DropOverflow] < events-outlets*(queueLen+batchLen) {
 		t.Errorf("got %+v", s)
 	}
-	for _, l := range e.lanes {
-		if len(l.queue.ring) > 2*queueLen {
-			t.Errorf("a ring has %d places for %d events", len(l.queue.ring), queueLen)
+	for _, o := range e.outlets {
+		if o.queue.Cap() > 2*queueLen {
+			t.Errorf("a queue has room for %d events, and may have %d", o.queue.Cap(), queueLen)
 		}
 	}
 }

@@ -5,8 +5,8 @@ package presence
 
 import "time"
 
-// crowd is how many connections make a room as big as one user does.
-const crowd = 8
+// connsPerUser connections make a room as big as one user does.
+const connsPerUser = 8
 
 // Kind is what a Change says.
 type Kind uint8
@@ -38,7 +38,7 @@ type Change struct {
 	Kind        Kind
 	User        *User   // of Join and Leave
 	Joined      []*User // of Summary: some who joined since the last one, not all
-	Exact       bool    // of Summary: who keeps a list fetches it now
+	Exact       bool    // of Summary: clients that keep a list fetch it now
 	Count       int     // users in the room
 	Connections int
 }
@@ -49,8 +49,7 @@ type Change struct {
 func (g *Registry) Due(now time.Time) []Change {
 	age := now.Sub(g.started)
 	var out []Change
-	for i := range g.stripes {
-		s := &g.stripes[i]
+	for s := range g.stripes.All() {
 		s.mu.Lock()
 		active := s.active
 		s.active = active[:0]
@@ -65,7 +64,7 @@ func (g *Registry) Due(now time.Time) []Change {
 			s.reap(r)
 		}
 		clear(active[len(s.active):])
-		s.active = drained(s.active)
+		s.active = reuse(s.active)
 		s.mu.Unlock()
 	}
 	return out
@@ -104,7 +103,7 @@ func (g *Registry) due(r *room, age time.Duration, out []Change) (_ []Change, ag
 // size is what decides about events or summaries.
 func (r *room) size() int {
 	users, conns := r.totals()
-	return max(users, conns/crowd)
+	return max(users, conns/connsPerUser)
 }
 
 func (r *room) change(k Kind, u *User) Change {
@@ -112,7 +111,7 @@ func (r *room) change(k Kind, u *User) Change {
 	return Change{Room: r.name, Kind: k, User: u, Count: users, Connections: conns}
 }
 
-// tellLeaves tells of those whose grace is over and who are nowhere else.
+// tellLeaves tells of users whose grace is over and that are in the room nowhere else.
 func (g *Registry) tellLeaves(r *room, age time.Duration, down bool, out []Change) (_ []Change, again bool) {
 	w := r.work
 	if w == nil {
@@ -160,8 +159,8 @@ func (g *Registry) grow(r *room) {
 	}
 }
 
-// shrink begins them again, or anew. Who asks for the list now gets everybody here that
-// the cluster knows of, so only the others are still to be told.
+// shrink begins them again, or anew. A client that asks for the list now gets all users
+// here that the cluster knows of, so only the others are still to be told.
 func (g *Registry) shrink(r *room) Change {
 	r.clear(isBig)
 	for m := range r.oldestFirst() {

@@ -142,7 +142,7 @@ func TestBigRoomIsSummarized(t *testing.T) {
 func TestCrowdOfAnonymousMakesARoomBig(t *testing.T) {
 	c := newClock()
 	g := newRegistry(t, Config{Now: c.now, EventLimit: 4})
-	for range 4*crowd + crowd {
+	for range 4*connsPerUser + connsPerUser {
 		g.Join("r", nil)
 	}
 	g.Join("r", user(1))
@@ -157,7 +157,7 @@ func TestFlappingIsBounded(t *testing.T) {
 		g.Due(c.now())
 		g.Leave("r", user(i).ID)
 	}
-	if r := g.stripe("r").rooms["r"]; len(r.work.leaving) > 10 {
+	if r := g.stripes.Of("r").rooms["r"]; len(r.work.leaving) > 10 {
 		t.Errorf("%d wait to be told of", len(r.work.leaving))
 	}
 	wantTold(t, g.Due(c.now()), "exact 0") // instead of eleven

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Cluster is List for the whole cluster: it asks the store. Who asks for the
-// same room at once shares the answer. Where that fails it returns this node's list
-// with the error.
+// Cluster is List for the whole cluster: it asks the store. Calls for the same room at
+// the same time share an answer. Where that fails it returns this node's list with the
+// error.
 func (g *Registry) Cluster(ctx context.Context, room string, limit int) (List, error) {
 	if !g.clustered() {
 		return g.List(room, limit), nil
@@ -29,8 +29,8 @@ func (g *Registry) Cluster(ctx context.Context, room string, limit int) (List, e
 	return l, nil
 }
 
-// addLocal adds those of this node whom the store does not know yet, so that who
-// has just joined finds itself in the list.
+// addLocal adds the users of this node that the store does not know yet, so that a
+// client that has just joined finds its user in the list.
 func (g *Registry) addLocal(room string, l *List, names bool) {
 	if users, conns := g.Count(room); !names {
 		l.Total, l.Connections = max(l.Total, users), max(l.Connections, conns)
@@ -93,9 +93,9 @@ type listKey struct {
 	names bool
 }
 
-// listCalls let many who ask for the same list share an answer. It is always of
+// listCalls let many callers that want the same list share an answer. It is always of
 // a call that began after they asked: with an older one they could miss what was
-// announced in between.
+// announced in between. (singleflight would join them to the older one.)
 type listCalls struct {
 	mu    sync.Mutex
 	rooms map[listKey]*listQueue // guarded by mu, as what is in it
@@ -113,7 +113,7 @@ type listCall struct {
 // get returns the list that store has. Its Users must not be changed.
 func (c *listCalls) get(ctx context.Context, key listKey, store Store, exact int) (List, error) {
 	l, before := c.call(key)
-	if l == nil { // somebody else is going to make the next call
+	if l == nil { // another caller is going to make the next call
 		l = before
 		select {
 		case <-l.done:

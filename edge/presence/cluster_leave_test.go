@@ -24,7 +24,7 @@ func TestClusterLastLeaver(t *testing.T) {
 	if len(left) != 1 || left[0].Kind != Leave || left[0].Count != 1 || left[0].Connections != 2 {
 		t.Errorf("told %+v", left)
 	}
-	if s := w.nodes["b"].stripe("room"); len(s.rooms) != 0 {
+	if s := w.nodes["b"].stripes.Of("room"); len(s.rooms) != 0 {
 		t.Error("the empty room is kept")
 	}
 }
@@ -42,7 +42,7 @@ func TestLeavingAsTheStoreComesBack(t *testing.T) {
 	g.pass(t.Context())
 	wantTold(t, g.Due(w.clock.now()))
 	w.store.fail(false, "a")
-	w.clock.add(defaultGrace + time.Second)
+	w.clock.add(3 * time.Second)
 	g.pass(t.Context())
 	wantTold(t, g.Due(w.clock.now()), "leave u1")
 	if st := g.Stats(); st.Rooms != 0 || st.StoreDown {

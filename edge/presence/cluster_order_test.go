@@ -1,6 +1,6 @@
-package presence
-
 // What happens between two passes, or while the store is being told.
+
+package presence
 
 import (
 	"context"

@@ -3,29 +3,16 @@
 package presence
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 )
 
-const (
-	defaultExactLimit      = 500
-	defaultNewestLimit     = 100
-	defaultEventLimit      = 100
-	defaultSampleLimit     = 10000
-	defaultSampleSize      = 5
-	defaultGrace           = 2 * time.Second
-	defaultSummaryInterval = 2 * time.Second
-	defaultSummaryMax      = 30 * time.Second
-	defaultSyncInterval    = 500 * time.Millisecond
-	defaultRenewInterval   = 5 * time.Second
-	defaultViewerBucket    = 10 * time.Minute
-
-	// maxExactLimit keeps one room's update within what one command of a store
-	// takes in one go.
-	maxExactLimit = 1000
-)
+// maxExactLimit keeps one room's update within what one command of a store takes in one
+// go.
+const maxExactLimit = 1000
 
 // Config is what New needs. It is copied and never changed afterwards. Zero
 // values mean the default, where one is given.
@@ -82,29 +69,12 @@ func (c *Config) prepare() error {
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("presence: %s: %s", field, fmt.Sprintf(format, args...)))
 	}
-	for _, n := range []struct {
-		field      string
-		value, max int
-	}{
-		{"ExactLimit", c.ExactLimit, maxExactLimit}, {"NewestLimit", c.NewestLimit, c.ExactLimit},
-		{"EventLimit", c.EventLimit, c.ExactLimit}, {"SampleSize", c.SampleSize, c.ExactLimit},
-		{"SampleLimit", c.SampleLimit, 1 << 31},
-	} {
-		if n.value < 1 || n.value > n.max {
-			bad(n.field, "%d is not in 1 to %d", n.value, n.max)
-		}
-	}
-	for _, d := range []struct {
-		field string
-		value time.Duration
-	}{
-		{"Grace", c.Grace}, {"SummaryInterval", c.SummaryInterval}, {"SummaryMax", c.SummaryMax},
-		{"SyncInterval", c.SyncInterval}, {"RenewInterval", c.RenewInterval},
-	} {
-		if d.value < time.Millisecond {
-			bad(d.field, "%v is under 1ms", d.value)
-		}
-	}
+	errs = append(errs,
+		within("ExactLimit", c.ExactLimit, 1, maxExactLimit), within("NewestLimit", c.NewestLimit, 1, c.ExactLimit),
+		within("EventLimit", c.EventLimit, 1, c.ExactLimit), within("SampleSize", c.SampleSize, 1, c.ExactLimit),
+		within("SampleLimit", c.SampleLimit, 1, 1<<31),
+		measurable("Grace", c.Grace), measurable("SummaryInterval", c.SummaryInterval), measurable("SummaryMax", c.SummaryMax),
+		measurable("SyncInterval", c.SyncInterval), measurable("RenewInterval", c.RenewInterval))
 	if c.SummaryMax < c.SummaryInterval {
 		bad("SummaryMax", "%v is less than SummaryInterval, %v", c.SummaryMax, c.SummaryInterval)
 	}
@@ -114,35 +84,37 @@ func (c *Config) prepare() error {
 	return errors.Join(errs...)
 }
 
+func within(field string, v, lo, hi int) error {
+	if v < lo || v > hi {
+		return fmt.Errorf("presence: %s: %d is not in %d to %d", field, v, lo, hi)
+	}
+	return nil
+}
+
+func measurable(field string, d time.Duration) error {
+	if d < time.Millisecond {
+		return fmt.Errorf("presence: %s: %v is under 1ms", field, d)
+	}
+	return nil
+}
+
 func (c *Config) setDefaults() {
-	orInt := func(n *int, def int) {
-		if *n == 0 {
-			*n = def
-		}
-	}
-	orDuration := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	orInt(&c.ExactLimit, defaultExactLimit)
-	orInt(&c.NewestLimit, min(defaultNewestLimit, c.ExactLimit))
-	orInt(&c.EventLimit, min(defaultEventLimit, c.ExactLimit))
-	orInt(&c.SampleLimit, defaultSampleLimit)
-	orInt(&c.SampleSize, min(defaultSampleSize, c.ExactLimit))
-	orDuration(&c.Grace, defaultGrace)
-	orDuration(&c.SummaryInterval, defaultSummaryInterval)
-	orDuration(&c.SummaryMax, max(defaultSummaryMax, c.SummaryInterval))
-	orDuration(&c.SyncInterval, defaultSyncInterval)
-	orDuration(&c.RenewInterval, defaultRenewInterval)
-	orDuration(&c.ViewerBucket, defaultViewerBucket)
+	c.ExactLimit = cmp.Or(c.ExactLimit, 500)
+	c.NewestLimit = cmp.Or(c.NewestLimit, min(100, c.ExactLimit))
+	c.EventLimit = cmp.Or(c.EventLimit, min(100, c.ExactLimit))
+	c.SampleLimit = cmp.Or(c.SampleLimit, 10_000)
+	c.SampleSize = cmp.Or(c.SampleSize, min(5, c.ExactLimit))
+	c.Grace = cmp.Or(c.Grace, 2*time.Second)
+	c.SummaryInterval = cmp.Or(c.SummaryInterval, 2*time.Second)
+	c.SummaryMax = cmp.Or(c.SummaryMax, max(30*time.Second, c.SummaryInterval))
+	c.SyncInterval = cmp.Or(c.SyncInterval, 500*time.Millisecond)
+	c.RenewInterval = cmp.Or(c.RenewInterval, 5*time.Second)
+	c.ViewerBucket = cmp.Or(c.ViewerBucket, 10*time.Minute)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.Quiet == nil {
 		c.Quiet = func(string) bool { return false }
 	}
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
 	}
 }

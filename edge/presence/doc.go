@@ -1,5 +1,5 @@
-// Package presence knows who is in a room, how many they are, and what of their
-// coming and going the others should be told: exactly while a room is small,
+// Package presence knows which users are in a room, how many they are, and what of
+// their coming and going the others should be told: exactly while a room is small,
 // cheaply when it is large.
 //
 // # The registry
@@ -15,9 +15,9 @@
 //
 // [Registry.Due] returns what is to be announced. In a small room, of at most
 // Config.EventLimit users, that is a [Join] for each user who came and a [Leave]
-// for each who has been away for Config.Grace; who comes back sooner makes no
-// event. Told to somebody who fetches the list when joining, they keep that list
-// exact; both change nothing where they repeat what is known. A bigger room gets
+// for each who has been gone for Config.Grace; a user who comes back sooner makes no
+// event. A client that fetches the list when joining keeps it exact by them; both
+// change nothing where they repeat what is known. A bigger room gets
 // a [Summary] of counts and a few names, the rarer the bigger it is, beyond
 // Config.SampleLimit without names. Anonymous connections make a room big too
 // (eight count like a user), since an event is sent to each of them. A room that
@@ -30,7 +30,7 @@
 // changes, renews the node's lease on each room, and learns the cluster's
 // figures from the same round trip; [Registry.Count] adds the last known ones to
 // the node's own. A node that dies is out of the figures when its lease is over,
-// without anybody's help. Across the cluster a user counts once while the nodes'
+// by itself. Across the cluster a user counts once while the nodes'
 // users of a room add up to Config.ExactLimit at most; beyond, once per node.
 // Users who left are in the cluster's figures until their grace is over, so that
 // one who reconnects to another node makes no event; which of the nodes tells an
@@ -46,10 +46,10 @@
 // store's data, or before it was told of them, leave without an event.
 //
 // Unique viewers are estimated by the store, per Config.ViewerBucket of time: of
-// users, not of anonymous connections; who stays for less than
+// users, not of anonymous connections; a user who stays for less than
 // Config.SyncInterval may be missed.
 //
-// # Who does what
+// # Goroutines
 //
 // Join, Leave, Count, List, Stats may be called by any goroutine; they hold one
 // of 64 locks, by room, for a short while, in List for at most ExactLimit steps.

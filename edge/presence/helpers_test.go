@@ -1,7 +1,7 @@
-package presence
-
 // A clock to turn by hand, a store in memory whose leases go by it, and what the
 // tests look at.
+
+package presence
 
 import (
 	"context"
@@ -91,6 +91,8 @@ type fakeStore struct {
 	rooms map[string]map[string]*fakeNode // room, node
 	seen  map[string]map[string]bool      // room and bucket, user
 	sizes map[string]int                  // largest update seen, by what
+
+	failed, resyncs map[string]int // calls, updates; by node
 }
 
 type fakeNode struct {
@@ -102,7 +104,7 @@ type fakeNode struct {
 }
 
 func newFakeStore(c *clock) *fakeStore {
-	s := &fakeStore{clock: c, lease: 15 * time.Second, sizes: make(map[string]int), fails: make(map[string]bool)}
+	s := &fakeStore{clock: c, lease: 15 * time.Second, sizes: make(map[string]int), fails: make(map[string]bool), failed: make(map[string]int), resyncs: make(map[string]int)}
 	s.empty()
 	return s
 }
@@ -133,6 +135,7 @@ func (l fakeLink) Sync(_ context.Context, updates []Update, exact int) ([]Figure
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fails[l.name] {
+		l.failed[l.name]++
 		return nil, errFake
 	}
 	l.syncs++
@@ -160,6 +163,7 @@ func (l fakeLink) sync(u *Update, exact int) Figure {
 		n = &fakeNode{entries: make(map[string]Entry)}
 	}
 	if u.Full && !u.Gone && n.version >= u.Version || (!u.Full || u.Gone) && n.version != u.Previous {
+		l.resyncs[l.name]++
 		return Figure{Resync: true}
 	}
 	now := l.clock.now()

@@ -184,7 +184,7 @@ func (r *modelRoom) follow(g *Registry, c Change) {
 // believable asserts what holds after each Due: nobody is missing, and who is
 // too many left within the grace.
 func (r *modelRoom) believable(t *rapid.T, now time.Time, cfg Config) {
-	size := max(len(r.order), r.total()/crowd)
+	size := max(len(r.order), r.total()/connsPerUser)
 	if size > cfg.EventLimit && r.follows || size <= cfg.EventLimit*3/4 && !r.follows {
 		t.Fatalf("%s: size %d, events %v", r.name, size, r.follows)
 	}

@@ -6,21 +6,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"barrage/internal/striped"
 )
 
-const stripeCount = 64
-
-// A Registry is a node's view of who is where. See the package's comment for
+// A Registry is a node's view of which users are in which rooms. See the package's comment for
 // which goroutine may call what.
 type Registry struct {
 	cfg     Config
 	started time.Time
-	stripes [stripeCount]stripe
+	stripes *striped.Set[stripe]
 	lists   listCalls
 
-	down     atomic.Bool // the store did not answer the last time
-	failures atomic.Uint64
-	resyncs  atomic.Uint64
+	down atomic.Bool // the store did not answer the last time
 }
 
 // A stripe is a part of the rooms. No two stripes' locks are ever held at once,
@@ -28,9 +26,10 @@ type Registry struct {
 type stripe struct {
 	mu sync.Mutex
 	// mu guards what follows, and the rooms and members within.
-	rooms  map[string]*room
-	active []*room // of which Due may have something to tell
-	dirty  []*room // of which the store may not know all
+	rooms   map[string]*room // nil before the first
+	active  []*room          // of which Due may have something to tell
+	dirty   []*room          // of which the store may not know all
+	renewed time.Duration    // when all rooms were last sent to the store
 }
 
 // New returns an empty registry.
@@ -38,20 +37,7 @@ func New(cfg Config) (*Registry, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
 	}
-	g := &Registry{cfg: cfg, started: cfg.Now()}
-	for i := range g.stripes {
-		g.stripes[i].rooms = make(map[string]*room)
-	}
-	return g, nil
-}
-
-// stripe finds a room's stripe by FNV-1a, which needs no allocation.
-func (g *Registry) stripe(room string) *stripe {
-	h := uint32(2166136261)
-	for i := range len(room) {
-		h = (h ^ uint32(room[i])) * 16777619
-	}
-	return &g.stripes[h%stripeCount]
+	return &Registry{cfg: cfg, started: cfg.Now(), stripes: striped.New[stripe]()}, nil
 }
 
 // age is the clock that everything here goes by.
@@ -68,7 +54,7 @@ func (g *Registry) clustered() bool { return g.cfg.Store != nil }
 // string.
 func (g *Registry) Join(name string, u *User) (first bool) {
 	now := g.age()
-	s := g.stripe(name)
+	s := g.stripes.Of(name)
 	s.mu.Lock()
 	r := s.rooms[name]
 	if r == nil {
@@ -94,6 +80,9 @@ func (s *stripe) room(name string, quiet bool) *room {
 		if quiet {
 			r.set(isQuiet)
 		}
+		if s.rooms == nil {
+			s.rooms = make(map[string]*room)
+		}
 		s.rooms[name] = r
 	}
 	return r
@@ -102,15 +91,15 @@ func (s *stripe) room(name string, quiet bool) *room {
 func (g *Registry) joinUser(r *room, u *User, now time.Duration) (first bool) {
 	if m := r.find(u.ID); m != nil {
 		m.conns++
-		if m.user != u && *m.user != *u { // a new name or face
+		if m.user != u && *m.user != *u { // a new name or avatar
 			m.user = u
 			m.clear(isSent)
 		}
 		return false
 	}
 	m := newMember(u, now)
-	if l, ok := r.returned(u.ID); ok {
-		// Who is being reported to the store as gone may be told of twice.
+	if l, ok := r.takeLeaver(u.ID); ok {
+		// A user that the store is being told to be gone may be told of twice.
 		if l.told && l.stage != asked {
 			m.set(isTold)
 		}
@@ -131,7 +120,7 @@ func (g *Registry) joinUser(r *room, u *User, now time.Duration) (first bool) {
 // Leave without its Join is ignored.
 func (g *Registry) Leave(name, user string) (last bool) {
 	now := g.age()
-	s := g.stripe(name)
+	s := g.stripes.Of(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.rooms[name]
@@ -161,7 +150,7 @@ func (g *Registry) mark(s *stripe, r *room) {
 		s.activate(r)
 	}
 	if g.clustered() {
-		s.soil(r)
+		s.markDirty(r)
 	}
 }
 
@@ -172,32 +161,32 @@ func (s *stripe) activate(r *room) {
 	}
 }
 
-func (s *stripe) soil(r *room) {
+func (s *stripe) markDirty(r *room) {
 	if !r.is(isDirty) {
 		r.set(isDirty)
 		s.dirty = append(s.dirty, r)
 	}
 }
 
-// drained is a queue for reuse, unless it is empty and was long.
-func drained(queue []*room) []*room {
+// reuse keeps a queue's memory, unless it is empty and was long.
+func reuse(queue []*room) []*room {
 	if len(queue) == 0 && cap(queue) > 64 {
 		return nil
 	}
 	return queue
 }
 
-// reap forgets the room if nobody needs it.
+// reap forgets the room if nothing needs it.
 func (s *stripe) reap(r *room) {
 	if r.idle() {
 		delete(s.rooms, r.name)
 	}
 }
 
-// Count returns how many are in a room of the cluster, as far as this node
-// knows, which is well for rooms with members here only. It is cheap.
+// Count returns the numbers of users and connections in a room of the cluster, as far
+// as this node knows, which is well for rooms with members here only. It is cheap.
 func (g *Registry) Count(name string) (users, connections int) {
-	s := g.stripe(name)
+	s := g.stripes.Of(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r := s.rooms[name]; r != nil {
@@ -212,7 +201,7 @@ type Entry struct {
 	Joined int64 // milliseconds since the Unix epoch, to the second
 }
 
-// A List says who is in a room.
+// A List is the users in a room.
 type List struct {
 	Users       []Entry // newest first
 	Total       int     // users
@@ -220,11 +209,11 @@ type List struct {
 	Complete    bool // Users holds all of Total
 }
 
-// List returns who is in a room on this node: all users if they are no more than
+// List returns the users in a room on this node: all if they are no more than
 // Config.ExactLimit, else the newest Config.NewestLimit; in both cases at most
 // limit, unless that is negative.
 func (g *Registry) List(name string, limit int) List {
-	s := g.stripe(name)
+	s := g.stripes.Of(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.rooms[name]
@@ -261,19 +250,16 @@ func (g *Registry) entry(m *member) Entry { return Entry{m.user, g.unixMilli(m.j
 
 // Stats are a registry's figures of this node.
 type Stats struct {
-	Rooms       int    // with members, or with something to tell or send
-	Users       int    // a user in two rooms counts twice
-	Connections int    // a connection in two rooms counts twice
-	StoreDown   bool   // the store did not answer the last time
-	Failures    uint64 // calls of Store.Sync that failed
-	Resyncs     uint64 // rooms of which the store did not have what it should
+	Rooms       int  // with members, or with something to tell or send
+	Users       int  // a user in two rooms counts twice
+	Connections int  // a connection in two rooms counts twice
+	StoreDown   bool // the store did not answer the last time
 }
 
 // Stats walks over all rooms.
 func (g *Registry) Stats() Stats {
-	st := Stats{StoreDown: g.down.Load(), Failures: g.failures.Load(), Resyncs: g.resyncs.Load()}
-	for i := range g.stripes {
-		s := &g.stripes[i]
+	st := Stats{StoreDown: g.down.Load()}
+	for s := range g.stripes.All() {
 		s.mu.Lock()
 		st.Rooms += len(s.rooms)
 		for _, r := range s.rooms {

@@ -186,9 +186,9 @@ func TestStorm(t *testing.T) {
 	if st := g.Stats(); st.Rooms != 0 || st.Users != 0 || st.Connections != 0 {
 		t.Errorf("left over: %+v", st)
 	}
-	for i := range g.stripes {
-		if s := &g.stripes[i]; len(s.active)+len(s.dirty) != 0 {
-			t.Errorf("stripe %d has rooms in its queues", i)
+	for s := range g.stripes.All() {
+		if len(s.active)+len(s.dirty) != 0 {
+			t.Error("a stripe has rooms in its queues")
 		}
 	}
 	for room := range store.rooms {

@@ -140,7 +140,7 @@ func (r *room) tidy() {
 	}
 }
 
-// idle tells that nobody would miss the room.
+// idle tells that nothing is lost with the room.
 func (r *room) idle() bool {
 	return r.conns == 0 && r.version == 0 && !r.is(isActive|isDirty) &&
 		(r.work == nil || len(r.work.leaving) == 0 && len(r.work.departed) == 0)
@@ -229,8 +229,8 @@ func (r *room) newestFirst() iter.Seq[*member] {
 	}
 }
 
-// returned takes a user out of those leaving. ok tells that it was among them.
-func (r *room) returned(user string) (l leaver, ok bool) {
+// takeLeaver takes a user out of those leaving. ok: it was among them.
+func (r *room) takeLeaver(user string) (l leaver, ok bool) {
 	if r.work == nil {
 		return leaver{}, false
 	}

@@ -40,7 +40,7 @@ type Update struct {
 	Version, Previous uint32
 	Full              bool     // forget what was there of this node, Set is all
 	Partial           bool     // Set is the newest users only
-	Gone              bool     // nobody is here any more: forget the node, once Removed is answered
+	Gone              bool     // the room is empty here: forget the node, once Removed is answered
 	Over              bool     // the node ends: its lease is over now
 	Ask               bool     // answer Figure.Elsewhere and Figure.Departed
 	Users             int      // of this node
@@ -54,9 +54,9 @@ type Update struct {
 // A Figure answers an Update.
 type Figure struct {
 	Resync      bool     // the update did not apply and changed nothing: a Full one is wanted
-	Fresh       bool     // the lease was over, or there was none, and others were there: who may have told that this node's users left
+	Fresh       bool     // the lease was over, or there was none, and other nodes were there, which may have told that this node's users left
 	Users       int      // in the cluster, this node included
 	Connections int      // in the cluster, this node included
-	Elsewhere   []string // of Update.Set and Update.Removed: users whom another node has too
+	Elsewhere   []string // of Update.Set and Update.Removed: users that another node has too
 	Departed    []*User  // users of nodes whose lease is over, on no other node; told to one node only
 }

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"barrage/internal/striped"
 )
 
 const (
@@ -45,16 +47,19 @@ func (g *Registry) Run(ctx context.Context) {
 // A syncer is what only Run's goroutine touches.
 type syncer struct {
 	*Registry
-	number  uint32 // of the pass: the version of what it sends
-	renewed [stripeCount]time.Duration
+	number  uint32        // of the pass: the version of what it sends
 	retry   time.Duration // when to try again while the store is down
 	backoff time.Duration
 }
 
 func newSyncer(g *Registry) *syncer {
 	y := &syncer{Registry: g}
-	for i := range y.renewed { // the stripes' turns are spread over the interval
-		y.renewed[i] = g.age() - g.cfg.RenewInterval*time.Duration(i)/stripeCount
+	due := g.age()
+	for s := range g.stripes.All() { // their turns are spread over the interval
+		s.mu.Lock()
+		s.renewed = due
+		s.mu.Unlock()
+		due -= g.cfg.RenewInterval / striped.N
 	}
 	return y
 }
@@ -86,13 +91,13 @@ func (y *syncer) pass(ctx context.Context) {
 			err = errAnswers
 		}
 		if err != nil {
-			y.lost(ctx, batch, rest, age, err)
+			y.onError(ctx, batch, rest, age, err)
 			return
 		}
-		y.found()
+		y.onAnswer()
 		for i, j := range batch {
 			j.s.mu.Lock()
-			y.applied(j.s, j.r, &updates[i], &figures[i])
+			y.onFigure(j.s, j.r, &updates[i], &figures[i])
 			j.s.mu.Unlock()
 		}
 		jobs = rest
@@ -103,12 +108,10 @@ func (y *syncer) pass(ctx context.Context) {
 // them if the store is just coming back.
 func (y *syncer) collect(age time.Duration, all bool) []job {
 	var jobs []job
-	for i := range y.stripes {
-		s := &y.stripes[i]
-		renew := all || age-y.renewed[i] >= y.cfg.RenewInterval
+	for s := range y.stripes.All() {
 		s.mu.Lock()
-		if renew {
-			y.renewed[i] = age
+		if all || age-s.renewed >= y.cfg.RenewInterval {
+			s.renewed = age
 			for _, r := range s.rooms {
 				jobs = append(jobs, job{s, r, true})
 			}
@@ -118,7 +121,7 @@ func (y *syncer) collect(age time.Duration, all bool) []job {
 			}
 		}
 		clear(s.dirty)
-		s.dirty = drained(s.dirty[:0])
+		s.dirty = reuse(s.dirty[:0])
 		s.mu.Unlock()
 	}
 	return jobs
@@ -135,7 +138,7 @@ func (y *syncer) prepare(jobs []job, age time.Duration) (batch []job, updates []
 		if j.s.rooms[j.r.name] == j.r {
 			u := y.update(j.r, y.number, j.renew, age)
 			if u.Gone && u.Previous == 0 {
-				y.settle(j.r, nil) // nobody is asked about the last ones
+				y.resolve(j.r, nil) // the store is not asked about the last ones
 				j.r.tidy()
 				j.s.reap(j.r)
 			} else {
@@ -148,10 +151,10 @@ func (y *syncer) prepare(jobs []job, age time.Duration) (batch []job, updates []
 	return batch, updates, jobs
 }
 
-// lost takes in that the store did not answer to the batch; the rest was not
-// tried.
-func (y *syncer) lost(ctx context.Context, batch, rest []job, age time.Duration, err error) {
-	y.failures.Add(1)
+// onError takes in that the store did not answer to the batch; the rest was not
+// tried. Waits double up to the time after which all rooms are sent anyway, in one
+// line: a library would be more.
+func (y *syncer) onError(ctx context.Context, batch, rest []job, age time.Duration, err error) {
 	if !y.down.Swap(true) {
 		y.backoff = y.cfg.SyncInterval
 		if ctx.Err() == nil {
@@ -162,21 +165,21 @@ func (y *syncer) lost(ctx context.Context, batch, rest []job, age time.Duration,
 	y.backoff = min(2*y.backoff, y.cfg.RenewInterval)
 	for _, j := range batch {
 		j.s.mu.Lock()
-		y.failed(j.s, j.r)
+		y.onNoFigure(j.s, j.r)
 		j.s.mu.Unlock()
 	}
 	for _, j := range rest {
 		j.s.mu.Lock()
 		if j.s.rooms[j.r.name] == j.r {
 			j.r.clear(isDirty) // collect took it from the queue
-			j.s.soil(j.r)
+			j.s.markDirty(j.r)
 		}
 		j.s.mu.Unlock()
 	}
 	y.sweep()
 }
 
-func (y *syncer) found() {
+func (y *syncer) onAnswer() {
 	if y.down.Swap(false) {
 		y.cfg.Logger.Info("presence: the store answers again")
 	}
@@ -184,13 +187,12 @@ func (y *syncer) found() {
 
 // sweep keeps what waits for the store from piling up while it is down.
 func (y *syncer) sweep() {
-	for i := range y.stripes {
-		s := &y.stripes[i]
+	for s := range y.stripes.All() {
 		s.mu.Lock()
 		dirty := s.dirty
 		s.dirty = dirty[:0]
 		for _, r := range dirty {
-			r.alone()
+			r.withoutStore()
 			if r.conns == 0 && (r.work == nil || len(r.work.leaving) == 0) {
 				r.clear(isDirty)
 				r.tidy()
@@ -200,15 +202,15 @@ func (y *syncer) sweep() {
 			s.dirty = append(s.dirty, r)
 		}
 		clear(dirty[len(s.dirty):])
-		s.dirty = drained(s.dirty)
+		s.dirty = reuse(s.dirty)
 		s.mu.Unlock()
 	}
 }
 
 // end ends the leases, as far as the store can be told of it in time.
 func (y *syncer) end(ctx context.Context) {
-	for i := range y.stripes {
-		for updates := y.farewells(&y.stripes[i]); len(updates) > 0; {
+	for s := range y.stripes.All() {
+		for updates := y.farewells(s); len(updates) > 0; {
 			n := min(len(updates), roomsPerSync)
 			if _, err := y.cfg.Store.Sync(ctx, updates[:n], y.cfg.ExactLimit); err != nil {
 				return // the leases will end by themselves

@@ -20,7 +20,7 @@ func (g *Registry) update(r *room, pass uint32, renew bool, age time.Duration) U
 	u.Full = r.version == 0 || r.is(isStale) || partial != r.is(isPartial) || partial && renew
 	r.clear(isStale)
 	if partial {
-		g.partUpdate(r, &u)
+		g.partialUpdate(r, &u)
 	} else {
 		r.clear(isPartial)
 		g.wholeUpdate(r, &u, age)
@@ -34,8 +34,8 @@ func (g *Registry) update(r *room, pass uint32, renew bool, age time.Duration) U
 	return u
 }
 
-// partUpdate sends a big room's counts, and now and then its newest users.
-func (g *Registry) partUpdate(r *room, u *Update) {
+// partialUpdate sends a big room's counts, and now and then its newest users.
+func (g *Registry) partialUpdate(r *room, u *Update) {
 	r.set(isPartial)
 	if r.work != nil {
 		r.work.leaving = nil
@@ -52,7 +52,7 @@ func (g *Registry) partUpdate(r *room, u *Update) {
 	}
 }
 
-// wholeUpdate sends who came and who has been away for long enough.
+// wholeUpdate sends the users that came, and those that have been gone for long enough.
 func (g *Registry) wholeUpdate(r *room, u *Update, age time.Duration) {
 	u.Users = int(r.users)
 	for m := range r.oldestFirst() {
@@ -80,8 +80,8 @@ func (g *Registry) wholeUpdate(r *room, u *Update, age time.Duration) {
 	}
 }
 
-// addViewers takes the next of those whom the store does not have among the
-// bucket's viewers; in a new bucket that is everybody.
+// addViewers takes the next users that the store does not have among the bucket's
+// viewers; in a new bucket that is all of them.
 func (g *Registry) addViewers(r *room, u *Update, age time.Duration) {
 	u.Bucket = g.bucket(age)
 	if r.bucket != uint16(u.Bucket) {
@@ -104,17 +104,16 @@ func (g *Registry) bucket(age time.Duration) int64 {
 	return g.started.Add(age).Unix() / int64(g.cfg.ViewerBucket/time.Second)
 }
 
-// applied takes in the store's answer.
-func (g *Registry) applied(s *stripe, r *room, u *Update, f *Figure) {
+// onFigure takes in the store's answer to an update.
+func (g *Registry) onFigure(s *stripe, r *room, u *Update, f *Figure) {
 	switch {
 	case u.Gone:
 		r.version = 0
-		// Those who are left are told of the last one's leaving, and how many they are.
+		// The members of other nodes are told that the last one here left, and the counts.
 		r.otherUsers, r.otherConns = uint32(max(0, f.Users)), uint32(max(0, f.Connections))
-		g.settle(r, f.Elsewhere)
+		g.resolve(r, f.Elsewhere)
 	case f.Resync:
-		g.resyncs.Add(1)
-		g.refused(s, r)
+		g.resend(s, r)
 		return
 	default:
 		r.version = u.Version
@@ -122,23 +121,23 @@ func (g *Registry) applied(s *stripe, r *room, u *Update, f *Figure) {
 		r.otherConns = uint32(max(0, f.Connections-u.Connections))
 		g.reassure(r, u, f)
 		g.confirm(r, u, f.Elsewhere)
-		g.settle(r, f.Elsewhere)
+		g.resolve(r, f.Elsewhere)
 		g.depart(r, f.Departed)
 	}
 	if !r.is(isQuiet) {
 		s.activate(r)
 	}
 	if r.work != nil && (r.work.unseen != nil || len(r.work.leaving) > 0) {
-		s.soil(r) // the next part; or the end of a grace
+		s.markDirty(r) // the next part; or the end of a grace
 	}
 	r.tidy()
 	s.reap(r)
 }
 
-// refused has everything sent again, the questions included.
-func (g *Registry) refused(s *stripe, r *room) {
+// resend has everything sent again, the questions included.
+func (g *Registry) resend(s *stripe, r *room) {
 	r.set(isStale)
-	s.soil(r)
+	s.markDirty(r)
 	r.bucket = uint16(g.bucket(g.age())) - 1
 	if r.work == nil {
 		return
@@ -150,8 +149,8 @@ func (g *Registry) refused(s *stripe, r *room) {
 	}
 }
 
-// reassure has the list fetched again if this node told something that was only
-// its own word, or if others may have told that its users left.
+// reassure has the list fetched again if this node told something that the store had
+// not confirmed, or if other nodes may have told that its users left.
 func (g *Registry) reassure(r *room, u *Update, f *Figure) {
 	again := r.is(isDoubtful)
 	r.clear(isDoubtful)
@@ -165,7 +164,7 @@ func (g *Registry) reassure(r *room, u *Update, f *Figure) {
 	}
 }
 
-// confirm lets those be told of whom no other node has told.
+// confirm lets this node tell of the users that no other node has told of.
 func (g *Registry) confirm(r *room, u *Update, elsewhere []string) {
 	if !u.Ask {
 		return
@@ -182,8 +181,8 @@ func (g *Registry) confirm(r *room, u *Update, elsewhere []string) {
 	}
 }
 
-// settle ends the wait of those about whom the store was asked.
-func (g *Registry) settle(r *room, elsewhere []string) {
+// resolve ends the wait of the leavers that the store was asked about.
+func (g *Registry) resolve(r *room, elsewhere []string) {
 	if r.work == nil {
 		return
 	}
@@ -197,7 +196,7 @@ func (g *Registry) settle(r *room, elsewhere []string) {
 	}
 }
 
-// depart notes who was lost with a dead node.
+// depart notes the users that were lost with a dead node.
 func (g *Registry) depart(r *room, users []*User) {
 	if r.is(isQuiet | isBig) {
 		return
@@ -209,16 +208,16 @@ func (g *Registry) depart(r *room, users []*User) {
 	}
 }
 
-// failed takes in that there was no answer: this node's word must do for those
-// whose grace is over, and whatever the store has now is to be replaced.
-func (g *Registry) failed(s *stripe, r *room) {
-	g.refused(s, r)
-	r.alone()
+// onNoFigure takes in that there was no answer: users whose grace is over are gone by
+// this node's word alone, and whatever the store has now is to be replaced.
+func (g *Registry) onNoFigure(s *stripe, r *room) {
+	g.resend(s, r)
+	r.withoutStore()
 }
 
-// alone frees what only the store's answer would, and forgets a room that is
-// empty: the lease does.
-func (r *room) alone() {
+// withoutStore frees what otherwise the store's answer does, and gives up a room that is
+// empty, as its lease will end by itself.
+func (r *room) withoutStore() {
 	if r.work != nil && r.is(isQuiet|isBig) && len(r.work.leaving) > 0 {
 		r.work.leaving = nil
 		r.set(isStale)

@@ -5,7 +5,6 @@ package v1
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -57,10 +56,7 @@ func (p *protocol) cmdRequest(_ *conn.Read, c *client, cmd *command) error {
 func (p *protocol) onAnswer(c *client, id uint64, reply *events.Reply, err error) {
 	c.pending.requests--
 	c.ended()
-	var ce *events.CallError
 	switch {
-	case errors.As(err, &ce):
-		p.push(nil, c, &replyJSON{ID: id, Error: &errorJSON{Code: ce.Code, Message: ce.Sentence()}})
 	case err != nil:
 		p.replyError(nil, c, id, err)
 	case reply.Error != nil:

@@ -33,10 +33,10 @@ const (
 // Sender is who published a message. All fields may be empty: a backend, or an
 // anonymous viewer.
 type Sender struct {
-	User   string // as the token says
-	Name   string // nickname
-	Avatar string // URL
-	Conn   string // id of the connection, so that its client knows its own messages
+	User   string `json:"user,omitempty"`   // as the token says
+	Name   string `json:"name,omitempty"`   // nickname
+	Avatar string `json:"avatar,omitempty"` // URL
+	Conn   string `json:"conn,omitempty"`   // id of the connection, so that its client knows its own messages
 }
 
 // Message is one message of a room. It is immutable once delivered and may be
@@ -77,9 +77,10 @@ type Position struct {
 // Gap is what a member or node will not get: the messages From to To of Epoch.
 // To is 0 when it is not known how many they were, because the epoch has changed.
 type Gap struct {
-	Epoch    string
-	From, To uint64
-	Reason   string // GapTrimmed or GapEpoch
+	Epoch  string `json:"epoch"`
+	From   uint64 `json:"from"`
+	To     uint64 `json:"to,omitempty"`
+	Reason string `json:"reason"` // GapTrimmed or GapEpoch
 }
 
 // Reasons of a gap.

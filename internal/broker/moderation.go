@@ -1,4 +1,4 @@
-// What operators set for single rooms and users, on all nodes.
+// What operators set for rooms and users.
 
 package broker
 
@@ -7,12 +7,12 @@ import "time"
 // RoomSettings are what an operator set for one room.
 type RoomSettings struct {
 	Muted   bool       `json:"muted,omitempty"`   // only backends may publish
-	Quiet   bool       `json:"quiet,omitempty"`   // nobody is told who comes and goes
+	Quiet   bool       `json:"quiet,omitempty"`   // joins and leaves are not told in the room
 	History *Retention `json:"history,omitempty"` // what the room remembers from now on; nil: by the server's rules
 }
 
-// Ban is a user who must stay out.
+// Ban keeps a user out of a room, or with Room "" out of the whole server.
 type Ban struct {
-	User, Room, Reason string // Room "": of the whole server
+	User, Room, Reason string
 	Until              time.Time
 }

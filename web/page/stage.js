@@ -2,28 +2,28 @@
 // animation, so that a frame costs no script. Comments that arrive within one
 // frame are measured together, for one layout a frame however many come.
 //
-// There are two planes of lanes: a near one, and when that is full, a far one
+// There are two planes of rows: a near one, and when that is full, a far one
 // with smaller comments behind it. When both are full comments wait, and those
 // that fly go faster; when too many wait the oldest is not flown at all. The log
 // has it. Nobody could read more, and a weak machine could not move more.
 
-import { Lanes } from './lanes.js';
+import { Rows } from './rows.js';
 
 const MAX_FLYING = 120;
 const MAX_WAITING = 24;
 const MAX_HASTE = 0.5; // how much faster when the most are waiting
-const LANE_EM = 1.75;
+const ROW_EM = 1.75;
 
 export class Stage {
   #element;
   #planes = [
-    { lanes: new Lanes(), scale: 1, far: false },
-    { lanes: new Lanes(), scale: 0.7, far: true },
+    { rows: new Rows(), scale: 1, far: false },
+    { rows: new Rows(), scale: 0.7, far: true },
   ];
   #width = 0;
-  #laneHeight = 1;
+  #rowHeight = 1;
   #arrived = []; // not yet measured: {element, own}
-  #waiting = []; // measured, for a lane: {element, width}
+  #waiting = []; // measured, for a row: {element, width}
   #flying = new Map(); // element to its animation, the oldest first
   #pool = [];
   #enabled = true;
@@ -52,14 +52,14 @@ export class Stage {
     for (const { element } of [...this.#arrived, ...this.#waiting]) this.#recycle(element);
     this.#arrived.length = this.#waiting.length = 0;
     for (const element of this.#flying.keys()) this.#land(element);
-    for (const { lanes } of this.#planes) lanes.clear();
+    for (const { rows } of this.#planes) rows.clear();
   }
 
   #resize() {
-    this.#laneHeight = parseFloat(getComputedStyle(this.#element).fontSize) * LANE_EM;
+    this.#rowHeight = parseFloat(getComputedStyle(this.#element).fontSize) * ROW_EM;
     this.#width = this.#element.clientWidth;
-    for (const { lanes, scale } of this.#planes) {
-      lanes.resize(Math.floor(this.#element.clientHeight / (this.#laneHeight * scale)), this.#width);
+    for (const { rows, scale } of this.#planes) {
+      rows.resize(Math.floor(this.#element.clientHeight / (this.#rowHeight * scale)), this.#width);
     }
   }
 
@@ -99,9 +99,9 @@ export class Stage {
     for (const plane of this.#planes) {
       const scaled = width * plane.scale;
       const speed = this.#speed(scaled);
-      const lane = plane.lanes.place(now, scaled, speed);
-      if (lane < 0) continue;
-      this.#launch(element, plane, lane, scaled, speed);
+      const row = plane.rows.place(now, scaled, speed);
+      if (row < 0) continue;
+      this.#launch(element, plane, row, scaled, speed);
       return true;
     }
     return false;
@@ -112,12 +112,12 @@ export class Stage {
     if (this.#flying.size >= MAX_FLYING) this.#land(this.#flying.keys().next().value);
     const [near] = this.#planes;
     const speed = this.#speed(width);
-    const lane = near.lanes.place(now, width, speed);
-    this.#launch(element, near, lane < 0 ? near.lanes.squeeze(now, width, speed) : lane, width, speed);
+    const row = near.rows.place(now, width, speed);
+    this.#launch(element, near, row < 0 ? near.rows.squeeze(now, width, speed) : row, width, speed);
   }
 
-  #launch(element, { scale, far }, lane, width, speed) {
-    const y = lane * this.#laneHeight * scale;
+  #launch(element, { scale, far }, row, width, speed) {
+    const y = row * this.#rowHeight * scale;
     const at = (x) => ({ transform: `translate(${x}px, ${y}px) scale(${scale})` });
     element.classList.toggle('far', far);
     const duration = (this.#width + width) / speed;
@@ -127,7 +127,7 @@ export class Stage {
   }
 
   // speed in pixels a millisecond. Long comments are a little faster, else they
-  // would block their lane; a wide stage takes longer to cross than a phone.
+  // would block their row; a wide stage takes longer to cross than a phone.
   #speed(width) {
     const crossing = Math.min(12_000, 5_000 + this.#width * 3.4);
     const haste = 1 + MAX_HASTE * Math.min(1, this.#waiting.length / MAX_WAITING);

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/internal/refusal"
 	"barrage/internal/settings"
 )
 
@@ -164,10 +165,7 @@ type Identity struct {
 // Verify tells whom a token is for, as a line of JSON, or why it is refused.
 func (c *Check) Verify(ctx context.Context, v *auth.Verifier, token string) ([]byte, error) {
 	id, err := v.Verify(ctx, token)
-	if refused, ok := errors.AsType[*auth.Error](err); ok {
-		if cause := refused.Unwrap(); cause != nil {
-			return nil, fmt.Errorf("%s: %w (%w)", refused.Code(), err, cause)
-		}
+	if refused := refusal.Of(err); refused != nil {
 		return nil, fmt.Errorf("%s: %w", refused.Code(), err)
 	}
 	out := Identity{

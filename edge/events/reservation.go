@@ -1,5 +1,5 @@
-// Events that no full queue may cost: a place is kept for them before. They are the
-// transcripts of rooms, which are nowhere else when their histories are forgotten.
+// Reservations: room in a queue for events that a full queue must not cost. They are
+// the transcripts of rooms, which are nowhere else once their histories are forgotten.
 
 package events
 
@@ -14,24 +14,24 @@ import (
 // ErrClosed tells that Close was called.
 var ErrClosed = errors.New("events: the emitter is closed")
 
-// Reserve keeps a place in the queue for ev, which is Wanted. It waits for one until
-// ctx ends, pushing nothing out; where nothing waits there is one, however long ev is.
-// send, to be called once, has ev sent soon, as it is by then, in which it has the
-// same room and length; newer events do not push it out.
+// Reserve makes a reservation in the queue for ev, which Wants must allow. It waits for
+// room until ctx ends, and pushes nothing out; where nothing waits there is room for any
+// event, however long. send is to be called once: it has ev sent soon, as ev is by then
+// but for its room and length. Newer events do not push it out.
 func (e *Emitter) Reserve(ctx context.Context, ev *Event) (send func(), err error) {
-	l, size := e.lane(ev), e.queued(ev).size
+	o, size := e.outlet(ev), e.queued(ev).size
 	for {
-		freed, err := l.reserve(size)
+		freed, err := o.reserve(size)
 		if err != nil {
 			return nil, err
 		}
 		if freed == nil {
-			return func() { l.occupy(e.queued(ev), size) }, nil
+			return func() { o.putReserved(e.queued(ev), size) }, nil
 		}
 		select {
 		case <-freed:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("events: no place in the queue: %w", ctx.Err())
+			return nil, fmt.Errorf("events: no room in the queue: %w", ctx.Err())
 		}
 	}
 }

@@ -57,8 +57,8 @@ func wantTaken(t *testing.T, sink *fakeSink, want string) {
 	}
 }
 
-// TestPlacesStay: what has a place is not pushed out, and nothing else is for it.
-func TestPlacesStay(t *testing.T) {
+// TestReservationsStay: what has one is not pushed out, and nothing else is for it.
+func TestReservationsStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, sink, free := stuckEmitter(t, Config{QueueLen: 3, BatchLen: 1})
 		emitUsers(e, "a")
@@ -75,8 +75,8 @@ func TestPlacesStay(t *testing.T) {
 	})
 }
 
-// TestNewestGoBehindAPlace: while what has a place is the oldest, nothing else can go.
-func TestNewestGoBehindAPlace(t *testing.T) {
+// TestNewestGoBehindAReservation: while what has one is the oldest, nothing else can go.
+func TestNewestGoBehindAReservation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, sink, free := stuckEmitter(t, Config{QueueLen: 2, BatchLen: 1})
 		mustReserve(t, e, transcript("kept"))()
@@ -90,7 +90,7 @@ func TestNewestGoBehindAPlace(t *testing.T) {
 	})
 }
 
-// TestReserveWaits until there is a place, or its time is over.
+// TestReserveWaits until there is room, or its time is over.
 func TestReserveWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, sink, free := stuckEmitter(t, Config{QueueBytes: 10_000, BatchBytes: 5000, BatchLen: 1})
@@ -104,7 +104,7 @@ func TestReserveWaits(t *testing.T) {
 		go func() { done <- mustReserve(t, e, transcript("2", 6000)) }()
 		synctest.Wait()
 		if len(done) > 0 {
-			t.Error("there is a place where there is no room")
+			t.Error("reserved where there is no room")
 		}
 		close(free)
 		send := <-done
@@ -115,8 +115,8 @@ func TestReserveWaits(t *testing.T) {
 	})
 }
 
-// TestPlaceForTheLongest: where nothing waits there is a place for any event.
-func TestPlaceForTheLongest(t *testing.T) {
+// TestReservationForTheLongest: where nothing waits there is room for any event.
+func TestReservationForTheLongest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, sink, free := stuckEmitter(t, Config{QueueBytes: 10_000, BatchBytes: 5000})
 		mustReserve(t, e, transcript("long", 20_000))()
@@ -127,9 +127,9 @@ func TestPlaceForTheLongest(t *testing.T) {
 	})
 }
 
-// TestCloseWaitsForPlaces: who has one may still send, until Close has waited enough;
-// nobody else gets one.
-func TestCloseWaitsForPlaces(t *testing.T) {
+// TestCloseWaitsForReservations: they may still be used, until Close has waited enough;
+// no more are made.
+func TestCloseWaitsForReservations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := &fakeSink{}
 		e := newEmitter(t, Config{Sink: sink, QueueLen: 1})
@@ -148,7 +148,7 @@ func TestCloseWaitsForPlaces(t *testing.T) {
 		}
 		synctest.Wait()
 		if len(closed) > 0 {
-			t.Error("Close does not wait for a place")
+			t.Error("Close does not wait for a reservation")
 		}
 		ev.Reason = "as it is when it is sent"
 		send()
@@ -160,7 +160,7 @@ func TestCloseWaitsForPlaces(t *testing.T) {
 	})
 }
 
-func TestPlaceAfterClose(t *testing.T) {
+func TestReservationAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEmitter(t, Config{Sink: &fakeSink{}})
 		send := mustReserve(t, e, transcript("too late"))
