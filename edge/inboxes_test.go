@@ -9,6 +9,7 @@ import (
 
 	"barrage/edge/presence"
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 )
 
 // TestInboxes: the table has what a map would have, however it grows and shrinks.
@@ -85,7 +86,7 @@ func TestInboxIsLookedIntoAgain(t *testing.T) {
 	t.Parallel()
 	b := new(absentBroker)
 	s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) {
-		b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: broker.DefaultRules()})
+		b.Broker = newMemory(t, s, memory.Config{Rules: broker.DefaultRules()})
 		s.SetBroker(b)
 	})
 	publish(t, s, "user:bob", "are you there?")
@@ -135,7 +136,7 @@ func TestWrittenToWhileLookedInto(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &lookingBroker{release: make(chan struct{}), stale: x.stale}
 			s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) {
-				b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: broker.DefaultRules()})
+				b.Broker = newMemory(t, s, memory.Config{Rules: broker.DefaultRules()})
 				s.SetBroker(b)
 			})
 			for range x.waiting {

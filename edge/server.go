@@ -19,6 +19,7 @@ import (
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 	"barrage/netpoll"
 )
 
@@ -32,7 +33,7 @@ type Server struct {
 	commandRate rate
 	hub         *fanout.Hub
 	broker      broker.Broker
-	ownBroker   *broker.Memory // the same, without SetBroker
+	ownBroker   *memory.Broker // the same, without SetBroker
 	presence    *presence.Registry
 	pool        *pool // what may wait for the broker
 	checks      *pool // of tokens, which must go on while the broker hangs
@@ -162,7 +163,7 @@ func (s *Server) SetBroker(b broker.Broker) { s.broker = b }
 // Start listens and starts the loops.
 func (s *Server) Start() error {
 	if s.broker == nil {
-		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History, Retention: s.Retention, Node: s.node}, s)
+		m, err := memory.New(memory.Config{Rules: s.cfg.History, Retention: s.Retention, Node: s.node}, s)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 
 	"barrage/edge/presence"
 	"barrage/fanout"
-	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 	"barrage/netpoll"
 )
 
@@ -31,11 +31,11 @@ type Stats struct {
 	Clients        int64             // connections that speak barrage.v1 or have an identity
 	Tokens         map[string]uint64 // checked, by result
 	Presence       presence.Stats
-	Memory         *broker.MemoryStats // nil with a broker of somebody else
-	Batches        uint64              // frames of several messages, each made once for all it went to
-	Batched        uint64              // messages in them
-	Loops          []netpoll.Stats     // by shard
-	Fanout         []fanout.Stats      // by shard
+	Memory         *memory.Stats   // nil with a broker of somebody else
+	Batches        uint64          // frames of several messages, each made once for all it went to
+	Batched        uint64          // messages in them
+	Loops          []netpoll.Stats // by shard
+	Fanout         []fanout.Stats  // by shard
 }
 
 // statsWait bounds how long Stats waits for a loop that is busy.

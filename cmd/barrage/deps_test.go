@@ -17,7 +17,7 @@ var allowedImports = map[string][]string{
 	"barrage/web":              {},
 	"barrage/edge":             {"barrage/netpoll", "barrage/frame", "barrage/fanout", "barrage/edge", "barrage/internal"},
 	"barrage/edge/auth":        {"barrage/internal/broker", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},
-	"barrage/internal/broker":  {"barrage/internal/shrinkmap", "barrage/internal/refusal"},
+	"barrage/internal/broker":  {"barrage/internal/refusal"},
 	"barrage/edge/events":      {"barrage/internal/broker"},
 	"barrage/edge/presence":    {},
 	"barrage/edge/standing":    {},
@@ -35,10 +35,11 @@ var allowedImports = map[string][]string{
 	"barrage/api": {
 		"barrage/internal/broker", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
 	},
-	"barrage/internal/shrinkmap": {},
-	"barrage/internal/refusal":   {},
-	"barrage/internal/striped":   {},
-	"barrage/internal/random":    {},
+	"barrage/internal/broker/memory": {"barrage/internal/broker", "barrage/internal/shrinkmap"},
+	"barrage/internal/shrinkmap":     {},
+	"barrage/internal/refusal":       {},
+	"barrage/internal/striped":       {},
+	"barrage/internal/random":        {},
 }
 
 // TestStar: the libraries know nothing of each other, and only edge and this

@@ -1,7 +1,7 @@
 // A stripe: rooms that share a lock, in the order in which they spoke, and how
 // histories begin and end.
 
-package broker
+package memory
 
 import (
 	"strings"
@@ -23,7 +23,7 @@ type stripe struct {
 }
 
 // find returns a room's history without what is too old, nil if there is none.
-func (m *Memory) find(s *stripe, room string, now time.Duration) *history {
+func (m *Broker) find(s *stripe, room string, now time.Duration) *history {
 	h := s.rooms.Get(room)
 	if h == nil || m.expire(s, h, now) {
 		return nil
@@ -34,7 +34,7 @@ func (m *Memory) find(s *stripe, room string, now time.Duration) *history {
 // open is find, but begins a history, and has it keep what the room may keep at
 // present. It returns nil if that is nothing: what was kept before then waits for
 // the room to be allowed again, or for its time to be over.
-func (m *Memory) open(s *stripe, room string, now time.Duration) *history {
+func (m *Broker) open(s *stripe, room string, now time.Duration) *history {
 	keep := m.cfg.Retention(room)
 	if !keep.On() {
 		return nil
@@ -55,7 +55,7 @@ func (m *Memory) open(s *stripe, room string, now time.Duration) *history {
 // expire drops messages that are too old, and then a history that is over. While
 // the room has members it stays, empty: they would otherwise be told of a gap
 // after each reconnect, although nothing was said that they have missed.
-func (m *Memory) expire(s *stripe, h *history, now time.Duration) (ended bool) {
+func (m *Broker) expire(s *stripe, h *history, now time.Duration) (ended bool) {
 	for h.kept.n > 0 && now-h.kept.at(0).at >= h.keep.Age {
 		m.dropOldest(h)
 	}
@@ -68,7 +68,7 @@ func (m *Memory) expire(s *stripe, h *history, now time.Duration) (ended bool) {
 }
 
 // dropOldest removes the oldest message of a history that has one.
-func (m *Memory) dropOldest(h *history) {
+func (m *Broker) dropOldest(h *history) {
 	n := size(h.kept.pop().message)
 	h.bytes -= n
 	m.count.messages.Add(-1)
@@ -76,7 +76,7 @@ func (m *Memory) dropOldest(h *history) {
 }
 
 // drop ends a history.
-func (m *Memory) drop(s *stripe, h *history) {
+func (m *Broker) drop(s *stripe, h *history) {
 	s.rooms.Delete(h.room)
 	s.unlink(h)
 	m.count.rooms.Add(-1)
@@ -128,7 +128,7 @@ func (s *stripe) tellOldest() {
 
 // evict drops the histories of those rooms that spoke least recently until the
 // bounds hold. The caller holds no lock.
-func (m *Memory) evict() {
+func (m *Broker) evict() {
 	if !m.full() {
 		return
 	}
@@ -154,12 +154,12 @@ func (m *Memory) evict() {
 	}
 }
 
-func (m *Memory) full() bool {
+func (m *Broker) full() bool {
 	return m.count.rooms.Load() > int64(m.cfg.MaxRooms) || m.count.bytes.Load() > m.cfg.MaxBytes
 }
 
 // sweep is the goroutine that forgets what nobody asks for any more.
-func (m *Memory) sweep() {
+func (m *Broker) sweep() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for next := 0; ; next = (next + sweepStripes) % stripes {
@@ -173,7 +173,7 @@ func (m *Memory) sweep() {
 }
 
 // sweepPart sweeps a few stripes, and the keys.
-func (m *Memory) sweepPart(first int) {
+func (m *Broker) sweepPart(first int) {
 	now := m.age(m.cfg.Now())
 	for i := range sweepStripes {
 		s := &m.stripes[first+i]

@@ -1,11 +1,12 @@
 // Idempotency keys and the receipts they stand for.
 
-package broker
+package memory
 
 import (
 	"sync"
 	"time"
 
+	"barrage/internal/broker"
 	"barrage/internal/shrinkmap"
 )
 
@@ -13,7 +14,7 @@ type keyID struct{ room, scope, key string }
 
 type keyed struct {
 	id      keyID
-	receipt Receipt
+	receipt broker.Receipt
 	at      time.Duration
 	younger *keyed
 }
@@ -30,17 +31,17 @@ type keys struct {
 	old, young *keyed // in the order of put
 }
 
-func (k *keys) get(id keyID, now time.Duration) (Receipt, bool) {
+func (k *keys) get(id keyID, now time.Duration) (broker.Receipt, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e := k.byID.Get(id)
 	if e == nil || now-e.at >= k.ttl {
-		return Receipt{}, false
+		return broker.Receipt{}, false
 	}
 	return e.receipt, true
 }
 
-func (k *keys) put(id keyID, r Receipt, now time.Duration) {
+func (k *keys) put(id keyID, r broker.Receipt, now time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.expireLocked(now)

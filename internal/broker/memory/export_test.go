@@ -1,22 +1,24 @@
-// What the tests of package broker_test see of the inside.
+// What the tests of package memory_test see of the inside.
 
-package broker
+package memory
 
 import (
 	"fmt"
 	"slices"
 	"unsafe"
+
+	"barrage/internal/broker"
 )
 
 // SweepAll is one round of the sweeper.
-func (m *Memory) SweepAll() {
+func (m *Broker) SweepAll() {
 	for first := 0; first < stripes; first += sweepStripes {
 		m.sweepPart(first)
 	}
 }
 
 // Histories returns the rooms that have one, sorted.
-func (m *Memory) Histories() []string {
+func (m *Broker) Histories() []string {
 	list := []string{}
 	for i := range m.stripes {
 		s := &m.stripes[i]
@@ -31,7 +33,7 @@ func (m *Memory) Histories() []string {
 }
 
 // Audit counts again what is counted, while nothing else is going on.
-func (m *Memory) Audit() error {
+func (m *Broker) Audit() error {
 	var rooms, messages, bytes int64
 	for i := range m.stripes {
 		s := &m.stripes[i]
@@ -60,8 +62,8 @@ func (m *Memory) Audit() error {
 	if got := m.Stats(); got.Rooms != rooms || got.Messages != messages || got.Bytes != bytes {
 		return fmt.Errorf("stats %+v, counted %d rooms, %d messages, %d bytes", got, rooms, messages, bytes)
 	}
-	if messageOverhead != unsafe.Sizeof(Message{})+unsafe.Sizeof(kept{}) {
-		return fmt.Errorf("messageOverhead is %d, should be %d", messageOverhead, unsafe.Sizeof(Message{})+unsafe.Sizeof(kept{}))
+	if messageOverhead != unsafe.Sizeof(broker.Message{})+unsafe.Sizeof(kept{}) {
+		return fmt.Errorf("messageOverhead is %d, should be %d", messageOverhead, unsafe.Sizeof(broker.Message{})+unsafe.Sizeof(kept{}))
 	}
 	return nil
 }

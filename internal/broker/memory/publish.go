@@ -1,24 +1,26 @@
 // Publishing in memory.
 
-package broker
+package memory
 
 import (
 	"context"
 	"fmt"
 	"strconv"
 	"time"
+
+	"barrage/internal/broker"
 )
 
 // Publish implements Broker. It waits for nothing but its turn in the room.
-func (m *Memory) Publish(ctx context.Context, p *Publication) (Receipt, error) {
+func (m *Broker) Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error) {
 	if err := ctx.Err(); err != nil {
-		return Receipt{}, fmt.Errorf("broker: publish: %w", err)
+		return broker.Receipt{}, fmt.Errorf("broker: publish: %w", err)
 	}
 	return m.publish(p)
 }
 
 // TryPublish implements Broker. done is called before it returns.
-func (m *Memory) TryPublish(p *Publication, done func(Receipt, error)) bool {
+func (m *Broker) TryPublish(p *broker.Publication, done func(broker.Receipt, error)) bool {
 	r, err := m.publish(p)
 	if err != nil {
 		return false
@@ -29,17 +31,17 @@ func (m *Memory) TryPublish(p *Publication, done func(Receipt, error)) bool {
 	return true
 }
 
-func (m *Memory) publish(p *Publication) (Receipt, error) {
+func (m *Broker) publish(p *broker.Publication) (broker.Receipt, error) {
 	r, err := m.publishIn(m.stripe(p.Room), p)
 	m.evict() // without the lock: another stripe's may be needed
 	return r, err
 }
 
-func (m *Memory) publishIn(s *stripe, p *Publication) (Receipt, error) {
+func (m *Broker) publishIn(s *stripe, p *broker.Publication) (broker.Receipt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.closed.Load() {
-		return Receipt{}, ErrClosed
+		return broker.Receipt{}, broker.ErrClosed
 	}
 	t := m.cfg.Now()
 	now := m.age(t)
@@ -62,7 +64,7 @@ func (m *Memory) publishIn(s *stripe, p *Publication) (Receipt, error) {
 	if h != nil {
 		m.add(s, h, msg, number, now)
 	}
-	r := Receipt{ID: msg.ID, Position: Position{msg.Epoch, msg.Offset}}
+	r := broker.Receipt{ID: msg.ID, Position: broker.Position{Epoch: msg.Epoch, Offset: msg.Offset}}
 	r.Members = m.receiver.Deliver(msg)
 	if key != "" {
 		m.keys.put(keyID{msg.Room, scope, key}, r, now)
@@ -73,7 +75,7 @@ func (m *Memory) publishIn(s *stripe, p *Publication) (Receipt, error) {
 // message makes the next message of h, or one of no history if h is nil. Of p it
 // keeps copies: all strings in one, so that a message is three allocations
 // whatever it says, and none holds on to a larger text that it was cut from.
-func (m *Memory) message(p *Publication, h *history, number uint64) (msg *Message, key string) {
+func (m *Broker) message(p *broker.Publication, h *history, number uint64) (msg *broker.Message, key string) {
 	var onStack [512]byte
 	b := append(onStack[:0], m.prefix...)
 	b = strconv.AppendUint(b, number, 36)
@@ -91,9 +93,9 @@ func (m *Memory) message(p *Publication, h *history, number uint64) (msg *Messag
 		all = all[n:]
 		return s
 	}
-	msg = &Message{
+	msg = &broker.Message{
 		ID: cut(id),
-		Sender: Sender{
+		Sender: broker.Sender{
 			User: cut(len(p.Sender.User)), Name: cut(len(p.Sender.Name)),
 			Avatar: cut(len(p.Sender.Avatar)), Conn: cut(len(p.Sender.Conn)),
 		},
@@ -113,7 +115,7 @@ func (m *Memory) message(p *Publication, h *history, number uint64) (msg *Messag
 }
 
 // add puts a room's next message into its history.
-func (m *Memory) add(s *stripe, h *history, msg *Message, number uint64, now time.Duration) {
+func (m *Broker) add(s *stripe, h *history, msg *broker.Message, number uint64, now time.Duration) {
 	for h.kept.n >= h.keep.Messages { // it may have been allowed more before
 		m.dropOldest(h)
 	}

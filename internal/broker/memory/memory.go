@@ -1,6 +1,6 @@
-// The broker of a single node: its settings, its life, and what it counts.
+// Settings, life and counters.
 
-package broker
+package memory
 
 import (
 	"errors"
@@ -12,16 +12,18 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"barrage/internal/broker"
 )
 
-// MemoryConfig are the settings of a [Memory]. Zero values mean the defaults.
-type MemoryConfig struct {
+// Config are the settings of a [Broker]. Zero values mean the defaults.
+type Config struct {
 	// Rules say what rooms keep; nil: nothing. They may not be changed afterwards.
-	Rules Rules
+	Rules broker.Rules
 	// Retention is asked instead of Rules, for every message: what a room keeps may
 	// change at any time, and does so with its next message. It must not call the
-	// Memory. nil: Rules.
-	Retention func(room string) Retention
+	// Broker. nil: Rules.
+	Retention func(room string) broker.Retention
 	// Node begins every message's id and must differ among nodes; "": a random one.
 	Node string
 	// MaxRooms bounds the histories, MaxBytes the messages of all of them, each
@@ -39,7 +41,7 @@ type MemoryConfig struct {
 	Now func() time.Time
 }
 
-func (c *MemoryConfig) setDefaults() {
+func (c *Config) setDefaults() {
 	if c.Node == "" {
 		c.Node = randomName()
 	}
@@ -63,7 +65,7 @@ func (c *MemoryConfig) setDefaults() {
 	}
 }
 
-func (c *MemoryConfig) check() error {
+func (c *Config) check() error {
 	var wrong []error
 	if c.MaxRooms < 0 || c.MaxBytes < 0 || c.IdempotencyKeys < 0 || c.IdempotencyTTL < 0 {
 		wrong = append(wrong, errors.New("broker: a bound is negative"))
@@ -84,7 +86,7 @@ const (
 	sweepStripes = 8
 )
 
-// Memory is the Broker of a single node. All is kept in the process and gone
+// A Broker is the [broker.Broker] of a single node. All is kept in the process and gone
 // with it.
 //
 // Rooms are spread over stripes, each with a lock. A message is numbered,
@@ -94,9 +96,9 @@ const (
 // Locks are taken in this order, and never two stripes at once, since a room
 // that grows may cost one of another stripe its history: evicting, stripe.mu,
 // keys.mu.
-type Memory struct {
-	cfg      MemoryConfig
-	receiver Receiver
+type Broker struct {
+	cfg      Config
+	receiver broker.Receiver
 	start    time.Time
 	prefix   string // of ids
 	seed     maphash.Seed
@@ -113,8 +115,8 @@ type Memory struct {
 	once   sync.Once
 }
 
-// MemoryStats are gauges and, where named so, totals since the start.
-type MemoryStats struct {
+// Stats are gauges and, where named so, totals since the start.
+type Stats struct {
 	Rooms    int64 // with a history, perhaps empty
 	Messages int64 // in histories
 	Bytes    int64 // of those
@@ -130,10 +132,10 @@ type counters struct {
 	evicted, expired, replays atomic.Uint64
 }
 
-var _ Broker = (*Memory)(nil)
+var _ broker.Broker = (*Broker)(nil)
 
-// NewMemory returns a running Memory; receiver is called from then on.
-func NewMemory(cfg MemoryConfig, receiver Receiver) (*Memory, error) {
+// New returns a running Broker; receiver is called from then on.
+func New(cfg Config, receiver broker.Receiver) (*Broker, error) {
 	if receiver == nil {
 		return nil, errors.New("broker: no receiver")
 	}
@@ -141,7 +143,7 @@ func NewMemory(cfg MemoryConfig, receiver Receiver) (*Memory, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
-	m := &Memory{
+	m := &Broker{
 		cfg: cfg, receiver: receiver,
 		start: cfg.Now(), prefix: cfg.Node + "-", seed: maphash.MakeSeed(),
 		keys:   keys{max: cfg.IdempotencyKeys, ttl: cfg.IdempotencyTTL},
@@ -159,7 +161,7 @@ func NewMemory(cfg MemoryConfig, receiver Receiver) (*Memory, error) {
 
 // Close ends the broker and forgets all histories. When it has returned, the
 // receiver is not called any more.
-func (m *Memory) Close() error {
+func (m *Broker) Close() error {
 	m.once.Do(func() {
 		m.closed.Store(true)
 		close(m.ending)
@@ -177,19 +179,19 @@ func (m *Memory) Close() error {
 }
 
 // Want implements Broker: all messages are at hand always.
-func (m *Memory) Want(string) (ready bool) { return true }
+func (m *Broker) Want(string) (ready bool) { return true }
 
 // Err implements Broker: there are no other nodes to lose.
-func (m *Memory) Err() error {
+func (m *Broker) Err() error {
 	if m.closed.Load() {
-		return ErrClosed
+		return broker.ErrClosed
 	}
 	return nil
 }
 
 // Stats returns what is kept at present, and counts since the start.
-func (m *Memory) Stats() MemoryStats {
-	return MemoryStats{
+func (m *Broker) Stats() Stats {
+	return Stats{
 		Rooms:        m.count.rooms.Load(),
 		Messages:     m.count.messages.Load(),
 		Bytes:        m.count.bytes.Load(),
@@ -200,12 +202,12 @@ func (m *Memory) Stats() MemoryStats {
 	}
 }
 
-func (m *Memory) stripe(room string) *stripe {
+func (m *Broker) stripe(room string) *stripe {
 	return &m.stripes[maphash.String(m.seed, room)%stripes]
 }
 
 // age is a time as the histories count it.
-func (m *Memory) age(t time.Time) time.Duration { return t.Sub(m.start) }
+func (m *Broker) age(t time.Time) time.Duration { return t.Sub(m.start) }
 
 // randomName is short and, by 2^48 to 1, another one each time: an epoch only
 // has to differ from those of the same room before.

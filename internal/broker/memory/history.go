@@ -1,15 +1,19 @@
 // One room's history: the newest messages of an epoch, and what History answers
 // from them.
 
-package broker
+package memory
 
-import "time"
+import (
+	"time"
+
+	"barrage/internal/broker"
+)
 
 // A history belongs to its stripe's lock.
 type history struct {
 	room  string
 	epoch string
-	keep  Retention
+	keep  broker.Retention
 
 	kept    ring
 	head    uint64        // offset of the newest message, which may be gone; 0: never spoke
@@ -28,7 +32,7 @@ const messageOverhead = 192
 
 // size is what a kept message counts for. The room's name and the epoch are the
 // history's own.
-func size(m *Message) int64 {
+func size(m *broker.Message) int64 {
 	s := &m.Sender
 	return int64(messageOverhead + len(m.ID) + len(s.User) + len(s.Name) + len(s.Avatar) + len(s.Conn) + len(m.Kind) + len(m.Payload))
 }
@@ -37,13 +41,13 @@ func size(m *Message) int64 {
 func (h *history) over(now time.Duration) bool { return now-h.touched >= h.keep.Age }
 
 // page answers a query from messages that are not too old.
-func (h *history) page(q Query) Page {
-	page := Page{Head: Position{h.epoch, h.head}}
+func (h *history) page(q broker.Query) broker.Page {
+	page := broker.Page{Head: broker.Position{Epoch: h.epoch, Offset: h.head}}
 	first := h.head - uint64(h.kept.n) + 1 // the oldest kept, or the next one
 	next := first
 	switch {
 	case q.After == nil:
-	case *q.After == Position{}: // before everything: this epoch from its beginning
+	case *q.After == broker.Position{}: // before everything: this epoch from its beginning
 		page.Gap = h.trimmed(0, first)
 	case q.After.Epoch != h.epoch || q.After.Offset > h.head:
 		page.Gap = unknown(q.After)
@@ -54,13 +58,13 @@ func (h *history) page(q Query) Page {
 	count := int(h.head + 1 - next)
 	if q.Limit > 0 && count > q.Limit {
 		// Who follows a sequence gets its beginning, who has lost it the newest.
-		if page.More = q.After != nil && (page.Gap == nil || page.Gap.Reason == GapTrimmed); !page.More {
+		if page.More = q.After != nil && (page.Gap == nil || page.Gap.Reason == broker.GapTrimmed); !page.More {
 			next += uint64(count - q.Limit)
 		}
 		count = q.Limit
 	}
 	if count > 0 {
-		page.Messages = make([]*Message, count)
+		page.Messages = make([]*broker.Message, count)
 	}
 	for i := range page.Messages {
 		page.Messages[i] = h.kept.at(int(next-first) + i).message
@@ -69,23 +73,23 @@ func (h *history) page(q Query) Page {
 }
 
 // trimmed is the gap between what was seen last and the first message kept.
-func (h *history) trimmed(after, first uint64) *Gap {
+func (h *history) trimmed(after, first uint64) *broker.Gap {
 	if after+1 >= first {
 		return nil
 	}
-	return &Gap{Epoch: h.epoch, From: after + 1, To: first - 1, Reason: GapTrimmed}
+	return &broker.Gap{Epoch: h.epoch, From: after + 1, To: first - 1, Reason: broker.GapTrimmed}
 }
 
 // unknown is the gap behind a position in a history that is not there any more.
-func unknown(after *Position) *Gap {
-	if after == nil || *after == (Position{}) {
+func unknown(after *broker.Position) *broker.Gap {
+	if after == nil || *after == (broker.Position{}) {
 		return nil
 	}
-	return &Gap{Epoch: after.Epoch, From: after.Offset + 1, Reason: GapEpoch}
+	return &broker.Gap{Epoch: after.Epoch, From: after.Offset + 1, Reason: broker.GapEpoch}
 }
 
 type kept struct {
-	message *Message
+	message *broker.Message
 	at      time.Duration // when it was accepted
 }
 

@@ -1,39 +1,41 @@
 // Reading, ending and acknowledging histories in memory.
 
-package broker
+package memory
 
 import (
 	"context"
 	"fmt"
+
+	"barrage/internal/broker"
 )
 
 // History implements Broker. Where a room may keep messages but has no history,
 // one begins here, so that its epoch is known before its first message.
-func (m *Memory) History(ctx context.Context, room string, q Query) (Page, error) {
+func (m *Broker) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
 	if err := ctx.Err(); err != nil {
-		return Page{}, fmt.Errorf("broker: history: %w", err)
+		return broker.Page{}, fmt.Errorf("broker: history: %w", err)
 	}
 	page, err := m.historyIn(m.stripe(room), room, q)
 	m.evict() // without the lock, as publish does
 	return page, err
 }
 
-func (m *Memory) historyIn(s *stripe, room string, q Query) (Page, error) {
+func (m *Broker) historyIn(s *stripe, room string, q broker.Query) (broker.Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.closed.Load() {
-		return Page{}, ErrClosed
+		return broker.Page{}, broker.ErrClosed
 	}
 	h := m.open(s, room, m.age(m.cfg.Now()))
 	if h == nil {
-		return Page{Gap: unknown(q.After)}, nil
+		return broker.Page{Gap: unknown(q.After)}, nil
 	}
 	return h.page(q), nil
 }
 
 // Clear implements Broker. Keys of messages that were in the history are still
 // remembered.
-func (m *Memory) Clear(ctx context.Context, room string) error {
+func (m *Broker) Clear(ctx context.Context, room string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("broker: clear: %w", err)
 	}
@@ -41,7 +43,7 @@ func (m *Memory) Clear(ctx context.Context, room string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.closed.Load() {
-		return ErrClosed
+		return broker.ErrClosed
 	}
 	if h := s.rooms.Get(room); h != nil {
 		m.drop(s, h)
@@ -50,7 +52,7 @@ func (m *Memory) Clear(ctx context.Context, room string) error {
 }
 
 // ClearAt implements Broker.
-func (m *Memory) ClearAt(ctx context.Context, room string, head Position) (cleared bool, err error) {
+func (m *Broker) ClearAt(ctx context.Context, room string, head broker.Position) (cleared bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, fmt.Errorf("broker: clear: %w", err)
 	}
@@ -59,13 +61,13 @@ func (m *Memory) ClearAt(ctx context.Context, room string, head Position) (clear
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.closed.Load() {
-		return false, ErrClosed
+		return false, broker.ErrClosed
 	}
 	h := s.rooms.Get(room)
 	if h == nil || !keep.On() {
 		return true, nil
 	}
-	if (Position{h.epoch, h.head}) != head {
+	if (broker.Position{Epoch: h.epoch, Offset: h.head}) != head {
 		return false, nil
 	}
 	m.drop(s, h)
@@ -74,7 +76,7 @@ func (m *Memory) ClearAt(ctx context.Context, room string, head Position) (clear
 
 // Acknowledge implements Broker. A position that is not in the present history,
 // of another epoch or ahead of its head, is ignored.
-func (m *Memory) Acknowledge(ctx context.Context, room string, pos Position) error {
+func (m *Broker) Acknowledge(ctx context.Context, room string, pos broker.Position) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("broker: acknowledge: %w", err)
 	}
@@ -82,7 +84,7 @@ func (m *Memory) Acknowledge(ctx context.Context, room string, pos Position) err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.closed.Load() {
-		return ErrClosed
+		return broker.ErrClosed
 	}
 	if h := m.find(s, room, m.age(m.cfg.Now())); h != nil && h.epoch == pos.Epoch && pos.Offset <= h.head {
 		h.acked = max(h.acked, pos.Offset)
@@ -91,24 +93,24 @@ func (m *Memory) Acknowledge(ctx context.Context, room string, pos Position) err
 }
 
 // Acknowledged implements Broker.
-func (m *Memory) Acknowledged(ctx context.Context, room string) (Position, error) {
+func (m *Broker) Acknowledged(ctx context.Context, room string) (broker.Position, error) {
 	if err := ctx.Err(); err != nil {
-		return Position{}, fmt.Errorf("broker: acknowledged: %w", err)
+		return broker.Position{}, fmt.Errorf("broker: acknowledged: %w", err)
 	}
 	s := m.stripe(room)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.closed.Load() {
-		return Position{}, ErrClosed
+		return broker.Position{}, broker.ErrClosed
 	}
 	if h := m.find(s, room, m.age(m.cfg.Now())); h != nil && h.acked > 0 {
-		return Position{h.epoch, h.acked}, nil
+		return broker.Position{Epoch: h.epoch, Offset: h.acked}, nil
 	}
-	return Position{}, nil
+	return broker.Position{}, nil
 }
 
 // Unread implements Broker.
-func (m *Memory) Unread(ctx context.Context, room string) (bool, error) {
+func (m *Broker) Unread(ctx context.Context, room string) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, fmt.Errorf("broker: unread: %w", err)
 	}
@@ -116,7 +118,7 @@ func (m *Memory) Unread(ctx context.Context, room string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.closed.Load() {
-		return false, ErrClosed
+		return false, broker.ErrClosed
 	}
 	h := m.find(s, room, m.age(m.cfg.Now()))
 	return h != nil && h.head > h.acked, nil
