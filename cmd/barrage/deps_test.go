@@ -35,7 +35,9 @@ var allowedImports = map[string][]string{
 	"barrage/api": {
 		"barrage/internal/broker", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
 	},
-	"barrage/internal/broker/memory": {"barrage/internal/broker", "barrage/internal/shrinkmap"},
+	"barrage/internal/broker/memory": {"barrage/internal/broker", "barrage/internal/shrinkmap", "barrage/internal/striped", "barrage/internal/random"},
+	"barrage/internal/broker/turns":  {"github.com/gammazero/deque"},
+	"barrage/internal/broker/keys":   {"barrage/internal/broker", "barrage/internal/shrinkmap"},
 	"barrage/internal/shrinkmap":     {},
 	"barrage/internal/refusal":       {},
 	"barrage/internal/striped":       {},

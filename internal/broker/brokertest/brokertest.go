@@ -87,6 +87,7 @@ func Run(t *testing.T, nodes int, start Factory) {
 		newEpochs bool
 	}{
 		{name: "order", run: testOrder},
+		{name: "order under load", run: testLoad},
 		{name: "receipts", run: testReceipts},
 		{name: "content", run: testContent},
 		{name: "copies", run: testCopies},

@@ -12,16 +12,16 @@ import (
 
 // SweepAll is one round of the sweeper.
 func (m *Broker) SweepAll() {
-	for first := 0; first < stripes; first += sweepStripes {
-		m.sweepPart(first)
+	for s := range m.stripes.All() {
+		m.sweepStripe(s)
 	}
+	m.keys.Expire(m.age(m.cfg.Now()))
 }
 
 // Histories returns the rooms that have one, sorted.
 func (m *Broker) Histories() []string {
 	list := []string{}
-	for i := range m.stripes {
-		s := &m.stripes[i]
+	for s := range m.stripes.All() {
 		s.mu.Lock()
 		for h := s.old; h != nil; h = h.younger {
 			list = append(list, h.room)
@@ -35,8 +35,9 @@ func (m *Broker) Histories() []string {
 // Audit counts again what is counted, while nothing else is going on.
 func (m *Broker) Audit() error {
 	var rooms, messages, bytes int64
-	for i := range m.stripes {
-		s := &m.stripes[i]
+	i := 0
+	for s := range m.stripes.All() {
+		i++
 		count, last := 0, uint64(0)
 		for h := s.old; h != nil; h = h.younger {
 			count++

@@ -18,6 +18,7 @@ type history struct {
 	kept    ring
 	head    uint64        // offset of the newest message, which may be gone; 0: never spoke
 	acked   uint64        // what was acknowledged last
+	reads   uint32        // calls of History
 	bytes   int64         // of kept
 	touched time.Duration // when the newest message came or, before there is one, it began
 
@@ -37,12 +38,12 @@ func size(m *broker.Message) int64 {
 	return int64(messageOverhead + len(m.ID) + len(s.User) + len(s.Name) + len(s.Avatar) + len(s.Conn) + len(m.Kind) + len(m.Payload))
 }
 
-// over tells whether all that the history kept, or could have kept, is too old.
-func (h *history) over(now time.Duration) bool { return now-h.touched >= h.keep.Age }
+// position is where the history ends.
+func (h *history) position() broker.Position { return broker.Position{Epoch: h.epoch, Offset: h.head} }
 
 // page answers a query from messages that are not too old.
 func (h *history) page(q broker.Query) broker.Page {
-	page := broker.Page{Head: broker.Position{Epoch: h.epoch, Offset: h.head}}
+	page := broker.Page{Head: h.position()}
 	first := h.head - uint64(h.kept.n) + 1 // the oldest kept, or the next one
 	next := first
 	switch {

@@ -217,8 +217,8 @@ func TestExpire(t *testing.T) {
 	}
 	m.SweepAll()
 	wantHistories(t, m, "joined long")
-	if got := m.Stats(); got.Messages != 1 || got.ExpiredTotal != 2 {
-		t.Errorf("stats %+v, want 1 message and 2 expired", got)
+	if got := m.Stats(); got.Messages != 1 || got.Rooms != 2 {
+		t.Errorf("stats %+v, want 1 message in 2 rooms", got)
 	}
 	if page := history(t, m, "joined", broker.Query{After: &joined}); page.Gap != nil || page.Head != joined {
 		t.Errorf("a member who has seen everything is told %+v, head %+v", page.Gap, page.Head)

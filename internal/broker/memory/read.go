@@ -1,4 +1,4 @@
-// Reading, ending and acknowledging histories in memory.
+// Reading, ending and acknowledging histories.
 
 package memory
 
@@ -9,117 +9,110 @@ import (
 	"barrage/internal/broker"
 )
 
-// History implements Broker. Where a room may keep messages but has no history,
-// one begins here, so that its epoch is known before its first message.
+// enter begins a method: it returns what lock does, or an error and then no lock is
+// held.
+func (m *Broker) enter(ctx context.Context, method, room string) (*stripe, *history, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, fmt.Errorf("broker: %s: %w", method, err)
+	}
+	s, h, _ := m.lock(room, asItIs)
+	if m.closed.Load() {
+		s.mu.Unlock()
+		return nil, nil, broker.ErrClosed
+	}
+	return s, h, nil
+}
+
+// asItIs has a history keep what it keeps.
+var asItIs broker.Retention
+
+// History implements broker.Broker. Where a room may keep messages but has no
+// history, one begins here, so that its epoch is known before its first message.
 func (m *Broker) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
 	if err := ctx.Err(); err != nil {
 		return broker.Page{}, fmt.Errorf("broker: history: %w", err)
 	}
-	page, err := m.historyIn(m.stripe(room), room, q)
-	m.evict() // without the lock, as publish does
-	return page, err
-}
-
-func (m *Broker) historyIn(s *stripe, room string, q broker.Query) (broker.Page, error) {
-	s.mu.Lock()
+	defer m.evict() // without the lock, as accept does
+	keep := m.cfg.Retention(room)
+	s, h, now := m.lock(room, keep)
 	defer s.mu.Unlock()
-	if m.closed.Load() {
+	switch {
+	case m.closed.Load():
 		return broker.Page{}, broker.ErrClosed
-	}
-	h := m.open(s, room, m.age(m.cfg.Now()))
-	if h == nil {
+	case !keep.On():
 		return broker.Page{Gap: unknown(q.After)}, nil
+	case h == nil:
+		h = m.begin(s, room, keep, now)
 	}
+	h.reads++
 	return h.page(q), nil
 }
 
-// Clear implements Broker. Keys of messages that were in the history are still
-// remembered.
+// Clear implements broker.Broker. Keys of messages that were in the history are
+// still remembered.
 func (m *Broker) Clear(ctx context.Context, room string) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("broker: clear: %w", err)
+	s, h, err := m.enter(ctx, "clear", room)
+	if err != nil {
+		return err
 	}
-	s := m.stripe(room)
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m.closed.Load() {
-		return broker.ErrClosed
-	}
-	if h := s.rooms.Get(room); h != nil {
+	if h != nil {
 		m.drop(s, h)
 	}
 	return nil
 }
 
-// ClearAt implements Broker.
+// ClearAt implements broker.Broker.
 func (m *Broker) ClearAt(ctx context.Context, room string, head broker.Position) (cleared bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return false, fmt.Errorf("broker: clear: %w", err)
-	}
 	keep := m.cfg.Retention(room)
-	s := m.stripe(room)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if m.closed.Load() {
-		return false, broker.ErrClosed
+	s, h, err := m.enter(ctx, "clear", room)
+	if err != nil {
+		return false, err
 	}
-	h := s.rooms.Get(room)
+	defer s.mu.Unlock()
 	if h == nil || !keep.On() {
 		return true, nil
 	}
-	if (broker.Position{Epoch: h.epoch, Offset: h.head}) != head {
+	if h.position() != head {
 		return false, nil
 	}
 	m.drop(s, h)
 	return true, nil
 }
 
-// Acknowledge implements Broker. A position that is not in the present history,
-// of another epoch or ahead of its head, is ignored.
+// Acknowledge implements broker.Broker. A position that is not in the present
+// history, of another epoch or ahead of its head, is ignored.
 func (m *Broker) Acknowledge(ctx context.Context, room string, pos broker.Position) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("broker: acknowledge: %w", err)
+	s, h, err := m.enter(ctx, "acknowledge", room)
+	if err != nil {
+		return err
 	}
-	s := m.stripe(room)
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m.closed.Load() {
-		return broker.ErrClosed
-	}
-	if h := m.find(s, room, m.age(m.cfg.Now())); h != nil && h.epoch == pos.Epoch && pos.Offset <= h.head {
+	if h != nil && h.epoch == pos.Epoch && pos.Offset <= h.head {
 		h.acked = max(h.acked, pos.Offset)
 	}
 	return nil
 }
 
-// Acknowledged implements Broker.
+// Acknowledged implements broker.Broker.
 func (m *Broker) Acknowledged(ctx context.Context, room string) (broker.Position, error) {
-	if err := ctx.Err(); err != nil {
-		return broker.Position{}, fmt.Errorf("broker: acknowledged: %w", err)
+	s, h, err := m.enter(ctx, "acknowledged", room)
+	if err != nil {
+		return broker.Position{}, err
 	}
-	s := m.stripe(room)
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m.closed.Load() {
-		return broker.Position{}, broker.ErrClosed
+	if h == nil || h.acked == 0 {
+		return broker.Position{}, nil
 	}
-	if h := m.find(s, room, m.age(m.cfg.Now())); h != nil && h.acked > 0 {
-		return broker.Position{Epoch: h.epoch, Offset: h.acked}, nil
-	}
-	return broker.Position{}, nil
+	return broker.Position{Epoch: h.epoch, Offset: h.acked}, nil
 }
 
-// Unread implements Broker.
+// Unread implements broker.Broker.
 func (m *Broker) Unread(ctx context.Context, room string) (bool, error) {
-	if err := ctx.Err(); err != nil {
-		return false, fmt.Errorf("broker: unread: %w", err)
+	s, h, err := m.enter(ctx, "unread", room)
+	if err != nil {
+		return false, err
 	}
-	s := m.stripe(room)
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m.closed.Load() {
-		return false, broker.ErrClosed
-	}
-	h := m.find(s, room, m.age(m.cfg.Now()))
 	return h != nil && h.head > h.acked, nil
 }

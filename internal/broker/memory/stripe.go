@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"barrage/internal/broker"
+	"barrage/internal/broker/turns"
+	"barrage/internal/random"
 	"barrage/internal/shrinkmap"
 )
 
@@ -20,51 +23,59 @@ type stripe struct {
 	mu         sync.Mutex // guards what follows
 	rooms      shrinkmap.Map[string, *history]
 	old, young *history // the ends of the order; those that never spoke are the oldest
+	turns      turns.Rooms[delivery]
+	idle       sync.Cond // told when a turn is over, once the broker is closed
 }
 
-// find returns a room's history without what is too old, nil if there is none.
-func (m *Broker) find(s *stripe, room string, now time.Duration) *history {
-	h := s.rooms.Get(room)
-	if h == nil || m.expire(s, h, now) {
-		return nil
+// lock returns the room's stripe, locked, and its history without what is too old by
+// now, nil if there is none. If keep is on, the history keeps that from now on.
+//
+// While a room has members its history stays when it is over, empty: they would
+// otherwise be told of a gap after each reconnect, although nothing was said that
+// they have missed. The receiver is asked without the lock, and the answer used only
+// if nobody has read the history or spoken meanwhile.
+func (m *Broker) lock(room string, keep broker.Retention) (s *stripe, h *history, now time.Time) {
+	s = m.stripes.Of(room)
+	s.mu.Lock()
+	now = m.cfg.Now() // under the lock, so that a room's times do not go back
+	if h = s.rooms.Get(room); h == nil {
+		return s, nil, now
 	}
-	return h
-}
-
-// open is find, but begins a history, and has it keep what the room may keep at
-// present. It returns nil if that is nothing: what was kept before then waits for
-// the room to be allowed again, or for its time to be over.
-func (m *Broker) open(s *stripe, room string, now time.Duration) *history {
-	keep := m.cfg.Retention(room)
-	if !keep.On() {
-		return nil
-	}
-	if h := s.rooms.Get(room); h != nil {
+	if keep.On() {
 		h.keep = keep
-		if !m.expire(s, h, now) {
-			return h
-		}
 	}
-	h := &history{room: strings.Clone(room), epoch: randomName(), keep: keep, touched: now}
+	if !m.trim(h, now) {
+		return s, h, now
+	}
+	reads := h.reads
+	s.mu.Unlock()
+	members := m.receiver.Members(room)
+	s.mu.Lock()
+	now = m.cfg.Now()
+	again := s.rooms.Get(room)
+	if again == h && m.trim(h, now) && h.reads == reads && members == 0 {
+		m.drop(s, h)
+		return s, nil, now
+	}
+	return s, again, now
+}
+
+// begin begins a room's history, which has none.
+func (m *Broker) begin(s *stripe, room string, keep broker.Retention, now time.Time) *history {
+	h := &history{room: strings.Clone(room), epoch: random.Name(), keep: keep, touched: m.age(now)}
 	s.rooms.Put(h.room, h)
 	s.link(h, nil, s.old)
 	m.count.rooms.Add(1)
 	return h
 }
 
-// expire drops messages that are too old, and then a history that is over. While
-// the room has members it stays, empty: they would otherwise be told of a gap
-// after each reconnect, although nothing was said that they have missed.
-func (m *Broker) expire(s *stripe, h *history, now time.Duration) (ended bool) {
-	for h.kept.n > 0 && now-h.kept.at(0).at >= h.keep.Age {
+// trim drops messages that are too old, and tells whether the history is over.
+func (m *Broker) trim(h *history, now time.Time) (over bool) {
+	age := m.age(now)
+	for h.kept.n > 0 && age-h.kept.at(0).at >= h.keep.Age {
 		m.dropOldest(h)
 	}
-	if !h.over(now) || m.receiver.Members(h.room) > 0 {
-		return false
-	}
-	m.drop(s, h)
-	m.count.expired.Add(1)
-	return true
+	return age-h.touched >= h.keep.Age
 }
 
 // dropOldest removes the oldest message of a history that has one.
@@ -135,14 +146,14 @@ func (m *Broker) evict() {
 	m.evicting.Lock()
 	defer m.evicting.Unlock()
 	for m.full() {
-		oldest := &m.stripes[0]
-		number := oldest.oldest.Load()
-		for i := range m.stripes {
-			if n := m.stripes[i].oldest.Load(); n < number {
-				oldest, number = &m.stripes[i], n
+		var oldest *stripe
+		number := uint64(none)
+		for s := range m.stripes.All() {
+			if n := s.oldest.Load(); n < number {
+				oldest, number = s, n
 			}
 		}
-		if number == none {
+		if oldest == nil {
 			return // others have dropped all meanwhile
 		}
 		oldest.mu.Lock()
@@ -158,32 +169,40 @@ func (m *Broker) full() bool {
 	return m.count.rooms.Load() > int64(m.cfg.MaxRooms) || m.count.bytes.Load() > m.cfg.MaxBytes
 }
 
-// sweep is the goroutine that forgets what nobody asks for any more.
+// sweep is the goroutine that forgets what nobody asks for any more, a few stripes
+// at a time.
 func (m *Broker) sweep() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	for next := 0; ; next = (next + sweepStripes) % stripes {
-		select {
-		case <-m.ending:
-			return
-		case <-tick.C:
-			m.sweepPart(next)
+	for {
+		n := 0
+		for s := range m.stripes.All() {
+			if n%sweepStripes == 0 {
+				select {
+				case <-m.ending:
+					return
+				case <-tick.C:
+				}
+				m.keys.Expire(m.age(m.cfg.Now()))
+			}
+			n++
+			m.sweepStripe(s)
 		}
 	}
 }
 
-// sweepPart sweeps a few stripes, and the keys.
-func (m *Broker) sweepPart(first int) {
-	now := m.age(m.cfg.Now())
-	for i := range sweepStripes {
-		s := &m.stripes[first+i]
-		s.mu.Lock()
-		for h := s.old; h != nil; {
-			younger := h.younger // h may be unlinked
-			m.expire(s, h, now)
-			h = younger
+func (m *Broker) sweepStripe(s *stripe) {
+	var over []string
+	now := m.cfg.Now()
+	s.mu.Lock()
+	for h := s.old; h != nil; h = h.younger {
+		if m.trim(h, now) {
+			over = append(over, h.room)
 		}
+	}
+	s.mu.Unlock()
+	for _, room := range over {
+		m.lock(room, asItIs) // ends it, if nobody is there
 		s.mu.Unlock()
 	}
-	m.keys.expire(now)
 }
