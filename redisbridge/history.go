@@ -30,7 +30,7 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 		}
 	}
 	var p page
-	err := b.call(ctx, "history", func(ctx context.Context) (err error) {
+	err := b.ask(ctx, "history", func(ctx context.Context) (err error) {
 		p, err = b.client.read(ctx, room, ask)
 		return err
 	})
@@ -81,7 +81,7 @@ func (b *Bridge) Clear(ctx context.Context, room string) error {
 	if !b.cfg.Retention(room).On() {
 		return nil
 	}
-	return b.call(ctx, "clear", func(ctx context.Context) error { return b.client.clear(ctx, room, "") })
+	return b.ask(ctx, "clear", func(ctx context.Context) error { return b.client.clear(ctx, room, "") })
 }
 
 // ClearAt implements broker.Broker.
@@ -89,7 +89,7 @@ func (b *Bridge) ClearAt(ctx context.Context, room string, head broker.Position)
 	if !b.cfg.Retention(room).On() {
 		return true, nil
 	}
-	err = b.call(ctx, "clear", func(ctx context.Context) (err error) {
+	err = b.ask(ctx, "clear", func(ctx context.Context) (err error) {
 		cleared, err = b.client.clearAt(ctx, room, head)
 		return err
 	})
@@ -101,7 +101,7 @@ func (b *Bridge) Acknowledge(ctx context.Context, room string, pos broker.Positi
 	if !b.cfg.Retention(room).On() || pos.Offset == 0 {
 		return nil
 	}
-	return b.call(ctx, "acknowledge", func(ctx context.Context) error { return b.client.acknowledge(ctx, room, pos) })
+	return b.ask(ctx, "acknowledge", func(ctx context.Context) error { return b.client.acknowledge(ctx, room, pos) })
 }
 
 // Acknowledged implements broker.Broker.
@@ -109,7 +109,7 @@ func (b *Bridge) Acknowledged(ctx context.Context, room string) (pos broker.Posi
 	if !b.cfg.Retention(room).On() {
 		return broker.Position{}, nil
 	}
-	err = b.call(ctx, "acknowledged", func(ctx context.Context) (err error) {
+	err = b.ask(ctx, "acknowledged", func(ctx context.Context) (err error) {
 		pos, err = b.client.acknowledged(ctx, room)
 		return err
 	})
@@ -121,15 +121,15 @@ func (b *Bridge) Unread(ctx context.Context, room string) (unread bool, err erro
 	if !b.cfg.Retention(room).On() {
 		return false, nil
 	}
-	err = b.call(ctx, "unread", func(ctx context.Context) (err error) {
+	err = b.ask(ctx, "unread", func(ctx context.Context) (err error) {
 		unread, err = b.client.unread(ctx, room)
 		return err
 	})
 	return unread, err
 }
 
-// call has Redis asked something, within Config.Timeout; in an outage not at all.
-func (b *Bridge) call(ctx context.Context, method string, ask func(context.Context) error) error {
+// ask has Redis asked something, within Config.Timeout; in an outage not at all.
+func (b *Bridge) ask(ctx context.Context, method string, question func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("redisbridge: %s: %w", method, err)
 	}
@@ -142,7 +142,7 @@ func (b *Bridge) call(ctx context.Context, method string, ask func(context.Conte
 	}
 	limited, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
 	defer cancel()
-	if err := ask(limited); err != nil {
+	if err := question(limited); err != nil {
 		return failure(ctx, method, err)
 	}
 	return nil

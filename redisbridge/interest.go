@@ -34,8 +34,9 @@ const shrinkFrom = 1024
 
 type room struct {
 	// Fixed when it is made.
-	name string
-	part int // its partition
+	name   string
+	part   int // its partition
+	stripe *stripe
 
 	track atomic.Pointer[track] // nil: it has kept no history so far. What it points to: see track
 	gone  atomic.Bool           // no longer in the table

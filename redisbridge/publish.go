@@ -196,27 +196,6 @@ func (b *Bridge) insteadOfRedis(m *outgoing) (broker.Receipt, error) {
 // refuses tells whether the message is not to be delivered locally.
 func (b *Bridge) refuses(m *outgoing) bool { return m.keep || b.cfg.Outage == OutageRefuse }
 
-func (b *Bridge) deliverLocally(m *outgoing) broker.Receipt {
-	r := broker.Receipt{ID: m.id, LocalOnly: true}
-	if m.keyed {
-		if first, again := b.local.first(m.result, r, b.now()); again {
-			return first
-		}
-	}
-	b.count.localOnly.Add(1)
-	r.Members = b.deliver(m.local())
-	return r
-}
-
-// repeated finds the receipt of a message that was delivered locally, with the
-// same key: that is all that becomes of it, here and, Redis being back, elsewhere.
-func (b *Bridge) repeated(m *outgoing) (broker.Receipt, bool) {
-	if !m.keyed {
-		return broker.Receipt{}, false
-	}
-	return b.local.find(m.result, b.now())
-}
-
 // down is why Redis is not tried.
 func (b *Bridge) down() error {
 	if err := b.Err(); err != nil {

@@ -166,13 +166,7 @@ func (b *Bridge) fromNode(room, payload string) {
 		b.received(e.message(room))
 		return
 	}
-	b.delivering.Lock()
-	if r.track.Load() == nil {
-		r.track.CompareAndSwap(nil, trackFrom(&e))
-	}
-	read := b.followLocked(r, &e)
-	b.delivering.Unlock()
-	if read {
+	if b.follow(r, &e) {
 		b.catch.add(r)
 	}
 }
@@ -187,27 +181,6 @@ func (b *Bridge) fromOutside(room, payload string) {
 		m.Format = broker.Binary
 	}
 	b.received(m)
-}
-
-func (b *Bridge) received(m *broker.Message) {
-	b.count.received.Add(1)
-	b.count.receivedBytes.Add(uint64(len(m.Payload)))
-	b.deliver(m)
-}
-
-// deliver serves the reader and, in an outage, those who publish. The lock is
-// held during the call because it is what makes the order of two such calls the
-// same for all shards behind the receiver, which never blocks.
-func (b *Bridge) deliver(m *broker.Message) (members int) {
-	b.delivering.Lock()
-	defer b.delivering.Unlock()
-	return b.receiver.Deliver(m)
-}
-
-func (b *Bridge) ready(room string) {
-	b.delivering.Lock()
-	defer b.delivering.Unlock()
-	b.receiver.Ready(room)
 }
 
 // signal wakes the goroutine that waits on a channel of capacity one.

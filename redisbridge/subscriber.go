@@ -34,7 +34,7 @@ func (b *Bridge) Want(room string) bool {
 }
 
 func (b *Bridge) freshRoom(name string) *room {
-	r := &room{name: name, part: b.names.partition(name)}
+	r := &room{name: name, part: b.names.partition(name), stripe: b.stripes.Of(name)}
 	if b.cfg.Retention(name).On() {
 		r.track.Store(&track{})
 	}

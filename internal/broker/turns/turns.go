@@ -98,6 +98,9 @@ func (t *Turn[T]) Put(v T, bytes int) {
 	t.bytes += bytes
 }
 
+// Waiting is how much is to be done.
+func (t *Turn[T]) Waiting() int { return t.waiting.Len() }
+
 // Full tells whether too much waits for anything more to be put. It may be asked of
 // no turn.
 func (t *Turn[T]) Full() bool {
