@@ -12,7 +12,7 @@ import (
 	"barrage/internal/broker/brokertest"
 )
 
-// said is the message of a place, whose text is its time.
+// said is the message at a position, whose text is its time.
 func said(offset uint64, at time.Duration) *envelope {
 	parsed, _ := parseBody(string(appendBody(nil, "other", uint64(at), message("a", fmt.Sprint(int64(at))))))
 	return &envelope{epoch: "e", stamp: stamp{offset, int64(at)}, body: parsed}
@@ -26,7 +26,7 @@ func followed(t *testing.T) (*Bridge, *room, *brokertest.Receiver) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.rooms.want("a", b.now(), b.freshRoom, b.followLate)
+	b.rooms.want("a", b.now(), b.freshRoom, b.followBegun)
 	r := b.rooms.lookup("a")
 	r.track.Store(trackFrom(said(21, 100)))
 	if b.follow(r, said(21, 100)) || len(got.Messages("a")) != 1 {
@@ -61,7 +61,7 @@ func TestSubscribedAnew(t *testing.T) {
 }
 
 // TestReadElsewhere: while a history is being read, what comes from another server
-// does not take the places of what is in the answer.
+// does not take the positions of what is in the answer.
 func TestReadElsewhere(t *testing.T) {
 	b, r, got := followed(t)
 	reading := beginReading(r)

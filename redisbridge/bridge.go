@@ -14,6 +14,7 @@ import (
 
 	"barrage/internal/broker"
 	"barrage/internal/broker/keys"
+	"barrage/internal/random"
 	"barrage/internal/striped"
 )
 
@@ -39,7 +40,7 @@ type Bridge struct {
 	cancel       context.CancelFunc
 
 	rooms    *interest
-	ledger   *ledger
+	inflight *inflight
 	local    *keys.Set[string] // of messages that were delivered locally, by outgoing.result
 	queue    queue
 	health   health
@@ -83,11 +84,11 @@ func New(cfg Config, receiver broker.Receiver) (*Bridge, error) {
 		address:  addr,
 		names:    newLayout(cfg.Prefix),
 		log:      cfg.Logger.With("component", "redisbridge", "node", cfg.Node),
-		instance: randomHex(8) + " ",
+		instance: random.Name() + " ",
 		born:     time.Now(),
 		rooms:    newInterest(cfg.Sharded, cfg.ProbeTimeout),
 		catch:    catchup{wake: make(chan struct{}, 1)},
-		ledger:   newLedger(),
+		inflight: newInflight(),
 		local:    keys.New[string](localKeys, cfg.IdempotencyTTL),
 		stripes:  striped.New[stripe](),
 		queue:    queue{maxLen: cfg.QueueLen, maxBytes: cfg.QueueBytes},

@@ -237,7 +237,7 @@ func (b *Bridge) apply(r *reading) (again bool) {
 		return true
 	}
 	switch {
-	case !t.known && t.late && len(t.held) > 0:
+	case !t.known && t.joined && len(t.held) > 0:
 		t.known = true
 		t.moveTo(t.held[0].epoch, stamp{offset: t.held[0].offset - 1})
 		return true

@@ -79,6 +79,9 @@
 //	router      which master carries which partition, and one Close
 //	            more reader for each (Config.Sharded)
 //
+// A method that is named by what has happened (opened, arrived, confirmed,
+// unsubscribed, lost, wasRead, subscribedAnew) is called when it has.
+//
 // Close waits for all of them. All methods may be called by any goroutine; Want
 // and TryPublish never wait for Redis. The receiver is called by whichever of them
 // has something for a room first, which then has the room's turn: others leave

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"barrage/internal/broker"
+	"barrage/internal/random"
 )
 
 // noEpoch is what no epoch is called.
@@ -22,7 +23,7 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 		}
 		return p, nil
 	}
-	ask := query{begin: newEpoch(), mode: "newest", limit: q.Limit, age: keep.Age, keep: keep.Age + metaKeep}
+	ask := query{begin: random.Name(), mode: "newest", limit: q.Limit, age: keep.Age, keep: keep.Age + metaKeep}
 	if q.After != nil {
 		ask.mode, ask.after, ask.epoch = "after", q.After.Offset, q.After.Epoch
 		if ask.epoch == "" && ask.after > 0 {
@@ -40,8 +41,8 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 	return b.pageOf(room, q, p), nil
 }
 
-// pageOf leaves out what lies before a hole, which only somebody else's hand in
-// the stream can have made.
+// pageOf leaves out what lies before a hole, which only another program that
+// writes into the stream can have made.
 func (b *Bridge) pageOf(room string, q broker.Query, p page) broker.Page {
 	out := broker.Page{Head: broker.Position{Epoch: p.epoch, Offset: p.head}, More: p.more}
 	first, next := p.head+1, uint64(0)

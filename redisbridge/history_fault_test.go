@@ -310,7 +310,7 @@ func TestForeignHands(t *testing.T) {
 	}
 }
 
-// A publish in an outage that Redis executes after all comes back with a place in
+// A publish in an outage that Redis executes after all comes back with a position in
 // the history, and is not delivered a second time here.
 func TestLocalThenHistory(t *testing.T) {
 	checkLeaks(t)

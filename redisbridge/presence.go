@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"barrage/edge/presence"
+	"barrage/internal/random"
 )
 
 const (
@@ -108,7 +109,7 @@ func (c *PresenceConfig) prepare() error {
 	if c.Node != "" {
 		c.Node += "."
 	}
-	c.Node += randomHex(6)
+	c.Node += random.Name()
 	return errors.Join(errs...)
 }
 

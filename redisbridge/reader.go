@@ -46,7 +46,7 @@ func (b *Bridge) read() {
 // of the same master.
 func (b *Bridge) opened(l *link) {
 	if b.address.kind == sentinel {
-		b.client.follow(b.address.reign.present())
+		b.client.follow(b.address.masterView.present())
 	}
 	b.rooms.linked(&b.rooms.main, l)
 	signal(b.write)
@@ -159,7 +159,7 @@ func (b *Bridge) fromNode(room, payload string) {
 		return // given up meanwhile; nobody is there
 	}
 	if e.offset == 0 {
-		if e.node == b.cfg.Node && !b.ledger.returned(e.number, broker.Position{}) {
+		if e.node == b.cfg.Node && !b.inflight.returned(e.number, broker.Position{}) {
 			b.count.suppressed.Add(1)
 			return
 		}

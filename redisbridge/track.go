@@ -26,7 +26,7 @@ type track struct {
 	live    bool       // the next offset can be delivered at once; else it is held
 	held    []envelope // what came while not live, in the order it came
 	spilled bool       // some of that was too much and is in the history only
-	late    bool       // there were members before it: what is held at first is news to them
+	joined  bool       // there were members before it: what is held at first is news to them
 	links   int        // how often the room was subscribed: what was read before may be another server's
 }
 
@@ -111,7 +111,7 @@ func (b *Bridge) passLocked(r *room, e *envelope) {
 	t := r.track.Load()
 	t.moveTo(e.epoch, e.stamp)
 	t.newest = max(t.newest, e.time)
-	if e.node == b.cfg.Node && !b.ledger.returned(e.number, broker.Position{Epoch: e.epoch, Offset: e.offset}) {
+	if e.node == b.cfg.Node && !b.inflight.returned(e.number, broker.Position{Epoch: e.epoch, Offset: e.offset}) {
 		b.count.suppressed.Add(1)
 		return
 	}

@@ -30,7 +30,7 @@ func (l *modelLog) clone() modelLog {
 	return c
 }
 
-// at is the id of the message at a place.
+// at is the id of the message at a position.
 func (l *modelLog) at(epoch string, offset uint64) (id string, ok bool) {
 	for _, e := range l.list {
 		if epoch == l.epoch && e.offset == offset {
@@ -212,7 +212,7 @@ func (m *model) check(t *rapid.T) {
 		}
 		seen[e.Message.ID] = true
 		if kept, ok := m.log.at(e.Message.Epoch, e.Message.Offset); ok && kept != e.Message.ID {
-			t.Fatalf("%s has the place that the history gives to %s", e.Message.ID, kept)
+			t.Fatalf("%s has the position that the history gives to %s", e.Message.ID, kept)
 		}
 		pos, started = broker.Position{Epoch: e.Message.Epoch, Offset: e.Message.Offset}, true
 	}

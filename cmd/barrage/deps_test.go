@@ -13,7 +13,7 @@ var allowedImports = map[string][]string{
 	"barrage/frame":            {"github.com/gobwas/ws", "github.com/klauspost/compress/flate", "github.com/valyala/bytebufferpool"},
 	"barrage/netpoll":          {"github.com/mailru/easygo", "golang.org/x/sys/unix"},
 	"barrage/fanout":           {"barrage/internal/shrinkmap", "github.com/valyala/bytebufferpool"},
-	"barrage/redisbridge":      {"barrage/internal/broker", "barrage/edge/presence", "barrage/edge/standing", "barrage/internal/striped", "github.com/redis/go-redis"},
+	"barrage/redisbridge":      {"barrage/internal/broker", "barrage/edge/presence", "barrage/edge/standing", "barrage/internal/striped", "barrage/internal/random", "github.com/redis/go-redis"},
 	"barrage/web":              {},
 	"barrage/edge":             {"barrage/netpoll", "barrage/frame", "barrage/fanout", "barrage/edge", "barrage/internal"},
 	"barrage/edge/auth":        {"barrage/internal/broker", "github.com/golang-jwt/jwt", "github.com/go-jose/go-jose"},

@@ -59,8 +59,8 @@ type Message struct {
 
 // Expires is when the message is not to be given to anybody any more, in
 // milliseconds since the Unix epoch; 0: never. The broker that accepted it made
-// Time by its own clock, so who compares this with another is wrong by as much as
-// the two clocks differ.
+// Time by its own clock: compared with another clock, it is wrong by as much as the
+// two differ.
 func (m *Message) Expires() int64 {
 	if m.TTL == 0 {
 		return 0
@@ -68,7 +68,7 @@ func (m *Message) Expires() int64 {
 	return m.Time + int64(m.TTL)
 }
 
-// Position is a place in a room's history: after the message Offset of Epoch. The
+// Position says where in a room's history: after the message Offset of Epoch. The
 // zero Position is before everything.
 type Position struct {
 	Epoch  string

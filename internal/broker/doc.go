@@ -1,5 +1,5 @@
-// Package broker is the vocabulary of rooms with a memory: messages with their
-// place in a room, positions, histories, and the interface of what keeps and
+// Package broker is the vocabulary of rooms with a memory: messages, their
+// positions, histories, and the interface of what keeps and
 // carries them. Package memory implements it for a single node, package
 // redisbridge for many, on Redis. Both pass the same suite, package brokertest.
 //
@@ -26,6 +26,6 @@
 // be in the history or not; repeating it with the same Publication.Key puts it
 // there once.
 //
-// Messages that come from outside without a place (a plain PUBLISH on Redis) and
+// Messages that come from outside without a position (a plain PUBLISH on Redis) and
 // those of rooms without history have offset 0: at most once, in no history.
 package broker

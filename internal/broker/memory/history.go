@@ -22,13 +22,13 @@ type history struct {
 	bytes   int64         // of kept
 	touched time.Duration // when the newest message came or, before there is one, it began
 
-	// Its place in the stripe's order.
+	// Where it is in the stripe's order.
 	number         uint64 // of the newest message; 0: never spoke
 	older, younger *history
 }
 
 // messageOverhead is what a kept message takes beside its texts and payload: the
-// Message and its place in the ring.
+// Message and its slot in the ring.
 const messageOverhead = 192
 
 // size is what a kept message counts for. The room's name and the epoch are the
@@ -58,7 +58,7 @@ func (h *history) page(q broker.Query) broker.Page {
 	}
 	count := int(h.head + 1 - next)
 	if q.Limit > 0 && count > q.Limit {
-		// Who follows a sequence gets its beginning, who has lost it the newest.
+		// After a position the oldest come first; if it is lost, the newest.
 		if page.More = q.After != nil && (page.Gap == nil || page.Gap.Reason == broker.GapTrimmed); !page.More {
 			next += uint64(count - q.Limit)
 		}

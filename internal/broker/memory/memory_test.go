@@ -184,7 +184,7 @@ func TestEvictBytes(t *testing.T) {
 	}
 
 	// A message that is too large for all is delivered and in no history, but has
-	// its place.
+	// its position.
 	r := publish(t, m, "hot", strings.Repeat("x", 20*message))
 	page = history(t, m, "hot", broker.Query{After: &last})
 	want := broker.Gap{Epoch: last.Epoch, From: r.Position.Offset, To: r.Position.Offset, Reason: broker.GapTrimmed}

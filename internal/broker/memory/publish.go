@@ -28,14 +28,14 @@ const beingDelivered = -1
 // A keyID is what an idempotency key is unique within, and the key.
 type keyID struct{ room, scope, key string }
 
-// A delivery is a message that has its place and is still to be delivered, or the
+// A delivery is a message that has its position and is still to be delivered, or the
 // repetition of one: it gets that one's receipt, and so comes behind it.
 type delivery struct {
 	message *broker.Message    // nil: a repetition
 	first   *keys.First[keyID] // of its key; nil without one. Guarded by the stripe's lock
 	receipt broker.Receipt
 
-	// Who is told of the receipt, unless the publisher itself delivers.
+	// Where the receipt goes, unless the publisher itself delivers.
 	done   func(broker.Receipt, error) // of TryPublish; nil: nobody
 	answer chan broker.Receipt         // of Publish
 }
@@ -126,7 +126,7 @@ func (m *Broker) accept(p *broker.Publication, d *delivery, waits bool) (*stripe
 		} else if h == nil {
 			h = m.begin(s, p.Room, keep, now)
 		}
-		m.place(s, h, p, scope, now, d)
+		m.assign(s, h, p, scope, now, d)
 	}
 	if t == nil {
 		return s, s.turns.Begin(d.message.Room), mine, nil
@@ -138,9 +138,9 @@ func (m *Broker) accept(p *broker.Publication, d *delivery, waits bool) (*stripe
 	return nil, nil, queued, nil
 }
 
-// place makes the message, gives it its place, in h unless that is nil, and notes
-// its key.
-func (m *Broker) place(s *stripe, h *history, p *broker.Publication, scope string, now time.Time, d *delivery) {
+// assign makes the message, gives it its position, in h unless that is nil, and
+// notes its key.
+func (m *Broker) assign(s *stripe, h *history, p *broker.Publication, scope string, now time.Time, d *delivery) {
 	number := m.number.Add(1)
 	msg, key := m.message(p, h, number)
 	msg.Time = now.UnixMilli()

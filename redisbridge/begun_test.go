@@ -36,11 +36,11 @@ func TestFollowedLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := b.freshRoom("a")
-	if r.track.Load() != nil || b.followLate(r) {
+	if r.track.Load() != nil || b.followBegun(r) {
 		t.Fatal("followed, though it keeps nothing")
 	}
 	on.Store(true)
-	if !b.followLate(r) || b.followLate(r) {
+	if !b.followBegun(r) || b.followBegun(r) {
 		t.Fatal("not followed once")
 	}
 	var list []entry
