@@ -12,6 +12,7 @@ import (
 	"barrage/edge/wait"
 	"barrage/frame"
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 	"barrage/internal/refusal"
 )
 
@@ -63,7 +64,7 @@ func (b *lateBroker) setReady(room string) {
 }
 
 func newLateBroker(t *testing.T, s *Server) *lateBroker {
-	m := newMemory(t, s, broker.MemoryConfig{Rules: broker.DefaultRules()})
+	m := newMemory(t, s, memory.Config{Rules: broker.DefaultRules()})
 	b := &lateBroker{Broker: m, srv: s, ready: make(map[string]bool)}
 	s.SetBroker(b)
 	return b

@@ -17,6 +17,7 @@ import (
 	"barrage/edge/events"
 	"barrage/edge/moderation"
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 	"barrage/internal/refusal"
 )
 
@@ -119,7 +120,7 @@ func startArchive(t *testing.T, a *archive, cfg events.Config) (*Server, *events
 	b := &gateBroker{}
 	s := startServer(t, func(c *Config) { c.Events = e }, func(s *Server) {
 		rules := broker.Rules{{Pattern: "off:*"}, {Pattern: "*", Retention: broker.Retention{Messages: broker.MaxRetained, Age: time.Hour}}}
-		b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: rules})
+		b.Broker = newMemory(t, s, memory.Config{Rules: rules})
 		s.SetBroker(b)
 	})
 	return s, e, b

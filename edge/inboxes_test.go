@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 )
 
 // absentBroker is a broker in memory whose store is away when it is asked first
@@ -28,7 +29,7 @@ func TestInboxIsLookedIntoAgain(t *testing.T) {
 	t.Parallel()
 	b := new(absentBroker)
 	s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) {
-		b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: broker.DefaultRules()})
+		b.Broker = newMemory(t, s, memory.Config{Rules: broker.DefaultRules()})
 		s.SetBroker(b)
 	})
 	publishTo(t, s, "user:bob", "are you there?")
@@ -78,7 +79,7 @@ func TestWrittenToWhileLookedInto(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &lookingBroker{release: make(chan struct{}), stale: x.stale}
 			s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) {
-				b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: broker.DefaultRules()})
+				b.Broker = newMemory(t, s, memory.Config{Rules: broker.DefaultRules()})
 				s.SetBroker(b)
 			})
 			for range x.waiting {

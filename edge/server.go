@@ -25,6 +25,7 @@ import (
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 	"barrage/internal/random"
 	"barrage/internal/workers"
 	"barrage/netpoll"
@@ -48,7 +49,7 @@ type Server struct {
 	guest     auth.Rights // of anonymous
 	assets    map[string]*Asset
 	refused   publish.Refused
-	ownBroker *broker.Memory // without SetBroker
+	ownBroker *memory.Broker // without SetBroker
 
 	// From Start on.
 	desk        *handshake.Desk
@@ -123,7 +124,7 @@ func (s *Server) SetBroker(b broker.Broker) { s.node.Broker = b }
 func (s *Server) Start() error {
 	n := s.node
 	if n.Broker == nil {
-		m, err := broker.NewMemory(broker.MemoryConfig{Rules: s.cfg.History, Retention: s.Moderation.Retention, Node: s.cfg.Node}, s.Delivery)
+		m, err := memory.New(memory.Config{Rules: s.cfg.History, Retention: s.Moderation.Retention, Node: s.cfg.Node}, s.Delivery)
 		if err != nil {
 			return err
 		}

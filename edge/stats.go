@@ -10,7 +10,7 @@ import (
 	"barrage/edge/conn"
 	"barrage/edge/presence"
 	"barrage/fanout"
-	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 )
 
 // Stats is what the server has counted since its start, except gauges.
@@ -26,10 +26,10 @@ type Stats struct {
 	Handshakes     map[string]uint64 // by HTTP status
 	Tokens         map[string]uint64 // checked, by result
 	Presence       presence.Stats
-	Memory         *broker.MemoryStats // nil with a broker of somebody else
-	Batches        uint64              // frames of several messages, each made once for all it went to
-	Batched        uint64              // messages in them
-	Fanout         []fanout.Stats      // by loop
+	Memory         *memory.Stats  // nil with a broker of somebody else
+	Batches        uint64         // frames of several messages, each made once for all it went to
+	Batched        uint64         // messages in them
+	Fanout         []fanout.Stats // by loop
 }
 
 // statsWait bounds how long Stats waits for a loop that is busy.

@@ -10,6 +10,7 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 )
 
 // heldBroker is a broker in memory whose histories wait for the test, or fail.
@@ -94,16 +95,16 @@ func startHeld(t *testing.T, change func(*Config)) (*Server, *heldBroker) {
 	t.Helper()
 	b := &heldBroker{holds: make(map[string]*hold)}
 	s := startServer(t, change, func(s *Server) {
-		b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: s.cfg.History})
+		b.Broker = newMemory(t, s, memory.Config{Rules: s.cfg.History})
 		s.SetBroker(b)
 	})
 	return s, b
 }
 
 // newMemory makes the broker in memory that a test's broker is in front of.
-func newMemory(t *testing.T, s *Server, cfg broker.MemoryConfig) *broker.Memory {
+func newMemory(t *testing.T, s *Server, cfg memory.Config) *memory.Broker {
 	t.Helper()
-	m, err := broker.NewMemory(cfg, s.Delivery)
+	m, err := memory.New(cfg, s.Delivery)
 	if err != nil {
 		t.Fatal(err)
 	}

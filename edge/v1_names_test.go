@@ -18,6 +18,7 @@ import (
 	"barrage/edge/moderation"
 	v1 "barrage/edge/v1"
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 	"barrage/internal/refusal"
 )
 
@@ -99,7 +100,7 @@ func TestHostileRoomNames(t *testing.T) {
 	s := startServer(t, func(c *Config) {
 		c.Logger, c.Caller = slog.New(slog.NewTextHandler(&log, nil)), caller
 	}, func(s *Server) {
-		b.Broker = newMemory(t, s, broker.MemoryConfig{Rules: s.cfg.History})
+		b.Broker = newMemory(t, s, memory.Config{Rules: s.cfg.History})
 		s.SetBroker(b)
 	})
 	for name, room := range names {

@@ -12,6 +12,7 @@ import (
 
 	"barrage/frame"
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 )
 
 const quickAck = 100 * time.Millisecond
@@ -179,7 +180,7 @@ func TestRepeatsBehindManyOthers(t *testing.T) {
 
 // pastBroker is a broker in memory whose clock a test puts back.
 type pastBroker struct {
-	*broker.Memory
+	*memory.Broker
 	mu  sync.Mutex // guards ago
 	ago time.Duration
 }
@@ -203,12 +204,12 @@ func startPast(t *testing.T) (*Server, *pastBroker) {
 	t.Helper()
 	b := &pastBroker{}
 	s := startServer(t, withQuickAck(t), func(s *Server) {
-		m := newMemory(t, s, broker.MemoryConfig{Rules: s.cfg.History, Now: func() time.Time {
+		m := newMemory(t, s, memory.Config{Rules: s.cfg.History, Now: func() time.Time {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			return time.Now().Add(-b.ago)
 		}})
-		b.Memory = m
+		b.Broker = m
 		s.SetBroker(b)
 	})
 	return s, b

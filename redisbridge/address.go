@@ -25,12 +25,12 @@ const (
 
 // An address is the template of all connections.
 type address struct {
-	kind   addressKind
-	opt    *redis.Options // of a server with data
-	hosts  []string       // sentinels, or some nodes of the cluster
-	master string         // what the sentinels call it
-	ask    *redis.Options // of a sentinel
-	reign  reign          // what the sentinels said
+	kind       addressKind
+	opt        *redis.Options // of a server with data
+	hosts      []string       // sentinels, or some nodes of the cluster
+	master     string         // what the sentinels call it
+	ask        *redis.Options // of a sentinel
+	masterView masterView     // what the sentinels said
 }
 
 // parseAddress turns the URL into options without the defaults that lose,

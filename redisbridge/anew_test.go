@@ -12,7 +12,7 @@ import (
 	"barrage/internal/broker/brokertest"
 )
 
-// said is the message of a place, whose text is its time.
+// said is the message at a position, whose text is its time.
 func said(offset uint64, at time.Duration) *envelope {
 	parsed, _ := parseBody(string(appendBody(nil, "other", uint64(at), message("a", fmt.Sprint(int64(at))))))
 	return &envelope{epoch: "e", stamp: stamp{offset, int64(at)}, body: parsed}
@@ -26,10 +26,10 @@ func followed(t *testing.T) (*Bridge, *room, *brokertest.Receiver) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.rooms.want("a", b.now(), b.freshRoom, b.followLate)
+	b.rooms.want("a", b.now(), b.freshRoom, b.followBegun)
 	r := b.rooms.lookup("a")
 	r.track.Store(trackFrom(said(21, 100)))
-	if b.followLocked(r, said(21, 100)) || len(got.Messages("a")) != 1 {
+	if b.follow(r, said(21, 100)) || len(got.Messages("a")) != 1 {
 		t.Fatal("the first is not delivered")
 	}
 	return b, r, got
@@ -41,19 +41,19 @@ func followed(t *testing.T) (*Bridge, *room, *brokertest.Receiver) {
 func TestSubscribedAnew(t *testing.T) {
 	b, r, got := followed(t)
 	track := r.track.Load()
-	before := beginReadingLocked(r)
+	before := beginReading(r)
 	before.page = page{epoch: "e", head: 21}
 
 	b.subscribedAnew("a")
 	if b.catch.waiting() != 1 {
 		t.Error("the history is not to be read")
 	}
-	b.followLocked(r, said(22, 300))
-	if !b.outdated(&before) || !b.applyLocked(&before) || len(got.Messages("a")) != 1 {
+	b.follow(r, said(22, 300))
+	if !b.outdated(&before) || !b.apply(&before) || len(got.Messages("a")) != 1 {
 		t.Errorf("%d messages, by what was read before", len(got.Messages("a")))
 	}
 	here := []entry{{said(21, 200).stamp, ""}, {said(22, 300).stamp, ""}}
-	after := beginReadingLocked(r)
+	after := beginReading(r)
 	after.page = page{epoch: "e", head: 22, entries: here}
 	if track.links != 1 || b.outdated(&after) || !after.diverged() {
 		t.Error("what is there passes for what we have")
@@ -61,16 +61,16 @@ func TestSubscribedAnew(t *testing.T) {
 }
 
 // TestReadElsewhere: while a history is being read, what comes from another server
-// does not take the places of what is in the answer.
+// does not take the positions of what is in the answer.
 func TestReadElsewhere(t *testing.T) {
 	b, r, got := followed(t)
-	reading := beginReadingLocked(r)
-	b.followLocked(r, said(22, 400))
+	reading := beginReading(r)
+	b.follow(r, said(22, 400))
 	text := func(offset uint64, at time.Duration) entry {
 		return entry{said(offset, at).stamp, string(appendBody(nil, "other", uint64(at), message("a", fmt.Sprint(int64(at)))))}
 	}
 	reading.page = page{epoch: "e", head: 23, entries: []entry{text(21, 100), text(22, 200), text(23, 300)}}
-	if b.applyLocked(&reading) || !r.track.Load().live || b.held != 0 {
+	if b.apply(&reading) || !r.track.Load().live || b.held.Load() != 0 {
 		t.Error("to be read again")
 	}
 	var texts []string
@@ -98,7 +98,7 @@ func TestBehindAnother(t *testing.T) {
 			b, r, got := followed(t)
 			e := said(22, 300)
 			e.before = int64(test.before)
-			if b.followLocked(r, e) == test.next || (len(got.Messages("a")) == 2) != test.next {
+			if b.follow(r, e) == test.next || (len(got.Messages("a")) == 2) != test.next {
 				t.Errorf("%d messages, want the next one: %v", len(got.Messages("a")), test.next)
 			}
 		})

@@ -13,7 +13,14 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/broker/keys"
+	"barrage/internal/random"
+	"barrage/internal/striped"
 )
+
+// localKeys bounds the idempotency keys of messages that were delivered to local
+// members in an outage: Redis knows nothing of them.
+const localKeys = 1 << 16
 
 // A Bridge is a broker.Broker on Redis. It is made by New, runs from Start to
 // Close, and is safe for use by any goroutine.
@@ -33,8 +40,8 @@ type Bridge struct {
 	cancel       context.CancelFunc
 
 	rooms    *interest
-	ledger   *ledger
-	local    localKeys
+	inflight *inflight
+	local    *keys.Set[string] // of messages that were delivered locally, by outgoing.result
 	queue    queue
 	health   health
 	count    counters
@@ -45,10 +52,8 @@ type Bridge struct {
 	catch    catchup
 	shards   shards
 
-	// delivering is held during every call of the receiver but Members, and
-	// guards what follows and all tracks. Then may come: interest.mu, ledger.mu.
-	delivering sync.Mutex
-	held       int // bytes held in all tracks
+	stripes *striped.Set[stripe]
+	held    atomic.Int64 // bytes held in all tracks
 
 	// Wake-ups, each of capacity one.
 	write    chan struct{} // the subscriber: something to subscribe
@@ -56,7 +61,7 @@ type Bridge struct {
 	toSend   chan struct{} // the publisher
 
 	goroutines sync.WaitGroup
-	calls      sync.WaitGroup // methods under way that use the client
+	calls      sync.WaitGroup // methods under way that use the client; callRest
 
 	mu      sync.Mutex // guards what follows
 	started bool
@@ -79,12 +84,13 @@ func New(cfg Config, receiver broker.Receiver) (*Bridge, error) {
 		address:  addr,
 		names:    newLayout(cfg.Prefix),
 		log:      cfg.Logger.With("component", "redisbridge", "node", cfg.Node),
-		instance: randomHex(8) + " ",
+		instance: random.Name() + " ",
 		born:     time.Now(),
 		rooms:    newInterest(cfg.Sharded, cfg.ProbeTimeout),
 		catch:    catchup{wake: make(chan struct{}, 1)},
-		ledger:   newLedger(),
-		local:    localKeys{ttl: cfg.IdempotencyTTL},
+		inflight: newInflight(),
+		local:    keys.New[string](localKeys, cfg.IdempotencyTTL),
+		stripes:  striped.New[stripe](),
 		queue:    queue{maxLen: cfg.QueueLen, maxBytes: cfg.QueueBytes},
 		write:    make(chan struct{}, 1),
 		probeNow: make(chan struct{}, 1),

@@ -109,6 +109,18 @@ type reading struct {
 	links int
 	page  page
 	err   error
+
+	bodies []*body // of page.entries; nil: not one of ours
+}
+
+// parse takes the entries apart, without the lock.
+func (r *reading) parse() {
+	r.bodies = make([]*body, len(r.page.entries))
+	for i, e := range r.page.entries {
+		if parsed, ok := parseBody(e.body); ok {
+			r.bodies[i] = &parsed
+		}
+	}
 }
 
 // readSome reads the histories of some rooms. False: there are none, or Redis
@@ -119,11 +131,9 @@ func (b *Bridge) readSome() bool {
 		return false
 	}
 	batch := make([]reading, len(rooms))
-	b.delivering.Lock()
 	for i, r := range rooms {
-		batch[i] = beginReadingLocked(r)
+		batch[i] = beginReading(r)
 	}
-	b.delivering.Unlock()
 	ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Timeout)
 	defer cancel()
 	b.client.readAll(ctx, batch)
@@ -140,9 +150,11 @@ func (b *Bridge) readSome() bool {
 	return answered
 }
 
-// beginReadingLocked has all that comes held until the answer is there: the
+// beginReading has all that comes held until the answer is there: the
 // server that answers may be another than the one that we hear.
-func beginReadingLocked(r *room) reading {
+func beginReading(r *room) reading {
+	r.stripe.mu.Lock()
+	defer r.stripe.mu.Unlock()
 	t := r.track.Load()
 	t.live = false
 	return reading{room: r, known: t.known, epoch: t.epoch, stamp: t.stamp, held: len(t.held), links: t.links}
@@ -179,10 +191,7 @@ func (b *Bridge) wasRead(ctx context.Context, r *reading) {
 		b.catch.add(r.room)
 		return
 	}
-	b.delivering.Lock()
-	again := b.applyLocked(r)
-	b.delivering.Unlock()
-	if again {
+	if b.apply(r) {
 		b.catch.add(r.room)
 		return
 	}
@@ -193,8 +202,9 @@ func (b *Bridge) wasRead(ctx context.Context, r *reading) {
 
 // outdated: the room was subscribed anew meanwhile, perhaps to another server.
 func (b *Bridge) outdated(r *reading) bool {
-	b.delivering.Lock()
-	defer b.delivering.Unlock()
+	s := r.room.stripe
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return r.links != r.room.track.Load().links
 }
 
@@ -211,9 +221,13 @@ func (r *reading) diverged() bool {
 		r.page.entries[0].offset == r.stamp.offset && r.page.entries[0].stamp != r.stamp
 }
 
-// applyLocked delivers what the answer has and what was held meanwhile. It tells
-// whether the room must be read again.
-func (b *Bridge) applyLocked(r *reading) (again bool) {
+// apply delivers what the answer has and what was held meanwhile. It tells whether
+// the room must be read again.
+func (b *Bridge) apply(r *reading) (again bool) {
+	r.parse()
+	s := r.room.stripe
+	s.mu.Lock()
+	defer b.unlock(s)
 	t := r.room.track.Load()
 	if r.room.gone.Load() {
 		b.unholdLocked(t, len(t.held))
@@ -223,7 +237,7 @@ func (b *Bridge) applyLocked(r *reading) (again bool) {
 		return true
 	}
 	switch {
-	case !t.known && t.late && len(t.held) > 0:
+	case !t.known && t.joined && len(t.held) > 0:
 		t.known = true
 		t.moveTo(t.held[0].epoch, stamp{offset: t.held[0].offset - 1})
 		return true
@@ -256,21 +270,20 @@ func (b *Bridge) applyLocked(r *reading) (again bool) {
 
 func (b *Bridge) applyPageLocked(r *reading) {
 	t := r.room.track.Load()
-	for _, e := range r.page.entries {
+	for i, e := range r.page.entries {
 		if e.offset <= t.offset || e.offset > r.page.head {
 			continue
 		}
 		if e.offset > t.offset+1 {
 			b.loseLocked(r.room, e.offset-1)
 		}
-		parsed, ok := parseBody(e.body)
-		if !ok {
+		if r.bodies[i] == nil {
 			b.count.foreign.Add(1)
 			b.loseLocked(r.room, e.offset)
 			continue
 		}
 		b.count.caughtUp.Add(1)
-		b.passLocked(r.room, &envelope{epoch: r.page.epoch, stamp: e.stamp, body: parsed})
+		b.passLocked(r.room, &envelope{epoch: r.page.epoch, stamp: e.stamp, body: *r.bodies[i]})
 	}
 	if !r.page.more && r.page.head > t.offset {
 		b.loseLocked(r.room, r.page.head)

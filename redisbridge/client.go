@@ -1,7 +1,9 @@
 package redisbridge
 
-// The client that publishes and reads. Beside it only address.go, errors.go,
-// link.go, log.go, pipeline.go and scripts.go know go-redis.
+// The client that publishes and reads. Of the bridge only address.go, errors.go,
+// link.go, log.go, pipeline.go, scripts.go, sentinel.go and tls.go know go-redis
+// beside it; presence and standing are stores of their own (presence.go,
+// presence_script.go, standing.go).
 
 import (
 	"cmp"
@@ -23,7 +25,7 @@ type client struct {
 	names    *layout
 	scripts  scripts
 	announce string          // the command that announces messages
-	plain    [batchLen]plain // the publisher goroutine's, one for each place in its batch
+	plain    [batchLen]plain // the publisher goroutine's, one for each message of its batch
 
 	mu     sync.Mutex // guards what follows
 	redis  redis.UniversalClient

@@ -3,8 +3,6 @@ package redisbridge
 // The settings, their defaults and their validation.
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/random"
 )
 
 // What happens to a publish while Redis is out of reach (Config.Outage).
@@ -64,7 +63,7 @@ type Config struct {
 	// Channels maps further channel names to rooms. They are always subscribed.
 	Channels map[string]string
 	// Node names this node in envelopes and in Redis's CLIENT LIST: letters,
-	// digits, '.', '_' and '-', at most 64. Default: 16 random hex digits.
+	// digits, '.', '_' and '-', at most 64. Default: a random name.
 	Node string
 	// Linger is how long a room without members stays subscribed, at least; at
 	// most two thirds longer. Default 30s.
@@ -141,7 +140,7 @@ func (c *Config) setDefaults() {
 		c.Prefix = defaultPrefix
 	}
 	if c.Node == "" {
-		c.Node = randomHex(8)
+		c.Node = random.Name()
 	}
 	if c.QueueLen == 0 {
 		c.QueueLen = defaultQueueLen
@@ -194,10 +193,4 @@ func validNode(node string) bool {
 		}
 	}
 	return len(node) >= 1 && len(node) <= maxNodeLen
-}
-
-func randomHex(n int) string {
-	b := make([]byte, n)
-	rand.Read(b) // never fails: crypto/rand
-	return hex.EncodeToString(b)
 }

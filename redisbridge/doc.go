@@ -79,7 +79,12 @@
 //	router      which master carries which partition, and one Close
 //	            more reader for each (Config.Sharded)
 //
+// A method that is named by what has happened (opened, arrived, confirmed,
+// unsubscribed, lost, wasRead, subscribedAnew) is called when it has.
+//
 // Close waits for all of them. All methods may be called by any goroutine; Want
-// and TryPublish never wait for Redis. Calls of the receiver, but for Members,
-// never overlap.
+// and TryPublish never wait for Redis. The receiver is called by whichever of them
+// has something for a room first, which then has the room's turn: others leave
+// what they have with it, and only the rest of a long queue is a goroutine of its
+// own. So calls for one room never overlap, and no lock is held meanwhile.
 package redisbridge

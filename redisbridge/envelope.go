@@ -14,7 +14,7 @@ package redisbridge
 //	        2 bytes of length, big endian, and so many bytes of UTF-8
 //	rest    payload
 //
-// The envelope is what goes over the channels: a body after its place, which
+// The envelope is what goes over the channels: a body after its position, which
 // only the script knows (scripts.go):
 //
 //	1       version, 3

@@ -152,7 +152,7 @@ func (b *Bridge) probe() {
 		err := b.sendProbe(sent)
 		b.goDown(false)
 		b.judge(&w, sent, err == nil)
-		b.ledger.age(b.now(), b.health.usable.Load())
+		b.inflight.age(b.now(), b.health.usable.Load())
 		timer.Reset(b.cfg.ProbeInterval)
 	}
 }

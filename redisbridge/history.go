@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"barrage/internal/broker"
+	"barrage/internal/random"
 )
 
 // noEpoch is what no epoch is called.
@@ -22,7 +23,7 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 		}
 		return p, nil
 	}
-	ask := query{begin: newEpoch(), mode: "newest", limit: q.Limit, age: keep.Age, keep: keep.Age + metaKeep}
+	ask := query{begin: random.Name(), mode: "newest", limit: q.Limit, age: keep.Age, keep: keep.Age + metaKeep}
 	if q.After != nil {
 		ask.mode, ask.after, ask.epoch = "after", q.After.Offset, q.After.Epoch
 		if ask.epoch == "" && ask.after > 0 {
@@ -30,7 +31,7 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 		}
 	}
 	var p page
-	err := b.call(ctx, "history", func(ctx context.Context) (err error) {
+	err := b.ask(ctx, "history", func(ctx context.Context) (err error) {
 		p, err = b.client.read(ctx, room, ask)
 		return err
 	})
@@ -40,8 +41,8 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 	return b.pageOf(room, q, p), nil
 }
 
-// pageOf leaves out what lies before a hole, which only somebody else's hand in
-// the stream can have made.
+// pageOf leaves out what lies before a hole, which only another program that
+// writes into the stream can have made.
 func (b *Bridge) pageOf(room string, q broker.Query, p page) broker.Page {
 	out := broker.Page{Head: broker.Position{Epoch: p.epoch, Offset: p.head}, More: p.more}
 	first, next := p.head+1, uint64(0)
@@ -81,7 +82,7 @@ func (b *Bridge) Clear(ctx context.Context, room string) error {
 	if !b.cfg.Retention(room).On() {
 		return nil
 	}
-	return b.call(ctx, "clear", func(ctx context.Context) error { return b.client.clear(ctx, room, "") })
+	return b.ask(ctx, "clear", func(ctx context.Context) error { return b.client.clear(ctx, room, "") })
 }
 
 // ClearAt implements broker.Broker.
@@ -89,7 +90,7 @@ func (b *Bridge) ClearAt(ctx context.Context, room string, head broker.Position)
 	if !b.cfg.Retention(room).On() {
 		return true, nil
 	}
-	err = b.call(ctx, "clear", func(ctx context.Context) (err error) {
+	err = b.ask(ctx, "clear", func(ctx context.Context) (err error) {
 		cleared, err = b.client.clearAt(ctx, room, head)
 		return err
 	})
@@ -101,7 +102,7 @@ func (b *Bridge) Acknowledge(ctx context.Context, room string, pos broker.Positi
 	if !b.cfg.Retention(room).On() || pos.Offset == 0 {
 		return nil
 	}
-	return b.call(ctx, "acknowledge", func(ctx context.Context) error { return b.client.acknowledge(ctx, room, pos) })
+	return b.ask(ctx, "acknowledge", func(ctx context.Context) error { return b.client.acknowledge(ctx, room, pos) })
 }
 
 // Acknowledged implements broker.Broker.
@@ -109,7 +110,7 @@ func (b *Bridge) Acknowledged(ctx context.Context, room string) (pos broker.Posi
 	if !b.cfg.Retention(room).On() {
 		return broker.Position{}, nil
 	}
-	err = b.call(ctx, "acknowledged", func(ctx context.Context) (err error) {
+	err = b.ask(ctx, "acknowledged", func(ctx context.Context) (err error) {
 		pos, err = b.client.acknowledged(ctx, room)
 		return err
 	})
@@ -121,15 +122,15 @@ func (b *Bridge) Unread(ctx context.Context, room string) (unread bool, err erro
 	if !b.cfg.Retention(room).On() {
 		return false, nil
 	}
-	err = b.call(ctx, "unread", func(ctx context.Context) (err error) {
+	err = b.ask(ctx, "unread", func(ctx context.Context) (err error) {
 		unread, err = b.client.unread(ctx, room)
 		return err
 	})
 	return unread, err
 }
 
-// call has Redis asked something, within Config.Timeout; in an outage not at all.
-func (b *Bridge) call(ctx context.Context, method string, ask func(context.Context) error) error {
+// ask has Redis asked something, within Config.Timeout; in an outage not at all.
+func (b *Bridge) ask(ctx context.Context, method string, question func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("redisbridge: %s: %w", method, err)
 	}
@@ -142,7 +143,7 @@ func (b *Bridge) call(ctx context.Context, method string, ask func(context.Conte
 	}
 	limited, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
 	defer cancel()
-	if err := ask(limited); err != nil {
+	if err := question(limited); err != nil {
 		return failure(ctx, method, err)
 	}
 	return nil

@@ -34,8 +34,9 @@ const shrinkFrom = 1024
 
 type room struct {
 	// Fixed when it is made.
-	name string
-	part int // its partition
+	name   string
+	part   int // its partition
+	stripe *stripe
 
 	track atomic.Pointer[track] // nil: it has kept no history so far. What it points to: see track
 	gone  atomic.Bool           // no longer in the table
@@ -90,8 +91,8 @@ func newInterest(sharded bool, patience time.Duration) *interest {
 // want notes that name is wanted as of now; fresh makes the room if there is
 // none, and follow has one followed that keeps a history by now. Ready: nobody
 // needs to wait. Queued: the subscriber has something to write, or a partition to
-// find. Late: the room whose history must be read.
-func (i *interest) want(name string, now time.Duration, fresh func(name string) *room, follow func(r *room) bool) (ready, queued bool, late *room) {
+// find. Catchup: the room whose history must be read.
+func (i *interest) want(name string, now time.Duration, fresh func(name string) *room, follow func(r *room) bool) (ready, queued bool, catchup *room) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	r := i.rooms[name]
@@ -109,14 +110,14 @@ func (i *interest) want(name string, now time.Duration, fresh func(name string) 
 		}
 	case r.track.Load() == nil && follow(r) && r.state == roomConfirmed:
 		i.confirmed--
-		r.state, late = roomReading, r
+		r.state, catchup = roomReading, r
 	}
 	r.alive = now
 	if !i.up || r.state == roomConfirmed || i.orphanedLocked(r.part, now) {
-		return true, queued, late
+		return true, queued, catchup
 	}
 	r.waiting = true
-	return false, queued, late
+	return false, queued, catchup
 }
 
 func (i *interest) queueLocked(r *room, l *lane) bool {

@@ -5,9 +5,7 @@ package redisbridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
-	"time"
 
 	"barrage/internal/broker"
 )
@@ -89,26 +87,4 @@ func TestKeepInOutage(t *testing.T) {
 		t.Error("delivered all the same")
 	}
 	n.wantLocal("a", "comment")
-}
-
-func TestLocalKeysForget(t *testing.T) {
-	k := localKeys{ttl: time.Minute}
-	if _, again := k.first("a", broker.Receipt{ID: "1"}, time.Second); again {
-		t.Error("found what nobody put")
-	}
-	if r, again := k.first("a", broker.Receipt{ID: "2"}, time.Minute); !again || r.ID != "1" || !r.Replayed {
-		t.Errorf("got %+v, %v", r, again)
-	}
-	if _, again := k.find("a", time.Second+time.Minute); !again {
-		t.Error("forgotten too early")
-	}
-	if _, again := k.find("a", time.Second+2*time.Minute); again {
-		t.Error("not forgotten")
-	}
-	for i := range 3 * localKeysLimit {
-		k.first(fmt.Sprint(i), broker.Receipt{}, 0)
-	}
-	if n := len(k.young) + len(k.old); n > 2*localKeysLimit {
-		t.Errorf("%d are remembered", n)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"barrage/internal/broker"
+	"barrage/internal/random"
 )
 
 // pauseTryAgain is the time between two tries while a room's slot is moving.
@@ -166,7 +167,7 @@ func (c *client) script(ctx context.Context, to redis.Cmdable, m *outgoing, whol
 		keep, age = m.history.Messages, m.history.Age
 	}
 	return c.eval(ctx, to, c.scripts.publish, whole, []string{meta, log, m.result},
-		newEpoch(), keep, age.Milliseconds(), (age + metaKeep).Milliseconds(), m.remember.Milliseconds(),
+		random.Name(), keep, age.Milliseconds(), (age + metaKeep).Milliseconds(), m.remember.Milliseconds(),
 		m.id, m.buf[headRoom:], m.channel, c.announce, m.seen.Epoch, m.seen.Offset)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"barrage/edge/presence"
+	"barrage/internal/random"
 )
 
 const (
@@ -108,7 +109,7 @@ func (c *PresenceConfig) prepare() error {
 	if c.Node != "" {
 		c.Node += "."
 	}
-	c.Node += randomHex(6)
+	c.Node += random.Name()
 	return errors.Join(errs...)
 }
 
@@ -134,7 +135,7 @@ func (p *Presence) seenKey(room string, bucket int64) string {
 func (p *Presence) Sync(ctx context.Context, updates []presence.Update, exact int) ([]presence.Figure, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
-	calls := make([]call, len(updates))
+	calls := make([]scriptCall, len(updates))
 	all := make([]int, len(updates))
 	for i := range updates {
 		calls[i] = p.syncCall(&updates[i], exact)
@@ -157,8 +158,8 @@ func (p *Presence) Sync(ctx context.Context, updates []presence.Update, exact in
 	return figures, nil
 }
 
-// A call is a script's arguments, and then its reply.
-type call struct {
+// A scriptCall is a script's arguments, and then its reply.
+type scriptCall struct {
 	keys  []string
 	args  []any
 	reply any
@@ -168,7 +169,7 @@ type evaluate func(ctx context.Context, c redis.Scripter, keys []string, args ..
 
 // exec runs the calls of the given numbers in one pipeline. It returns the
 // numbers of those whose script Redis does not know.
-func (p *Presence) exec(ctx context.Context, calls []call, numbers []int, eval evaluate) (unknown []int, err error) {
+func (p *Presence) exec(ctx context.Context, calls []scriptCall, numbers []int, eval evaluate) (unknown []int, err error) {
 	pipe := p.redis.Pipeline()
 	cmds := make([]*redis.Cmd, len(numbers))
 	for i, n := range numbers {
@@ -193,7 +194,7 @@ func (p *Presence) exec(ctx context.Context, calls []call, numbers []int, eval e
 }
 
 // syncCall spells an update out for the script.
-func (p *Presence) syncCall(u *presence.Update, exact int) call {
+func (p *Presence) syncCall(u *presence.Update, exact int) scriptCall {
 	mode := "delta"
 	switch {
 	case u.Over:
@@ -217,7 +218,7 @@ func (p *Presence) syncCall(u *presence.Update, exact int) call {
 			args = append(args, id)
 		}
 	}
-	return call{keys: []string{
+	return scriptCall{keys: []string{
 		p.key(u.Room, "nodes"), p.key(u.Room, "counts"), p.key(u.Room, "at:"+p.cfg.Node), p.seenKey(u.Room, u.Bucket),
 	}, args: args}
 }

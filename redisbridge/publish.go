@@ -6,8 +6,6 @@ package redisbridge
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,7 +36,7 @@ type outgoing struct {
 	done    func(broker.Receipt, error) // gets it; nil for Publish
 
 	scripted bool             // through the script, with result; else PUBLISH
-	history  broker.Retention // off: it takes no place
+	history  broker.Retention // off: it gets no position
 	seen     broker.Position  // how far the room has been delivered here
 	keyed    bool             // with a key of the caller's
 	keep     bool             // refused rather than delivered locally
@@ -133,16 +131,16 @@ func (b *Bridge) Publish(ctx context.Context, p *broker.Publication) (broker.Rec
 	if r, again := b.repeated(m); again {
 		return r, nil
 	}
-	b.ledger.begin(batch)
-	defer b.ledger.end(batch)
+	b.inflight.begin(batch)
+	defer b.inflight.end(batch)
 	limited, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
 	defer cancel()
 	b.client.publishAll(limited, batch, false)
-	return b.settle(ctx, m)
+	return b.receiptOf(ctx, m)
 }
 
-// settle makes the receipt of a publish that Redis was asked for.
-func (b *Bridge) settle(ctx context.Context, m *outgoing) (broker.Receipt, error) {
+// receiptOf makes the receipt of a publish that Redis was asked for.
+func (b *Bridge) receiptOf(ctx context.Context, m *outgoing) (broker.Receipt, error) {
 	switch {
 	case m.err == nil:
 		b.count.published.Add(1)
@@ -164,19 +162,19 @@ func (b *Bridge) settle(ctx context.Context, m *outgoing) (broker.Receipt, error
 		b.count.publishErrors.Add(1)
 		return broker.Receipt{}, unavailable(m.err)
 	}
-	return b.unsettled(m)
+	return b.afterFailure(m)
 }
 
-// unsettled deals with a message whose publish failed while Redis was thought
+// afterFailure deals with a message whose publish failed while Redis was thought
 // to work: it may have been executed, or still be.
-func (b *Bridge) unsettled(m *outgoing) (broker.Receipt, error) {
+func (b *Bridge) afterFailure(m *outgoing) (broker.Receipt, error) {
 	b.count.publishErrors.Add(1)
 	b.failed(m.err)
 	if b.refuses(m) {
 		return broker.Receipt{}, unavailable(m.err)
 	}
 	r := broker.Receipt{ID: m.id}
-	if pos, back := b.ledger.failed(m.number); back {
+	if pos, back := b.inflight.failed(m.number); back {
 		r.Position = pos // only the acknowledgement was lost
 		r.Members = b.receiver.Members(m.room)
 		return r, nil
@@ -196,27 +194,6 @@ func (b *Bridge) insteadOfRedis(m *outgoing) (broker.Receipt, error) {
 // refuses tells whether the message is not to be delivered locally.
 func (b *Bridge) refuses(m *outgoing) bool { return m.keep || b.cfg.Outage == OutageRefuse }
 
-func (b *Bridge) deliverLocally(m *outgoing) broker.Receipt {
-	r := broker.Receipt{ID: m.id, LocalOnly: true}
-	if m.keyed {
-		if first, again := b.local.first(m.result, r, b.now()); again {
-			return first
-		}
-	}
-	b.count.localOnly.Add(1)
-	r.Members = b.deliver(m.local())
-	return r
-}
-
-// repeated finds the receipt of a message that was delivered locally, with the
-// same key: that is all that becomes of it, here and, Redis being back, elsewhere.
-func (b *Bridge) repeated(m *outgoing) (broker.Receipt, bool) {
-	if !m.keyed {
-		return broker.Receipt{}, false
-	}
-	return b.local.find(m.result, b.now())
-}
-
 // down is why Redis is not tried.
 func (b *Bridge) down() error {
 	if err := b.Err(); err != nil {
@@ -232,10 +209,6 @@ func cutResult(text string) (at stamp, epoch, id string, ok bool) {
 	at, okAt := parseStamp(first)
 	return at, epoch, id, ok && okAt && id != "" && (epoch == "") == (at.offset == 0)
 }
-
-// newEpoch names a history that may begin. 64 random bits are enough for one
-// room's.
-func newEpoch() string { return strconv.FormatUint(rand.Uint64(), 36) }
 
 // keepBuffer is the largest buffer worth keeping. A kept one may carry a smaller
 // message next, and the queue counts that one's bytes only.

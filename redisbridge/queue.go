@@ -144,8 +144,8 @@ func (b *Bridge) publishBatch(batch []*outgoing) {
 		return
 	}
 	batch = b.withoutRepeated(batch)
-	b.ledger.begin(batch)
-	defer b.ledger.end(batch)
+	b.inflight.begin(batch)
+	defer b.inflight.end(batch)
 	timeout := b.cfg.Timeout
 	if closeBy := time.Duration(b.closeBy.Load()); closeBy != 0 {
 		timeout = min(timeout, closeBy-b.now())
@@ -155,7 +155,7 @@ func (b *Bridge) publishBatch(batch []*outgoing) {
 	defer cancel()
 	b.client.publishAll(ctx, batch, true)
 	for _, m := range batch {
-		m.tell(b.settle(context.Background(), m))
+		m.tell(b.receiptOf(context.Background(), m))
 	}
 }
 

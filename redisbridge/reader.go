@@ -46,7 +46,7 @@ func (b *Bridge) read() {
 // of the same master.
 func (b *Bridge) opened(l *link) {
 	if b.address.kind == sentinel {
-		b.client.follow(b.address.reign.present())
+		b.client.follow(b.address.masterView.present())
 	}
 	b.rooms.linked(&b.rooms.main, l)
 	signal(b.write)
@@ -159,20 +159,14 @@ func (b *Bridge) fromNode(room, payload string) {
 		return // given up meanwhile; nobody is there
 	}
 	if e.offset == 0 {
-		if e.node == b.cfg.Node && !b.ledger.returned(e.number, broker.Position{}) {
+		if e.node == b.cfg.Node && !b.inflight.returned(e.number, broker.Position{}) {
 			b.count.suppressed.Add(1)
 			return
 		}
 		b.received(e.message(room))
 		return
 	}
-	b.delivering.Lock()
-	if r.track.Load() == nil {
-		r.track.CompareAndSwap(nil, trackFrom(&e))
-	}
-	read := b.followLocked(r, &e)
-	b.delivering.Unlock()
-	if read {
+	if b.follow(r, &e) {
 		b.catch.add(r)
 	}
 }
@@ -187,27 +181,6 @@ func (b *Bridge) fromOutside(room, payload string) {
 		m.Format = broker.Binary
 	}
 	b.received(m)
-}
-
-func (b *Bridge) received(m *broker.Message) {
-	b.count.received.Add(1)
-	b.count.receivedBytes.Add(uint64(len(m.Payload)))
-	b.deliver(m)
-}
-
-// deliver serves the reader and, in an outage, those who publish. The lock is
-// held during the call because it is what makes the order of two such calls the
-// same for all shards behind the receiver, which never blocks.
-func (b *Bridge) deliver(m *broker.Message) (members int) {
-	b.delivering.Lock()
-	defer b.delivering.Unlock()
-	return b.receiver.Deliver(m)
-}
-
-func (b *Bridge) ready(room string) {
-	b.delivering.Lock()
-	defer b.delivering.Unlock()
-	b.receiver.Ready(room)
 }
 
 // signal wakes the goroutine that waits on a channel of capacity one.

@@ -108,17 +108,17 @@ func (i *interest) orphaned(now time.Duration) (n int) {
 func (i *interest) releaseOrphans(now time.Duration) (release []string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	var late [partitions]bool
+	var orphaned [partitions]bool
 	some := false
 	for p := range i.orphan {
-		late[p] = i.orphanedLocked(p, now)
-		some = some || late[p]
+		orphaned[p] = i.orphanedLocked(p, now)
+		some = some || orphaned[p]
 	}
 	if !some {
 		return nil
 	}
 	for _, r := range i.list {
-		if r.waiting && late[r.part] {
+		if r.waiting && orphaned[r.part] {
 			r.waiting = false
 			release = append(release, r.name)
 		}

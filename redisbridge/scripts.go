@@ -63,9 +63,9 @@ redis.call(ARGV[9], ARGV[8], '\3' .. string.char(#epoch) .. epoch .. string.char
 return {0, result}
 `
 
-// readSource: KEYS meta, log. ARGV: 1 epoch to begin if there is none (”: do
-// not), 2 the meta's age in ms, 3 mode, 4 offset, 5 epoch the offset belongs to
-// (”: any), 6 most messages (0: no limit), 7 most bytes (0: no limit), 8 age in
+// readSource: KEYS meta, log. ARGV: 1 epoch to begin if there is none (empty:
+// do not), 2 the meta's age in ms, 3 mode, 4 offset, 5 epoch the offset belongs to
+// (empty: any), 6 most messages (0: no limit), 7 most bytes (0: no limit), 8 age in
 // ms beyond which messages are left out (0: none). Modes:
 //
 //	newest  the newest ones
@@ -139,8 +139,8 @@ end
 return reply
 `
 
-// clearSource: KEYS meta, log. ARGV: 1 the epoch to end (”: whichever), 2 its
-// newest offset (”: whichever). Answers 1 if there is no history then, 0 if there
+// clearSource: KEYS meta, log. ARGV: 1 the epoch to end (empty: whichever), 2 its
+// newest offset (empty: whichever). Answers 1 if there is no history then, 0 if there
 // is another.
 const clearSource = `
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o')

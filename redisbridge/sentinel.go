@@ -18,16 +18,16 @@ import (
 const (
 	// masterInterval is the time between two questions to the sentinels.
 	masterInterval = time.Second
-	// reignMemory is how long an older answer of the sentinels is not believed
+	// masterMemory is how long an older answer of the sentinels is not believed
 	// after a newer one. One that has not heard of a failover yet would send us
 	// back to the old master, which may still think it is one.
-	reignMemory = time.Minute
+	masterMemory = time.Minute
 )
 
 var errDeposed = errors.New("redisbridge: the sentinels have named another master")
 
-// A reign is a master and the number of the failover that made it one.
-type reign struct {
+// A masterView is a master and the number of the failover that made it one.
+type masterView struct {
 	mu     sync.Mutex
 	addr   string
 	number uint64
@@ -58,21 +58,21 @@ func (a *address) currentMaster(ctx context.Context) (string, error) {
 	if best.err != nil {
 		return "", best.err
 	}
-	return a.reign.believe(best, time.Now()), nil
+	return a.masterView.believe(best, time.Now()), nil
 }
 
 // believe gives the address to go to.
-func (r *reign) believe(got answer, now time.Time) string {
+func (r *masterView) believe(got answer, now time.Time) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if got.number >= r.number || now.Sub(r.since) > reignMemory {
+	if got.number >= r.number || now.Sub(r.since) > masterMemory {
 		r.addr, r.number, r.since = got.addr, got.number, now
 	}
 	return r.addr
 }
 
 // present is the address that was given last.
-func (r *reign) present() string {
+func (r *masterView) present() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.addr

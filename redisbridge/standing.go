@@ -198,7 +198,7 @@ func parseStandingAll(cmd *redis.Cmd) (now time.Time, all map[string]string, err
 	return time.UnixMilli(ms), all, nil
 }
 
-// parseStanding takes a field of the hash apart. What somebody else's hand wrote
+// parseStanding takes a field of the hash apart. What another program wrote
 // is not an entry.
 func parseStanding(name, text string) (replica.Entry, bool) {
 	end, value, ok := strings.Cut(text, " ")

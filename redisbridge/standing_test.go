@@ -120,7 +120,7 @@ func TestStanding(t *testing.T) {
 	if left := redis.ZRange(context.Background(), "barrage:orders:{standing}:ends", 0, -1).Val(); !slices.Equal(left, []string{"b\x00*ü"}) {
 		t.Errorf("%q are to end", left)
 	}
-	// What somebody else's hand wrote is passed over.
+	// What another program wrote is passed over.
 	redis.HSet(context.Background(), "barrage:orders:{standing}:all", "g", "nonsense", "h", "-1 x", "i", "0 ")
 	if entries, _ := s.mustLoad(t); len(entries) != 3 {
 		t.Errorf("%v", entries)

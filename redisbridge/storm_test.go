@@ -216,13 +216,13 @@ func numbered(payload []byte) (by string, k int, ok bool) {
 func (s *storm) compare(i int, n *brokertest.Node, room string) (gaps int) {
 	t := s.t
 	t.Helper()
-	type place struct {
+	type arrival struct {
 		broker.Position
 		gaps int   // before it
 		time int64 // when Redis took it, in Unix milliseconds
 	}
-	at := make(map[string]place) // by payload
-	next := make(map[string]int) // the least number that may come next, by publisher
+	at := make(map[string]arrival) // by payload
+	next := make(map[string]int)   // the least number that may come next, by publisher
 	var pos broker.Position
 	started := false
 	ends := make(map[string]uint64) // of each epoch, what came last: it may go on, if its end was a mistake
@@ -256,7 +256,7 @@ func (s *storm) compare(i int, n *brokertest.Node, room string) (gaps int) {
 		if before, twice := at[string(m.Payload)]; twice && before.gaps == gaps {
 			t.Errorf("node %d, room %s: %s came at %+v and, %d ms newer, at %+v", i, room, m.Payload, before.Position, m.Time-before.time, pos)
 		}
-		at[string(m.Payload)] = place{pos, gaps, m.Time}
+		at[string(m.Payload)] = arrival{pos, gaps, m.Time}
 		if by, k, ok := numbered(m.Payload); ok && s.persist {
 			if k < next[by] {
 				t.Errorf("node %d, room %s: %s came behind number %d", i, room, m.Payload, next[by]-1)

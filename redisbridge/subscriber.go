@@ -20,9 +20,9 @@ const (
 // Want implements broker.Broker. True also if the bridge is down and waiting is
 // pointless.
 func (b *Bridge) Want(room string) bool {
-	ready, queued, late := b.rooms.want(room, b.now(), b.freshRoom, b.followLate)
-	if late != nil {
-		b.catch.add(late)
+	ready, queued, catchup := b.rooms.want(room, b.now(), b.freshRoom, b.followBegun)
+	if catchup != nil {
+		b.catch.add(catchup)
 	}
 	if queued {
 		signal(b.write)
@@ -34,17 +34,17 @@ func (b *Bridge) Want(room string) bool {
 }
 
 func (b *Bridge) freshRoom(name string) *room {
-	r := &room{name: name, part: b.names.partition(name)}
+	r := &room{name: name, part: b.names.partition(name), stripe: b.stripes.Of(name)}
 	if b.cfg.Retention(name).On() {
 		r.track.Store(&track{})
 	}
 	return r
 }
 
-// followLate follows a room from now on, if it has begun to keep a history since
+// followBegun follows a room from now on, if it has begun to keep a history since
 // it was made.
-func (b *Bridge) followLate(r *room) bool {
-	return b.cfg.Retention(r.name).On() && r.track.CompareAndSwap(nil, &track{late: true})
+func (b *Bridge) followBegun(r *room) bool {
+	return b.cfg.Retention(r.name).On() && r.track.CompareAndSwap(nil, &track{joined: true})
 }
 
 // subscribe is the subscriber goroutine.

@@ -4,24 +4,19 @@ package redisbridge
 // message with an offset therefore means: the next one, one had already, or one
 // behind a hole.
 
-import (
-	"sync"
-
-	"barrage/internal/broker"
-)
+import "barrage/internal/broker"
 
 const (
 	// What may be held in a room, and in all, until the hole before it is filled.
 	// What does not fit is read again from the history.
 	heldPerRoom = 256
 	heldBytes   = 16 << 20
+	// heldOverhead is about what one takes beside its payload.
+	heldOverhead = 256
 )
 
-// A track is guarded by Bridge.delivering, but for seen.
+// A track is guarded by the lock of its room's stripe.
 type track struct {
-	mu   sync.Mutex // guards seen, for publishers, who must not wait for deliveries
-	seen broker.Position
-
 	epoch  string   // "": nothing had ever been published when the room was wanted
 	stamp           // of the newest message delivered; time 0: not known
 	newest int64    // the latest time of any message delivered, of whichever epoch
@@ -31,7 +26,7 @@ type track struct {
 	live    bool       // the next offset can be delivered at once; else it is held
 	held    []envelope // what came while not live, in the order it came
 	spilled bool       // some of that was too much and is in the history only
-	late    bool       // there were members before it: what is held at first is news to them
+	joined  bool       // there were members before it: what is held at first is news to them
 	links   int        // how often the room was subscribed: what was read before may be another server's
 }
 
@@ -55,12 +50,7 @@ func (t *track) hasEnded(epoch string) bool {
 	return epoch != "" && (epoch == t.past[0].epoch || epoch == t.past[1].epoch)
 }
 
-func (t *track) moveTo(epoch string, at stamp) {
-	t.epoch, t.stamp = epoch, at
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.seen = broker.Position{Epoch: epoch, Offset: at.offset}
-}
+func (t *track) moveTo(epoch string, at stamp) { t.epoch, t.stamp = epoch, at }
 
 // isNext tells whether e comes right behind the newest message delivered. The next
 // offset alone would not tell: a master that took over may have given our newest one
@@ -69,8 +59,14 @@ func (t *track) isNext(e *envelope) bool {
 	return e.epoch == t.epoch && e.offset == t.offset+1 && (e.before == t.time || e.before == 0 || t.time == 0)
 }
 
-// followLocked is called for each message with an offset. It tells whether the room's history must be read.
-func (b *Bridge) followLocked(r *room, e *envelope) (read bool) {
+// follow is called for each message with an offset. It tells whether the room's
+// history must be read.
+func (b *Bridge) follow(r *room, e *envelope) (read bool) {
+	r.stripe.mu.Lock()
+	defer b.unlock(r.stripe)
+	if r.track.Load() == nil {
+		r.track.CompareAndSwap(nil, trackFrom(e))
+	}
 	t := r.track.Load()
 	switch {
 	case !t.live:
@@ -102,11 +98,11 @@ func (b *Bridge) subscribedAnew(name string) {
 	if r == nil || r.track.Load() == nil {
 		return
 	}
-	b.delivering.Lock()
+	r.stripe.mu.Lock()
 	t := r.track.Load()
 	t.links++
 	t.live = false
-	b.delivering.Unlock()
+	r.stripe.mu.Unlock()
 	b.catch.add(r)
 }
 
@@ -115,40 +111,41 @@ func (b *Bridge) passLocked(r *room, e *envelope) {
 	t := r.track.Load()
 	t.moveTo(e.epoch, e.stamp)
 	t.newest = max(t.newest, e.time)
-	if e.node == b.cfg.Node && !b.ledger.returned(e.number, broker.Position{Epoch: e.epoch, Offset: e.offset}) {
+	if e.node == b.cfg.Node && !b.inflight.returned(e.number, broker.Position{Epoch: e.epoch, Offset: e.offset}) {
 		b.count.suppressed.Add(1)
 		return
 	}
 	b.count.received.Add(1)
 	b.count.receivedBytes.Add(uint64(len(e.payload)))
-	b.receiver.Deliver(e.message(r.name))
+	r.stripe.putLocked(call{room: r.name, message: e.message(r.name)})
 }
 
 func (b *Bridge) holdLocked(t *track, e *envelope) {
-	if len(t.held) >= heldPerRoom || b.held+heldSize(e) > heldBytes {
+	if len(t.held) >= heldPerRoom || b.held.Load()+heldSize(e) > heldBytes {
 		t.spilled = true
 		return
 	}
-	b.held += heldSize(e)
+	b.held.Add(heldSize(e))
 	t.held = append(t.held, *e)
 }
 
 func (b *Bridge) unholdLocked(t *track, n int) {
 	for i := range t.held[:n] {
-		b.held -= heldSize(&t.held[i])
+		b.held.Add(-heldSize(&t.held[i]))
 	}
 	if t.held = t.held[n:]; len(t.held) == 0 {
 		t.held = nil
 	}
 }
 
-func heldSize(e *envelope) int { return len(e.payload) + 256 }
+func heldSize(e *envelope) int64 { return int64(len(e.payload)) + heldOverhead }
 
 // loseLocked tells the members that the messages up to offset are gone.
 func (b *Bridge) loseLocked(r *room, offset uint64) {
 	t := r.track.Load()
 	b.count.gaps.Add(1)
-	b.receiver.Lost(r.name, broker.Gap{Epoch: t.epoch, From: t.offset + 1, To: offset, Reason: broker.GapTrimmed})
+	gap := broker.Gap{Epoch: t.epoch, From: t.offset + 1, To: offset, Reason: broker.GapTrimmed}
+	r.stripe.putLocked(call{room: r.name, gap: &gap})
 	t.moveTo(t.epoch, stamp{offset: offset})
 }
 
@@ -165,7 +162,8 @@ func (b *Bridge) endEpochLocked(r *room, epoch string) {
 	if t.epoch != "" {
 		t.past = [2]ended{{t.epoch, t.stamp}, t.past[0]}
 		b.count.gaps.Add(1)
-		b.receiver.Lost(r.name, broker.Gap{Epoch: t.epoch, From: t.offset + 1, Reason: broker.GapEpoch})
+		gap := broker.Gap{Epoch: t.epoch, From: t.offset + 1, Reason: broker.GapEpoch}
+		r.stripe.putLocked(call{room: r.name, gap: &gap})
 	}
 	t.moveTo(epoch, at)
 }
@@ -181,7 +179,7 @@ func (b *Bridge) position(name string) broker.Position {
 	if t == nil {
 		return broker.Position{}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.seen
+	r.stripe.mu.Lock()
+	defer r.stripe.mu.Unlock()
+	return broker.Position{Epoch: t.epoch, Offset: t.offset}
 }

@@ -30,7 +30,7 @@ func (l *modelLog) clone() modelLog {
 	return c
 }
 
-// at is the id of the message at a place.
+// at is the id of the message at a position.
 func (l *modelLog) at(epoch string, offset uint64) (id string, ok bool) {
 	for _, e := range l.list {
 		if epoch == l.epoch && e.offset == offset {
@@ -112,7 +112,7 @@ func (m *model) arrive() {
 	}
 	e := m.wire[0]
 	m.wire = m.wire[1:]
-	if m.b.followLocked(m.room, &e) {
+	if m.b.follow(m.room, &e) {
 		m.wants = true
 	}
 }
@@ -152,7 +152,7 @@ func (m *model) hear() {
 		m.wants = true
 		return
 	}
-	if m.b.applyLocked(r) {
+	if m.b.apply(r) {
 		m.wants = true
 	}
 }
@@ -212,7 +212,7 @@ func (m *model) check(t *rapid.T) {
 		}
 		seen[e.Message.ID] = true
 		if kept, ok := m.log.at(e.Message.Epoch, e.Message.Offset); ok && kept != e.Message.ID {
-			t.Fatalf("%s has the place that the history gives to %s", e.Message.ID, kept)
+			t.Fatalf("%s has the position that the history gives to %s", e.Message.ID, kept)
 		}
 		pos, started = broker.Position{Epoch: e.Message.Epoch, Offset: e.Message.Offset}, true
 	}
@@ -275,8 +275,8 @@ func testFollowing(t *rapid.T) {
 	if m.log.keep == 1000 && !m.faults && len(got) != m.published-first {
 		t.Fatalf("%d of %d messages came", len(got), m.published-first)
 	}
-	if b.held != 0 {
-		t.Fatalf("%d bytes are still held", b.held)
+	if b.held.Load() != 0 {
+		t.Fatalf("%d bytes are still held", b.held.Load())
 	}
 	if wrongs := m.got.Wrongs(); len(wrongs) != 0 {
 		t.Fatal(wrongs)
@@ -297,20 +297,20 @@ func TestHeldIsBounded(t *testing.T) {
 		text := string(appendBody(nil, "other", uint64(i), message("a", fmt.Sprint(i))))
 		list[i] = entry{at, text}
 		parsed, _ := parseBody(text)
-		b.followLocked(r, &envelope{"e", at, int64(i), parsed})
+		b.follow(r, &envelope{"e", at, int64(i), parsed})
 	}
 	if n := len(r.track.Load().held); n != heldPerRoom || !r.track.Load().spilled {
 		t.Fatalf("%d held, spilled %v", n, r.track.Load().spilled)
 	}
 	// The room was read before its first message.
 	first := &reading{room: r, page: page{}}
-	if !b.applyLocked(first) {
+	if !b.apply(first) {
 		t.Error("not to be read again")
 	}
 	again := &reading{room: r, known: true, epoch: r.track.Load().epoch, stamp: r.track.Load().stamp, held: len(r.track.Load().held),
 		page: page{epoch: "e", head: uint64(len(list)), entries: list}}
-	if b.applyLocked(again) || !r.track.Load().live || b.held != 0 {
-		t.Errorf("live %v, held %d", r.track.Load().live, b.held)
+	if b.apply(again) || !r.track.Load().live || b.held.Load() != 0 {
+		t.Errorf("live %v, held %d", r.track.Load().live, b.held.Load())
 	}
 	if n := got.Count("a"); n != len(list) {
 		t.Errorf("%d delivered, want %d", n, len(list))

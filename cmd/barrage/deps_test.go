@@ -19,7 +19,9 @@ var allowedImports = map[string][]string{
 	"barrage/frame":      {"github.com/gobwas/ws", "github.com/klauspost/compress", "github.com/valyala/bytebufferpool"},
 	"barrage/netpoll":    {"github.com/mailru/easygo", "golang.org/x/sys/unix"},
 	"barrage/redisbridge": {
-		"barrage/edge/moderation/replica", "barrage/edge/presence", "barrage/internal/broker", "github.com/redis/go-redis",
+		"barrage/edge/moderation/replica", "barrage/edge/presence", "barrage/internal/broker",
+		"barrage/internal/broker/keys", "barrage/internal/broker/turns", "barrage/internal/random",
+		"barrage/internal/striped", "github.com/redis/go-redis",
 	},
 	"barrage/web": {},
 
@@ -28,8 +30,8 @@ var allowedImports = map[string][]string{
 		"barrage/edge/handshake", "barrage/edge/history", "barrage/edge/mailbox", "barrage/edge/moderation",
 		"barrage/edge/moderation/replica", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish",
 		"barrage/edge/raw", "barrage/edge/v1", "barrage/edge/wait", "barrage/edge/ws", "barrage/fanout", "barrage/frame",
-		"barrage/internal/broker", "barrage/internal/random", "barrage/internal/refusal", "barrage/internal/workers",
-		"barrage/netpoll",
+		"barrage/internal/broker", "barrage/internal/broker/memory", "barrage/internal/random", "barrage/internal/refusal",
+		"barrage/internal/workers", "barrage/netpoll",
 	},
 	"barrage/edge/auth": {
 		"barrage/internal/broker", "barrage/internal/refusal", "barrage/internal/workers", "github.com/go-jose/go-jose",
@@ -103,8 +105,14 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/tally": {"github.com/HdrHistogram/hdrhistogram-go"},
 	"barrage/loadtest/token": {"barrage/edge/auth"},
 
-	"barrage/internal/broker": {"barrage/internal/refusal", "barrage/internal/shrinkmap"},
-	"barrage/internal/build":  {"github.com/prometheus/client_golang"},
+	"barrage/internal/broker":      {"barrage/internal/refusal"},
+	"barrage/internal/broker/keys": {"barrage/internal/broker", "barrage/internal/shrinkmap"},
+	"barrage/internal/broker/memory": {
+		"barrage/internal/broker", "barrage/internal/broker/keys", "barrage/internal/broker/turns",
+		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped",
+	},
+	"barrage/internal/broker/turns": {"github.com/gammazero/deque"},
+	"barrage/internal/build":        {"github.com/prometheus/client_golang"},
 	"barrage/internal/config": {
 		"barrage/api", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/internal/broker",
 		"barrage/internal/settings", "barrage/redisbridge", "github.com/spf13/pflag",

@@ -8,6 +8,7 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 )
 
 // fakeHost is a protocol without connections.
@@ -60,7 +61,7 @@ func (nobody) Members(string) int          { return 0 }
 // a page of it is not all there is.
 func TestUnackedBehindManyOthers(t *testing.T) {
 	ctx, now := context.Background(), time.Now().Add(-time.Minute)
-	b, err := broker.NewMemory(broker.MemoryConfig{Rules: broker.DefaultRules(), Now: func() time.Time { return now }}, nobody{})
+	b, err := memory.New(memory.Config{Rules: broker.DefaultRules(), Now: func() time.Time { return now }}, nobody{})
 	if err != nil {
 		t.Fatal(err)
 	}

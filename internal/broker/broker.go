@@ -14,7 +14,8 @@ import (
 var (
 	// ErrUnavailable means that the store cannot be reached or does not answer.
 	ErrUnavailable = errors.New("broker: unavailable")
-	// ErrOverloaded means that a bound on messages under way is reached.
+	// ErrOverloaded means that too many messages are under way, or wait to be
+	// delivered in the room.
 	ErrOverloaded = errors.New("broker: overloaded")
 	// ErrClosed means that the broker was closed or not started yet.
 	ErrClosed = errors.New("broker: closed")
@@ -58,8 +59,8 @@ type Message struct {
 
 // Expires is when the message is not to be given to anybody any more, in
 // milliseconds since the Unix epoch; 0: never. The broker that accepted it made
-// Time by its own clock, so who compares this with another is wrong by as much as
-// the two clocks differ.
+// Time by its own clock: compared with another clock, it is wrong by as much as the
+// two differ.
 func (m *Message) Expires() int64 {
 	if m.TTL == 0 {
 		return 0
@@ -67,7 +68,7 @@ func (m *Message) Expires() int64 {
 	return m.Time + int64(m.TTL)
 }
 
-// Position is a place in a room's history: after the message Offset of Epoch. The
+// Position says where in a room's history: after the message Offset of Epoch. The
 // zero Position is before everything.
 type Position struct {
 	Epoch  string
@@ -143,8 +144,11 @@ type Page struct {
 	More     bool       // Limit cut the messages short of Head
 }
 
-// Receiver is the node: what a Broker calls. Calls for one room never overlap.
-// None of its methods blocks or calls back into the Broker.
+// Receiver is the node: what a Broker calls. Calls for one room never overlap, and
+// come in the order of its messages; those for different rooms may overlap. The
+// Broker holds no lock meanwhile, but what the room has next waits, perhaps with
+// those who published it. So none of the methods blocks or calls back into the
+// Broker.
 type Receiver interface {
 	// Deliver gives a message to the local members of its room and returns how
 	// many it was queued for.
@@ -171,11 +175,13 @@ type Broker interface {
 	// TryPublish is Publish for event loops: it never blocks and copies p. It
 	// returns false if it had to refuse, and done is then not called. Otherwise
 	// done, unless nil, is called once, by any goroutine, perhaps before
-	// TryPublish returns. Publications of one goroutine to one room keep their
-	// order.
+	// TryPublish returns and perhaps later: by whoever delivers the message, which
+	// may be another publisher. So done does not block either, nor wait for
+	// anything to be published. Publications of one goroutine to one room keep
+	// their order. A caller may deliver a few messages of others on its way.
 	TryPublish(p *Publication, done func(Receipt, error)) bool
 	// History reads from a room's history. What was delivered on this node
-	// before the call is in it, or behind its head.
+	// before the call is in it, or behind its head; it may be ahead of that.
 	History(ctx context.Context, room string, q Query) (Page, error)
 	// Clear forgets a room's history; the next message begins a new epoch.
 	Clear(ctx context.Context, room string) error

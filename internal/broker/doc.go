@@ -1,14 +1,13 @@
-// Package broker is the vocabulary of rooms with a memory: messages with their
-// place in a room, positions, histories, and the interface of what keeps and
-// carries them. It holds one implementation, [Memory], for a single node; the
-// one on Redis is package redisbridge. Both pass the same suite, package
-// brokertest.
+// Package broker is the vocabulary of rooms with a memory: messages, their
+// positions, histories, and the interface of what keeps and
+// carries them. Package memory implements it for a single node, package
+// redisbridge for many, on Redis. Both pass the same suite, package brokertest.
 //
 // # A room's history
 //
 // Where history is on for a room, its messages are numbered 1, 2, 3 … by their
 // offset. Offsets mean something within an epoch only: when a history is lost
-// (the process of a [Memory] ended, Redis came back empty, an operator cleared
+// (the process of a single node ended, Redis came back empty, an operator cleared
 // it) the next one has another epoch and begins again at 1. An epoch and an
 // offset are a [Position].
 //
@@ -27,6 +26,6 @@
 // be in the history or not; repeating it with the same Publication.Key puts it
 // there once.
 //
-// Messages that come from outside without a place (a plain PUBLISH on Redis) and
+// Messages that come from outside without a position (a plain PUBLISH on Redis) and
 // those of rooms without history have offset 0: at most once, in no history.
 package broker

@@ -87,6 +87,7 @@ func Run(t *testing.T, nodes int, start Factory) {
 		newEpochs bool
 	}{
 		{name: "order", run: testOrder},
+		{name: "order under load", run: testLoad},
 		{name: "receipts", run: testReceipts},
 		{name: "content", run: testContent},
 		{name: "copies", run: testCopies},
@@ -105,7 +106,7 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "age", run: testAge, newEpochs: true},
 		{name: "age of a busy room", run: testAgeBusy, newEpochs: true},
 		{name: "clear", run: testClear, newEpochs: true},
-		{name: "clear at a place", run: testClearAt, newEpochs: true},
+		{name: "clear at a position", run: testClearAt, newEpochs: true},
 		{name: "clear while publishing", run: testClearMidstream, newEpochs: true},
 		{name: "acknowledge", run: testAcknowledge, newEpochs: true},
 		{name: "acknowledge at once", run: testAcknowledgeAtOnce},

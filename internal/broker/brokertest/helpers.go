@@ -119,7 +119,7 @@ func (n *Node) history(t *testing.T, room string, q broker.Query) broker.Page {
 	}
 	if wrong := pageWrong(room, q, page); wrong != "" {
 		t.Fatalf("History of %s after %s: %s; the page: head %+v, gap %+v, offsets %v, more %v",
-			room, place(q.After), wrong, page.Head, page.Gap, offsets(page.Messages), page.More)
+			room, positionText(q.After), wrong, page.Head, page.Gap, offsets(page.Messages), page.More)
 	}
 	return page
 }
@@ -148,7 +148,7 @@ func pageWrong(room string, q broker.Query, page broker.Page) string {
 	return ""
 }
 
-func place(p *broker.Position) string {
+func positionText(p *broker.Position) string {
 	if p == nil {
 		return "nil"
 	}

@@ -107,7 +107,7 @@ func testEmptyRoom(t *testing.T, c *Cluster) {
 			if page.Head != head || len(page.Messages) != 0 {
 				t.Errorf("node %d: %d messages, head %+v, want %+v", i, len(page.Messages), page.Head, head)
 			}
-			wantGap(t, fmt.Sprintf("node %d after %s", i, place(test.after)), page.Gap, test.gap)
+			wantGap(t, fmt.Sprintf("node %d after %s", i, positionText(test.after)), page.Gap, test.gap)
 		}
 	}
 	r := c.last().publish(t, text(room, "first"))
@@ -169,7 +169,7 @@ func testNoHistory(t *testing.T, c *Cluster) {
 			if len(page.Messages) != 0 || page.Head != (broker.Position{}) || page.More {
 				t.Errorf("node %d: page %+v of a room without history", i, page)
 			}
-			wantGap(t, fmt.Sprintf("node %d after %s", i, place(after)), page.Gap, gap)
+			wantGap(t, fmt.Sprintf("node %d after %s", i, positionText(after)), page.Gap, gap)
 		}
 		ctx := limited(t)
 		if err := n.Clear(ctx, room); err != nil {
@@ -184,7 +184,7 @@ func testNoHistory(t *testing.T, c *Cluster) {
 	}
 }
 
-// testForget: what is kept out of the history takes no place in it.
+// testForget: what is kept out of the history gets no position in it.
 func testForget(t *testing.T, c *Cluster) {
 	const room = "forget"
 	c.join(t, room)

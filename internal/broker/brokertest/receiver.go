@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"barrage/internal/broker"
 )
@@ -20,6 +21,7 @@ type Receiver struct {
 	rooms  map[string]*record
 	wrongs []string // what no broker may do
 	sealed bool
+	slow   time.Duration // that each call takes
 }
 
 // Event is a call of Deliver, which has a Message, or of Lost, which has a Gap.
@@ -107,6 +109,13 @@ func (r *Receiver) ReadyCalls(room string) int {
 	return r.record(room).ready
 }
 
+// Slow makes every later call, other than Members, take so long.
+func (r *Receiver) Slow(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.slow = d
+}
+
 // Seal makes every later call of the broker, other than Members, a wrong one.
 func (r *Receiver) Seal() {
 	r.mu.Lock()
@@ -143,8 +152,12 @@ func (r *Receiver) call(name, room string, note func(*record)) {
 	}
 	rec.busy = true
 	note(rec)
+	slow := r.slow
 	r.mu.Unlock()
 	runtime.Gosched()
+	for end := time.Now().Add(slow); time.Now().Before(end); {
+		runtime.Gosched() // to sleep would take a millisecond
+	}
 	r.mu.Lock()
 	rec.busy = false
 	r.mu.Unlock()

@@ -72,7 +72,7 @@ func resume(t *testing.T, c *Cluster, room string, seed uint64) {
 		for _, one := range list {
 			count++
 			if wrong := one.wrong(room, total); wrong != "" {
-				t.Fatalf("resumption %d, after %s, %d pages: %s", count, place(one.after), len(one.pages), wrong)
+				t.Fatalf("resumption %d, after %s, %d pages: %s", count, positionText(one.after), len(one.pages), wrong)
 			}
 		}
 	}

@@ -48,7 +48,7 @@ func testRetention(t *testing.T, c *Cluster) {
 	c.keep(room, keepAll, time.Hour)
 	next := c.Nodes[0].publishMany(t, room, 1).Position
 	if want := (broker.Position{Epoch: head.Epoch, Offset: 17}); next != want {
-		t.Fatalf("%+v is the next place, want %+v", next, want)
+		t.Fatalf("%+v is the next position, want %+v", next, want)
 	}
 	wantKept(12, 17)
 	for _, n := range c.Nodes {

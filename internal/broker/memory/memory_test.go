@@ -1,4 +1,4 @@
-package broker_test
+package memory_test
 
 import (
 	"context"
@@ -13,11 +13,12 @@ import (
 
 	"barrage/internal/broker"
 	"barrage/internal/broker/brokertest"
+	"barrage/internal/broker/memory"
 )
 
-func newMemory(t testing.TB, cfg broker.MemoryConfig, receiver broker.Receiver) *broker.Memory {
+func newMemory(t testing.TB, cfg memory.Config, receiver broker.Receiver) *memory.Broker {
 	t.Helper()
-	m, err := broker.NewMemory(cfg, receiver)
+	m, err := memory.New(cfg, receiver)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,12 +45,12 @@ func all(messages int, age time.Duration) broker.Rules {
 	return broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: messages, Age: age}}}
 }
 
-func publish(t testing.TB, m *broker.Memory, room, payload string) broker.Receipt {
+func publish(t testing.TB, m *memory.Broker, room, payload string) broker.Receipt {
 	t.Helper()
 	return send(t, m, broker.Publication{Room: room, Format: broker.Text, Payload: []byte(payload)})
 }
 
-func send(t testing.TB, m *broker.Memory, p broker.Publication) broker.Receipt {
+func send(t testing.TB, m *memory.Broker, p broker.Publication) broker.Receipt {
 	t.Helper()
 	r, err := m.Publish(context.Background(), &p)
 	if err != nil {
@@ -58,7 +59,7 @@ func send(t testing.TB, m *broker.Memory, p broker.Publication) broker.Receipt {
 	return r
 }
 
-func history(t testing.TB, m *broker.Memory, room string, q broker.Query) broker.Page {
+func history(t testing.TB, m *memory.Broker, room string, q broker.Query) broker.Page {
 	t.Helper()
 	page, err := m.History(context.Background(), room, q)
 	if err != nil {
@@ -67,7 +68,7 @@ func history(t testing.TB, m *broker.Memory, room string, q broker.Query) broker
 	return page
 }
 
-func wantHistories(t testing.TB, m *broker.Memory, want string) {
+func wantHistories(t testing.TB, m *memory.Broker, want string) {
 	t.Helper()
 	if got := strings.Join(m.Histories(), " "); got != want {
 		t.Errorf("rooms with a history: %q, want %q", got, want)
@@ -78,10 +79,10 @@ func wantHistories(t testing.TB, m *broker.Memory, want string) {
 }
 
 func TestConfig(t *testing.T) {
-	if _, err := broker.NewMemory(broker.MemoryConfig{}, nil); err == nil {
+	if _, err := memory.New(memory.Config{}, nil); err == nil {
 		t.Error("no receiver was accepted")
 	}
-	_, err := broker.NewMemory(broker.MemoryConfig{
+	_, err := memory.New(memory.Config{
 		MaxRooms: -1,
 		Rules:    broker.Rules{{Pattern: "a", Retention: broker.Retention{Messages: -1}}, {Pattern: "b", Retention: broker.Retention{Age: -1}}},
 	}, nobody{})
@@ -93,7 +94,7 @@ func TestConfig(t *testing.T) {
 func TestIDs(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 2 { // a node that is started again
-		m := newMemory(t, broker.MemoryConfig{Node: "n1"}, nobody{})
+		m := newMemory(t, memory.Config{Node: "n1"}, nobody{})
 		for range 1000 {
 			id := publish(t, m, "r", "").ID
 			if seen[id] || !strings.HasPrefix(id, "n1-") {
@@ -105,7 +106,7 @@ func TestIDs(t *testing.T) {
 }
 
 func TestContext(t *testing.T) {
-	m := newMemory(t, broker.MemoryConfig{Rules: all(10, time.Hour)}, nobody{})
+	m := newMemory(t, memory.Config{Rules: all(10, time.Hour)}, nobody{})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, published := m.Publish(ctx, &broker.Publication{Room: "r"})
@@ -120,7 +121,7 @@ func TestContext(t *testing.T) {
 }
 
 func TestEvictRooms(t *testing.T) {
-	m := newMemory(t, broker.MemoryConfig{Rules: all(10, time.Hour), MaxRooms: 3}, nobody{})
+	m := newMemory(t, memory.Config{Rules: all(10, time.Hour), MaxRooms: 3}, nobody{})
 	first := publish(t, m, "a", "x").Position
 	for _, room := range []string{"b", "c", "b", "a"} {
 		publish(t, m, room, "x")
@@ -153,7 +154,7 @@ func TestEvictRooms(t *testing.T) {
 
 func TestEvictBytes(t *testing.T) {
 	const message = 1000 // with overhead and id somewhat more
-	m := newMemory(t, broker.MemoryConfig{Rules: all(1000, time.Hour), Node: "n", MaxBytes: 10 * (message + 300)}, nobody{})
+	m := newMemory(t, memory.Config{Rules: all(1000, time.Hour), Node: "n", MaxBytes: 10 * (message + 300)}, nobody{})
 	big := strings.Repeat("x", message)
 	for _, room := range []string{"a", "b", "c"} {
 		for range 3 {
@@ -183,7 +184,7 @@ func TestEvictBytes(t *testing.T) {
 	}
 
 	// A message that is too large for all is delivered and in no history, but has
-	// its place.
+	// its position.
 	r := publish(t, m, "hot", strings.Repeat("x", 20*message))
 	page = history(t, m, "hot", broker.Query{After: &last})
 	want := broker.Gap{Epoch: last.Epoch, From: r.Position.Offset, To: r.Position.Offset, Reason: broker.GapTrimmed}
@@ -198,7 +199,7 @@ func TestEvictBytes(t *testing.T) {
 func TestExpire(t *testing.T) {
 	clock := &clock{}
 	rules := append(broker.Rules{{Pattern: "long*", Retention: broker.Retention{Messages: 5, Age: time.Hour}}}, all(5, time.Minute)...)
-	m := newMemory(t, broker.MemoryConfig{Rules: rules, Now: clock.Now}, nobody{"joined": 1})
+	m := newMemory(t, memory.Config{Rules: rules, Now: clock.Now}, nobody{"joined": 1})
 	joined := publish(t, m, "joined", "x").Position
 	alone := publish(t, m, "alone", "x").Position
 	publish(t, m, "long", "x")
@@ -216,8 +217,8 @@ func TestExpire(t *testing.T) {
 	}
 	m.SweepAll()
 	wantHistories(t, m, "joined long")
-	if got := m.Stats(); got.Messages != 1 || got.ExpiredTotal != 2 {
-		t.Errorf("stats %+v, want 1 message and 2 expired", got)
+	if got := m.Stats(); got.Messages != 1 || got.Rooms != 2 {
+		t.Errorf("stats %+v, want 1 message in 2 rooms", got)
 	}
 	if page := history(t, m, "joined", broker.Query{After: &joined}); page.Gap != nil || page.Head != joined {
 		t.Errorf("a member who has seen everything is told %+v, head %+v", page.Gap, page.Head)
@@ -231,7 +232,7 @@ func TestExpire(t *testing.T) {
 }
 
 func TestAcknowledgeAhead(t *testing.T) {
-	m := newMemory(t, broker.MemoryConfig{Rules: all(5, time.Minute)}, nobody{})
+	m := newMemory(t, memory.Config{Rules: all(5, time.Minute)}, nobody{})
 	head := publish(t, m, "r", "x").Position
 	if err := m.Acknowledge(context.Background(), "r", broker.Position{Epoch: head.Epoch, Offset: head.Offset + 1}); err != nil {
 		t.Fatal(err)
@@ -243,7 +244,7 @@ func TestAcknowledgeAhead(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	clock := &clock{}
-	m := newMemory(t, broker.MemoryConfig{Now: clock.Now, IdempotencyTTL: time.Minute, IdempotencyKeys: 3}, nobody{})
+	m := newMemory(t, memory.Config{Now: clock.Now, IdempotencyTTL: time.Minute, IdempotencyKeys: 3}, nobody{})
 	replayed := func(key string) bool { return send(t, m, broker.Publication{Room: "room " + key, Key: key}).Replayed }
 	want := func(key string, want bool) {
 		t.Helper()
@@ -277,7 +278,7 @@ func TestKeys(t *testing.T) {
 func TestMemoryGoesBack(t *testing.T) {
 	const rooms = 100_000
 	clock := &clock{}
-	m := newMemory(t, broker.MemoryConfig{Rules: broker.DefaultRules(), Now: clock.Now}, nobody{})
+	m := newMemory(t, memory.Config{Rules: broker.DefaultRules(), Now: clock.Now}, nobody{})
 	before := heap()
 	for i := range rooms {
 		send(t, m, broker.Publication{Room: fmt.Sprint("room", i), Key: "k", Payload: []byte("hello")})
@@ -307,7 +308,7 @@ func heap() int64 {
 func TestSweeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rules := append(broker.Rules{{Pattern: "user:*", Retention: broker.Retention{Messages: 5, Age: time.Hour}}}, all(5, 10*time.Minute)...)
-		m := newMemory(t, broker.MemoryConfig{Rules: rules}, nobody{})
+		m := newMemory(t, memory.Config{Rules: rules}, nobody{})
 		for i := range 1000 {
 			send(t, m, broker.Publication{Room: fmt.Sprint("room", i), Key: "k"})
 		}
@@ -327,7 +328,7 @@ func TestSweeper(t *testing.T) {
 func TestStorm(t *testing.T) {
 	clock := &clock{}
 	receiver := brokertest.NewReceiver()
-	m := newMemory(t, broker.MemoryConfig{
+	m := newMemory(t, memory.Config{
 		Rules: all(4, time.Minute), Now: clock.Now, MaxRooms: 20, MaxBytes: 8 << 10, IdempotencyKeys: 50,
 	}, receiver)
 	const goroutines, rounds = 8, 500

@@ -1,27 +1,29 @@
-// The broker of a single node: its settings, its life, and what it counts.
+// Settings, life and counters.
 
-package broker
+package memory
 
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"math"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"barrage/internal/broker"
+	"barrage/internal/broker/keys"
+	"barrage/internal/random"
+	"barrage/internal/striped"
 )
 
-// MemoryConfig are the settings of a [Memory]. Zero values mean the defaults.
-type MemoryConfig struct {
+// Config are the settings of a [Broker]. Zero values mean the defaults.
+type Config struct {
 	// Rules say what rooms keep; nil: nothing. They may not be changed afterwards.
-	Rules Rules
+	Rules broker.Rules
 	// Retention is asked instead of Rules, for every message: what a room keeps may
-	// change at any time, and does so with its next message. It must not call the
-	// Memory. nil: Rules.
-	Retention func(room string) Retention
+	// change at any time, and does so with its next message. nil: Rules.
+	Retention func(room string) broker.Retention
 	// Node begins every message's id and must differ among nodes; "": a random one.
 	Node string
 	// MaxRooms bounds the histories, MaxBytes the messages of all of them, each
@@ -39,9 +41,9 @@ type MemoryConfig struct {
 	Now func() time.Time
 }
 
-func (c *MemoryConfig) setDefaults() {
+func (c *Config) setDefaults() {
 	if c.Node == "" {
-		c.Node = randomName()
+		c.Node = random.Name()
 	}
 	if c.MaxRooms == 0 {
 		c.MaxRooms = 200_000
@@ -63,7 +65,7 @@ func (c *MemoryConfig) setDefaults() {
 	}
 }
 
-func (c *MemoryConfig) check() error {
+func (c *Config) check() error {
 	var wrong []error
 	if c.MaxRooms < 0 || c.MaxBytes < 0 || c.IdempotencyKeys < 0 || c.IdempotencyTTL < 0 {
 		wrong = append(wrong, errors.New("broker: a bound is negative"))
@@ -77,35 +79,32 @@ func (c *MemoryConfig) check() error {
 }
 
 const (
-	stripes = 64
 	// sweepEvery is how often sweepStripes are swept: what is too old is gone from
 	// memory some 8 seconds later.
 	sweepEvery   = time.Second
-	sweepStripes = 8
+	sweepStripes = striped.N / 8
 )
 
-// Memory is the Broker of a single node. All is kept in the process and gone
-// with it.
+// A Broker is the [broker.Broker] of a single node. All is kept in the process and
+// gone with it.
 //
-// Rooms are spread over stripes, each with a lock. A message is numbered,
-// appended, and delivered under its room's, so nothing of that room happens
-// meanwhile: not another publish, nor its repetition with the same key, nor a
-// read of the history. Receiver is called under it, and so may not call back.
-// Locks are taken in this order, and never two stripes at once, since a room
-// that grows may cost one of another stripe its history: evicting, stripe.mu,
-// keys.mu.
-type Memory struct {
-	cfg      MemoryConfig
-	receiver Receiver
+// Rooms are spread over stripes, each with a lock. A message is numbered and kept
+// under its room's, and delivered under none: by whoever has the room's turn, so
+// that the order is the one of the numbers. No function of the receiver or of the
+// settings is called under a lock. Locks are taken in this order, and never two
+// stripes at once, since a room that grows may cost one of another stripe its
+// history: evicting, stripe.mu, the lock in keys.
+type Broker struct {
+	cfg      Config
+	receiver broker.Receiver
 	start    time.Time
-	prefix   string // of ids
-	seed     maphash.Seed
-	closed   atomic.Bool // once set, no stripe that is locked later delivers anything
+	prefix   string      // of ids
+	closed   atomic.Bool // once set, nothing is accepted by a stripe that is locked later
 
 	number   atomic.Uint64 // of the last message: in its id, and telling which room spoke last
 	count    counters
-	stripes  [stripes]stripe
-	keys     keys
+	stripes  *striped.Set[stripe]
+	keys     *keys.Set[keyID]
 	evicting sync.Mutex
 
 	ending chan struct{}
@@ -113,27 +112,26 @@ type Memory struct {
 	once   sync.Once
 }
 
-// MemoryStats are gauges and, where named so, totals since the start.
-type MemoryStats struct {
+// Stats are gauges and, where named so, totals since the start.
+type Stats struct {
 	Rooms    int64 // with a history, perhaps empty
 	Messages int64 // in histories
 	Bytes    int64 // of those
 	Keys     int64 // idempotency keys remembered
 
 	EvictedTotal uint64 // histories dropped because of MaxRooms or MaxBytes
-	ExpiredTotal uint64 // histories that ended by age
 	ReplaysTotal uint64 // publishes answered with an earlier receipt
 }
 
 type counters struct {
-	rooms, messages, bytes    atomic.Int64
-	evicted, expired, replays atomic.Uint64
+	rooms, messages, bytes atomic.Int64
+	evicted, replays       atomic.Uint64
 }
 
-var _ Broker = (*Memory)(nil)
+var _ broker.Broker = (*Broker)(nil)
 
-// NewMemory returns a running Memory; receiver is called from then on.
-func NewMemory(cfg MemoryConfig, receiver Receiver) (*Memory, error) {
+// New returns a running Broker; receiver is called from then on.
+func New(cfg Config, receiver broker.Receiver) (*Broker, error) {
 	if receiver == nil {
 		return nil, errors.New("broker: no receiver")
 	}
@@ -141,33 +139,37 @@ func NewMemory(cfg MemoryConfig, receiver Receiver) (*Memory, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
-	m := &Memory{
+	m := &Broker{
 		cfg: cfg, receiver: receiver,
-		start: cfg.Now(), prefix: cfg.Node + "-", seed: maphash.MakeSeed(),
-		keys:   keys{max: cfg.IdempotencyKeys, ttl: cfg.IdempotencyTTL},
-		ending: make(chan struct{}),
+		start: cfg.Now(), prefix: cfg.Node + "-",
+		stripes: striped.New[stripe](),
+		keys:    keys.New[keyID](cfg.IdempotencyKeys, cfg.IdempotencyTTL),
+		ending:  make(chan struct{}),
 	}
 	// Not from 1, so that a node which is started again under its name does not
 	// give the same ids again.
 	m.number.Store(rand.Uint64() >> 24)
-	for i := range m.stripes {
-		m.stripes[i].oldest.Store(none)
+	for s := range m.stripes.All() {
+		s.oldest.Store(none)
+		s.idle.L = &s.mu
 	}
 	m.ended.Go(m.sweep) // until Close, which waits for it
 	return m, nil
 }
 
-// Close ends the broker and forgets all histories. When it has returned, the
-// receiver is not called any more.
-func (m *Memory) Close() error {
+// Close ends the broker and forgets all histories. What was accepted is delivered
+// before; when Close has returned, the receiver is not called any more.
+func (m *Broker) Close() error {
 	m.once.Do(func() {
 		m.closed.Store(true)
 		close(m.ending)
 	})
 	m.ended.Wait()
-	for i := range m.stripes {
-		s := &m.stripes[i]
-		s.mu.Lock() // whoever had it is done, and whoever gets it later sees closed
+	for s := range m.stripes.All() {
+		s.mu.Lock() // whoever gets it later sees closed
+		for !s.turns.Idle() {
+			s.idle.Wait()
+		}
 		for s.old != nil {
 			m.drop(s, s.old)
 		}
@@ -177,39 +179,30 @@ func (m *Memory) Close() error {
 }
 
 // Want implements Broker: all messages are at hand always.
-func (m *Memory) Want(string) (ready bool) { return true }
+func (m *Broker) Want(string) (ready bool) { return true }
 
 // Err implements Broker: there are no other nodes to lose.
-func (m *Memory) Err() error {
+func (m *Broker) Err() error {
 	if m.closed.Load() {
-		return ErrClosed
+		return broker.ErrClosed
 	}
 	return nil
 }
 
 // Stats returns what is kept at present, and counts since the start.
-func (m *Memory) Stats() MemoryStats {
-	return MemoryStats{
+func (m *Broker) Stats() Stats {
+	return Stats{
 		Rooms:        m.count.rooms.Load(),
 		Messages:     m.count.messages.Load(),
 		Bytes:        m.count.bytes.Load(),
-		Keys:         int64(m.keys.size()),
+		Keys:         int64(m.keys.Len()),
 		EvictedTotal: m.count.evicted.Load(),
-		ExpiredTotal: m.count.expired.Load(),
 		ReplaysTotal: m.count.replays.Load(),
 	}
 }
 
-func (m *Memory) stripe(room string) *stripe {
-	return &m.stripes[maphash.String(m.seed, room)%stripes]
-}
-
 // age is a time as the histories count it.
-func (m *Memory) age(t time.Time) time.Duration { return t.Sub(m.start) }
-
-// randomName is short and, by 2^48 to 1, another one each time: an epoch only
-// has to differ from those of the same room before.
-func randomName() string { return strconv.FormatUint(rand.Uint64()>>16, 36) }
+func (m *Broker) age(t time.Time) time.Duration { return t.Sub(m.start) }
 
 // none is the recency of no room, later than all.
 const none = math.MaxUint64

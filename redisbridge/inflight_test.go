@@ -1,6 +1,6 @@
 package redisbridge
 
-// The ledger of unsettled publishes, without Redis.
+// Publishes under way and failed, without Redis.
 
 import (
 	"testing"
@@ -9,81 +9,81 @@ import (
 	"barrage/internal/broker"
 )
 
-func TestLedger(t *testing.T) {
+func TestInflight(t *testing.T) {
 	tests := []struct {
 		name string
-		run  func(*ledger) bool
+		run  func(*inflight) bool
 		want bool
 	}{
-		{"foreign to the ledger: deliver", func(l *ledger) bool { return l.returned(1, broker.Position{}) }, true},
-		{"acknowledged, then back: deliver", func(l *ledger) bool {
+		{"not known: deliver", func(l *inflight) bool { return l.returned(1, broker.Position{}) }, true},
+		{"acknowledged, then back: deliver", func(l *inflight) bool {
 			l.begin(batchOf(1))
 			l.end(batchOf(1))
 			return l.returned(1, broker.Position{})
 		}, true},
-		{"back before the acknowledgement: deliver", func(l *ledger) bool {
+		{"back before the acknowledgement: deliver", func(l *inflight) bool {
 			l.begin(batchOf(1))
 			return l.returned(1, broker.Position{})
 		}, true},
-		{"failed: deliver locally", func(l *ledger) bool {
+		{"failed: deliver locally", func(l *inflight) bool {
 			l.begin(batchOf(1))
 			_, back := l.failed(1)
 			return !back
 		}, true},
-		{"back, then failed: not locally", func(l *ledger) bool {
+		{"back, then failed: not locally", func(l *inflight) bool {
 			l.begin(batchOf(1))
 			here := broker.Position{Epoch: "e", Offset: 3}
 			l.returned(1, here)
 			pos, back := l.failed(1)
 			return !back || pos != here
 		}, false},
-		{"failed, then back: not again", func(l *ledger) bool {
+		{"failed, then back: not again", func(l *inflight) bool {
 			l.begin(batchOf(1))
 			l.failed(1)
 			return l.returned(1, broker.Position{})
 		}, false},
-		{"two that share a place, both back: deliver", func(l *ledger) bool {
-			l.begin(batchOf(1, 1+flights))
+		{"two that share a slot, both back: deliver", func(l *inflight) bool {
+			l.begin(batchOf(1, 1+numSlots))
 			here := broker.Position{Epoch: "e", Offset: 3}
-			both := l.returned(1+flights, here) && l.returned(1, broker.Position{})
-			pos, back := l.failed(1 + flights)
+			both := l.returned(1+numSlots, here) && l.returned(1, broker.Position{})
+			pos, back := l.failed(1 + numSlots)
 			return both && back && pos == here
 		}, true},
-		{"two that share a place, one failed, then back: not again", func(l *ledger) bool {
-			l.begin(batchOf(1, 1+flights))
+		{"two that share a slot, one failed, then back: not again", func(l *inflight) bool {
+			l.begin(batchOf(1, 1+numSlots))
 			l.failed(1)
 			l.end(batchOf(1))
-			return !l.returned(1+flights, broker.Position{}) || l.returned(1, broker.Position{})
+			return !l.returned(1+numSlots, broker.Position{}) || l.returned(1, broker.Position{})
 		}, false},
-		{"failed, half forgotten, then back: not again", func(l *ledger) bool {
+		{"failed, half forgotten, then back: not again", func(l *inflight) bool {
 			l.begin(batchOf(1))
 			l.failed(1)
-			l.age(ledgerAge, true)
+			l.age(failedAge, true)
 			return l.returned(1, broker.Position{})
 		}, false},
-		{"failed, a long freeze, then back: not again", func(l *ledger) bool {
+		{"failed, a long freeze, then back: not again", func(l *inflight) bool {
 			l.begin(batchOf(1))
 			l.failed(1)
 			for i := range time.Duration(100) {
-				l.age(i*ledgerAge, false)
+				l.age(i*failedAge, false)
 			}
 			return l.returned(1, broker.Position{})
 		}, false},
-		{"failed, long ago: forgotten", func(l *ledger) bool {
+		{"failed, long ago: forgotten", func(l *inflight) bool {
 			l.begin(batchOf(1))
 			l.failed(1)
-			l.age(ledgerAge, true)
-			l.age(2*ledgerAge, true)
+			l.age(failedAge, true)
+			l.age(2*failedAge, true)
 			return l.returned(1, broker.Position{})
 		}, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l := newLedger()
+			l := newInflight()
 			if got := tt.run(l); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
-			l.end(batchOf(1, 1+flights))
+			l.end(batchOf(1, 1+numSlots))
 			if n := l.underWay(); n > 0 {
 				t.Errorf("%d publishes under way are left over", n)
 			}
@@ -91,14 +91,14 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-func TestLedgerIsBounded(t *testing.T) {
-	l := newLedger()
-	const n = 5 * ledgerLimit
+func TestInflightIsBounded(t *testing.T) {
+	l := newInflight()
+	const n = 5 * failedLimit
 	for i := range uint64(n) {
 		l.begin(batchOf(i))
 		l.failed(i)
 	}
-	if held := len(l.young) + len(l.old); held > 2*ledgerLimit || held < ledgerLimit {
+	if held := len(l.young) + len(l.old); held > 2*failedLimit || held < failedLimit {
 		t.Errorf("%d numbers held", held)
 	}
 	if l.returned(n-1, broker.Position{}) {
@@ -116,10 +116,10 @@ func batchOf(numbers ...uint64) (batch []*outgoing) {
 	return batch
 }
 
-func (l *ledger) underWay() int {
-	n := len(l.crowd)
-	for i := range l.flying {
-		if l.flying[i].taken {
+func (l *inflight) underWay() int {
+	n := len(l.overflow)
+	for i := range l.slots {
+		if l.slots[i].taken {
 			n++
 		}
 	}

@@ -1,4 +1,4 @@
-package broker_test
+package memory_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 )
 
 // said is a message as the model remembers it, for ever.
@@ -85,7 +86,7 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := &model{keep: broker.Retention{Messages: rapid.IntRange(1, 9).Draw(t, "messages"), Age: 100 * time.Second}}
 		clock := &clock{}
-		m, err := broker.NewMemory(broker.MemoryConfig{Rules: broker.Rules{{Pattern: "*", Retention: o.keep}}, Now: clock.Now}, nobody{})
+		m, err := memory.New(memory.Config{Rules: broker.Rules{{Pattern: "*", Retention: o.keep}}, Now: clock.Now}, nobody{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,12 +1,12 @@
-package broker_test
+package memory_test
 
 import (
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"barrage/internal/broker"
 	"barrage/internal/broker/brokertest"
+	"barrage/internal/broker/memory"
 )
 
 // A clock is set by hand.
@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 	}{{"clock=set", true}, {"clock=real", false}} {
 		t.Run(test.name, func(t *testing.T) {
 			brokertest.Run(t, 1, func(t *testing.T, retention brokertest.Retention, _ int) *brokertest.Cluster {
-				cfg, c := broker.MemoryConfig{Retention: retention}, &brokertest.Cluster{}
+				cfg, c := memory.Config{Retention: retention}, &brokertest.Cluster{}
 				if test.fake {
 					clock := &clock{}
 					cfg.Now, c.Advance = clock.Now, clock.Advance

@@ -36,11 +36,11 @@ func TestFollowedLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := b.freshRoom("a")
-	if r.track.Load() != nil || b.followLate(r) {
+	if r.track.Load() != nil || b.followBegun(r) {
 		t.Fatal("followed, though it keeps nothing")
 	}
 	on.Store(true)
-	if !b.followLate(r) || b.followLate(r) {
+	if !b.followBegun(r) || b.followBegun(r) {
 		t.Fatal("not followed once")
 	}
 	var list []entry
@@ -49,16 +49,16 @@ func TestFollowedLate(t *testing.T) {
 		list = append(list, entry{stamp{i, int64(i)}, text})
 		if i == 3 || i == 4 { // the third is the first that came; the fifth was lost
 			parsed, _ := parseBody(text)
-			b.followLocked(r, &envelope{epoch: "e", stamp: list[i-1].stamp, body: parsed})
+			b.follow(r, &envelope{epoch: "e", stamp: list[i-1].stamp, body: parsed})
 		}
 	}
-	if !b.applyLocked(&reading{room: r, held: 2, page: page{epoch: "e", head: 5, entries: list[4:]}}) {
+	if !b.apply(&reading{room: r, held: 2, page: page{epoch: "e", head: 5, entries: list[4:]}}) {
 		t.Fatal("not to be read again")
 	}
 	track := r.track.Load()
 	again := &reading{room: r, known: true, epoch: track.epoch, stamp: track.stamp, held: len(track.held), page: page{epoch: "e", head: 5, entries: list[1:]}}
-	if b.applyLocked(again) || !track.live || b.held != 0 {
-		t.Errorf("live %v, held %d", track.live, b.held)
+	if b.apply(again) || !track.live || b.held.Load() != 0 {
+		t.Errorf("live %v, held %d", track.live, b.held.Load())
 	}
 	var offsets []uint64
 	for _, m := range got.Messages("a") {

@@ -1,49 +1,54 @@
 // One room's history: the newest messages of an epoch, and what History answers
 // from them.
 
-package broker
+package memory
 
-import "time"
+import (
+	"time"
+
+	"barrage/internal/broker"
+)
 
 // A history belongs to its stripe's lock.
 type history struct {
 	room  string
 	epoch string
-	keep  Retention
+	keep  broker.Retention
 
 	kept    ring
 	head    uint64        // offset of the newest message, which may be gone; 0: never spoke
 	acked   uint64        // what was acknowledged last
+	reads   uint32        // calls of History
 	bytes   int64         // of kept
 	touched time.Duration // when the newest message came or, before there is one, it began
 
-	// Its place in the stripe's order.
+	// Where it is in the stripe's order.
 	number         uint64 // of the newest message; 0: never spoke
 	older, younger *history
 }
 
 // messageOverhead is what a kept message takes beside its texts and payload: the
-// Message and its place in the ring.
+// Message and its slot in the ring.
 const messageOverhead = 192
 
 // size is what a kept message counts for. The room's name and the epoch are the
 // history's own.
-func size(m *Message) int64 {
+func size(m *broker.Message) int64 {
 	s := &m.Sender
 	return int64(messageOverhead + len(m.ID) + len(s.User) + len(s.Name) + len(s.Avatar) + len(s.Conn) + len(m.Kind) + len(m.Payload))
 }
 
-// over tells whether all that the history kept, or could have kept, is too old.
-func (h *history) over(now time.Duration) bool { return now-h.touched >= h.keep.Age }
+// position is where the history ends.
+func (h *history) position() broker.Position { return broker.Position{Epoch: h.epoch, Offset: h.head} }
 
 // page answers a query from messages that are not too old.
-func (h *history) page(q Query) Page {
-	page := Page{Head: Position{h.epoch, h.head}}
+func (h *history) page(q broker.Query) broker.Page {
+	page := broker.Page{Head: h.position()}
 	first := h.head - uint64(h.kept.n) + 1 // the oldest kept, or the next one
 	next := first
 	switch {
 	case q.After == nil:
-	case *q.After == Position{}: // before everything: this epoch from its beginning
+	case *q.After == broker.Position{}: // before everything: this epoch from its beginning
 		page.Gap = h.trimmed(0, first)
 	case q.After.Epoch != h.epoch || q.After.Offset > h.head:
 		page.Gap = unknown(q.After)
@@ -53,14 +58,14 @@ func (h *history) page(q Query) Page {
 	}
 	count := int(h.head + 1 - next)
 	if q.Limit > 0 && count > q.Limit {
-		// Who follows a sequence gets its beginning, who has lost it the newest.
-		if page.More = q.After != nil && (page.Gap == nil || page.Gap.Reason == GapTrimmed); !page.More {
+		// After a position the oldest come first; if it is lost, the newest.
+		if page.More = q.After != nil && (page.Gap == nil || page.Gap.Reason == broker.GapTrimmed); !page.More {
 			next += uint64(count - q.Limit)
 		}
 		count = q.Limit
 	}
 	if count > 0 {
-		page.Messages = make([]*Message, count)
+		page.Messages = make([]*broker.Message, count)
 	}
 	for i := range page.Messages {
 		page.Messages[i] = h.kept.at(int(next-first) + i).message
@@ -69,23 +74,23 @@ func (h *history) page(q Query) Page {
 }
 
 // trimmed is the gap between what was seen last and the first message kept.
-func (h *history) trimmed(after, first uint64) *Gap {
+func (h *history) trimmed(after, first uint64) *broker.Gap {
 	if after+1 >= first {
 		return nil
 	}
-	return &Gap{Epoch: h.epoch, From: after + 1, To: first - 1, Reason: GapTrimmed}
+	return &broker.Gap{Epoch: h.epoch, From: after + 1, To: first - 1, Reason: broker.GapTrimmed}
 }
 
 // unknown is the gap behind a position in a history that is not there any more.
-func unknown(after *Position) *Gap {
-	if after == nil || *after == (Position{}) {
+func unknown(after *broker.Position) *broker.Gap {
+	if after == nil || *after == (broker.Position{}) {
 		return nil
 	}
-	return &Gap{Epoch: after.Epoch, From: after.Offset + 1, Reason: GapEpoch}
+	return &broker.Gap{Epoch: after.Epoch, From: after.Offset + 1, Reason: broker.GapEpoch}
 }
 
 type kept struct {
-	message *Message
+	message *broker.Message
 	at      time.Duration // when it was accepted
 }
 

@@ -1,8 +1,8 @@
 package redisbridge
 
-// Own messages whose publish is not settled: so that one which was delivered
-// locally because its publish failed is not delivered again when Redis executed
-// it after all.
+// Own messages whose publish is under way or has failed: so that one which was
+// delivered locally because its publish failed is not delivered again when Redis
+// executed it after all.
 
 import (
 	"sync"
@@ -12,67 +12,67 @@ import (
 )
 
 const (
-	// ledgerAge is how long, at least, a failed message is remembered, counted
+	// failedAge is how long, at least, a failed message is remembered, counted
 	// while Redis works: a freeze of any length does not make it forget.
-	ledgerAge = time.Minute
-	// ledgerLimit bounds each of the two generations.
-	ledgerLimit = 1 << 15
-	// flights is twice the publisher's batch, for those of Publish beside it.
-	flights = 2 * batchLen
+	failedAge = time.Minute
+	// failedLimit bounds each of the two generations.
+	failedLimit = 1 << 15
+	// numSlots is twice the publisher's batch, for those of Publish beside it.
+	numSlots = 2 * batchLen
 )
 
-// A ledger is used by publishers, the reader and the prober, under its mutex.
-type ledger struct {
+// inflight is used by publishers, the reader and the prober, under its mutex.
+type inflight struct {
 	mu sync.Mutex
 	// Messages whose publish has not returned. Numbers are given in turn, so those
-	// of the messages under way rarely meet in flying: it is a table with one place
-	// for each number. One that finds its place taken goes to crowd.
-	flying [flights]flight
-	crowd  map[uint64]*flight
+	// of the messages under way rarely share a slot. One that finds its slot taken
+	// goes to overflow.
+	slots    [numSlots]slot
+	overflow map[uint64]*slot
 	// young and old hold messages delivered locally after a failed publish. A
 	// message is in old for as long as it takes young to fill or to age.
 	young, old map[uint64]struct{}
 	turned     time.Duration // when old was last dropped
 }
 
-// A flight tells whether the message itself has come back already, and where it
-// had its place.
-type flight struct {
+// A slot tells whether the message itself has come back already, and at which
+// position.
+type slot struct {
 	number uint64
 	taken  bool
 	back   bool
 	pos    broker.Position
 }
 
-func newLedger() *ledger {
-	return &ledger{crowd: make(map[uint64]*flight)}
+func newInflight() *inflight {
+	return &inflight{overflow: make(map[uint64]*slot)}
 }
 
 // findLocked gives nil for a message that is not under way.
-func (l *ledger) findLocked(number uint64) *flight {
-	if f := &l.flying[number%flights]; f.taken && f.number == number {
+func (l *inflight) findLocked(number uint64) *slot {
+	if f := &l.slots[number%numSlots]; f.taken && f.number == number {
 		return f
 	}
-	return l.crowd[number]
+	return l.overflow[number]
 }
 
-func (l *ledger) forgetLocked(number uint64) {
-	if f := &l.flying[number%flights]; f.taken && f.number == number {
-		*f = flight{}
+func (l *inflight) forgetLocked(number uint64) {
+	if f := &l.slots[number%numSlots]; f.taken && f.number == number {
+		*f = slot{}
 	} else {
-		delete(l.crowd, number)
+		delete(l.overflow, number)
 	}
 }
 
 // begin must come before the messages can reach Redis.
-func (l *ledger) begin(batch []*outgoing) {
+func (l *inflight) begin(batch []*outgoing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range batch {
-		f := &l.flying[m.number%flights]
+		f := &l.slots[m.number%numSlots]
 		if f.taken {
-			f = new(flight)
-			l.crowd[m.number] = f
+			f = new(slot)
+			l.overflow[m.number] = f
 		}
 		f.number, f.taken = m.number, true
 	}
@@ -80,7 +80,7 @@ func (l *ledger) begin(batch []*outgoing) {
 
 // end forgets publishes that have returned. Their messages, but for those that
 // have failed, are to be delivered when they come.
-func (l *ledger) end(batch []*outgoing) {
+func (l *inflight) end(batch []*outgoing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range batch {
@@ -90,14 +90,14 @@ func (l *ledger) end(batch []*outgoing) {
 
 // failed ends a publish that failed. True: the message has come back all the
 // same, at pos, and was delivered. False: the caller delivers it, now or never.
-func (l *ledger) failed(number uint64) (pos broker.Position, back bool) {
+func (l *inflight) failed(number uint64) (pos broker.Position, back bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if f := l.findLocked(number); f != nil && f.back {
 		return f.pos, true
 	}
 	l.forgetLocked(number)
-	if len(l.young) >= ledgerLimit {
+	if len(l.young) >= failedLimit {
 		l.turnLocked()
 	}
 	if l.young == nil {
@@ -109,7 +109,7 @@ func (l *ledger) failed(number uint64) (pos broker.Position, back bool) {
 
 // returned is called when an own message comes back; false: it has been
 // delivered already.
-func (l *ledger) returned(number uint64, pos broker.Position) bool {
+func (l *inflight) returned(number uint64, pos broker.Position) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if f := l.findLocked(number); f != nil {
@@ -126,19 +126,19 @@ func (l *ledger) returned(number uint64, pos broker.Position) bool {
 }
 
 // age is called once in a while, working telling whether Redis works.
-func (l *ledger) age(now time.Duration, working bool) {
+func (l *inflight) age(now time.Duration, working bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !working {
 		l.turned = now
 		return
 	}
-	if now-l.turned >= ledgerAge {
+	if now-l.turned >= failedAge {
 		l.turned = now
 		l.turnLocked()
 	}
 }
 
-func (l *ledger) turnLocked() {
+func (l *inflight) turnLocked() {
 	l.old, l.young = l.young, nil
 }

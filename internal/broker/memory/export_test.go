@@ -1,25 +1,27 @@
-// What the tests of package broker_test see of the inside.
+// What the tests of package memory_test see of the inside.
 
-package broker
+package memory
 
 import (
 	"fmt"
 	"slices"
 	"unsafe"
+
+	"barrage/internal/broker"
 )
 
 // SweepAll is one round of the sweeper.
-func (m *Memory) SweepAll() {
-	for first := 0; first < stripes; first += sweepStripes {
-		m.sweepPart(first)
+func (m *Broker) SweepAll() {
+	for s := range m.stripes.All() {
+		m.sweepStripe(s)
 	}
+	m.keys.Expire(m.age(m.cfg.Now()))
 }
 
 // Histories returns the rooms that have one, sorted.
-func (m *Memory) Histories() []string {
+func (m *Broker) Histories() []string {
 	list := []string{}
-	for i := range m.stripes {
-		s := &m.stripes[i]
+	for s := range m.stripes.All() {
 		s.mu.Lock()
 		for h := s.old; h != nil; h = h.younger {
 			list = append(list, h.room)
@@ -31,10 +33,11 @@ func (m *Memory) Histories() []string {
 }
 
 // Audit counts again what is counted, while nothing else is going on.
-func (m *Memory) Audit() error {
+func (m *Broker) Audit() error {
 	var rooms, messages, bytes int64
-	for i := range m.stripes {
-		s := &m.stripes[i]
+	i := 0
+	for s := range m.stripes.All() {
+		i++
 		count, last := 0, uint64(0)
 		for h := s.old; h != nil; h = h.younger {
 			count++
@@ -60,8 +63,8 @@ func (m *Memory) Audit() error {
 	if got := m.Stats(); got.Rooms != rooms || got.Messages != messages || got.Bytes != bytes {
 		return fmt.Errorf("stats %+v, counted %d rooms, %d messages, %d bytes", got, rooms, messages, bytes)
 	}
-	if messageOverhead != unsafe.Sizeof(Message{})+unsafe.Sizeof(kept{}) {
-		return fmt.Errorf("messageOverhead is %d, should be %d", messageOverhead, unsafe.Sizeof(Message{})+unsafe.Sizeof(kept{}))
+	if messageOverhead != unsafe.Sizeof(broker.Message{})+unsafe.Sizeof(kept{}) {
+		return fmt.Errorf("messageOverhead is %d, should be %d", messageOverhead, unsafe.Sizeof(broker.Message{})+unsafe.Sizeof(kept{}))
 	}
 	return nil
 }

@@ -2,13 +2,14 @@
 
 // Under the race detector there are more allocations.
 
-package broker_test
+package memory_test
 
 import (
 	"testing"
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/broker/memory"
 )
 
 func TestAllocPublish(t *testing.T) {
@@ -22,7 +23,7 @@ func TestAllocPublish(t *testing.T) {
 		want  float64 // the message, its texts, its payload
 	}{{"history", all(100, time.Hour), 3}, {"no history", nil, 3}} {
 		t.Run(test.name, func(t *testing.T) {
-			m := newMemory(t, broker.MemoryConfig{Rules: test.rules}, nobody{})
+			m := newMemory(t, memory.Config{Rules: test.rules}, nobody{})
 			run := func() { m.TryPublish(&p, nil) }
 			for range 200 {
 				run()

@@ -1,0 +1,118 @@
+// Reading, ending and acknowledging histories.
+
+package memory
+
+import (
+	"context"
+	"fmt"
+
+	"barrage/internal/broker"
+)
+
+// enter begins a method: it returns what lock does, or an error and then no lock is
+// held.
+func (m *Broker) enter(ctx context.Context, method, room string) (*stripe, *history, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, fmt.Errorf("broker: %s: %w", method, err)
+	}
+	s, h, _ := m.lock(room, asItIs)
+	if m.closed.Load() {
+		s.mu.Unlock()
+		return nil, nil, broker.ErrClosed
+	}
+	return s, h, nil
+}
+
+// asItIs has a history keep what it keeps.
+var asItIs broker.Retention
+
+// History implements broker.Broker. Where a room may keep messages but has no
+// history, one begins here, so that its epoch is known before its first message.
+func (m *Broker) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return broker.Page{}, fmt.Errorf("broker: history: %w", err)
+	}
+	defer m.evict() // without the lock, as accept does
+	keep := m.cfg.Retention(room)
+	s, h, now := m.lock(room, keep)
+	defer s.mu.Unlock()
+	switch {
+	case m.closed.Load():
+		return broker.Page{}, broker.ErrClosed
+	case !keep.On():
+		return broker.Page{Gap: unknown(q.After)}, nil
+	case h == nil:
+		h = m.begin(s, room, keep, now)
+	}
+	h.reads++
+	return h.page(q), nil
+}
+
+// Clear implements broker.Broker. Keys of messages that were in the history are
+// still remembered.
+func (m *Broker) Clear(ctx context.Context, room string) error {
+	s, h, err := m.enter(ctx, "clear", room)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if h != nil {
+		m.drop(s, h)
+	}
+	return nil
+}
+
+// ClearAt implements broker.Broker.
+func (m *Broker) ClearAt(ctx context.Context, room string, head broker.Position) (cleared bool, err error) {
+	keep := m.cfg.Retention(room)
+	s, h, err := m.enter(ctx, "clear", room)
+	if err != nil {
+		return false, err
+	}
+	defer s.mu.Unlock()
+	if h == nil || !keep.On() {
+		return true, nil
+	}
+	if h.position() != head {
+		return false, nil
+	}
+	m.drop(s, h)
+	return true, nil
+}
+
+// Acknowledge implements broker.Broker. A position that is not in the present
+// history, of another epoch or ahead of its head, is ignored.
+func (m *Broker) Acknowledge(ctx context.Context, room string, pos broker.Position) error {
+	s, h, err := m.enter(ctx, "acknowledge", room)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if h != nil && h.epoch == pos.Epoch && pos.Offset <= h.head {
+		h.acked = max(h.acked, pos.Offset)
+	}
+	return nil
+}
+
+// Acknowledged implements broker.Broker.
+func (m *Broker) Acknowledged(ctx context.Context, room string) (broker.Position, error) {
+	s, h, err := m.enter(ctx, "acknowledged", room)
+	if err != nil {
+		return broker.Position{}, err
+	}
+	defer s.mu.Unlock()
+	if h == nil || h.acked == 0 {
+		return broker.Position{}, nil
+	}
+	return broker.Position{Epoch: h.epoch, Offset: h.acked}, nil
+}
+
+// Unread implements broker.Broker.
+func (m *Broker) Unread(ctx context.Context, room string) (bool, error) {
+	s, h, err := m.enter(ctx, "unread", room)
+	if err != nil {
+		return false, err
+	}
+	defer s.mu.Unlock()
+	return h != nil && h.head > h.acked, nil
+}

@@ -1,0 +1,208 @@
+// A stripe: rooms that share a lock, in the order in which they spoke, and how
+// histories begin and end.
+
+package memory
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"barrage/internal/broker"
+	"barrage/internal/broker/turns"
+	"barrage/internal/random"
+	"barrage/internal/shrinkmap"
+)
+
+type stripe struct {
+	// oldest is the number of the history at the old end, none without one.
+	// Written under mu, read by evict without.
+	oldest atomic.Uint64
+
+	mu         sync.Mutex // guards what follows
+	rooms      shrinkmap.Map[string, *history]
+	old, young *history // the ends of the order; those that never spoke are the oldest
+	turns      turns.Rooms[delivery]
+	idle       sync.Cond // told when a turn is over, once the broker is closed
+}
+
+// lock returns the room's stripe, locked, and its history without what is too old by
+// now, nil if there is none. If keep is on, the history keeps that from now on.
+//
+// While a room has members its history stays when it is over, empty: they would
+// otherwise be told of a gap after each reconnect, although nothing was said that
+// they have missed. The receiver is asked without the lock, and the answer used only
+// if nobody has read the history or spoken meanwhile.
+func (m *Broker) lock(room string, keep broker.Retention) (s *stripe, h *history, now time.Time) {
+	s = m.stripes.Of(room)
+	s.mu.Lock()
+	now = m.cfg.Now() // under the lock, so that a room's times do not go back
+	if h = s.rooms.Get(room); h == nil {
+		return s, nil, now
+	}
+	if keep.On() {
+		h.keep = keep
+	}
+	if !m.trim(h, now) {
+		return s, h, now
+	}
+	reads := h.reads
+	s.mu.Unlock()
+	members := m.receiver.Members(room)
+	s.mu.Lock()
+	now = m.cfg.Now()
+	again := s.rooms.Get(room)
+	if again == h && m.trim(h, now) && h.reads == reads && members == 0 {
+		m.drop(s, h)
+		return s, nil, now
+	}
+	return s, again, now
+}
+
+// begin begins a room's history, which has none.
+func (m *Broker) begin(s *stripe, room string, keep broker.Retention, now time.Time) *history {
+	h := &history{room: strings.Clone(room), epoch: random.Name(), keep: keep, touched: m.age(now)}
+	s.rooms.Put(h.room, h)
+	s.link(h, nil, s.old)
+	m.count.rooms.Add(1)
+	return h
+}
+
+// trim drops messages that are too old, and tells whether the history is over.
+func (m *Broker) trim(h *history, now time.Time) (over bool) {
+	age := m.age(now)
+	for h.kept.n > 0 && age-h.kept.at(0).at >= h.keep.Age {
+		m.dropOldest(h)
+	}
+	return age-h.touched >= h.keep.Age
+}
+
+// dropOldest removes the oldest message of a history that has one.
+func (m *Broker) dropOldest(h *history) {
+	n := size(h.kept.pop().message)
+	h.bytes -= n
+	m.count.messages.Add(-1)
+	m.count.bytes.Add(-n)
+}
+
+// drop ends a history.
+func (m *Broker) drop(s *stripe, h *history) {
+	s.rooms.Delete(h.room)
+	s.unlink(h)
+	m.count.rooms.Add(-1)
+	m.count.messages.Add(-int64(h.kept.n))
+	m.count.bytes.Add(-h.bytes)
+}
+
+// spoke moves a history to the young end.
+func (s *stripe) spoke(h *history, number uint64) {
+	s.unlink(h)
+	h.number = number
+	s.link(h, s.young, nil)
+}
+
+// link puts h between two neighbours, nil being an end.
+func (s *stripe) link(h, older, younger *history) {
+	h.older, h.younger = older, younger
+	*s.after(older), *s.before(younger) = h, h
+	s.tellOldest()
+}
+
+func (s *stripe) unlink(h *history) {
+	*s.after(h.older), *s.before(h.younger) = h.younger, h.older
+	h.older, h.younger = nil, nil
+	s.tellOldest()
+}
+
+func (s *stripe) after(h *history) **history {
+	if h == nil {
+		return &s.old
+	}
+	return &h.younger
+}
+
+func (s *stripe) before(h *history) **history {
+	if h == nil {
+		return &s.young
+	}
+	return &h.older
+}
+
+func (s *stripe) tellOldest() {
+	number := uint64(none)
+	if s.old != nil {
+		number = s.old.number
+	}
+	s.oldest.Store(number)
+}
+
+// evict drops the histories of those rooms that spoke least recently until the
+// bounds hold. The caller holds no lock.
+func (m *Broker) evict() {
+	if !m.full() {
+		return
+	}
+	m.evicting.Lock()
+	defer m.evicting.Unlock()
+	for m.full() {
+		var oldest *stripe
+		number := uint64(none)
+		for s := range m.stripes.All() {
+			if n := s.oldest.Load(); n < number {
+				oldest, number = s, n
+			}
+		}
+		if oldest == nil {
+			return // others have dropped all meanwhile
+		}
+		oldest.mu.Lock()
+		if h := oldest.old; h != nil && h.number == number { // else it has spoken: look again
+			m.drop(oldest, h)
+			m.count.evicted.Add(1)
+		}
+		oldest.mu.Unlock()
+	}
+}
+
+func (m *Broker) full() bool {
+	return m.count.rooms.Load() > int64(m.cfg.MaxRooms) || m.count.bytes.Load() > m.cfg.MaxBytes
+}
+
+// sweep is the goroutine that forgets what nobody asks for any more, a few stripes
+// at a time.
+func (m *Broker) sweep() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		n := 0
+		for s := range m.stripes.All() {
+			if n%sweepStripes == 0 {
+				select {
+				case <-m.ending:
+					return
+				case <-tick.C:
+				}
+				m.keys.Expire(m.age(m.cfg.Now()))
+			}
+			n++
+			m.sweepStripe(s)
+		}
+	}
+}
+
+func (m *Broker) sweepStripe(s *stripe) {
+	var over []string
+	now := m.cfg.Now()
+	s.mu.Lock()
+	for h := s.old; h != nil; h = h.younger {
+		if m.trim(h, now) {
+			over = append(over, h.room)
+		}
+	}
+	s.mu.Unlock()
+	for _, room := range over {
+		m.lock(room, asItIs) // ends it, if nobody is there
+		s.mu.Unlock()
+	}
+}
