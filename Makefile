@@ -9,7 +9,7 @@ FUZZTIME    ?= 25000x
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser chaos bench bench-peers bench-vm bench-cluster clean
+.PHONY: help build run test deps lint race fuzz browser chaos bench bench-versus bench-peers bench-vm bench-cluster clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes 
 
 bench: ## Go micro-benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-versus: build ## this build and BASE (a commit, or the path of a binary) in seven alternating pairs; without BASE raw and barrage.v1
+	go run ./loadtest/bench versus $(if $(BASE),-base $(BASE))
 
 bench-peers: build ## Barrage and other servers on the same scenarios, in turn; writes BENCHMARKS.md
 	cd loadtest/peers && go run ./bench -barrage $(CURDIR)/bin/barrage -out $(CURDIR)/BENCHMARKS.md -images $(CURDIR)/docs/images
