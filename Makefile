@@ -54,7 +54,7 @@ bench-versus: build ## this build and BASE (a commit, or the path of a binary) i
 	go run ./loadtest/bench versus $(if $(BASE),-base $(BASE))
 
 bench-peers: build ## Barrage and other servers on the same scenarios, in turn; writes BENCHMARKS.md
-	cd loadtest/peers && go run ./bench -barrage $(CURDIR)/bin/barrage -out $(CURDIR)/BENCHMARKS.md -images $(CURDIR)/docs/images
+	go run ./loadtest/bench peers -document BENCHMARKS.md -images docs/images
 
 bench-vm: ## memory of 300,000 connections in one process, in a QEMU guest (CONNECTIONS=1000000 for more)
 	loadtest/vm/run.sh

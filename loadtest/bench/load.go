@@ -65,23 +65,12 @@ func (b *bench) load(ctx context.Context, name, client string, show io.Writer, a
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, &failure{"the load test gave no report", fmt.Errorf("%w: %s", errors.Join(ctx.Err(), ran), last(said.String()))}
+		return nil, &failure{"the load client gave no report", fmt.Errorf("%w: %s", errors.Join(ctx.Err(), ran), last(said.String()))}
 	}
 	defer f.Close()
 	r, err := report.ReadJSON(f)
 	if err != nil || r.Connections.Wanted == 0 {
-		return nil, &failure{"the load test's report makes no sense", errors.Join(err, errors.New("or has no connections"))}
+		return nil, &failure{"the load client's report makes no sense", errors.Join(err, errors.New("or has no connections"))}
 	}
 	return r, nil
-}
-
-// losses is how many things did not go as they must: each is shown, never hidden.
-func losses(r *report.Report) uint64 {
-	m := &r.Messages
-	return unpublished(r) + m.Missing + m.Duplicated + m.OutOfOrder + r.Connections.Failed + r.Connections.Closed
-}
-
-// unpublished is how many messages the server did not take, or not in time.
-func unpublished(r *report.Report) uint64 {
-	return r.Messages.Offered - min(r.Messages.Offered, r.Messages.Published)
 }

@@ -1,5 +1,6 @@
 // Bench measures Barrage as its documents tell it, in scenarios:
 //
+//	peers    Barrage and other servers, those of loadtest/peers, on the same load
 //	versus   two builds of Barrage in turn, or raw and barrage.v1 connections of one
 //
 // Each starts its servers, runs `barrage loadtest` against them, stops them, and
@@ -30,7 +31,7 @@ type scenario struct {
 }
 
 func scenarios() []scenario {
-	return []scenario{{"versus", versusFlags}}
+	return []scenario{{"versus", versusFlags}, {"peers", peersFlags}}
 }
 
 // bench is one run of a scenario.
@@ -46,7 +47,7 @@ type bench struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
 	switch err := run(ctx, os.Args[1:]); {
 	case errors.Is(err, flag.ErrHelp):

@@ -114,7 +114,7 @@ func TestVersus(t *testing.T) {
 		"| raw | before | now | times | plus |",
 		"| barrage.v1 | before | now | times | plus |",
 		"| 10/s to 10,000: deliveries per server CPU-second | 147,059 [147,059 to 147,059] | 147,059 [147,059 to 147,059] | 1.00 [1.00 to 1.00] | 0 [0 to 0] |",
-		"| idle: resident bytes for each connection | 400 [400 to 400] |",
+		"| idle: resident bytes per idle connection | 400 [400 to 400] |",
 		"Nothing was lost,",
 	} {
 		if !strings.Contains(string(text), want) {
@@ -135,7 +135,7 @@ func TestVersus(t *testing.T) {
 func TestVersusFailures(t *testing.T) {
 	for _, test := range []struct{ variable, want string }{
 		{"SERVE", "- idle, barrage.v1: 2 of 2 runs failed: idle-barrage.v1-barrage.v1-1 ended"},
-		{"LOADTEST", "- idle, raw: 2 of 2 runs failed: the load test gave no report"},
+		{"LOADTEST", "- idle, raw: 2 of 2 runs failed: the load client gave no report"},
 	} {
 		t.Run(test.variable, func(t *testing.T) {
 			t.Setenv(test.variable, "fails")
@@ -148,6 +148,92 @@ func TestVersusFailures(t *testing.T) {
 				t.Errorf("no %q in %s", test.want, text)
 			}
 		})
+	}
+}
+
+// TestPeers goes from the command line to the document and the plots.
+func TestPeers(t *testing.T) {
+	dir := t.TempDir()
+	document := filepath.Join(dir, "BENCHMARKS.md")
+	begin, end := marks("peers")
+	before, after := "# Benchmarks \r\n\nKept.\n", "\n\n\nKept too, without an end of line"
+	if err := os.WriteFile(document, []byte(before+begin+"old"+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"peers", "-barrage", self(t), "-servers", "barrage", "-rates", "10", "-rounds", "2",
+		"-document", document, "-images", filepath.Join(dir, "docs", "images"), "-out", filepath.Join(dir, "out")}
+	if err := run(t.Context(), args); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	if !strings.HasPrefix(text, before+begin) || !strings.HasSuffix(text, end+after) {
+		t.Errorf("something outside of the marks has changed: %q", text)
+	}
+	for _, want := range []string{
+		"| Barrage | v0.0-test | 400 [400 to 400] |",
+		"- Barrage: the machine was busy before the run (2 of 2 runs)\n",
+		"(docs/images/peers-p99.svg)",
+		"go run ./loadtest/bench peers -rates 10 -rounds 2 -servers barrage\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if strings.Contains(text, dir) {
+		t.Error("the document names a folder of this machine")
+	}
+	for _, file := range []string{"out/round2_rate10_members10000_barrage.json", "docs/images/peers-memory.svg"} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestPeersFailures: what goes wrong is in the results, and the rounds go on.
+func TestPeersFailures(t *testing.T) {
+	for _, test := range []struct{ variable, want, said string }{
+		{"SERVE", "barrage ended", "cannot serve"},
+		{"LOADTEST", "the load client gave no report", "no such preset"},
+	} {
+		t.Run(test.variable, func(t *testing.T) {
+			t.Setenv(test.variable, "fails")
+			b := &bench{scenario: "peers", barrage: self(t), out: t.TempDir()}
+			if err := b.open(); err != nil {
+				t.Fatal(err)
+			}
+			defer b.close()
+			p := &peers{bench: b, rounds: 2, loads: []load{{10, 10}}, seconds: 1, chosen: servers()[:1]}
+			c, err := b.provide(t.Context(), p.chosen[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			runs, err := p.measure(t.Context(), []contender{c})
+			if err != nil || len(runs) != 2 || !strings.Contains(runs[1].line(), test.said) {
+				t.Fatalf("got %+v, %v, want what was said", runs, err)
+			}
+			if got := public(runs[0].failed); !strings.HasSuffix(got, test.want) && got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestEstimate(t *testing.T) {
+	// A run takes 3 + 5 seconds, at least 2 and at most 4 around it, up to 30 of
+	// drain, and the time of connecting.
+	p := &peers{rounds: 2, loads: []load{{10, 10000}, {1000, 500}}, seconds: 5, hold: 3 * time.Second, drain: 30 * time.Second}
+	if got, want := p.estimate(2), "2 servers, 2 rates, 2 rounds: 8 runs, 1m0s to 6m0s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if chosen, err := choose("gws,barrage"); err != nil || !slices.Equal(names(chosen), []string{"barrage", "gws"}) {
+		t.Errorf("got %v, %v", chosen, err)
+	}
+	if loads, err := parseRates("10,1000@500", 10000); err != nil || !slices.Equal(loads, p.loads) {
+		t.Errorf("got %v, %v", loads, err)
 	}
 }
 
@@ -172,6 +258,8 @@ func TestRefuses(t *testing.T) {
 		{"too many connections", "versus -connections 20000", "19000"},
 		{"too many idle", "versus -idle 20000", "-idle"},
 		{"rounds", "versus -rounds 0", "-rounds"},
+		{"server", "peers -servers gws,apache", `"apache"`},
+		{"no drain", "peers -drain 0s", "-drain"},
 		{"part", "versus -parts rooms", `"rooms"`},
 		{"protocol", "versus -base " + self(t) + " -protocols v2", `"v2"`},
 		{"commit", "versus -base no-such-commit", "-base"},

@@ -60,13 +60,6 @@ type part struct {
 	figures     []figure
 }
 
-// figure is what is taken of a report.
-type figure struct {
-	title  string
-	number func(float64) string
-	of     func(*report.Report) float64 // 0 or less is not known
-}
-
 func versusFlags(b *bench, flags *flag.FlagSet) func(context.Context) (string, error) {
 	v := &versus{bench: b}
 	flags.StringVar(&v.base, "base", "", "`commit`, or path of a binary, to compare with; without it, raw connections and those of barrage.v1 are compared")
@@ -130,10 +123,8 @@ func roomPart(l load) part {
 				"--duration", v.duration.String(), "--hold", v.hold.String())
 		},
 		figures: []figure{
-			{"deliveries per server CPU-second", thousands, func(r *report.Report) float64 { return r.Server.DeliveriesPerCPUSecond }},
-			{"latency p50, ms", short, func(r *report.Report) float64 { return r.Latency.P50 }},
-			{"latency p99, ms", short, func(r *report.Report) float64 { return r.Latency.P99 }},
-			{"bytes received per copy", short, func(r *report.Report) float64 { return r.Messages.BytesPerCopy }},
+			perCPU(), p50(), p99(),
+			{title: "bytes received per copy", number: short, of: func(r *report.Report) float64 { return r.Messages.BytesPerCopy }},
 		},
 	}
 }
@@ -162,12 +153,12 @@ func idlePart() part {
 				"--connections", strconv.Itoa(v.parked), "--hold", v.rest.String()}, flags...)...)
 		},
 		figures: []figure{
-			{"connections a second", thousands, func(r *report.Report) float64 { return r.Connections.PerSecond }},
-			{"server CPU for each connect, µs", short, func(r *report.Report) float64 {
+			connects(),
+			{title: "server CPU for each connect, µs", number: short, of: func(r *report.Report) float64 {
 				return 1e6 * r.Server.ConnectCPUSeconds / float64(max(r.Connections.Opened, 1))
 			}},
-			{"resident bytes for each connection", thousands, func(r *report.Report) float64 { return r.Server.BytesPerConnection.Resident }},
-			{"kernel bytes for each, both ends", thousands, func(r *report.Report) float64 { return r.Server.BytesPerConnection.Kernel }},
+			resident(),
+			{title: "kernel bytes for each, both ends", number: thousands, of: func(r *report.Report) float64 { return r.Server.BytesPerConnection.Kernel }},
 		},
 	}
 }
@@ -199,9 +190,8 @@ func nodesPart() part {
 				"--connections", strconv.Itoa(v.viewers), "--rate", "100", "--duration", v.latency.String())
 		},
 		figures: []figure{
-			{"latency p50, ms", short, func(r *report.Report) float64 { return r.Latency.P50 }},
-			{"latency p99, ms", short, func(r *report.Report) float64 { return r.Latency.P99 }},
-			{"publishing behind at worst, ms", short, func(r *report.Report) float64 { return r.Messages.PublishLagMax }},
+			p50(), p99(),
+			{title: "publishing behind at worst, ms", number: short, of: func(r *report.Report) float64 { return r.Messages.PublishLagMax }},
 		},
 	}
 }
