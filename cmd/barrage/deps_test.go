@@ -30,7 +30,7 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/publish": {"barrage/loadtest", "github.com/redis/go-redis", "golang.org/x/sys/unix"},
 	"barrage/loadtest/probe":   {"github.com/prometheus", "golang.org/x/sys/unix"},
 	"barrage/loadtest/assert":  {},
-	"barrage/loadtest/bench":   {"barrage/loadtest/probe", "barrage/loadtest/report", "github.com/prometheus"},
+	"barrage/loadtest/bench":   {"barrage/loadtest/probe", "barrage/loadtest/report", "github.com/prometheus/procfs", "golang.org/x/sys/unix"},
 	"barrage/loadtest/token":   {"barrage/edge/auth"},
 	"barrage/loadtest/report":  {"barrage/loadtest", "golang.org/x/sys/unix"},
 	"barrage/api": {

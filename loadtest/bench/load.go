@@ -20,7 +20,7 @@ import (
 )
 
 // loadWithin is more than any run takes, and bounds one that hangs.
-const loadWithin = 20 * time.Minute
+const loadWithin = 2 * time.Hour
 
 // failure is an error in two parts: what a document may say, and what is for the
 // terminal, since it may name folders of this machine.

@@ -2,6 +2,8 @@
 //
 //	peers    Barrage and other servers, those of loadtest/peers, on the same load
 //	versus   two builds of Barrage in turn, or raw and barrage.v1 connections of one
+//	cluster  many viewers over several nodes that share a Redis
+//	vm       memory of hundreds of thousands of connections, in a QEMU guest
 //
 // Each starts its servers, runs `barrage loadtest` against them, stops them, and
 // prints tables; -document has them written into a Markdown file. What a server or
@@ -31,7 +33,7 @@ type scenario struct {
 }
 
 func scenarios() []scenario {
-	return []scenario{{"versus", versusFlags}, {"peers", peersFlags}}
+	return []scenario{{"versus", versusFlags}, {"peers", peersFlags}, {"cluster", clusterFlags}, {"vm", vmFlags}}
 }
 
 // bench is one run of a scenario.
@@ -49,6 +51,9 @@ type bench struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
+	if os.Getpid() == 1 {
+		guest(ctx)
+	}
 	switch err := run(ctx, os.Args[1:]); {
 	case errors.Is(err, flag.ErrHelp):
 		os.Exit(2)

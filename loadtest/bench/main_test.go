@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -59,7 +61,12 @@ func serve(value func(string) string) {
 	}
 	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	go http.ListenAndServe(value("listen"), ok)
-	println(http.ListenAndServe(value("admin"), ok).Error())
+	http.Handle("/readyz", ok)
+	http.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "barrage_handshakes_total{result=\"101\"} 17\nbarrage_handshakes_total{result=\"400\"} 5\n"+
+			"barrage_redis_messages_received_total 4\nprocess_cpu_seconds_total 1.5\n")
+	})
+	println(http.ListenAndServe(value("admin"), nil).Error())
 	os.Exit(1)
 }
 
@@ -148,6 +155,24 @@ func TestVersusFailures(t *testing.T) {
 				t.Errorf("no %q in %s", test.want, text)
 			}
 		})
+	}
+}
+
+// TestCluster goes from the command line to the nodes' table.
+func TestCluster(t *testing.T) {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("redis-server is not installed")
+	}
+	args := []string{"cluster", "-barrage", self(t), "-nodes", "2", "-connections", "10", "-out", t.TempDir()}
+	document := filepath.Join(t.TempDir(), "BENCHMARKS.md")
+	if err := run(t.Context(), append(args, "-document", document)); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(document)
+	for _, want := range []string{"## Several nodes: 10 viewers", "500,000 copies expected", "| 2 | 17 | 4 | 0 | 0 | 1.5 |", "| all | 34 | 8 | 0 | 0 | 3.0 |"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in %s", want, text)
+		}
 	}
 }
 
@@ -260,6 +285,8 @@ func TestRefuses(t *testing.T) {
 		{"rounds", "versus -rounds 0", "-rounds"},
 		{"server", "peers -servers gws,apache", `"apache"`},
 		{"no drain", "peers -drain 0s", "-drain"},
+		{"nodes", "cluster -nodes 0", "-nodes"},
+		{"too few nodes", "cluster -nodes 1 -connections 2000000000", "-nodes must be"},
 		{"part", "versus -parts rooms", `"rooms"`},
 		{"protocol", "versus -base " + self(t) + " -protocols v2", `"v2"`},
 		{"commit", "versus -base no-such-commit", "-base"},

@@ -63,8 +63,8 @@ const (
 	svgHead           = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="Liberation Sans, Arial, sans-serif" font-size="12">` + "\n"
 	svgText           = `<text x="%.1f" y="%.1f" fill="%s" text-anchor="%s">%s</text>` + "\n"
 	black, middle     = "#000", "middle"
-	labelSpace        = 10 // between a point and its label
-	whisker           = 4  // half of its ends' width
+	labelSpace        = 7 // between a point and its label
+	whisker           = 4 // half of its ends' width
 	seriesSpread      = 0.7
 	legendLine        = 16
 	headroom, footing = 2.0, 1.6 // factors beyond the largest and smallest value: for legend and labels
@@ -114,11 +114,7 @@ func (p plot) svg() []byte {
 			x := left + slot*(float64(j)+0.5+offset)
 			fmt.Fprintf(b, `<path d="M%.1f %.1fh%dm-%d 0V%.1fm-%d 0h%d" stroke="%s" fill="none"/><circle cx="%.1f" cy="%.1f" r="4" fill="%s"/>`+"\n",
 				x-whisker, y(one.max), 2*whisker, whisker, y(one.min), whisker, 2*whisker, color, x, y(one.median), color)
-			at := y(one.median) - labelSpace
-			if i%2 == 1 { // above and below in turn, so that those of neighbours do not meet
-				at = y(one.median) + 2*labelSpace
-			}
-			label(x, at, color, middle, compact(one.median))
+			label(x+labelSpace, y(one.median)+4, color, "start", compact(one.median))
 		}
 		if s.name != "" {
 			label(width-right-6, float64(top+legendLine*(i+1)), color, "end", "● "+s.name)

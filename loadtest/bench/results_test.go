@@ -28,7 +28,9 @@ func canned(t *testing.T, change func(*report.Report)) *report.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	change(r)
+	if change != nil {
+		change(r)
+	}
 	return r
 }
 
