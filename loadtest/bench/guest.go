@@ -261,22 +261,16 @@ func (s *sample) kernel(pid int) error {
 	}
 	status, err1 := proc.NewStatus()
 	netstat, err2 := os.ReadFile("/proc/net/netstat")
-	memory, err3 := fs.Meminfo()
-	soft, err4 := fs.NetSoftnetStat()
-	sockets, err5 := fs.NetSockstat()
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	soft, err3 := fs.NetSoftnetStat()
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
+	slab, buffers, _ := probe.KernelMemory()
+	s.Slab, s.Buffers = float64(slab), float64(buffers)
 	s.RSS, s.Anonymous = float64(status.VmRSS), float64(status.RssAnon)
-	s.Slab = float64(*memory.SlabBytes)
 	s.Timeouts, s.GivenUp = counter(netstat, "TCPTimeouts"), counter(netstat, "TCPAbortOnTimeout")
 	for _, cpu := range soft {
 		s.Drops += float64(cpu.Dropped) // from the backlog
-	}
-	for _, p := range sockets.Protocols {
-		if p.Protocol == "TCP" && p.Mem != nil {
-			s.Buffers = float64(*p.Mem * os.Getpagesize())
-		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -53,9 +54,10 @@ func (m machine) environment() Environment {
 	if release, err := m.read("sys/kernel/osrelease"); err == nil {
 		e.Kernel += " " + strings.TrimSpace(release)
 	}
-	if meminfo, err := m.read("meminfo"); err == nil {
-		bytes, _ := kilobytes(meminfo, "MemTotal:")
-		e.Memory = uint64(bytes)
+	if all, err := procfs.NewFS(m.proc("")); err == nil {
+		if memory, err := all.Meminfo(); err == nil && memory.MemTotalBytes != nil {
+			e.Memory = *memory.MemTotalBytes
+		}
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {

@@ -4,9 +4,8 @@ package probe
 
 import (
 	"os"
-	"path/filepath"
-	"strconv"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,30 +21,20 @@ func Self() float64 {
 
 // Resident is the resident memory of this process in bytes; ok is false if it
 // cannot be told.
-func Resident() (bytes int64, ok bool) { return here.rss("self") }
+func Resident() (bytes int64, ok bool) { return here.rss(os.Getpid()) }
 
 // Threads is the CPU time of each thread of this process in seconds, by thread
 // id. A goroutine that never rests stays on its thread, so an event loop that is
 // at its limit shows as a thread that uses a whole core.
-func Threads() map[int]float64 { return here.threads() }
-
-func (m machine) threads() map[int]float64 {
-	entries, err := os.ReadDir(filepath.Join(m.root, "proc/self/task"))
+func Threads() map[int]float64 {
+	all, err := procfs.AllThreads(os.Getpid())
 	if err != nil {
 		return nil
 	}
-	threads := make(map[int]float64, len(entries))
-	for _, e := range entries {
-		id, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		text, err := m.read("self/task/" + e.Name() + "/stat")
-		if err != nil {
-			continue // it has just ended
-		}
-		if s, ok := parseStat(text); ok {
-			threads[id] = s.cpu
+	threads := make(map[int]float64, len(all))
+	for _, t := range all {
+		if s, err := t.Stat(); err == nil { // else it has just ended
+			threads[t.PID] = s.CPUTime()
 		}
 	}
 	return threads
@@ -55,3 +44,7 @@ func (m machine) threads() map[int]float64 {
 // time they had, in seconds; zeros if it cannot be told. The difference between
 // two calls tells whether any CPU was left in between.
 func Machine() (busy, total float64) { return here.cpu() }
+
+// KernelMemory is what sockets cost this machine's kernel, in bytes: slab objects and
+// the pages of TCP's buffers.
+func KernelMemory() (slab, buffers int64, ok bool) { return here.kernelMemory() }

@@ -10,9 +10,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // Server is a target whose processes, metrics, or both can be seen. It belongs to
@@ -31,7 +32,7 @@ type Server struct {
 // process is one process of the server.
 type process struct {
 	pid  int
-	stat procStat // the last that was seen
+	stat procfs.ProcStat // the last that was seen
 	gone bool
 }
 
@@ -101,20 +102,11 @@ func (s *Server) addMetrics(list string) error {
 	return nil
 }
 
-// PIDs are the processes that are looked at.
-func (s *Server) PIDs() []int {
-	return s.pids(func(*process) bool { return true })
-}
-
 // Gone are the processes that have ended since NewServer. Their CPU time counts
 // as it last was, and the resident memory is not known any more.
-func (s *Server) Gone() []int {
-	return s.pids(func(p *process) bool { return p.gone })
-}
-
-func (s *Server) pids(which func(*process) bool) (pids []int) {
+func (s *Server) Gone() (pids []int) {
 	for _, p := range s.procs {
-		if which(p) {
+		if p.gone {
 			pids = append(pids, p.pid)
 		}
 	}
@@ -131,8 +123,8 @@ func (s *Server) Sample(ctx context.Context) Sample {
 	m := Unknown()
 	if len(s.procs) > 0 {
 		m.CPU, m.RSS = s.processes()
-		if bytes, ok := s.machine.kernelMemory(); ok {
-			m.Kernel = bytes
+		if slab, buffers, ok := s.machine.kernelMemory(); ok {
+			m.Kernel = slab + buffers
 		}
 	}
 	if len(s.metrics) > 0 {
@@ -144,8 +136,8 @@ func (s *Server) Sample(ctx context.Context) Sample {
 func (s *Server) processes() (cpu float64, rss int64) {
 	for _, p := range s.procs {
 		s.look(p)
-		cpu += p.stat.cpu
-		bytes, ok := s.machine.rss(strconv.Itoa(p.pid))
+		cpu += p.stat.CPUTime()
+		bytes, ok := s.machine.rss(p.pid)
 		if p.gone || !ok || rss < 0 {
 			rss = -1
 			continue
@@ -161,7 +153,7 @@ func (s *Server) look(p *process) {
 		return
 	}
 	stat, err := s.machine.stat(p.pid)
-	if err != nil || stat.start != p.stat.start {
+	if err != nil || stat.Starttime != p.stat.Starttime {
 		p.gone = true
 		return
 	}
