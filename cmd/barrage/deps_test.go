@@ -25,7 +25,7 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/plan":    {"barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml", "golang.org/x/sys/unix"},
 	"barrage/loadtest/stamp":   {},
 	"barrage/loadtest/tally":   {"github.com/HdrHistogram/hdrhistogram-go"},
-	"barrage/loadtest/swarm":   {"barrage/netpoll", "barrage/frame", "barrage/loadtest"},
+	"barrage/loadtest/swarm":   {"barrage/netpoll", "barrage/frame", "barrage/internal/paged", "barrage/loadtest"},
 	"barrage/loadtest/agent":   {"barrage/loadtest", "golang.org/x/sys/unix"},
 	"barrage/loadtest/publish": {"barrage/loadtest", "github.com/redis/go-redis", "golang.org/x/sys/unix"},
 	"barrage/loadtest/probe":   {"github.com/prometheus", "golang.org/x/sys/unix"},
@@ -40,6 +40,7 @@ var allowedImports = map[string][]string{
 	"barrage/internal/refusal":   {},
 	"barrage/internal/striped":   {},
 	"barrage/internal/random":    {},
+	"barrage/internal/paged":     {},
 }
 
 // TestStar: the libraries know nothing of each other, and only edge and this
