@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // From these on, figures are doubted.
@@ -200,6 +199,9 @@ func judgeAmounts(r *Report) []string {
 	if !r.measured() || r.Latency.Histogram.Count() >= fewLatencies {
 		return nil
 	}
-	return []string{fmt.Sprintf("Only %s recorded, so p99.9 is the maximum. Raise --rate, --connections or --duration.",
-		strings.Replace(was(uint64(r.Latency.Histogram.Count()), "latency"), "latencys", "latencies", 1))}
+	recorded := "1 latency was"
+	if n := r.Latency.Histogram.Count(); n != 1 {
+		recorded = thousands(n) + " latencies were"
+	}
+	return []string{fmt.Sprintf("Only %s recorded, so p99.9 is the maximum. Raise --rate, --connections or --duration.", recorded)}
 }
