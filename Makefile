@@ -6,10 +6,12 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMIT      := $(shell git rev-parse --short HEAD 2>/dev/null)
 # A count, not a time: go test sometimes fails a target whose time runs out.
 FUZZTIME    ?= 25000x
+# Further flags of a bench-* target: go run ./loadtest/bench NAME -h lists them.
+BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser chaos bench bench-peers bench-vm bench-cluster clean
+.PHONY: help build run test deps lint race fuzz browser chaos bench bench-versus bench-peers bench-vm bench-cluster clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,14 +52,17 @@ chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes 
 bench: ## Go micro-benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-peers: build ## Barrage and other servers on the same scenarios, in turn; writes BENCHMARKS.md
-	cd loadtest/peers && go run ./bench -barrage $(CURDIR)/bin/barrage -out $(CURDIR)/BENCHMARKS.md -images $(CURDIR)/docs/images
+bench-versus: build ## this build and BASE (a commit, or the path of a binary) in seven alternating pairs; without BASE raw and barrage.v1
+	go run ./loadtest/bench versus $(if $(BASE),-base $(BASE)) $(BENCH)
 
-bench-vm: ## memory of 300,000 connections in one process, in a QEMU guest (CONNECTIONS=1000000 for more)
-	loadtest/vm/run.sh
+bench-peers: build ## Barrage and other servers on the same scenarios, in turn; writes BENCHMARKS.md
+	go run ./loadtest/bench peers -document BENCHMARKS.md -images docs/images $(BENCH)
+
+bench-vm: ## memory of 300,000 connections in one process, in a QEMU guest (BENCH='-connections 1000000' for more)
+	go run ./loadtest/bench vm $(BENCH)
 
 bench-cluster: build ## 95,000 viewers over five nodes that share a Redis
-	loadtest/cluster/run.sh
+	go run ./loadtest/bench cluster $(BENCH)
 
 clean: ## remove what was built
 	rm -rf bin web/test/node_modules

@@ -15,6 +15,10 @@
 //	assert   conditions on the results
 //	report   how results are shown
 //
+// Two things stand beside it: bench, the program that measures Barrage with the load
+// test in scenarios (make bench-versus and its like), and peers, a module of its own
+// with the servers that Barrage is compared with.
+//
 // This package is the controller: it starts the agents, has them connect, hold
 // still, and listen while messages are published, and puts together a Report.
 //

@@ -85,7 +85,10 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/loadtest/agent":  {"barrage/loadtest/plan", "barrage/loadtest/swarm", "golang.org/x/sys/unix"},
 	"barrage/loadtest/assert": {},
-	"barrage/loadtest/plan":   {"barrage/internal/settings", "barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml"},
+	"barrage/loadtest/bench": {
+		"barrage/loadtest/probe", "barrage/loadtest/report", "github.com/prometheus/procfs", "golang.org/x/sys/unix",
+	},
+	"barrage/loadtest/plan": {"barrage/internal/settings", "barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml"},
 	"barrage/loadtest/probe": {
 		"github.com/prometheus/client_model", "github.com/prometheus/common", "github.com/prometheus/procfs",
 		"golang.org/x/sys/unix",
@@ -99,8 +102,8 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/loadtest/stamp": {},
 	"barrage/loadtest/swarm": {
-		"barrage/frame", "barrage/loadtest/plan", "barrage/loadtest/probe", "barrage/loadtest/stamp",
-		"barrage/loadtest/tally", "barrage/netpoll",
+		"barrage/frame", "barrage/internal/paged", "barrage/loadtest/plan", "barrage/loadtest/probe",
+		"barrage/loadtest/stamp", "barrage/loadtest/tally", "barrage/netpoll",
 	},
 	"barrage/loadtest/tally": {"github.com/HdrHistogram/hdrhistogram-go"},
 	"barrage/loadtest/token": {"barrage/edge/auth"},
@@ -119,6 +122,7 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/internal/footprint": {"github.com/prometheus/client_golang", "github.com/prometheus/procfs", "golang.org/x/sys/unix"},
 	"barrage/internal/machine":   {"golang.org/x/sys/unix"},
+	"barrage/internal/paged":     {},
 	"barrage/internal/random":    {},
 	"barrage/internal/refusal":   {},
 	"barrage/internal/settings":  {"github.com/go-viper/mapstructure", "github.com/knadh/koanf", "github.com/spf13/pflag"},

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -53,8 +54,8 @@ func (m machine) environment() Environment {
 	if release, err := m.read("sys/kernel/osrelease"); err == nil {
 		e.Kernel += " " + strings.TrimSpace(release)
 	}
-	if proc, err := m.proc(); err == nil {
-		if memory, err := proc.Meminfo(); err == nil && memory.MemTotalBytes != nil {
+	if all, err := procfs.NewFS(m.proc("")); err == nil {
+		if memory, err := all.Meminfo(); err == nil && memory.MemTotalBytes != nil {
 			e.Memory = *memory.MemTotalBytes
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
@@ -20,16 +21,41 @@ import (
 // has.
 const maxMetrics = 16 << 20
 
-// metrics are the answer of one address, by name.
-type metrics map[string]*dto.MetricFamily
+// Metrics are the answer of one address, by name.
+type Metrics map[string]*dto.MetricFamily
+
+// Scrape asks once, with the default client.
+func Scrape(ctx context.Context, address string) (Metrics, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("probe: metrics: %w", err)
+	}
+	return (&Server{client: http.DefaultClient}).scrape(ctx, u)
+}
+
+// Sum is the sum of a metric over those of its labels that have the given value,
+// or all without one; 0 if there is none.
+func (m Metrics) Sum(name string, value ...string) (sum float64) {
+	for _, one := range m[name].GetMetric() {
+		has := func(l *dto.LabelPair) bool { return slices.Contains(value, l.GetValue()) }
+		if len(value) == 0 || slices.ContainsFunc(one.GetLabel(), has) {
+			// All but one are of another kind, and so 0.
+			sum += one.GetCounter().GetValue() + one.GetGauge().GetValue() + one.GetUntyped().GetValue()
+		}
+	}
+	return sum
+}
 
 // scrape asks once. Errors name the address.
-func (s *Server) scrape(ctx context.Context, u *url.URL) (metrics, error) {
+func (s *Server) scrape(ctx context.Context, u *url.URL) (Metrics, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header = s.header.Clone()
+	if req.Header == nil {
+		req.Header = make(http.Header)
+	}
 	req.Header.Set("Accept", "text/plain;version=0.0.4")
 	resp, err := s.client.Do(req)
 	if err != nil {
@@ -46,7 +72,7 @@ func (s *Server) scrape(ctx context.Context, u *url.URL) (metrics, error) {
 	return m, nil
 }
 
-func parseMetrics(r io.Reader) (metrics, error) {
+func parseMetrics(r io.Reader) (Metrics, error) {
 	p := expfmt.NewTextParser(model.UTF8Validation)
 	return p.TextToMetricFamilies(r)
 }
@@ -75,7 +101,7 @@ func (s *Server) addScraped(ctx context.Context, m *Sample) {
 }
 
 // sample is what one address tells.
-func (m metrics) sample() Sample {
+func (m Metrics) sample() Sample {
 	s := Unknown()
 	s.CPU = m.first("process_cpu_seconds_total")
 	s.RSS = int64(m.first("process_resident_memory_bytes"))
@@ -83,7 +109,7 @@ func (m metrics) sample() Sample {
 	s.Stack = int64(m.first("go_memstats_stack_inuse_bytes"))
 	s.Sends = m.first("barrage_sends_total")
 	s.Delivers = m.first("barrage_messages_delivered_total")
-	s.GCs, s.GCPause = m.collections()
+	s.GCs, _, s.GCPause = m.Collections()
 	return s
 }
 
@@ -104,18 +130,11 @@ func plus[T int64 | float64](a, b T) T {
 
 // first is the sum of the first of the named metrics that exists, over all its
 // labels; negative if there is none.
-func (m metrics) first(names ...string) float64 {
+func (m Metrics) first(names ...string) float64 {
 	for _, name := range names {
-		family := m[name]
-		if family == nil || len(family.GetMetric()) == 0 {
-			continue
+		if len(m[name].GetMetric()) > 0 {
+			return known(m.Sum(name))
 		}
-		sum := 0.0
-		for _, one := range family.GetMetric() {
-			// All but one are of another kind, and so 0.
-			sum += one.GetCounter().GetValue() + one.GetGauge().GetValue() + one.GetUntyped().GetValue()
-		}
-		return known(sum)
 	}
 	return -1
 }
@@ -128,25 +147,27 @@ func known(v float64) float64 {
 	return v
 }
 
-// collections is how often a Go program has collected garbage, and the longest
-// of the recent pauses in seconds.
-func (m metrics) collections() (n, longest float64) {
-	family := m["go_gc_duration_seconds"]
-	if family == nil || len(family.GetMetric()) == 0 || family.GetMetric()[0].GetSummary() == nil {
-		return -1, -1
+// Collections is how often a Go program has collected garbage, and the middle and
+// the longest of the recent pauses in seconds; negative if it is not known.
+func (m Metrics) Collections() (n, median, longest float64) {
+	all := m["go_gc_duration_seconds"].GetMetric()
+	if len(all) == 0 || all[0].GetSummary() == nil {
+		return -1, -1, -1
 	}
-	summary := family.GetMetric()[0].GetSummary()
-	longest = -1
-	for _, q := range summary.GetQuantile() {
-		if q.GetQuantile() == 1 {
+	median, longest = -1, -1
+	for _, q := range all[0].GetSummary().GetQuantile() {
+		switch q.GetQuantile() {
+		case 0.5:
+			median = known(q.GetValue())
+		case 1:
 			longest = known(q.GetValue())
 		}
 	}
-	return float64(summary.GetSampleCount()), longest
+	return float64(all[0].GetSummary().GetSampleCount()), median, longest
 }
 
 // build is the program's name, if it can be told, and its version.
-func (m metrics) build() (name, version string) {
+func (m Metrics) build() (name, version string) {
 	if info := m.labels("barrage_build_info"); info != nil {
 		return "barrage", fmt.Sprintf("%s (commit %s, %s)", info["version"], info["commit"], info["goversion"])
 	}
@@ -157,7 +178,7 @@ func (m metrics) build() (name, version string) {
 }
 
 // labels are those of a metric that says what is running.
-func (m metrics) labels(name string) map[string]string {
+func (m Metrics) labels(name string) map[string]string {
 	family := m[name]
 	if family == nil || len(family.GetMetric()) == 0 {
 		return nil

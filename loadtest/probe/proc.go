@@ -1,14 +1,14 @@
+// What the kernel tells in /proc, of processes and the machine. The root is a
+// parameter, so that tests can describe machines that are not at hand.
+
 package probe
 
-// This file reads /proc. The root is a parameter, so that tests can describe
-// machines that are not at hand.
-
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/prometheus/procfs"
@@ -22,21 +22,27 @@ type machine struct {
 // here is the machine that this process runs on.
 var here = machine{"/"}
 
+// proc is a file or folder in /proc.
+func (m machine) proc(name string) string { return filepath.Join(m.root, "proc", name) }
+
 func (m machine) read(name string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(m.root, "proc", name))
+	b, err := os.ReadFile(m.proc(name))
 	return string(b), err
 }
 
-func (m machine) proc() (procfs.FS, error) { return procfs.NewFS(filepath.Join(m.root, "proc")) }
-
-// stat reads /proc/PID/stat; a process that has ended does not exist, though its
-// parent may not have asked for its status yet.
-func (m machine) stat(pid int) (s procfs.ProcStat, err error) {
-	proc, err := m.proc()
+// process is /proc/PID.
+func (m machine) process(pid int) (procfs.Proc, error) {
+	all, err := procfs.NewFS(m.proc(""))
 	if err != nil {
-		return s, err
+		return procfs.Proc{}, err
 	}
-	p, err := proc.Proc(pid)
+	return all.Proc(pid)
+}
+
+// stat reads /proc/PID/stat; a process that has ended does not exist, even if its
+// parent has not asked for its status yet.
+func (m machine) stat(pid int) (s procfs.ProcStat, err error) {
+	p, err := m.process(pid)
 	if err != nil {
 		return s, err
 	}
@@ -49,66 +55,63 @@ func (m machine) stat(pid int) (s procfs.ProcStat, err error) {
 	return s, nil
 }
 
-// kernelMemory is what sockets and connections cost beyond the processes: slab
-// objects and the pages of TCP's buffers. It is the whole machine's, and so that
-// of both ends of a connection over loopback.
-func (m machine) kernelMemory() (bytes int64, ok bool) {
-	proc, err := m.proc()
+// rss is the resident memory in bytes of a process.
+func (m machine) rss(pid int) (bytes int64, ok bool) {
+	p, err := m.process(pid)
 	if err != nil {
 		return 0, false
 	}
-	memory, err1 := proc.Meminfo()
-	sockets, err2 := proc.NetSockstat()
-	if err1 != nil || err2 != nil || memory.SlabBytes == nil {
-		return 0, false
+	s, err := p.NewStatus()
+	return int64(s.VmRSS), err == nil && s.VmRSS > 0
+}
+
+// kernelMemory is what sockets and connections cost beyond the processes: slab
+// objects and the pages of TCP's buffers, in bytes. It is the whole machine's, and so
+// that of both ends of a connection over loopback.
+func (m machine) kernelMemory() (slab, buffers int64, ok bool) {
+	all, err := procfs.NewFS(m.proc(""))
+	if err != nil {
+		return 0, 0, false
+	}
+	memory, err1 := all.Meminfo()
+	sockets, err2 := all.NetSockstat()
+	if errors.Join(err1, err2) != nil || memory.SlabBytes == nil {
+		return 0, 0, false
 	}
 	for _, p := range sockets.Protocols {
 		if p.Protocol == "TCP" && p.Mem != nil {
-			return int64(*memory.SlabBytes) + int64(*p.Mem)*int64(os.Getpagesize()), true
+			return int64(*memory.SlabBytes), int64(*p.Mem * os.Getpagesize()), true
 		}
 	}
-	return 0, false
+	return 0, 0, false
 }
-
-// userHZ is the unit of CPU times in /proc, the same for all programs whatever
-// the kernel's own tick is (proc(5), sysconf(_SC_CLK_TCK)).
-const userHZ = 100
 
 // cpu is the time that the machine's cores were busy since boot, and all the
 // time they had, in seconds. Stolen time counts as busy, as nobody here can use
-// it. procfs would read the rest of the file, too, which has a number for each
-// interrupt.
+// it. That of guests is part of user already.
 func (m machine) cpu() (busy, total float64) {
-	text, err := m.read("stat")
+	all, err := procfs.NewFS(m.proc(""))
 	if err != nil {
 		return 0, 0
 	}
-	line, _, _ := strings.Cut(text, "\n")
-	fields := strings.Fields(line)
-	if len(fields) < 9 || fields[0] != "cpu" {
+	s, err := all.Stat()
+	if err != nil {
 		return 0, 0
 	}
-	// user nice system idle iowait irq softirq steal; what follows is part of
-	// user already.
-	for i, field := range fields[1:9] {
-		n, err := strconv.ParseUint(field, 10, 64)
-		if err != nil {
-			return 0, 0
-		}
-		total += float64(n) / userHZ
-		if idle := i == 3 || i == 4; !idle {
-			busy += float64(n) / userHZ
-		}
-	}
-	return busy, total
+	c := s.CPUTotal
+	busy = c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ + c.Steal
+	return busy, busy + c.Idle + c.Iowait
 }
 
 // executable is the name of a process's program.
 func (m machine) executable(pid int) string {
-	dir := strconv.Itoa(pid)
-	if path, err := os.Readlink(filepath.Join(m.root, "proc", dir, "exe")); err == nil {
+	p, err := m.process(pid)
+	if err != nil {
+		return ""
+	}
+	if path, err := p.Executable(); err == nil && path != "" {
 		return strings.TrimSuffix(filepath.Base(path), " (deleted)")
 	}
-	name, _ := m.read(dir + "/comm") // readable for everyone, but cut after 15 bytes
-	return strings.TrimSpace(name)
+	name, _ := p.Comm() // readable for everyone, but cut after 15 bytes
+	return name
 }

@@ -19,18 +19,22 @@ func Self() float64 {
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
+// Resident is the resident memory of this process in bytes; ok is false if it
+// cannot be told.
+func Resident() (bytes int64, ok bool) { return here.rss(os.Getpid()) }
+
 // Threads is the CPU time of each thread of this process in seconds, by thread
 // id. A goroutine that never rests stays on its thread, so an event loop that is
 // at its limit shows as a thread that uses a whole core.
 func Threads() map[int]float64 {
-	procs, err := procfs.AllThreads(os.Getpid())
+	all, err := procfs.AllThreads(os.Getpid())
 	if err != nil {
 		return nil
 	}
-	threads := make(map[int]float64, len(procs))
-	for _, p := range procs {
-		if s, err := p.Stat(); err == nil { // or it has just ended
-			threads[p.PID] = s.CPUTime()
+	threads := make(map[int]float64, len(all))
+	for _, t := range all {
+		if s, err := t.Stat(); err == nil { // else it has just ended
+			threads[t.PID] = s.CPUTime()
 		}
 	}
 	return threads
@@ -40,3 +44,7 @@ func Threads() map[int]float64 {
 // time they had, in seconds; zeros if it cannot be told. The difference between
 // two calls tells whether any CPU was left in between.
 func Machine() (busy, total float64) { return here.cpu() }
+
+// KernelMemory is what sockets cost this machine's kernel, in bytes: slab objects and
+// the pages of TCP's buffers.
+func KernelMemory() (slab, buffers int64, ok bool) { return here.kernelMemory() }

@@ -102,20 +102,11 @@ func (s *Server) addMetrics(list string) error {
 	return nil
 }
 
-// PIDs are the processes that are looked at.
-func (s *Server) PIDs() []int {
-	return s.pids(func(*process) bool { return true })
-}
-
 // Gone are the processes that have ended since NewServer. Their CPU time counts
 // as it last was, and the resident memory is not known any more.
-func (s *Server) Gone() []int {
-	return s.pids(func(p *process) bool { return p.gone })
-}
-
-func (s *Server) pids(which func(*process) bool) (pids []int) {
+func (s *Server) Gone() (pids []int) {
 	for _, p := range s.procs {
-		if which(p) {
+		if p.gone {
 			pids = append(pids, p.pid)
 		}
 	}
@@ -132,8 +123,8 @@ func (s *Server) Sample(ctx context.Context) Sample {
 	m := Unknown()
 	if len(s.procs) > 0 {
 		m.CPU, m.RSS = s.processes()
-		if bytes, ok := s.machine.kernelMemory(); ok {
-			m.Kernel = bytes
+		if slab, buffers, ok := s.machine.kernelMemory(); ok {
+			m.Kernel = slab + buffers
 		}
 	}
 	if len(s.metrics) > 0 {
@@ -146,11 +137,12 @@ func (s *Server) processes() (cpu float64, rss int64) {
 	for _, p := range s.procs {
 		s.look(p)
 		cpu += p.stat.CPUTime()
-		if p.gone || rss < 0 {
+		bytes, ok := s.machine.rss(p.pid)
+		if p.gone || !ok || rss < 0 {
 			rss = -1
 			continue
 		}
-		rss += int64(p.stat.ResidentMemory())
+		rss += bytes
 	}
 	return cpu, rss
 }

@@ -82,10 +82,7 @@ func (w *worker) dialOne(k uint32) {
 		w.failed(k, cause(err))
 		return
 	}
-	for int(id) >= len(w.owner) {
-		w.owner = append(w.owner, 0)
-	}
-	w.owner[id] = k
+	*w.owner.Make(id) = k
 	v.id, v.state = id, stateDialing
 	w.dialer.pending++
 	w.loop.SetDeadline(id, handshakeTimeout)
@@ -128,7 +125,7 @@ func (w *worker) comeBack(now int64) {
 
 // Opened asks for the upgrade. Handler.
 func (w *worker) Opened(id netpoll.ID) {
-	k, s := w.owner[id], w.swarm
+	k, s := *w.owner.At(id), w.swarm
 	number := w.number(k)
 	who, err := s.who(number, w.viewers[k].room, s.greeter.TokenInRequest)
 	if err != nil {
@@ -257,7 +254,7 @@ func (w *worker) Expired(id netpoll.ID) { w.loop.Abort(id, reasonTimeout) }
 
 // Closed counts the end of a connection or of an attempt. Handler.
 func (w *worker) Closed(id netpoll.ID, reason netpoll.CloseReason) {
-	k := w.owner[id]
+	k := *w.owner.At(id)
 	v := &w.viewers[k]
 	delete(w.heads, id)
 	if asm := w.partial[id]; asm != nil {

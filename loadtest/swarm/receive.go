@@ -15,7 +15,7 @@ import (
 
 // Data reads. Handler.
 func (w *worker) Data(id netpoll.ID, p []byte) {
-	k := w.owner[id]
+	k := *w.owner.At(id)
 	v := &w.viewers[k]
 	w.now = w.swarm.cfg.Now()
 	w.sum.Bytes += uint64(len(p))
@@ -173,7 +173,7 @@ func (w *worker) Drained(netpoll.ID) {}
 // be poisoned in; a load test has none).
 func (w *worker) send(id netpoll.ID, op frame.Opcode, payload []byte) {
 	encode := frame.AppendMasked
-	if data := op == frame.Text || op == frame.Binary; data && w.viewers[w.owner[id]].flags&flagDeflate != 0 {
+	if data := op == frame.Text || op == frame.Binary; data && w.viewers[*w.owner.At(id)].flags&flagDeflate != 0 {
 		encode = frame.AppendMaskedDeflated // as browsers do, whether or not it shrinks
 	}
 	w.wrote = encode(w.wrote[:0], op, [4]byte{}, payload)

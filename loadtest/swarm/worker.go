@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"barrage/frame"
+	"barrage/internal/paged"
 	"barrage/loadtest/plan"
 	"barrage/loadtest/stamp"
 	"barrage/loadtest/tally"
@@ -51,7 +52,7 @@ type worker struct {
 	loop  *netpoll.Loop
 
 	viewers []viewer
-	owner   []uint32 // viewer by netpoll.ID
+	owner   paged.Table[netpoll.ID, uint32] // the viewer of a connection
 	heads   map[netpoll.ID][]byte
 	partial map[netpoll.ID]*frame.Assembler
 	scratch *frame.Assembler // of a connection that is at a frame's boundary

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -13,7 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 )
 
 const (
@@ -22,61 +24,47 @@ const (
 	warmUp       = "warm-up"
 )
 
-// TestServers starts every server that is here as the bench does, and checks what
+// TestServers starts every server of the peers as the bench does, and checks what
 // the bench takes for granted: each member gets its room's messages, all of them,
-// once, in order. Centrifugo takes minutes to build at first: it is tested with
-// BENCH_CENTRIFUGO=1.
+// once, in order. It builds them, which needs their module's dependencies: it runs
+// with BENCH_PEERS=1, and for Centrifugo, which takes minutes to build at first,
+// BENCH_PEERS=all.
 func TestServers(t *testing.T) {
-	for _, s := range servers() {
-		if s.name == "barrage" {
-			continue // it has tests of its own
-		}
+	which := os.Getenv("BENCH_PEERS")
+	if which == "" {
+		t.Skip("BENCH_PEERS is not set")
+	}
+	for _, s := range servers()[1:] { // Barrage has tests of its own
 		t.Run(s.name, func(t *testing.T) {
-			if s.name == "centrifugo" && os.Getenv("BENCH_CENTRIFUGO") == "" {
-				t.Skip("BENCH_CENTRIFUGO is not set")
+			if s.name == "centrifugo" && which != "all" {
+				t.Skip("BENCH_PEERS is not all")
 			}
-			dir := t.TempDir()
-			binary, version, err := s.provide(t.Context(), options{}, dir)
+			b := &bench{scenario: "peers", out: t.TempDir()}
+			if err := b.open(); err != nil {
+				t.Fatal(err)
+			}
+			defer b.close()
+			c, err := b.provide(t.Context(), s)
 			if err != nil {
 				if s.name == "nchan" {
 					t.Skip(err)
 				}
 				t.Fatal(err)
 			}
-			if version == "" || version == "unknown" {
+			if c.version == "" || c.version == "unknown" {
 				t.Errorf("no version")
 			}
-			at, err := freePorts()
+			n, err := b.serve(t.Context(), c, "server")
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := start(t.Context(), s, binary, serverDir(t), at)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.stop()
-			checkRooms(t, speak(s, at))
-			p.stop()
-			if p.alive() {
+			checkRooms(t, speak(s, n))
+			b.stop()
+			if n.alive() {
 				t.Error("it is still there")
 			}
 		})
 	}
-}
-
-// serverDir is a directory that workers of nginx, another user, can reach.
-// t.TempDir's parent is closed to them.
-func serverDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "peers-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 // dialect is how to speak with a server.
@@ -87,12 +75,12 @@ type dialect struct {
 	texts   func(data []byte) []string // published texts in one WebSocket message
 }
 
-func speak(s server, p ports) dialect {
+func speak(s server, p node) dialect {
 	if s.name != "centrifugo" {
 		return dialect{
 			url: func(room string) string { return "ws://" + p.public + "/ws?room=" + room },
 			publish: func(room, text string) (string, string) {
-				return "http://" + s.publish(p) + "/pub?room=" + room, text
+				return "http://" + p.admin + "/pub?room=" + room, text
 			},
 			texts: func(data []byte) []string { return []string{string(data)} },
 		}
@@ -182,25 +170,32 @@ func checkRooms(t *testing.T, d dialect) {
 // member is a client. Its read goroutine owns it until it ends.
 type member struct {
 	room  string
-	conn  *websocket.Conn
+	conn  io.ReadWriter
 	texts []string // without the warm-up
 	err   error
 }
 
 func dial(t *testing.T, d dialect, room string) *member {
 	t.Helper()
-	conn, response, err := websocket.DefaultDialer.Dial(d.url(room), nil)
+	conn, early, _, err := ws.Dial(t.Context(), d.url(room))
 	if err != nil {
-		t.Fatalf("dial: %v (%v)", err, response)
+		t.Fatalf("dial: %v", err)
+	}
+	r := io.Reader(conn)
+	if early != nil { // what came with the answer
+		r = early
 	}
 	t.Cleanup(func() { conn.Close() })
 	if d.hello != nil {
-		if err := conn.WriteMessage(websocket.TextMessage, []byte(d.hello(room))); err != nil {
+		if err := wsutil.WriteClientText(conn, []byte(d.hello(room))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-	return &member{room: room, conn: conn}
+	return &member{room: room, conn: struct {
+		io.Reader
+		io.Writer
+	}{r, conn}}
 }
 
 // read reads until all messages are there. It calls joined once, with the first
@@ -209,12 +204,12 @@ func (m *member) read(d dialect, joined func()) {
 	once := sync.OnceFunc(joined)
 	defer once()
 	for len(m.texts) < testMessages {
-		kind, data, err := m.conn.ReadMessage()
+		data, kind, err := wsutil.ReadServerData(m.conn)
 		if err != nil {
 			m.err = fmt.Errorf("after %d messages: %w", len(m.texts), err)
 			return
 		}
-		if kind != websocket.TextMessage {
+		if kind != ws.OpText {
 			m.err = fmt.Errorf("a message of type %d", kind)
 			return
 		}

@@ -3,43 +3,48 @@ package main
 // From canned reports to tables, sentences and plots.
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"barrage/loadtest/probe"
+	"barrage/loadtest/report"
 )
 
 // canned is the report of testdata, changed.
-func canned(t *testing.T, change func(*report)) report {
+func canned(t *testing.T, change func(*report.Report)) *report.Report {
 	t.Helper()
 	data, err := os.ReadFile("testdata/report.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := parseReport(data)
+	r, err := report.ReadJSON(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if change != nil {
-		change(&r)
+		change(r)
 	}
 	return r
 }
 
 // cannedResults are three rounds at two loads of Barrage and two others; nbio
 // loses messages at the higher, gws fails once there.
-func cannedResults(t *testing.T) results {
+func cannedResults(t *testing.T) *results {
 	t.Helper()
-	r := results{
-		about:   about{date: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), machine: "2 cores", system: "Debian", kernel: "6.18", goes: "1.26", nofile: 20000, commit: "abc1234", command: "go run ./bench -rounds 3"},
+	r := &results{
+		about: (&bench{scenario: "peers", given: []string{"-rounds 3"}}).about(
+			probe.Environment{CPU: "EPYC", Cores: 2, Memory: 24 << 30, Kernel: "Linux 6.18", Go: "go1.26", NoFile: 20000, Commit: "abc1234"},
+			time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)),
 		seconds: 5, drain: "30s", rounds: 3, images: "docs/images",
 		loads:  []load{{10, 10000}, {1000, 10000}},
-		absent: []missing{{server{name: "nchan", title: "nchan"}, "no nginx\nhere"}},
+		absent: []absentee{{server{name: "nchan", title: "nchan"}, "no nginx\nhere"}},
 	}
 	for _, name := range []string{"barrage", "nbio", "gws"} {
 		s, err := choose(name)
@@ -52,7 +57,7 @@ func cannedResults(t *testing.T) results {
 		for _, l := range r.loads {
 			for _, c := range r.available {
 				m := measurement{server: c.name, load: l, round: round + 1}
-				m.report = canned(t, func(r *report) { bend(r, c.name, l, round) })
+				m.report = canned(t, func(r *report.Report) { bend(r, c.name, l, round) })
 				if c.name == "gws" && l.rate == 1000 && round == 2 {
 					m = measurement{server: c.name, load: l, round: round + 1, failed: &failure{"the server ended", errors.New("in /some/folder")}}
 				}
@@ -63,7 +68,7 @@ func cannedResults(t *testing.T) results {
 	return r
 }
 
-func bend(r *report, name string, l load, round int) {
+func bend(r *report.Report, name string, l load, round int) {
 	r.Warnings = nil
 	r.Server.DeliveriesPerCPUSecond += float64(round * 1000)
 	switch name {
@@ -86,32 +91,11 @@ func bend(r *report, name string, l load, round int) {
 	}
 }
 
-func TestStat(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		values []float64
-		want   stat
-	}{
-		{"none", nil, stat{}},
-		{"unknown ones", []float64{0, -1}, stat{}},
-		{"one", []float64{5}, stat{5, 5, 5, 1}},
-		{"odd", []float64{9, 1, 4}, stat{4, 1, 9, 3}},
-		{"even", []float64{9, 1, 4, 6}, stat{5, 1, 9, 4}},
-		{"with an unknown", []float64{9, 0, 1, 4}, stat{4, 1, 9, 3}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if got := statOf(test.values); got != test.want {
-				t.Errorf("got %v, want %v", got, test.want)
-			}
-		})
-	}
-}
-
 func TestSection(t *testing.T) {
 	section := cannedResults(t).section()
 	for _, want := range []string{
-		"Measured on 21 November 2026, 2 cores, Debian, Linux 6.18, Go 1.26, commit abc1234, at most 20,000 open files",
-		"cd loadtest/peers && go run ./bench -rounds 3\n",
+		"Measured on 21 November 2026, 2 cores (EPYC), 24 GiB, Linux 6.18, Go 1.26, commit abc1234, at most 20,000 open files",
+		"go run ./loadtest/bench peers -rounds 3\n",
 		"### 10 messages a second to 10,000 members",
 		"| Barrage | v1 | 400 [400 to 400] | 148,059 [147,059 to 149,059] | 36.2 [36.2 to 36.2] | 81.9 [81.9 to 81.9] | 0 | 0 | 0 |",
 		"| nbio | v1 | 400 [400 to 400] | 90,000 [90,000 to 90,000] | 30 [30 to 30] † | 81.9 [81.9 to 81.9] † | **375,000** (25 %) | 0 | 0 |",
@@ -157,7 +141,7 @@ func TestVerdict(t *testing.T) {
 	overlapping := cannedResults(t)
 	overlapping.available = overlapping.available[:2]
 	for i := range overlapping.runs {
-		if r := &overlapping.runs[i]; r.server == "barrage" {
+		if r := overlapping.runs[i]; r.server == "barrage" {
 			r.report.Latency.P50 = []float64{29, 31, 40}[r.round-1]
 		}
 	}
@@ -165,7 +149,7 @@ func TestVerdict(t *testing.T) {
 	absent.available = absent.available[1:]
 	for _, test := range []struct {
 		name string
-		r    results
+		r    *results
 		want string
 	}{
 		{"best in all", best, "In none of the 9 comparisons.\n"},
@@ -181,39 +165,13 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-func TestReplaceSection(t *testing.T) {
-	for _, test := range []struct {
-		name, document, want string
-		fails                bool
-	}{
-		{name: "empty", document: "", want: beginMark + "\nnew\n" + endMark + "\n"},
-		{name: "no marks", document: "# A\n", want: "# A\n\n" + beginMark + "\nnew\n" + endMark + "\n"},
-		{name: "replaced", document: "a \r\n" + beginMark + "old\n" + endMark + "\t\n\nb", want: "a \r\n" + beginMark + "\nnew\n" + endMark + "\t\n\nb"},
-		{name: "again", document: beginMark + "\nnew\n" + endMark, want: beginMark + "\nnew\n" + endMark},
-		{name: "no end", document: beginMark, fails: true},
-		{name: "end first", document: endMark + beginMark, fails: true},
-		{name: "twice", document: beginMark + endMark + beginMark + endMark, fails: true},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := replaceSection(test.document, "new\n")
-			if got != test.want || (err != nil) != test.fails {
-				t.Errorf("got %q, %v, want %q", got, err, test.want)
-			}
-		})
-	}
-}
-
 func TestPlots(t *testing.T) {
 	empty := cannedResults(t)
 	empty.runs = nil
-	for name, r := range map[string]results{"canned": cannedResults(t), "no figures": empty} {
+	for name, r := range map[string]*results{"canned": cannedResults(t), "no figures": empty} {
 		for _, p := range r.plots() {
 			t.Run(name+" "+p.file, func(t *testing.T) {
-				file := filepath.Join(t.TempDir(), p.file)
-				if err := p.save(file); err != nil {
-					t.Fatal(err)
-				}
-				text := textIn(t, file)
+				text := textIn(t, p.svg())
 				for _, want := range []string{p.title, "Barrage", "nbio", "gws"} {
 					if !strings.Contains(text, want) {
 						t.Errorf("no %q in the plot", want)
@@ -224,16 +182,11 @@ func TestPlots(t *testing.T) {
 	}
 }
 
-// textIn reads an XML file to its end and returns its text.
-func textIn(t *testing.T, file string) string {
+// textIn reads XML to its end and returns its text.
+func textIn(t *testing.T, svg []byte) string {
 	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	var text strings.Builder
-	for decoder := xml.NewDecoder(f); ; {
+	for decoder := xml.NewDecoder(bytes.NewReader(svg)); ; {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
 			return text.String()
@@ -248,27 +201,16 @@ func textIn(t *testing.T, file string) string {
 }
 
 func TestNumbers(t *testing.T) {
+	run := &cell{runs: make([]measurement, 1), expected: 100}
 	for _, test := range []struct{ got, want string }{
 		{thousands(0), "0"}, {thousands(999), "999"}, {thousands(1000), "1,000"}, {thousands(-1234567.4), "-1,234,567"},
 		{short(3.14159), "3.14"}, {short(36.25), "36.2"}, {short(0.5), "0.5"}, {short(2290.4), "2,290"},
 		{compact(400), "400"}, {compact(1552), "1.55k"}, {compact(147058), "147k"}, {compact(7.7e6), "7.7M"}, {compact(999.9), "1k"}, {compact(36.25), "36.2"},
-		{cell{runs: 1, expected: 100}.loss(0), "0"}, {cell{runs: 1, expected: 100}.loss(25), "**25** (25 %)"}, {cell{runs: 1, failures: []string{"x"}}.loss(0), "–"},
+		{run.loss(0), "0"}, {run.loss(25), "**25** (25 %)"}, {(&cell{runs: run.runs, failures: []string{"x"}}).loss(0), "–"},
 		{percent(1.0 / 3000000), "0.000033 %"}, {percent(0.0123), "1.2 %"}, {percent(0.123), "12 %"}, {percent(0.99999), "99.9990 %"}, {percent(1), "100 %"},
 	} {
 		if test.got != test.want {
 			t.Errorf("got %q, want %q", test.got, test.want)
 		}
-	}
-}
-
-func TestParseReport(t *testing.T) {
-	for _, test := range []struct{ name, data string }{
-		{"nothing", ""}, {"not JSON", "{"}, {"of another scenario", `{"connections":{"wanted":5}}`}, {"wrong types", `{"connections":[]}`},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if _, err := parseReport([]byte(test.data)); err == nil {
-				t.Error("no error")
-			}
-		})
 	}
 }

@@ -1,0 +1,130 @@
+// Bench measures Barrage as its documents tell it, in scenarios:
+//
+//	peers    Barrage and other servers, those of loadtest/peers, on the same load
+//	versus   two builds of Barrage in turn, or raw and barrage.v1 connections of one
+//	cluster  many viewers over several nodes that share a Redis
+//	vm       memory of hundreds of thousands of connections, in a QEMU guest
+//
+// Each starts its servers, runs `barrage loadtest` against them, stops them, and
+// prints tables; -document has them written into a Markdown file. What a server or
+// the load test says is kept in the folder -out. Nothing is left out in silence: a
+// run that failed and a message that did not arrive are in the tables.
+//
+// It measures one thing at a time, in one goroutine beside those of os/exec. What
+// it has started ends before it does.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+// scenario is something to measure. flags declares its flags, and returns what
+// measures: it is called when they are parsed, and returns a section of Markdown.
+type scenario struct {
+	name  string
+	flags func(*bench, *flag.FlagSet) func(context.Context) (string, error)
+}
+
+func scenarios() []scenario {
+	return []scenario{{"versus", versusFlags}, {"peers", peersFlags}, {"cluster", clusterFlags}, {"vm", vmFlags}}
+}
+
+// bench is one run of a scenario.
+type bench struct {
+	scenario string
+	barrage  string // binary: server and load client
+	out      string
+	document string
+	given    []string // the flags given that say what is measured, not where it is written
+
+	work    string     // temporary folder
+	running []*process // in the order of their start
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	defer stop()
+	if os.Getpid() == 1 {
+		guest(ctx)
+	}
+	switch err := run(ctx, os.Args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	var names []string
+	for _, s := range scenarios() {
+		if names = append(names, s.name); len(args) == 0 || args[0] != s.name {
+			continue
+		}
+		b := &bench{scenario: s.name}
+		measure, err := b.parse(s, args[1:])
+		if err != nil {
+			return err
+		}
+		if err := b.open(); err != nil {
+			return err
+		}
+		defer b.close()
+		section, err := measure(ctx)
+		if err != nil {
+			return err
+		}
+		return b.write(section)
+	}
+	return fmt.Errorf("the first argument is one of the scenarios %q", names)
+}
+
+func (b *bench) parse(s scenario, args []string) (measure func(context.Context) (string, error), err error) {
+	flags := flag.NewFlagSet("bench "+s.name, flag.ContinueOnError)
+	flags.StringVar(&b.barrage, "barrage", "bin/barrage", "`binary` that is measured, and whose load test measures")
+	flags.StringVar(&b.out, "out", filepath.Join("bin", s.name), "`folder` of reports and logs")
+	flags.StringVar(&b.document, "document", "", "Markdown `file` to write into, between the scenario's marks")
+	measure = s.flags(b, flags)
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("%q is no flag", flags.Arg(0))
+	}
+	flags.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "barrage", "out", "document", "images":
+		case "base": // a path is of this machine
+			b.given = append(b.given, "-base "+filepath.Base(f.Value.String()))
+		default:
+			b.given = append(b.given, "-"+f.Name+" "+f.Value.String())
+		}
+	})
+	return measure, nil
+}
+
+// open makes the folders. Workers of nginx, which run as another user, have to
+// reach theirs.
+func (b *bench) open() (err error) {
+	if err := os.MkdirAll(b.out, 0o755); err != nil {
+		return err
+	}
+	if b.work, err = os.MkdirTemp("", "barrage-bench-"); err != nil {
+		return err
+	}
+	return os.Chmod(b.work, 0o755)
+}
+
+// close stops what runs, and removes the temporary folder.
+func (b *bench) close() {
+	b.stop()
+	_ = os.RemoveAll(b.work) // nothing depends on it
+}

@@ -1,0 +1,241 @@
+package main
+
+// Servers and tools as processes: start, wait until ready, stop for certain.
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	readyWithin = 20 * time.Second
+	stopWithin  = 5 * time.Second
+)
+
+// process is a running server. Only the goroutine that started it uses it.
+type process struct {
+	cmd     *exec.Cmd
+	log     string        // file of what it says
+	ended   chan struct{} // closed when it has been waited for
+	workers []int         // children that do the work, if they do
+}
+
+// start starts a server and waits until up says that it answers. The bench stops
+// it at its end, if nobody does before. Its log is NAME.log.
+func (b *bench) start(ctx context.Context, name string, cmd *exec.Cmd, up func(*process) bool) (*process, error) {
+	p := &process{cmd: cmd, log: filepath.Join(b.out, name+".log"), ended: make(chan struct{})}
+	log, err := os.Create(p.log)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the process has its own descriptor
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return nil, &failure{"the server does not start", err}
+	}
+	b.running = append(b.running, p)
+	go func() { // ends with the process
+		_ = cmd.Wait() // how it ended is its log's to say
+		close(p.ended)
+	}()
+	if err := p.ready(ctx, up); err != nil {
+		p.stop()
+		return nil, &failure{name + " " + err.Error(), fmt.Errorf("it said %q", lastLine(p.log))}
+	}
+	return p, nil
+}
+
+func (p *process) ready(ctx context.Context, up func(*process) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	for !up(p) {
+		select {
+		case <-p.ended:
+			return fmt.Errorf("ended")
+		case <-ctx.Done():
+			return fmt.Errorf("was not ready within %s", readyWithin)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// pids are the processes whose CPU and memory are the server's.
+func (p *process) pids() []int {
+	if len(p.workers) > 0 {
+		return p.workers
+	}
+	return []int{p.cmd.Process.Pid}
+}
+
+// alive tells whether it still runs.
+func (p *process) alive() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// stop ends it: politely, and after a while not.
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // an error is that it has ended
+	select {
+	case <-p.ended:
+		return
+	case <-time.After(stopWithin):
+	}
+	// Before their parent, which has to be there for the pids to be theirs.
+	for _, pid := range p.workers {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
+// stop stops all servers, what needs another before that other.
+func (b *bench) stop() {
+	for i := len(b.running) - 1; i >= 0; i-- {
+		b.running[i].stop()
+	}
+	b.running = nil
+}
+
+// freePorts finds addresses that nobody listens on, all different.
+func freePorts(n int) ([]string, error) {
+	addresses := make([]string, n)
+	for i := range addresses {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer ln.Close() // not before all are known
+		addresses[i] = ln.Addr().String()
+	}
+	return addresses, nil
+}
+
+// listens tells whether something accepts connections at all the addresses.
+func listens(addresses ...string) bool {
+	for _, address := range addresses {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return false
+		}
+		conn.Close()
+	}
+	return true
+}
+
+// node is a running Barrage.
+type node struct {
+	*process
+	public, admin string
+}
+
+// startNode starts a Barrage. binary may have other words before it, as in
+// taskset -c 0 bin/barrage.
+func (b *bench) startNode(ctx context.Context, name, binary string, env []string, flags ...string) (node, error) {
+	at, err := freePorts(2)
+	if err != nil {
+		return node{}, err
+	}
+	n := node{public: at[0], admin: at[1]}
+	words := append(strings.Fields(binary), "serve", "--listen", n.public, "--admin", n.admin, "--drain-window", "0")
+	cmd := exec.Command(words[0], append(words[1:], flags...)...)
+	cmd.Env = append(os.Environ(), env...)
+	n.process, err = b.start(ctx, name, cmd, func(*process) bool {
+		answer, err := http.Get("http://" + n.admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+	return n, err
+}
+
+// startRedis starts a Redis that keeps nothing, and returns its URL.
+func (b *bench) startRedis(ctx context.Context) (url string, err error) {
+	if err := install(ctx, "redis-server"); err != nil {
+		return "", err
+	}
+	at, err := freePorts(1)
+	if err != nil {
+		return "", err
+	}
+	host, port, _ := net.SplitHostPort(at[0])
+	cmd := exec.Command("redis-server", "--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", b.work)
+	_, err = b.start(ctx, "redis", cmd, func(*process) bool { return listens(at[0]) })
+	return "redis://" + at[0], err
+}
+
+// install installs Debian's packages, if they are not.
+func install(ctx context.Context, packages ...string) error {
+	var missing []string
+	for _, name := range packages {
+		if status, _ := output(ctx, "dpkg-query", "-W", "-f", "${db:Status-Status}", name); status != "installed" {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	fmt.Println("installing", strings.Join(missing, " "))
+	// RUNLEVEL keeps packages from starting services.
+	words := append(strings.Fields("env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"), missing...)
+	for _, command := range [][]string{{"apt-get", "update", "-qq"}, words} {
+		if os.Getuid() != 0 {
+			command = append([]string{"sudo"}, command...)
+		}
+		if _, err := output(ctx, command[0], command[1:]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// output runs a command and returns what it printed; its error ends with the last
+// line of what it complained.
+func output(ctx context.Context, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", filepath.Base(name), err, last(complaint.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func last(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
+// lastLine is the last line of a file.
+func lastLine(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	return last(string(text))
+}
+
+func join(numbers []int) string {
+	var list []string
+	for _, n := range numbers {
+		list = append(list, strconv.Itoa(n))
+	}
+	return strings.Join(list, ",")
+}

@@ -1,0 +1,266 @@
+package main
+
+// The scenario vm: a server with very many connections in a QEMU guest, whose
+// limits are its own. It runs under emulation, about ten times slower than the
+// machine: this measures memory and behaviour, not speed.
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"barrage/loadtest/probe"
+	"barrage/loadtest/report"
+)
+
+// settings are what the guest is told.
+type settings struct {
+	Connections int
+	Rate        float64
+	Duration    time.Duration
+	Idle        time.Duration
+	Profile     bool
+	Serve       string
+}
+
+// outcomeOfGuest is what it answers.
+type outcomeOfGuest struct {
+	Samples []sample
+	Report  *report.Report
+	Profile []byte
+	Failed  string
+}
+
+type vm struct {
+	*bench
+	settings
+	accel  string
+	memory int // MB
+	limit  time.Duration
+}
+
+func vmFlags(b *bench, flags *flag.FlagSet) func(context.Context) (string, error) {
+	v := &vm{bench: b}
+	flags.IntVar(&v.Connections, "connections", 300_000, "viewers in one room of one process")
+	// Each message is as many deliveries as there are connections. An emulated
+	// machine needs half a minute for one: those that overlap pile up in the kernel,
+	// at 3 KB a copy.
+	flags.Float64Var(&v.Rate, "rate", 0.033, "messages a second")
+	flags.DurationVar(&v.Duration, "duration", 90*time.Second, "how long messages are published")
+	flags.DurationVar(&v.Idle, "idle", 30*time.Second, "between the last connect and the idle sample")
+	flags.BoolVar(&v.Profile, "profile", false, "also save the heap profile of the idle server, as heap.pprof")
+	flags.StringVar(&v.Serve, "serve", "", "further `flags` of barrage serve")
+	flags.StringVar(&v.accel, "accel", "tcg,thread=multi", "QEMU's accelerator, or kvm, where there is one")
+	flags.IntVar(&v.memory, "memory", 0, "of the guest in MB; 0 is 1,500 and 14 for each 1,000 connections")
+	flags.DurationVar(&v.limit, "limit", 0, "longest run; 0 is 15 minutes and 2.5 s for each 1,000 connections")
+	return v.run
+}
+
+func (v *vm) run(ctx context.Context) (string, error) {
+	// Both ends of a connection take about 8 KB of the guest's kernel, and 2 KB more
+	// while messages wait in sockets. QEMU takes only what the guest touches.
+	if v.memory == 0 {
+		v.memory = 1500 + v.Connections*14/1000
+	}
+	// Boot, idling and messages, and about 1,200 connections a second; three times
+	// that for a busy machine.
+	if v.limit == 0 {
+		v.limit = 15*time.Minute + time.Duration(v.Connections)*time.Second/400
+	}
+	if err := install(ctx, "qemu-system-x86"); err != nil {
+		return "", err
+	}
+	kernel, err := v.fetchKernel(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := v.pack(ctx); err != nil {
+		return "", err
+	}
+	for _, earlier := range []string{"result.json", "heap.pprof"} {
+		_ = os.Remove(filepath.Join(v.out, earlier)) // it may not be there
+	}
+	fmt.Printf("guest: %d connections, %d MB, at most %s; console in %s\n", v.Connections, v.memory, v.limit, v.console())
+	text, err := v.boot(ctx, kernel)
+	if err != nil {
+		return "", err
+	}
+	var o outcomeOfGuest
+	if err := json.Unmarshal(text, &o); err != nil || len(o.Samples) == 0 {
+		return "", fmt.Errorf("the guest has measured nothing; see %s", v.console())
+	}
+	if err := os.WriteFile(filepath.Join(v.out, "result.json"), text, 0o644); err != nil {
+		return "", err
+	}
+	if o.Profile != nil {
+		if err := os.WriteFile(filepath.Join(v.out, "heap.pprof"), o.Profile, 0o644); err != nil {
+			return "", err
+		}
+	}
+	section := fmt.Sprintf("## One process with %s connections\n\n%s\n%s", thousands(float64(v.Connections)),
+		v.about(probe.ReadEnvironment("", commit(ctx)), time.Now()), o.section(v.Connections))
+	if o.Failed != "" {
+		fmt.Println(aligned(section))
+		return "", fmt.Errorf("in the guest: %s", o.Failed)
+	}
+	return section, broken(o.Report)
+}
+
+func (v *vm) console() string { return filepath.Join(v.out, "console.log") }
+
+// fetchKernel puts Debian's cloud kernel into the cache: it has the drivers of a
+// QEMU guest built in.
+func (v *vm) fetchKernel(ctx context.Context) (file string, err error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(cache, "barrage-vm", "vmlinuz")
+	if info, err := os.Stat(file); err == nil && info.Size() > 0 {
+		return file, nil
+	}
+	depends, err := output(ctx, "apt-cache", "depends", "linux-image-cloud-amd64")
+	_, after, found := strings.Cut(depends, "Depends: ")
+	if err != nil || !found {
+		return "", fmt.Errorf("no package linux-image-cloud-amd64; is this Debian on amd64, and apt-get update done? %w", err)
+	}
+	name, _, _ := strings.Cut(after, "\n")
+	fmt.Println("fetching", name)
+	// As root apt would drop to a user that may not write here, and warn.
+	script := `cd "$1" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$2" && dpkg -x ./*.deb . &&
+		mkdir -p "${3%/*}" && cp boot/vmlinuz-* "$3.new" && mv "$3.new" "$3"`
+	_, err = output(ctx, "sh", "-c", script, "sh", v.work, name, file)
+	return file, err
+}
+
+func (v *vm) initrd() string { return filepath.Join(v.work, "init.cpio") }
+
+// pack makes the guest's file system: this program, which is its init, a static
+// barrage, and the settings.
+func (v *vm) pack(ctx context.Context) error {
+	f, err := os.Create(v.initrd())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w := bufio.NewWriter(f)
+	for _, dir := range []string{"dev", "proc", "sys", "tmp"} {
+		cpio(w, dir, 0o40755, nil)
+	}
+	for name, pkg := range map[string]string{"init": "./loadtest/bench", "barrage": "./cmd/barrage"} {
+		binary := filepath.Join(v.work, name)
+		if _, err := output(ctx, "env", "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "go", "build", "-trimpath", "-o", binary, pkg); err != nil {
+			return err
+		}
+		data, err := os.ReadFile(binary)
+		if err != nil {
+			return err
+		}
+		cpio(w, name, 0o100755, data)
+	}
+	told, err := json.Marshal(v.settings)
+	if err != nil {
+		return err
+	}
+	cpio(w, "settings.json", 0o100644, told)
+	cpio(w, "TRAILER!!!", 0, nil)
+	return w.Flush() // with the first error
+}
+
+// cpio writes an entry of an archive in the format newc, as the kernel reads it:
+// see its documentation, initramfs-buffer-format.
+func cpio(w io.Writer, name string, mode int, data []byte) {
+	const headerSize = 110
+	fill := func(n int) []byte { return make([]byte, (4-n%4)%4) }
+	fmt.Fprintf(w, "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X",
+		0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name)+1, 0)
+	fmt.Fprintf(w, "%s\x00%s%s%s", name, fill(headerSize+len(name)+1), data, fill(len(data)))
+}
+
+// boot runs the guest, shows its progress, and returns its answer when it is off.
+func (v *vm) boot(ctx context.Context, kernel string) (answer []byte, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, v.limit, fmt.Errorf("no end after %s (-limit); see %s", v.limit, v.console()))
+	defer cancel()
+	console, err := os.Create(v.console())
+	if err != nil {
+		return nil, err
+	}
+	defer console.Close()
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", v.accel, "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(v.memory)+"M",
+		"-display", "none", "-monitor", "none", "-nic", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel, "-initrd", v.initrd(),
+		"-append", "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off")
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	for r := bufio.NewReader(stdout); ; {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			break // the guest is off
+		}
+		_, _ = console.WriteString(line) // the answer counts
+		if text, ok := strings.CutPrefix(line, answerMark); ok {
+			answer = []byte(text)
+		} else if strings.HasPrefix(line, "guest: ") {
+			fmt.Println(strings.TrimSpace(line))
+		}
+	}
+	if err := cmd.Wait(); err != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("qemu: %w", err)
+	}
+	return answer, context.Cause(ctx)
+}
+
+// section is the outcome as a table.
+func (o *outcomeOfGuest) section(connections int) string {
+	t := table{{"MB"}}
+	first, last, idle := o.Samples[0], o.Samples[len(o.Samples)-1], (*sample)(nil)
+	for i, s := range o.Samples {
+		t[0] = append(t[0], s.Phase)
+		if s.Phase == "idle" {
+			idle = &o.Samples[i]
+		}
+	}
+	t[0] = append(t[0], "bytes each")
+	row := func(title string, of func(*sample) float64) {
+		cells := []string{title}
+		for i := range o.Samples {
+			cells = append(cells, strconv.FormatFloat(of(&o.Samples[i])/(1<<20), 'f', 1, 64))
+		}
+		each := "–"
+		if idle != nil {
+			each = thousands((of(idle) - of(&first)) / float64(connections))
+		}
+		t.row(append(cells, each)...)
+	}
+	row("server: resident (RSS)", func(s *sample) float64 { return s.RSS })
+	row("of it anonymous", func(s *sample) float64 { return s.Anonymous })
+	row("server: Go heap in use", func(s *sample) float64 { return s.Heap })
+	row("freed, not yet given back", func(s *sample) float64 { return s.Freed })
+	row("server: Go stacks", func(s *sample) float64 { return s.Stacks })
+	row("kernel: slab, both ends", func(s *sample) float64 { return s.Slab })
+	row("kernel: TCP buffers, both ends", func(s *sample) float64 { return s.Buffers })
+	said := "The load test has written no report.\n"
+	if o.Report != nil {
+		said = delivered(o.Report)
+	}
+	return fmt.Sprintf("%s\n%s\nBytes each: idle less empty, divided by %s connections. Both ends: the client is in the same guest, so its kernel holds two sockets for each connection.\n"+
+		"GC: %.0f collections; pauses: median %.1f ms, longest %.1f ms (of an emulated processor).\n"+
+		"The server counted %s deliveries due and %s made when it was last looked at.\n"+
+		"The guest's kernel dropped %s packets of loopback, sent %s times again after a timeout, and gave up %s connections.\n",
+		said, t, thousands(float64(connections)), last.GCs, 1000*last.Pause, 1000*last.LongestPause, thousands(last.Offered), thousands(last.Delivered),
+		thousands(last.Drops), thousands(last.Timeouts), thousands(last.GivenUp))
+}
