@@ -42,7 +42,7 @@ func (s *Server) History(ctx context.Context, room string, q broker.Query) (brok
 	return page, nil
 }
 
-// Registry knows who is where.
+// Registry knows which users are in which rooms.
 func (s *Server) Registry() *presence.Registry { return s.node.Presence }
 
 // Online tells whether a user is connected to any node, as far as the others can be

@@ -25,7 +25,7 @@
 //	mailbox     direct messages: those that come, and those that waited
 //	moderation  what operators order, on all nodes; bans, room settings, closing rooms
 //	auth        tokens, and what they allow
-//	presence    who is in which room, on all nodes
+//	presence    which users are in which room, on all nodes
 //	events      what backends are told and asked
 //	node        what protocols are given to work with
 //

@@ -90,7 +90,7 @@ func New(cfg Config) (*Server, error) {
 	s.Delivery = delivery.New(delivery.Config{
 		Hub: s.hub, Forms: forms, MaxMessage: cfg.MaxMessage, Users: loops.Users, Refused: &s.refused, Own: moderation.ControlRoom,
 	})
-	if s.Moderation, err = moderation.New(moderation.Config{Store: cfg.Standing, Rules: cfg.History, Events: cfg.Events, Loops: loops, Logger: cfg.Logger}); err != nil {
+	if s.Moderation, err = moderation.New(moderation.Config{Store: cfg.Orders, Rules: cfg.History, Events: cfg.Events, Loops: loops, Logger: cfg.Logger}); err != nil {
 		return nil, err
 	}
 	s.Delivery.Internal(moderation.KindControl, s.Moderation.Obey)

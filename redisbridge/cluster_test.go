@@ -187,7 +187,7 @@ func (c *redisCluster) settle() {
 func TestCluster(t *testing.T) {
 	checkLeaks(t)
 	c := startRedisCluster(t, nil)
-	t.Run("standing", func(t *testing.T) { testStanding(t, newStanding(t, c.url()), c.flush) })
+	t.Run("orders", func(t *testing.T) { testOrders(t, newOrders(t, c.url()), c.flush) })
 	for _, sharded := range []bool{false, true} {
 		base := func(make func(string) Config) Config {
 			cfg := kept(make(c.url()), plenty)

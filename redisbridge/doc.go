@@ -1,6 +1,6 @@
 // Package redisbridge is the broker on Redis: it joins many Barrage nodes, and
 // keeps the histories of rooms in Redis Streams. It also keeps who is in which
-// room ([Presence]), and what operators ordered until further notice ([Standing]).
+// room ([Presence]), and what operators ordered until further notice ([Orders]).
 //
 // Any program's plain PUBLISH room:NAME payload reaches every member of NAME
 // on every node, at most once and in no history. What a node publishes is

@@ -12,6 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"barrage/edge"
+	"barrage/edge/admin"
+	"barrage/internal/metrics"
 	"barrage/redisbridge"
 	"barrage/web"
 )
@@ -19,7 +21,7 @@ import (
 // node is an edge server, what joins it to other nodes, and what it has of other
 // programs.
 type node struct {
-	admin
+	admin.Server
 	bridge   *redisbridge.Bridge   // nil on a single node
 	redis    redis.UniversalClient // of the presence, the orders that last and the event stream; likewise
 	backends backends
@@ -47,15 +49,18 @@ func newNode(p nodeDeps) (_ server, err error) {
 		return nil, err
 	}
 	ec.Auth, ec.Events, ec.Caller = n.backends.verifier, n.backends.emitter, n.backends.caller
-	if n.Server, err = edge.New(ec); err != nil {
+	es, err := edge.New(ec)
+	if err != nil {
 		return nil, err
 	}
+	n.Server = admin.Server{Server: es}
 	if p.cfg.Redis != "" {
 		if err := n.join(p, &ec); err != nil {
 			return nil, err
 		}
 	}
-	return n, p.registry.Register(&collector{n})
+	b := &n.backends
+	return n, p.registry.Register(&metrics.Collector{Server: es, Bridge: n.bridge, Tokens: b.verifier, Emitter: b.emitter, Caller: b.caller})
 }
 
 // store makes what keeps in Redis who is where, and the orders that last.
@@ -69,7 +74,7 @@ func (n *node) store(p nodeDeps, ec *edge.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	ec.Standing, err = redisbridge.NewStanding(redisbridge.StandingConfig{Client: n.redis, Prefix: "barrage:orders:" + c.RedisPrefix, Timeout: c.RedisTimeout})
+	ec.Orders, err = redisbridge.NewOrders(redisbridge.OrdersConfig{Client: n.redis, Prefix: "barrage:orders:" + c.RedisPrefix, Timeout: c.RedisTimeout})
 	return err
 }
 

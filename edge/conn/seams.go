@@ -50,8 +50,8 @@ type Transport interface {
 // Protocol is what messages mean. One for each loop and kind, on the loop's
 // goroutine.
 type Protocol interface {
-	// Open begins a connection. It calls o.Answer once: who has read the answer must
-	// miss nothing that is said in the rooms it was let into.
+	// Open begins a connection. It calls o.Answer once: a client that has read the
+	// answer must miss nothing that is said in the rooms it was let into.
 	Open(o *Opening)
 	// Message takes a message. Its payload is valid during the call only. An error
 	// ends the read: the connection was closed.

@@ -49,10 +49,10 @@ func New(cfg Config) *Receiver {
 // kind, which begins with NUL: no kind of the outside does. Before the broker starts.
 func (r *Receiver) Internal(kind string, f func(*broker.Message)) { r.internal[kind] = f }
 
-// SetMailboxes says who is told of messages to single users. Before the broker starts.
+// SetMailboxes has m told of messages to single users. Before the broker starts.
 func (r *Receiver) SetMailboxes(m Mailboxes) { r.mailboxes = m }
 
-// OnReady says who is told that a room's messages come here now. Before the broker
+// OnReady has f told that a room's messages come here now. Before the broker
 // starts.
 func (r *Receiver) OnReady(f func(room string)) { r.ready = f }
 

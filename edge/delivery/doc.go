@@ -18,6 +18,6 @@
 //
 // What the broker could not get, or this node could not take as it was too far behind,
 // is published into the room as a gap, between the messages that it is missing from:
-// who was given the history beyond does not see it. While the node cannot take even
+// members that were given the history beyond do not see it. While the node cannot take even
 // that, the gap waits (pendingGaps) and is told before the room's next message.
 package delivery

@@ -118,7 +118,7 @@ type gap struct {
 	forms *Forms
 	room  string
 	gap   broker.Gap
-	seq   uint64 // who was given the history up to there has no gap
+	seq   uint64 // members that were given the history up to there have no gap
 }
 
 func (p *gap) Sequence() uint64 { return p.seq }

@@ -4,7 +4,7 @@
 //
 // A message with a TTL is given to nobody once that is over. It is left out where pages
 // are read and where messages come to this node; what waits behind that, in a room's
-// log for a viewer who is slow, still goes out.
+// log for a slow viewer, still goes out.
 package history
 
 import (
@@ -91,8 +91,8 @@ func (r *Reader) Waiting() int {
 }
 
 // Read reads a part of a room's history without what has expired. Where that is a
-// whole page it reads on: who is told that there is more asks for what is behind the
-// last message they got, and needs one.
+// whole page it reads on: clients that are told of more ask for what is behind the last
+// message they got, and need one.
 func Read(ctx context.Context, b broker.Broker, room string, q broker.Query) (broker.Page, error) {
 	page, err := b.History(ctx, room, q)
 	all, gap := page.Messages, page.Gap

@@ -33,8 +33,8 @@ type protocol struct {
 	clients conn.Table[conn.Client] // those with a token
 }
 
-// Open implements conn.Protocol. It joins before the answer is out, so that who has
-// read it misses nothing. The room named first is joined last: it is the one published
+// Open implements conn.Protocol. It joins before the answer is out, so that a
+// client that has read it misses nothing. The room named first is joined last: it is the one published
 // to.
 func (p *protocol) Open(o *conn.Opening) {
 	var c *conn.Client

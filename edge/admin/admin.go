@@ -1,6 +1,6 @@
-package main
-
-// This file is the server as the admin API knows it: api.Server.
+// Package admin is the server as the HTTP API knows it: what it says of rooms, users
+// and connections, of this node and, as far as they can be asked, of the others.
+package admin
 
 import (
 	"context"
@@ -16,15 +16,17 @@ import (
 	"barrage/internal/broker"
 )
 
-// admin implements api.Server.
-type admin struct{ *edge.Server }
+// Server implements api.Server. Its methods may be called from any goroutine.
+type Server struct{ *edge.Server }
+
+var _ api.Server = Server{}
 
 // viewersWindow is over which time different viewers are counted.
 const viewersWindow = 24 * time.Hour
 
 // Room describes a room. What other nodes know is left out while they cannot be
 // asked.
-func (a admin) Room(ctx context.Context, name string) (api.Room, bool, error) {
+func (a Server) Room(ctx context.Context, name string) (api.Room, bool, error) {
 	members, rate, here := a.Server.Room(name)
 	r := api.Room{Members: members, Rate: rate, Retention: a.Moderation.Retention(name)}
 	if l, err := a.Registry().Cluster(ctx, name, 0); err == nil {
@@ -50,7 +52,7 @@ func (a admin) Room(ctx context.Context, name string) (api.Room, bool, error) {
 
 // MatchRooms returns rooms with members on any node, or on this one if the others
 // cannot be asked. Those of single users are none.
-func (a admin) MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error) {
+func (a Server) MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error) {
 	names := make(map[string]bool)
 	add := func(name string) (more bool) {
 		if broker.Match(pattern, name) && !strings.HasPrefix(name, broker.UserPrefix) {
@@ -66,7 +68,7 @@ func (a admin) MatchRooms(ctx context.Context, pattern string, limit int) ([]str
 }
 
 // Presence tells who is in a room, on all nodes if they can be asked.
-func (a admin) Presence(ctx context.Context, room string, limit int) (api.Presence, error) {
+func (a Server) Presence(ctx context.Context, room string, limit int) (api.Presence, error) {
 	l, _ := a.Registry().Cluster(ctx, room, limit) // with an error, this node's
 	p := api.Presence{Total: l.Total, Connections: l.Connections}
 	for _, e := range l.Users {
@@ -76,36 +78,36 @@ func (a admin) Presence(ctx context.Context, room string, limit int) (api.Presen
 }
 
 // Settings returns what was set for a room.
-func (a admin) Settings(_ context.Context, room string) (broker.RoomSettings, error) {
+func (a Server) Settings(_ context.Context, room string) (broker.RoomSettings, error) {
 	return a.Moderation.RoomSettings(room), nil
 }
 
 // SetSettings changes them on all nodes.
-func (a admin) SetSettings(ctx context.Context, room string, s broker.RoomSettings) error {
+func (a Server) SetSettings(ctx context.Context, room string, s broker.RoomSettings) error {
 	return a.Moderation.SetRoomSettings(ctx, room, s)
 }
 
 // AllSettings returns those of all rooms that have any.
-func (a admin) AllSettings(context.Context) (map[string]broker.RoomSettings, error) {
+func (a Server) AllSettings(context.Context) (map[string]broker.RoomSettings, error) {
 	return a.Moderation.AllRoomSettings(), nil
 }
 
 // Bans returns those in force.
-func (a admin) Bans(context.Context) ([]broker.Ban, error) { return a.Moderation.Bans(), nil }
+func (a Server) Bans(context.Context) ([]broker.Ban, error) { return a.Moderation.Bans(), nil }
 
 // CloseRoom puts everybody out. The number is this node's, before.
-func (a admin) CloseRoom(ctx context.Context, room, reason string) (int, error) {
+func (a Server) CloseRoom(ctx context.Context, room, reason string) (int, error) {
 	n := a.Delivery.Members(room)
 	return n, a.Moderation.CloseRoom(ctx, room, reason)
 }
 
 // Online tells whether a user is connected to any node.
-func (a admin) Online(ctx context.Context, user string) (bool, error) {
+func (a Server) Online(ctx context.Context, user string) (bool, error) {
 	return a.Server.Online(ctx, user), nil
 }
 
 // User describes a user: connections are the cluster's, rooms those of this node.
-func (a admin) User(ctx context.Context, user string) (api.User, error) {
+func (a Server) User(ctx context.Context, user string) (api.User, error) {
 	list, here, err := a.Server.Connections(ctx, user, "", 1000)
 	if err != nil {
 		return api.User{}, err
@@ -123,7 +125,7 @@ func (a admin) User(ctx context.Context, user string) (api.User, error) {
 }
 
 // Connections lists connections of this node.
-func (a admin) Connections(ctx context.Context, q api.ConnectionQuery) ([]api.Connection, int, error) {
+func (a Server) Connections(ctx context.Context, q api.ConnectionQuery) ([]api.Connection, int, error) {
 	list, total, err := a.Server.Connections(ctx, q.User, q.Room, q.Limit)
 	if err != nil {
 		return nil, 0, err
@@ -136,7 +138,7 @@ func (a admin) Connections(ctx context.Context, q api.ConnectionQuery) ([]api.Co
 }
 
 // Remove sends connections away, on all nodes. The number is this node's, before.
-func (a admin) Remove(ctx context.Context, r api.Removal) (int, error) {
+func (a Server) Remove(ctx context.Context, r api.Removal) (int, error) {
 	if r.Conn != "" {
 		n := 0
 		if here, err := a.HasConn(ctx, r.Conn); err != nil {
@@ -157,9 +159,9 @@ func (a admin) Remove(ctx context.Context, r api.Removal) (int, error) {
 }
 
 // Clear forgets a room's history.
-func (a admin) Clear(ctx context.Context, room string) error { return a.Moderation.Clear(ctx, room) }
+func (a Server) Clear(ctx context.Context, room string) error { return a.Moderation.Clear(ctx, room) }
 
 // Lift lets a user come again.
-func (a admin) Lift(ctx context.Context, user, room string) error {
+func (a Server) Lift(ctx context.Context, user, room string) error {
 	return a.Moderation.Lift(ctx, user, room)
 }

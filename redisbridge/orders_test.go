@@ -14,7 +14,7 @@ import (
 	"barrage/edge/moderation/replica"
 )
 
-func newStanding(t testing.TB, url string) *Standing {
+func newOrders(t testing.TB, url string) *Orders {
 	t.Helper()
 	client, err := NewClient(Config{URL: url, Timeout: patience})
 	if err != nil {
@@ -25,14 +25,14 @@ func newStanding(t testing.TB, url string) *Standing {
 			t.Error(err)
 		}
 	})
-	s, err := NewStanding(StandingConfig{Client: client, Timeout: patience})
+	s, err := NewOrders(OrdersConfig{Client: client, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func (s *Standing) mustPut(t testing.TB, e replica.Entry) replica.Change {
+func (s *Orders) mustPut(t testing.TB, e replica.Entry) replica.Change {
 	t.Helper()
 	c, err := s.Put(context.Background(), e)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *Standing) mustPut(t testing.TB, e replica.Entry) replica.Change {
 	return c
 }
 
-func (s *Standing) mustLoad(t testing.TB) ([]replica.Entry, uint64) {
+func (s *Orders) mustLoad(t testing.TB) ([]replica.Entry, uint64) {
 	t.Helper()
 	entries, version, err := s.Load(context.Background())
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Standing) mustLoad(t testing.TB) ([]replica.Entry, uint64) {
 	return entries, version
 }
 
-func (s *Standing) mustVersion(t testing.TB) uint64 {
+func (s *Orders) mustVersion(t testing.TB) uint64 {
 	t.Helper()
 	v, err := s.Version(context.Background())
 	if err != nil {
@@ -67,8 +67,8 @@ func sameEntries(got, want []replica.Entry) bool {
 	})
 }
 
-// testStanding is what a replica.Store promises.
-func testStanding(t *testing.T, s *Standing, flush func()) {
+// testOrders is what a replica.Store promises.
+func testOrders(t *testing.T, s *Orders, flush func()) {
 	if entries, version := s.mustLoad(t); len(entries) != 0 || version != 0 || s.mustVersion(t) != 0 {
 		t.Fatalf("%v at %d in an empty Redis", entries, version)
 	}
@@ -105,11 +105,11 @@ func testStanding(t *testing.T, s *Standing, flush func()) {
 	}
 }
 
-func TestStanding(t *testing.T) {
+func TestOrders(t *testing.T) {
 	checkLeaks(t)
 	redis := startRedis(t)
-	s := newStanding(t, redis.URL())
-	testStanding(t, s, func() { redis.FlushAll(context.Background()) })
+	s := newOrders(t, redis.URL())
+	testOrders(t, s, func() { redis.FlushAll(context.Background()) })
 	s.mustPut(t, replica.Entry{Name: "e", Value: "5", Until: time.Now().Add(-time.Second)})
 	for i := range 3 { // what is over goes with the next one
 		s.mustPut(t, replica.Entry{Name: "f", Value: fmt.Sprint(i)})
@@ -135,10 +135,10 @@ func TestStanding(t *testing.T) {
 	}
 }
 
-// TestStandingMany: as many as a server allows, filled and read in one step each.
-func TestStandingMany(t *testing.T) {
+// TestOrdersMany: as many as a server allows, filled and read in one step each.
+func TestOrdersMany(t *testing.T) {
 	checkLeaks(t)
-	s := newStanding(t, startRedis(t).URL())
+	s := newOrders(t, startRedis(t).URL())
 	all := make([]replica.Entry, 110_000)
 	for i := range all {
 		all[i] = replica.Entry{Name: fmt.Sprintf("ban user-%06d lobby", i), Value: `{"room":"lobby","user":"user-000000","until":1700000000000}`, Until: time.Now().Add(time.Hour)}
@@ -151,13 +151,13 @@ func TestStandingMany(t *testing.T) {
 	}
 }
 
-func TestStandingBooks(t *testing.T) {
+func TestOrdersBooks(t *testing.T) {
 	checkLeaks(t)
 	redis := startRedis(t)
 	books := make([]*replica.Replica, 2)
 	for i := range books {
 		var err error
-		if books[i], err = replica.New(replica.Config{Store: newStanding(t, redis.URL()), Changed: func(replica.Entry) {}, Interval: 10 * time.Millisecond}); err != nil {
+		if books[i], err = replica.New(replica.Config{Store: newOrders(t, redis.URL()), Changed: func(replica.Entry) {}, Interval: 10 * time.Millisecond}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,8 +198,8 @@ func TestStandingBooks(t *testing.T) {
 	knows("b", "2")
 }
 
-func TestStandingBadConfig(t *testing.T) {
-	_, err := NewStanding(StandingConfig{Prefix: "{x}", Timeout: time.Microsecond})
+func TestOrdersBadConfig(t *testing.T) {
+	_, err := NewOrders(OrdersConfig{Prefix: "{x}", Timeout: time.Microsecond})
 	for _, part := range []string{"no Client", "braces", "under 1ms"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not say %q", err, part)
@@ -207,12 +207,12 @@ func TestStandingBadConfig(t *testing.T) {
 	}
 }
 
-func FuzzStanding(f *testing.F) {
+func FuzzOrders(f *testing.F) {
 	for _, seed := range []string{"", "0", "0 ", "0 x", "1700000000000 {}", "-1 x", "1e3 x", "9223372036854775807 x", "9223372036854775808 x"} {
 		f.Add("name", seed)
 	}
 	f.Fuzz(func(t *testing.T, name, text string) {
-		if e, ok := parseStanding(name, text); ok && (e.Value == "" || e.Name != name || !strings.HasSuffix(text, " "+e.Value)) {
+		if e, ok := parseOrders(name, text); ok && (e.Value == "" || e.Name != name || !strings.HasSuffix(text, " "+e.Value)) {
 			t.Fatalf("%q is %+v", text, e)
 		}
 	})

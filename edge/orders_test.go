@@ -70,7 +70,7 @@ func (o *sharedOrders) Version(context.Context) (uint64, error) {
 
 // startOrdered starts a node that has only the orders in common with others.
 func startOrdered(t *testing.T, o *sharedOrders) *Server {
-	return startServer(t, func(c *Config) { withAuth(t, c); c.Standing = o })
+	return startServer(t, func(c *Config) { withAuth(t, c); c.Orders = o })
 }
 
 func must(t *testing.T, err error) {
@@ -269,7 +269,7 @@ func TestManyMissedOrders(t *testing.T) {
 	t.Parallel()
 	const users, bans = 20, 5000
 	ctx, o := context.Background(), &sharedOrders{}
-	s := startServer(t, func(c *Config) { withAuth(t, c); c.Standing, c.Shards = o, 1 })
+	s := startServer(t, func(c *Config) { withAuth(t, c); c.Orders, c.Shards = o, 1 })
 	var conns []*viewer
 	for i := range users {
 		conns = append(conns, joinAs(t, s, fmt.Sprint("u", i)))

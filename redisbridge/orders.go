@@ -1,6 +1,6 @@
 package redisbridge
 
-// What operators ordered until further notice: the memory of it that nodes share.
+// Persistent orders: the store of which each node has a replica.
 //
 //	PREFIX{standing}:all    hash: name -> "TIME value", TIME being its end in ms
 //	                        since the Unix epoch or 0; and "" -> the version
@@ -22,11 +22,11 @@ import (
 	"barrage/edge/moderation/replica"
 )
 
-const defaultStandingPrefix = ownNamespace + "orders:"
+const defaultOrdersPrefix = ownNamespace + "orders:"
 
-// StandingConfig is what NewStanding needs. Zero values mean the default, where
+// OrdersConfig is what NewOrders needs. Zero values mean the default, where
 // one is given.
-type StandingConfig struct {
+type OrdersConfig struct {
 	// Client reaches Redis, as PresenceConfig.Client.
 	Client redis.UniversalClient
 	// Prefix of all keys. No braces. Default "barrage:orders:".
@@ -35,45 +35,45 @@ type StandingConfig struct {
 	Timeout time.Duration
 }
 
-// Standing is a replica.Store in Redis, 6.2 or later. Any goroutine may use it.
-type Standing struct {
+// Orders is a replica.Store in Redis, 6.2 or later. Any goroutine may use it.
+type Orders struct {
 	redis     redis.UniversalClient
 	timeout   time.Duration
 	all, ends string
 }
 
-var _ replica.Store = (*Standing)(nil)
+var _ replica.Store = (*Orders)(nil)
 
-// NewStanding does not wait for Redis.
-func NewStanding(cfg StandingConfig) (*Standing, error) {
+// NewOrders does not wait for Redis.
+func NewOrders(cfg OrdersConfig) (*Orders, error) {
 	if cfg.Prefix == "" {
-		cfg.Prefix = defaultStandingPrefix
+		cfg.Prefix = defaultOrdersPrefix
 	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
 	var errs []error
 	if cfg.Client == nil {
-		errs = append(errs, errors.New("redisbridge: standing: no Client"))
+		errs = append(errs, errors.New("redisbridge: orders: no Client"))
 	}
 	if strings.ContainsAny(cfg.Prefix, "{}") {
-		errs = append(errs, fmt.Errorf("redisbridge: standing: Prefix: %q has braces, which choose a key's place in a cluster", cfg.Prefix))
+		errs = append(errs, fmt.Errorf("redisbridge: orders: Prefix: %q has braces, which choose a key's place in a cluster", cfg.Prefix))
 	}
 	if cfg.Timeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("redisbridge: standing: Timeout: %v is under 1ms", cfg.Timeout))
+		errs = append(errs, fmt.Errorf("redisbridge: orders: Timeout: %v is under 1ms", cfg.Timeout))
 	}
 	head := cfg.Prefix + "{standing}:"
-	return &Standing{redis: cfg.Client, timeout: cfg.Timeout, all: head + "all", ends: head + "ends"}, errors.Join(errs...)
+	return &Orders{redis: cfg.Client, timeout: cfg.Timeout, all: head + "all", ends: head + "ends"}, errors.Join(errs...)
 }
 
-// standingPut: KEYS all, ends. ARGV: 1 "put", or "fill" to do so only where
+// ordersPut: KEYS all, ends. ARGV: 1 "put", or "fill" to do so only where
 // nothing was ever put; then name, value and for how many ms of each, "" being a
 // value that is taken back and "" no end. Answers {version before, version now}.
 //
 // A version is the time in µs, so that none is given again by a Redis that lost all,
 // or a replica that took over without the newest. Some of what is over goes with
 // each call.
-var standingPut = redis.NewScript(`
+var ordersPut = redis.NewScript(`
 local all, ends = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -100,17 +100,17 @@ return {before, version}
 `)
 
 // Put implements replica.Store.
-func (s *Standing) Put(ctx context.Context, e replica.Entry) (replica.Change, error) {
+func (s *Orders) Put(ctx context.Context, e replica.Entry) (replica.Change, error) {
 	return s.put(ctx, "put", []replica.Entry{e})
 }
 
 // Fill implements replica.Store: in one step, so that no node sees a part.
-func (s *Standing) Fill(ctx context.Context, entries []replica.Entry) error {
+func (s *Orders) Fill(ctx context.Context, entries []replica.Entry) error {
 	_, err := s.put(ctx, "fill", entries)
 	return err
 }
 
-func (s *Standing) put(ctx context.Context, mode string, entries []replica.Entry) (replica.Change, error) {
+func (s *Orders) put(ctx context.Context, mode string, entries []replica.Entry) (replica.Change, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	args := make([]any, 0, 1+3*len(entries))
@@ -122,43 +122,43 @@ func (s *Standing) put(ctx context.Context, mode string, entries []replica.Entry
 		}
 		args = append(args, e.Name, e.Value, left)
 	}
-	versions, err := standingPut.Run(ctx, s.redis, []string{s.all, s.ends}, args...).Int64Slice()
+	versions, err := ordersPut.Run(ctx, s.redis, []string{s.all, s.ends}, args...).Int64Slice()
 	if err == nil && len(versions) != 2 {
 		err = errors.New("not an answer of our script")
 	}
 	if err != nil {
-		return replica.Change{}, fmt.Errorf("redisbridge: standing: %s: %w", mode, err)
+		return replica.Change{}, fmt.Errorf("redisbridge: orders: %s: %w", mode, err)
 	}
 	return replica.Change{Previous: uint64(versions[0]), Version: uint64(versions[1])}, nil
 }
 
 // Version implements replica.Store.
-func (s *Standing) Version(ctx context.Context) (uint64, error) {
+func (s *Orders) Version(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	version, err := s.redis.HGet(ctx, s.all, "").Uint64()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return 0, fmt.Errorf("redisbridge: standing: version: %w", err)
+		return 0, fmt.Errorf("redisbridge: orders: version: %w", err)
 	}
 	return version, nil
 }
 
 // Load implements replica.Store.
-func (s *Standing) Load(ctx context.Context) (entries []replica.Entry, version uint64, err error) {
+func (s *Orders) Load(ctx context.Context) (entries []replica.Entry, version uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	now, all, err := parseStandingAll(standingLoad.Run(ctx, s.redis, []string{s.all}))
+	now, all, err := parseOrdersAll(ordersLoad.Run(ctx, s.redis, []string{s.all}))
 	if err == nil && len(all) > 0 {
 		version, err = strconv.ParseUint(all[""], 10, 64)
 		delete(all, "")
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("redisbridge: standing: load: %w", err)
+		return nil, 0, fmt.Errorf("redisbridge: orders: load: %w", err)
 	}
 	ahead := time.Since(now) // this node's clock of Redis's
 	entries = make([]replica.Entry, 0, len(all))
 	for name, text := range all {
-		e, ok := parseStanding(name, text)
+		e, ok := parseOrders(name, text)
 		if !ok {
 			continue
 		}
@@ -170,13 +170,13 @@ func (s *Standing) Load(ctx context.Context) (entries []replica.Entry, version u
 	return entries, version, nil
 }
 
-// standingLoad: KEYS all. Answers {ms since the Unix epoch, all}.
-var standingLoad = redis.NewScript(`
+// ordersLoad: KEYS all. Answers {ms since the Unix epoch, all}.
+var ordersLoad = redis.NewScript(`
 local time = redis.call('TIME')
 return {time[1] * 1000 + math.floor(time[2] / 1000), redis.call('HGETALL', KEYS[1])}
 `)
 
-func parseStandingAll(cmd *redis.Cmd) (now time.Time, all map[string]string, err error) {
+func parseOrdersAll(cmd *redis.Cmd) (now time.Time, all map[string]string, err error) {
 	reply, err := cmd.Slice()
 	if err != nil {
 		return now, nil, err
@@ -198,9 +198,9 @@ func parseStandingAll(cmd *redis.Cmd) (now time.Time, all map[string]string, err
 	return time.UnixMilli(ms), all, nil
 }
 
-// parseStanding takes a field of the hash apart. What another program wrote
+// parseOrders takes a field of the hash apart. What another program wrote
 // is not an entry.
-func parseStanding(name, text string) (replica.Entry, bool) {
+func parseOrders(name, text string) (replica.Entry, bool) {
 	end, value, ok := strings.Cut(text, " ")
 	ms, err := strconv.ParseInt(end, 10, 64)
 	if !ok || err != nil || ms < 0 || value == "" {

@@ -1,8 +1,6 @@
-package main
-
-// This file turns the server's and the bridge's counters into Prometheus
-// metrics. Labels are reasons and statuses from fixed lists: never a room, a
-// user or an address.
+// Package metrics turns the counters of a node's parts into Prometheus metrics. Labels
+// are reasons and statuses from fixed lists: never a room, a user or an address.
+package metrics
 
 import (
 	"time"
@@ -10,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"barrage/edge"
+	"barrage/edge/auth"
 	"barrage/edge/events"
 	"barrage/fanout"
 	"barrage/netpoll"
@@ -54,6 +53,7 @@ var (
 	descClients       = desc("clients", "Connections that speak barrage.v1 or have an identity.")
 	descTokens        = desc("tokens_total", "Tokens checked.", "result")
 	descKeySetReads   = desc("key_set_reads_total", "Readings of the key set of the tokens' issuer.", "result")
+	descPendingAcks   = desc("clients_unacknowledged", "Clients that were given direct messages to acknowledge, and have not acknowledged all.")
 	descPresenceUsers = desc("presence_users", "Users in rooms here; one in two rooms counts twice.")
 	descPresenceDown  = desc("presence_store_down", "1 while the presence of other nodes cannot be had.")
 	descHistories     = desc("history_rooms", "Rooms with a history in memory.")
@@ -82,15 +82,21 @@ var (
 	descRedisChannels   = desc("redis_subscriptions", "Rooms subscribed.")
 )
 
-// collector reads the counters when it is scraped.
-type collector struct{ node *node }
+// Collector reads the counters when it is scraped. All of it but Server may be nil.
+type Collector struct {
+	Server  *edge.Server
+	Bridge  *redisbridge.Bridge
+	Tokens  *auth.Verifier
+	Emitter *events.Emitter
+	Caller  *events.Caller
+}
 
 // Describe makes this an unchecked collector: reasons appear as they occur.
-func (c *collector) Describe(chan<- *prometheus.Desc) {}
+func (c *Collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads all counters at about one moment.
-func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	s := c.node.Stats()
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.Server.Stats()
 	gauge(ch, descConnections, float64(s.Connections))
 	gauge(ch, descMaxConnections, float64(s.MaxConnections))
 	gauge(ch, descRooms, float64(s.Rooms))
@@ -107,19 +113,19 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	collectLoops(ch, s.Loops)
 	collectFanout(ch, s.Fanout)
 	collectRooms(ch, &s)
-	if c.node.bridge != nil {
-		collectRedis(ch, c.node.bridge.Stats())
+	if c.Bridge != nil {
+		collectRedis(ch, c.Bridge.Stats())
 	}
-	if v := c.node.backends.verifier; v != nil {
+	if v := c.Tokens; v != nil {
 		good, failed := v.Readings()
 		counter(ch, descKeySetReads, good, "good")
 		counter(ch, descKeySetReads, failed, "failed")
 	}
-	if c.node.backends.caller != nil {
-		collectRequests(ch, c.node.backends.caller.Stats())
+	if c.Caller != nil {
+		collectRequests(ch, c.Caller.Stats())
 	}
-	if c.node.backends.emitter != nil {
-		collectEvents(ch, c.node.backends.emitter.Stats())
+	if c.Emitter != nil {
+		collectEvents(ch, c.Emitter.Stats())
 	}
 }
 
@@ -221,9 +227,10 @@ func collectRedis(ch chan<- prometheus.Metric, s redisbridge.Stats) {
 	counter(ch, descRedisDropped, s.Refused, "refused")
 }
 
-// collectRooms is what rooms remember and who is in them.
+// collectRooms is what rooms remember, and the users in them.
 func collectRooms(ch chan<- prometheus.Metric, s *edge.Stats) {
 	gauge(ch, descClients, float64(s.Clients))
+	gauge(ch, descPendingAcks, float64(s.PendingAcks))
 	byLabel(ch, descTokens, s.Tokens)
 	gauge(ch, descPresenceUsers, float64(s.Presence.Users))
 	gauge(ch, descPresenceDown, oneIf(s.Presence.StoreDown))
