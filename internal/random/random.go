@@ -7,6 +7,6 @@ import (
 	"strconv"
 )
 
-// Name returns up to 13 lower-case letters and digits, another one each time but for
-// 1 in 2^64.
-func Name() string { return strconv.FormatUint(rand.Uint64(), 36) }
+// Name returns up to 10 lower-case letters and digits, another one each time but for
+// 1 in 2^48.
+func Name() string { return strconv.FormatUint(rand.Uint64()>>16, 36) }
