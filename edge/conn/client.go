@@ -10,7 +10,6 @@ import (
 	"barrage/edge/presence"
 	"barrage/fanout"
 	"barrage/internal/broker"
-	"barrage/netpoll"
 )
 
 // Client is the record of a connection with an identity, or of one that has to say
@@ -129,7 +128,7 @@ func (l *Loop) Client(id ID) *Client {
 func (l *Loop) Alive(c *Client) bool { return l.IsOpen(c.ID) && l.Client(c.ID) == c }
 
 // IsOpen tells whether the connection takes messages.
-func (l *Loop) IsOpen(id ID) bool { return l.sessions.at(id).is(stateOpen) }
+func (l *Loop) IsOpen(id ID) bool { return l.sessions.At(id).is(stateOpen) }
 
 // Post has f run on the loop if the client is still there then. A panic of f costs
 // only this client. Any goroutine.
@@ -209,30 +208,4 @@ func (l *Loop) expire() {
 		}
 		l.Guard(c.ID, func() { l.Close(nil, c.ID, code, text, reason, 0) })
 	}
-}
-
-const clientPage = 512
-
-// Table is a protocol's records of its connections, by ID; pages without any are not
-// there. Owner: the loop's goroutine.
-type Table[T any] struct{ pages []*[clientPage]*T }
-
-// At returns nil where there is none.
-func (t *Table[T]) At(id netpoll.ID) *T {
-	if p := int(id / clientPage); p < len(t.pages) && t.pages[p] != nil {
-		return t.pages[p][id%clientPage]
-	}
-	return nil
-}
-
-// Set notes v, or with nil that there is none.
-func (t *Table[T]) Set(id netpoll.ID, v *T) {
-	p := int(id / clientPage)
-	for p >= len(t.pages) {
-		t.pages = append(t.pages, nil)
-	}
-	if t.pages[p] == nil {
-		t.pages[p] = new([clientPage]*T)
-	}
-	t.pages[p][id%clientPage] = v
 }

@@ -10,7 +10,7 @@ import (
 
 // setDeadline makes sure that a full socket is looked at in time, too.
 func (l *Loop) setDeadline(id ID, d time.Duration) {
-	if t := l.loops.cfg.SlowTimeout; t > 0 && l.sessions.at(id).flags&flagBlocked != 0 {
+	if t := l.loops.cfg.SlowTimeout; t > 0 && l.sessions.At(id).flags&flagBlocked != 0 {
 		d = min(d, t)
 	}
 	l.net.SetDeadline(id, d)
@@ -24,7 +24,7 @@ func (c *Config) firstPing() time.Duration {
 
 // blocked notes since when the socket has been full.
 func (l *Loop) blocked(id ID) {
-	ses := l.sessions.at(id)
+	ses := l.sessions.At(id)
 	if ses.flags&flagBlocked != 0 || !ses.is(stateOpen) {
 		return
 	}

@@ -62,8 +62,8 @@ func (d *drainState) goOn(l *Loop) {
 	d.due += float64(l.net.Stats().Conns) * min(1, float64(l.loops.cfg.Tick)/float64(max(1, time.Until(d.until))))
 	n := int(d.due)
 	d.due -= float64(n)
-	for ; int(d.next) < len(l.sessions.pages)*sessionPage; d.next++ {
-		if ses := l.sessions.at(d.next); ses.is(stateNone) || ses.is(stateClosing) {
+	for ; int(d.next) < l.sessions.Len(); d.next++ {
+		if ses := l.sessions.At(d.next); ses.is(stateNone) || ses.is(stateClosing) {
 			continue
 		}
 		if n == 0 {

@@ -15,7 +15,7 @@ type events struct{ *Loop }
 // no connections yet have a bound of their own, so that they cannot take the
 // descriptors that the rest of the process needs.
 func (e *events) Opened(id ID) {
-	e.sessions.reset(id)
+	*e.sessions.Make(id) = session{state: stateHandshake}
 	e.net.SetDeadline(id, e.loops.cfg.HandshakeTimeout)
 	if e.loops.sockets.Add(1) > int64(e.loops.cfg.MaxSockets) {
 		e.net.Close(id, netpoll.CloseReason(Crowded))
@@ -24,7 +24,7 @@ func (e *events) Opened(id ID) {
 
 // Data goes to the door, or to the transport.
 func (e *events) Data(id ID, p []byte) {
-	switch ses := e.sessions.at(id); ses.state & stateMask {
+	switch ses := e.sessions.At(id); ses.state & stateMask {
 	case stateHandshake:
 		e.door.Data(id, p)
 	case stateOpen:
@@ -34,7 +34,7 @@ func (e *events) Data(id ID, p []byte) {
 
 // Drained goes on where a full socket had stopped.
 func (e *events) Drained(id ID) {
-	ses := e.sessions.at(id)
+	ses := e.sessions.At(id)
 	ses.flags &^= flagBlocked
 	delete(e.blockedAt, id)
 	if ses.flags&flagThrottle != 0 {
@@ -53,7 +53,7 @@ func (e *events) Drained(id ID) {
 // Expired is for the deadline of a request or of an open
 // connection.
 func (e *events) Expired(id ID) {
-	switch e.sessions.at(id).state & stateMask {
+	switch e.sessions.At(id).state & stateMask {
 	case stateHandshake, stateWaiting:
 		e.door.Late(id)
 	case stateOpen:
@@ -63,7 +63,7 @@ func (e *events) Expired(id ID) {
 
 // Closed forgets the connection.
 func (e *events) Closed(id ID, why netpoll.CloseReason) {
-	ses, reason := e.sessions.at(id), Reason(why)
+	ses, reason := e.sessions.At(id), Reason(why)
 	e.loops.sockets.Add(-1)
 	e.door.Closed(id)
 	if kind := e.kind(id); kind != nil {
@@ -102,7 +102,7 @@ func (e *events) Tick() {
 
 // heartbeat looks after a live connection whose deadline has passed.
 func (e *events) heartbeat(id ID) {
-	ses := e.sessions.at(id)
+	ses := e.sessions.At(id)
 	switch {
 	case ses.flags&(flagPartial|flagThrottle) == flagPartial:
 		e.Close(nil, id, CodePolicy, "message not finished in time", Unfinished, 0)

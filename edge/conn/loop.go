@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"barrage/internal/paged"
 	"barrage/netpoll"
 )
 
@@ -19,7 +20,7 @@ type Loop struct {
 	kinds []Kind
 	index uint8 // in Loops.all
 
-	sessions  sessionTable
+	sessions  paged.Table[ID, session]
 	addrs     map[ID]netip.Addr // of connections counted by Loops.addresses
 	blockedAt map[ID]uint32     // of those with flagBlocked, in seconds of Loops.Now
 	expiries  expiries
@@ -51,14 +52,14 @@ func (l *Loop) OnTick(f func()) { l.ticks = append(l.ticks, f) }
 
 // kind is what a connection is, nil before it is opened.
 func (l *Loop) kind(id ID) *Kind {
-	if n := l.sessions.at(id).kind(); n > 0 {
+	if n := l.sessions.At(id).kind(); n > 0 {
 		return &l.kinds[n-1]
 	}
 	return nil
 }
 
 // KindOf is the index of an open connection's kind.
-func (l *Loop) KindOf(id ID) int { return l.sessions.at(id).kind() - 1 }
+func (l *Loop) KindOf(id ID) int { return l.sessions.At(id).kind() - 1 }
 
 // Take counts a socket as a connection, against the limits.
 func (l *Loop) Take(id ID) error {
@@ -74,28 +75,28 @@ func (l *Loop) Take(id ID) error {
 		}
 		l.addrs[id] = a
 	}
-	l.sessions.at(id).flags |= flagCounted
+	l.sessions.At(id).flags |= flagCounted
 	return nil
 }
 
 // Hold keeps a socket until Release, or for longest until the door's Late; 0 is for
 // ever. Nothing is read from it meanwhile.
 func (l *Loop) Hold(id ID, longest time.Duration) {
-	l.sessions.at(id).become(stateWaiting)
+	l.sessions.At(id).become(stateWaiting)
 	l.net.Pause(id)
 	l.net.SetDeadline(id, longest)
 }
 
 // Release undoes Hold.
 func (l *Loop) Release(id ID) {
-	l.sessions.at(id).become(stateHandshake)
+	l.sessions.At(id).become(stateHandshake)
 	l.net.Resume(id)
 }
 
 // Open makes a socket a connection of the kind with this index, whose protocol sends the answer. rest is
 // what came behind the request.
 func (l *Loop) Open(id ID, kind int, a *Admission, answer, rest []byte) {
-	ses, k := l.sessions.at(id), &l.kinds[kind]
+	ses, k := l.sessions.At(id), &l.kinds[kind]
 	ses.state = uint8(kind+1)<<stateBits | stateOpen
 	l.door.Closed(id)
 	k.Open(&Opening{Admission: a, ID: id, loop: l, answer: answer})
@@ -111,7 +112,7 @@ func (l *Loop) Open(id ID, kind int, a *Admission, answer, rest []byte) {
 // limit.
 func (l *Loop) Respond(id ID, p []byte, reason Reason, limit time.Duration) {
 	l.net.Queue(id, p)
-	l.sessions.at(id).become(stateClosing)
+	l.sessions.At(id).become(stateClosing)
 	l.net.Shutdown(id, netpoll.CloseReason(reason), limit)
 }
 

@@ -228,8 +228,8 @@ func (l *Loop) Clients() iter.Seq[*Client] {
 // meanwhile.
 func (l *Loop) OpenIDs() iter.Seq[ID] {
 	return func(yield func(ID) bool) {
-		for id := range l.sessions.ids() {
-			if l.sessions.at(id).is(stateOpen) && !yield(id) {
+		for id, ses := range l.sessions.All() {
+			if ses.is(stateOpen) && !yield(id) {
 				return
 			}
 		}

@@ -41,7 +41,7 @@ func (l *Loop) begin(id ID) *Read {
 // Message is called by the transport for each whole message.
 func (l *Loop) Message(r *Read, binary bool, payload []byte) error {
 	r.Messages++
-	return l.kinds[l.sessions.at(r.ID).kind()-1].Message(r, binary, payload)
+	return l.kinds[l.sessions.At(r.ID).kind()-1].Message(r, binary, payload)
 }
 
 // Append adds bytes of the transport to the answers.
@@ -98,7 +98,7 @@ func (l *Loop) queue(id ID, p []byte) {
 
 // throttle reads no more from a peer that does not read our answers, until it has.
 func (l *Loop) throttle(id ID) {
-	ses := l.sessions.at(id)
+	ses := l.sessions.At(id)
 	if ses.flags&flagThrottle == 0 && l.net.Queued(id) > replyQueue {
 		ses.flags |= flagThrottle
 		l.net.Pause(id)
@@ -149,4 +149,4 @@ func (r *Read) Overrun(weight, limit int) (flood bool) { return r.session().over
 // Forgive is for something that was not refused.
 func (r *Read) Forgive() { r.session().forgive() }
 
-func (r *Read) session() *session { return r.loop.sessions.at(r.ID) }
+func (r *Read) session() *session { return r.loop.sessions.At(r.ID) }

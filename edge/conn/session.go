@@ -4,7 +4,6 @@
 package conn
 
 import (
-	"iter"
 	"math"
 	"time"
 )
@@ -62,30 +61,4 @@ func (ses *session) overrun(weight, limit int) (flood bool) {
 // forgive is for something that was not refused.
 func (ses *session) forgive() {
 	ses.refused -= uint16((int(ses.refused) + refusedDecay - 1) / refusedDecay)
-}
-
-const sessionPage = 512
-
-// sessionTable is indexed by ID.
-type sessionTable struct{ pages []*[sessionPage]session }
-
-func (t *sessionTable) at(id ID) *session { return &t.pages[id/sessionPage][id%sessionPage] }
-
-// reset makes the record of a new socket.
-func (t *sessionTable) reset(id ID) {
-	for int(id/sessionPage) >= len(t.pages) {
-		t.pages = append(t.pages, new([sessionPage]session))
-	}
-	*t.at(id) = session{state: stateHandshake}
-}
-
-// ids yields all there ever were.
-func (t *sessionTable) ids() iter.Seq[ID] {
-	return func(yield func(ID) bool) {
-		for i := 0; i < len(t.pages)*sessionPage; i++ {
-			if !yield(ID(i)) {
-				return
-			}
-		}
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"barrage/edge/node"
 	"barrage/edge/publish"
 	"barrage/internal/broker"
+	"barrage/internal/paged"
 )
 
 // floodFactor is how far over the publish rate, in bursts, a connection is closed.
@@ -30,7 +31,7 @@ type protocol struct {
 	conn.Silent
 	node    *node.Node
 	loop    *conn.Loop
-	clients conn.Table[conn.Client] // those with a token
+	clients paged.Table[conn.ID, *conn.Client] // those with a token
 }
 
 // Open implements conn.Protocol. It joins before the answer is out, so that a
@@ -41,7 +42,7 @@ func (p *protocol) Open(o *conn.Opening) {
 	if !o.Guest {
 		c = new(conn.Client)
 		p.loop.NewClient(c, o, 0)
-		p.clients.Set(o.ID, c)
+		*p.clients.Make(o.ID) = c
 	}
 	for i := len(o.Rooms) - 1; i >= 0; i-- {
 		p.loop.Join(o.ID, o.Rooms[i], o.Encoding, false)
@@ -61,7 +62,7 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 	if binary {
 		m.Format = broker.Binary
 	}
-	c := p.clients.At(r.ID)
+	c := p.clients.Get(r.ID)
 	if c != nil {
 		m.Sender = p.loop.Sender(c)
 	}
@@ -101,22 +102,22 @@ func (p *protocol) Skipped(id conn.ID, _ string, _, _, _ uint64) { p.loop.TooSlo
 // Evict implements conn.Protocol.
 func (p *protocol) Evict(id conn.ID, room, reason string) {
 	if p.loop.Leave(id, room) {
-		p.loop.Depart(p.clients.At(id), room)
+		p.loop.Depart(p.clients.Get(id), room)
 		p.loop.Close(nil, id, conn.CodeKicked, reason, conn.Kicked, 0)
 	}
 }
 
 // Closed implements conn.Protocol.
 func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
-	c := p.clients.At(id)
+	c := p.clients.Get(id)
 	p.loop.LeaveAll(id, c, func(string) bool { return true })
 	if c != nil {
-		p.clients.Set(id, nil)
+		*p.clients.Make(id) = nil
 	}
 }
 
 // Client implements conn.Protocol.
-func (p *protocol) Client(id conn.ID) *conn.Client { return p.clients.At(id) }
+func (p *protocol) Client(id conn.ID) *conn.Client { return p.clients.Get(id) }
 
 // codec writes payloads as they are.
 type codec struct{}

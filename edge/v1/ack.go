@@ -11,7 +11,7 @@ import (
 )
 
 // cmdAck notes how far a user has dealt with the messages to them.
-func (p *protocol) cmdAck(_ *conn.Read, c *client, cmd *command) error {
+func cmdAck(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	own := broker.UserRoom(c.User())
 	if c.User() == "" || cmd.Room != "" && cmd.Room != own {
 		return refusal.New(403, "forbidden", "only messages to oneself can be acknowledged")

@@ -16,7 +16,7 @@ type authReply struct {
 	Expires int64  `json:"expires,omitempty"` // milliseconds since the Unix epoch
 }
 
-func (p *protocol) cmdAuth(_ *conn.Read, c *client, cmd *command) error {
+func cmdAuth(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	if p.node.Tokens == nil {
 		return badCommand("this server knows no tokens")
 	}

@@ -22,15 +22,15 @@ var commands = []struct {
 	// run replies by itself, now or later, or returns the error to reply with.
 	run func(*protocol, *conn.Read, *client, *command) error
 }{
-	{"join", 2, (*protocol).cmdJoin},
-	{"leave", 1, (*protocol).cmdLeave},
-	{"publish", 1, (*protocol).cmdPublish},
-	{"history", 5, (*protocol).cmdHistory},
-	{"presence", 5, (*protocol).cmdPresence},
-	{"ping", 1, (*protocol).cmdPing},
-	{"auth", 5, (*protocol).cmdAuth},
-	{"ack", 1, (*protocol).cmdAck},
-	{"request", 1, (*protocol).cmdRequest},
+	{"join", 2, cmdJoin},
+	{"leave", 1, cmdLeave},
+	{"publish", 1, cmdPublish},
+	{"history", 5, cmdHistory},
+	{"presence", 5, cmdPresence},
+	{"ping", 1, cmdPing},
+	{"auth", 5, cmdAuth},
+	{"ack", 1, cmdAck},
+	{"request", 1, cmdRequest},
 }
 
 // What one connection may ask, in pings: so many, and what it may publish besides.

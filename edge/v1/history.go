@@ -18,7 +18,7 @@ type historyReply struct {
 }
 
 // cmdHistory reads from a room's history.
-func (p *protocol) cmdHistory(_ *conn.Read, c *client, cmd *command) error {
+func cmdHistory(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	if err := p.mayJoin(c, cmd.Room); err != nil {
 		return err
 	}

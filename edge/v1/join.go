@@ -43,7 +43,7 @@ type joinReply struct {
 	Connections int            `json:"connections"`
 }
 
-func (p *protocol) cmdJoin(r *conn.Read, c *client, cmd *command) error {
+func cmdJoin(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	if err := p.mayJoin(c, cmd.Room); err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ func (p *protocol) endJoin(j *joining) {
 	}
 }
 
-func (p *protocol) cmdLeave(r *conn.Read, c *client, cmd *command) error {
+func cmdLeave(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	if err := p.leave(r, c, cmd.Room); err != nil {
 		return err
 	}

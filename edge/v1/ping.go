@@ -16,7 +16,7 @@ type pingReply struct {
 }
 
 // cmdPing answers with the server's time, and how many are in a room.
-func (p *protocol) cmdPing(r *conn.Read, c *client, cmd *command) error {
+func cmdPing(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	a := pingReply{Time: time.Now().UnixMilli()}
 	if cmd.Room != "" {
 		if err := p.mayJoin(c, cmd.Room); err != nil {

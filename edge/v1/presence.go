@@ -55,7 +55,7 @@ type presencePush struct {
 }
 
 // cmdPresence lists who is in a room.
-func (p *protocol) cmdPresence(_ *conn.Read, c *client, cmd *command) error {
+func cmdPresence(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	if err := p.mayJoin(c, cmd.Room); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"barrage/edge/node"
 	"barrage/edge/wait"
 	"barrage/internal/broker"
+	"barrage/internal/paged"
 )
 
 // Subprotocol is the name under which clients ask for it.
@@ -42,7 +43,7 @@ type protocol struct {
 	rate    conn.Rate // of commands, in pings
 	waits   *wait.List
 	mail    *mailbox.Box
-	clients conn.Table[client]
+	clients paged.Table[conn.ID, *client]
 }
 
 // client is a connection. There may be as many as users: it is kept at 64 bytes.
@@ -53,7 +54,7 @@ type client struct {
 }
 
 // at is the client of a connection that is open.
-func (p *protocol) at(c *conn.Client) *client { return p.clients.At(c.ID) }
+func (p *protocol) at(c *conn.Client) *client { return p.clients.Get(c.ID) }
 
 // mayJoin checks a room's name and the client's right to it.
 func (p *protocol) mayJoin(c *client, room string) error {
@@ -67,7 +68,7 @@ func (p *protocol) mayJoin(c *client, room string) error {
 func (p *protocol) Open(o *conn.Opening) {
 	c := new(client)
 	p.loop.NewClient(&c.Client, o, p.node.AuthTimeout)
-	p.clients.Set(o.ID, c)
+	*p.clients.Make(o.ID) = c
 	o.Answer()
 	hello := &welcomePush{Push: "welcome", Conn: p.node.Loops.ConnName(c.Serial), Time: time.Now().UnixMilli()}
 	if o.Identity == nil {
@@ -94,7 +95,7 @@ func (p *protocol) openMailbox(c *client) {
 
 // Message implements conn.Protocol.
 func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
-	p.command(r, p.clients.At(r.ID), binary, payload)
+	p.command(r, p.clients.Get(r.ID), binary, payload)
 	if !p.loop.IsOpen(r.ID) {
 		return conn.ErrClosed
 	}
@@ -103,7 +104,7 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 
 // Skipped implements conn.Protocol.
 func (p *protocol) Skipped(id conn.ID, room string, n, from, to uint64) {
-	c, lost := p.clients.At(id), delivery.Skips{N: n, From: from, To: to}
+	c, lost := p.clients.Get(id), delivery.Skips{N: n, From: from, To: to}
 	if j := c.joining(room); j != nil {
 		j.lost.Add(lost) // it is held, and the history may still have them
 		return
@@ -112,23 +113,23 @@ func (p *protocol) Skipped(id conn.ID, room string, n, from, to uint64) {
 }
 
 // Writable implements conn.Protocol.
-func (p *protocol) Writable(id conn.ID) { p.tellGaps(p.clients.At(id)) }
+func (p *protocol) Writable(id conn.ID) { p.tellGaps(p.clients.Get(id)) }
 
 // Farewell implements conn.Protocol.
 func (p *protocol) Farewell(r *conn.Read, id conn.ID, code uint16, text string, wait time.Duration) {
-	p.push(r, p.clients.At(id), &byePush{Push: "bye", Code: code, Reason: text, Reconnect: conn.MayReconnect(code), Wait: wait.Milliseconds()})
+	p.push(r, p.clients.Get(id), &byePush{Push: "bye", Code: code, Reason: text, Reconnect: conn.MayReconnect(code), Wait: wait.Milliseconds()})
 }
 
 // Evict implements conn.Protocol.
 func (p *protocol) Evict(id conn.ID, room, reason string) {
-	if c := p.clients.At(id); p.leave(nil, c, room) == nil {
+	if c := p.clients.Get(id); p.leave(nil, c, room) == nil {
 		p.push(nil, c, &leftPush{Push: "left", Room: room, Reason: reason})
 	}
 }
 
 // Closed implements conn.Protocol.
 func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
-	c := p.clients.At(id)
+	c := p.clients.Get(id)
 	p.loop.LeaveAll(id, &c.Client, func(room string) bool { return c.joining(room) == nil && !c.owns(room) })
 	for _, j := range c.joins() {
 		p.waits.Cancel(j.wait)
@@ -137,12 +138,12 @@ func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 	if c.pending != nil && c.pending.leave != nil {
 		c.pending.leave()
 	}
-	p.clients.Set(id, nil)
+	*p.clients.Make(id) = nil
 }
 
 // Client implements conn.Protocol.
 func (p *protocol) Client(id conn.ID) *conn.Client {
-	if c := p.clients.At(id); c != nil {
+	if c := p.clients.Get(id); c != nil {
 		return &c.Client
 	}
 	return nil

@@ -24,7 +24,7 @@ type publishReply struct {
 }
 
 // cmdPublish replies when the broker has the message.
-func (p *protocol) cmdPublish(r *conn.Read, c *client, cmd *command) error {
+func cmdPublish(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	p.node.Publisher.Received.Add(1)
 	m, err := p.publication(c, cmd)
 	if err != nil {

@@ -21,7 +21,7 @@ type requestReply struct {
 }
 
 // cmdRequest asks a backend, and gives its answer to the connection that asked.
-func (p *protocol) cmdRequest(_ *conn.Read, c *client, cmd *command) error {
+func cmdRequest(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	switch {
 	case p.node.Caller == nil:
 		return refusal.New(404, events.CodeUnknownMethod, "this server has no backends")

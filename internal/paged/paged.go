@@ -31,6 +31,9 @@ func (t *Table[I, T]) Make(i I) *T {
 	return &t.pages[p][i%Page]
 }
 
+// Len is the least number that no page has an entry for.
+func (t *Table[I, T]) Len() int { return len(t.pages) * Page }
+
 // Get returns the value of an entry; it is zero where there is no page.
 func (t *Table[I, T]) Get(i I) (v T) {
 	if p := int(i / Page); p < len(t.pages) && t.pages[p] != nil {
