@@ -80,6 +80,9 @@ var (
 	descRedisReads      = desc("redis_read_errors_total", "Histories that could not be read and are tried again.")
 	descRedisCatching   = desc("redis_rooms_catching_up", "Rooms whose history is to be read before they go on.")
 	descRedisChannels   = desc("redis_subscriptions", "Rooms subscribed.")
+	descRedisQueue      = desc("redis_publish_queue", "Messages from sockets that have still to be published to Redis.")
+	descRedisBytes      = desc("redis_received_bytes_total", "Payloads of the messages that came from Redis.")
+	descRedisLinks      = desc("redis_shard_links_total", "Connections for sharded pub/sub, over all time.")
 )
 
 // Collector reads the counters when it is scraped. All of it but Server may be nil.
@@ -210,6 +213,9 @@ func collectRedis(ch chan<- prometheus.Metric, s redisbridge.Stats) {
 	gauge(ch, descRedisUp, oneIf(s.Probe))
 	gauge(ch, descRedisRTT, s.ProbeRTT.Round(time.Microsecond).Seconds())
 	gauge(ch, descRedisChannels, float64(s.Subscriptions))
+	gauge(ch, descRedisQueue, float64(s.Queued))
+	counter(ch, descRedisBytes, s.ReceivedBytes)
+	counter(ch, descRedisLinks, s.ShardLinks)
 	counter(ch, descRedisReceived, s.Received)
 	counter(ch, descRedisPublished, s.Published)
 	counter(ch, descRedisErrors, s.PublishErrors)

@@ -74,9 +74,6 @@ func Listen(addr, secret string) (*Listener, error) {
 // Addr is where it listens.
 func (l *Listener) Addr() net.Addr { return l.l.Addr() }
 
-// Close ends the listening; only for a Listener whose Serve was not called.
-func (l *Listener) Close() error { return l.l.Close() }
-
 // Serve serves controllers until ctx ends, which ends the test under way, or
 // until listening fails. It returns when all its goroutines have.
 func (l *Listener) Serve(ctx context.Context, newDriver NewDriver, log *slog.Logger) error {

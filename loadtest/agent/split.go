@@ -17,9 +17,6 @@ type Range struct {
 	To   int `json:"to"`
 }
 
-// Len is the number of connections.
-func (r Range) Len() int { return r.To - r.From }
-
 // Split spreads connections over agents that may hold so many each, as evenly as
 // that allows, in contiguous ranges in the agents' order. Some may be empty.
 func Split(connections int, capacities []int) ([]Range, error) {

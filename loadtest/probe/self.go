@@ -19,10 +19,6 @@ func Self() float64 {
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
-// Resident is the resident memory of this process in bytes; ok is false if it
-// cannot be told.
-func Resident() (bytes int64, ok bool) { return here.rss(os.Getpid()) }
-
 // Threads is the CPU time of each thread of this process in seconds, by thread
 // id. A goroutine that never rests stays on its thread, so an event loop that is
 // at its limit shows as a thread that uses a whole core.

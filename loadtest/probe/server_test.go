@@ -323,7 +323,7 @@ func TestSelf(t *testing.T) {
 	if busiest < 0.05 {
 		t.Errorf("the busiest thread used %v s", busiest)
 	}
-	if rss, ok := Resident(); !ok || rss < 1<<20 {
+	if rss, ok := here.rss(os.Getpid()); !ok || rss < 1<<20 {
 		t.Errorf("%d bytes resident, %v", rss, ok)
 	}
 	if busy, total := Machine(); busy <= 0 || total < busy {
