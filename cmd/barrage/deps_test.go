@@ -33,6 +33,7 @@ var allowedImports = map[string][]string{
 		"barrage/internal/broker", "barrage/internal/broker/memory", "barrage/internal/random", "barrage/internal/refusal",
 		"barrage/internal/workers", "barrage/netpoll",
 	},
+	"barrage/edge/admin": {"barrage/api", "barrage/edge", "barrage/edge/presence", "barrage/internal/broker"},
 	"barrage/edge/auth": {
 		"barrage/internal/broker", "barrage/internal/refusal", "barrage/internal/workers", "github.com/go-jose/go-jose",
 		"github.com/golang-jwt/jwt",
@@ -40,7 +41,7 @@ var allowedImports = map[string][]string{
 	"barrage/edge/auth/token": {"barrage/edge/auth", "barrage/internal/refusal", "barrage/internal/settings"},
 	"barrage/edge/conn": {
 		"barrage/edge/auth", "barrage/edge/presence", "barrage/fanout", "barrage/internal/broker",
-		"barrage/internal/striped", "barrage/netpoll",
+		"barrage/internal/paged", "barrage/internal/striped", "barrage/netpoll",
 	},
 	"barrage/edge/delivery": {"barrage/edge/publish", "barrage/fanout", "barrage/internal/broker", "barrage/internal/striped"},
 	"barrage/edge/echo":     {"barrage/edge/conn", "barrage/edge/node"},
@@ -68,11 +69,14 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/presence": {"barrage/internal/striped"},
 	"barrage/edge/publish":  {"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/refusal"},
-	"barrage/edge/raw":      {"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker"},
+	"barrage/edge/raw": {
+		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker",
+		"barrage/internal/paged",
+	},
 	"barrage/edge/v1": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",
 		"barrage/edge/mailbox", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/wait",
-		"barrage/internal/broker", "barrage/internal/refusal",
+		"barrage/internal/broker", "barrage/internal/paged", "barrage/internal/refusal",
 	},
 	"barrage/edge/wait": {},
 	"barrage/edge/ws":   {"barrage/edge/conn", "barrage/fanout", "barrage/frame"},
@@ -122,6 +126,10 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/internal/footprint": {"github.com/prometheus/client_golang", "github.com/prometheus/procfs", "golang.org/x/sys/unix"},
 	"barrage/internal/machine":   {"golang.org/x/sys/unix"},
+	"barrage/internal/metrics": {
+		"barrage/edge", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/netpoll",
+		"barrage/redisbridge", "github.com/prometheus/client_golang",
+	},
 	"barrage/internal/paged":     {},
 	"barrage/internal/random":    {},
 	"barrage/internal/refusal":   {},
