@@ -127,9 +127,6 @@ func (s *Loops) Stop() {
 	}
 }
 
-// Started tells whether there may be connections.
-func (s *Loops) Started() bool { return s.started.Load() }
-
 // All returns the loops once they are started; before, none.
 func (s *Loops) All() []*Loop {
 	if !s.started.Load() {

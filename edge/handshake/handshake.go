@@ -126,11 +126,7 @@ func (d *Door) Data(id conn.ID, p []byte) {
 
 // route answers a request. rest is what came behind its head.
 func (d *Door) route(id conn.ID, req *frame.Request, rest []byte) error {
-	protocol, err := d.protocol(req)
-	if err != nil {
-		return err
-	}
-	if protocol != nil {
+	if protocol := d.protocol(req); protocol != nil {
 		return d.upgrade(id, req, protocol, rest)
 	}
 	page, err := d.cfg.Page(req)
@@ -149,18 +145,17 @@ func (d *Door) route(id conn.ID, req *frame.Request, rest []byte) error {
 }
 
 // protocol is the one that a request asks for, nil if its path is none of a protocol's.
-func (d *Door) protocol(req *frame.Request) (*Spoken, error) {
-	var plain *Spoken
+func (d *Door) protocol(req *frame.Request) (plain *Spoken) {
 	for i := range d.cfg.Protocols {
 		switch p := &d.cfg.Protocols[i]; {
 		case p.Path != req.Path:
 		case p.Subprotocol == "":
 			plain = p
 		case req.Offers(p.Subprotocol):
-			return p, nil
+			return p
 		}
 	}
-	return plain, nil
+	return plain
 }
 
 // respond sends what is in out as the last word, with a status.

@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"barrage/internal/broker"
 	"os"
 	"reflect"
 	"regexp"
@@ -35,7 +36,7 @@ func TestProtocolTables(t *testing.T) {
 		wantNames(t, "push "+push, named(pushes[push][1]+pushes[push][2]), membersOf(object), "push")
 	}
 	for name, object := range map[string]any{
-		"sender": senderJSON{}, "join": userJSON{}, "error": errorJSON{}, "since": positionJSON{},
+		"sender": broker.Sender{}, "join": userJSON{}, "error": errorJSON{}, "since": positionJSON{},
 	} {
 		wantNames(t, "object "+name, named(objects[name][1]+objects[name][2]), membersOf(object))
 	}

@@ -37,7 +37,7 @@ type messageJSON struct {
 	Epoch  string          `json:"epoch,omitempty"`
 	Offset uint64          `json:"offset,omitempty"`
 	Time   int64           `json:"time"`
-	Sender *senderJSON     `json:"sender,omitempty"`
+	Sender *broker.Sender  `json:"sender,omitempty"`
 	Kind   string          `json:"kind,omitempty"`
 	Data   json.RawMessage `json:"data,omitempty"`
 	Base64 []byte          `json:"base64,omitzero"` // instead of data, of binary messages: not nil
@@ -47,13 +47,6 @@ type messageJSON struct {
 	Repeat  bool  `json:"repeat,omitempty"`  // it was pushed before, and not acknowledged
 
 	Local bool `json:"local_only,omitempty"` // as in publishReply
-}
-
-type senderJSON struct {
-	User   string `json:"user,omitempty"`
-	Name   string `json:"name,omitempty"`
-	Avatar string `json:"avatar,omitempty"`
-	Conn   string `json:"conn,omitempty"`
 }
 
 // pushOf is a message as a push; m is sanitized.
@@ -70,7 +63,7 @@ func messageOf(m *broker.Message) *messageJSON {
 		j.QoS = 1
 	}
 	if m.Sender != (broker.Sender{}) {
-		j.Sender = &senderJSON{m.Sender.User, m.Sender.Name, m.Sender.Avatar, m.Sender.Conn}
+		j.Sender = &m.Sender // m is immutable
 	}
 	switch m.Format {
 	case broker.JSON:
