@@ -13,12 +13,12 @@ import (
 )
 
 // page answers a request that is not a protocol's.
-func (s *Server) page(req *frame.Request) (*handshake.Page, error) {
+func (s *Server) page(req frame.Request) (*handshake.Page, error) {
 	switch req.Path {
 	case "/healthz":
 		return &handshake.Page{ContentType: "text/plain; charset=utf-8", Body: []byte("ok\n")}, nil
 	case "/count":
-		return s.count(req)
+		return s.count(&req)
 	}
 	if a := s.assets[req.Path]; a != nil {
 		return &handshake.Page{ContentType: a.ContentType, Headers: s.cfg.AssetHeaders, Body: a.Body}, nil

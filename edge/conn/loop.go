@@ -93,13 +93,14 @@ func (l *Loop) Release(id ID) {
 	l.net.Resume(id)
 }
 
-// Open makes a socket a connection of the kind with this index, whose protocol sends the answer. rest is
-// what came behind the request.
-func (l *Loop) Open(id ID, kind int, a *Admission, answer, rest []byte) {
+// Open makes a socket a connection of the kind with this index, whose protocol sends
+// the answer. rest is what came behind the request.
+func (l *Loop) Open(id ID, kind int, o *Opening, answer, rest []byte) {
 	ses, k := l.sessions.At(id), &l.kinds[kind]
 	ses.state = uint8(kind+1)<<stateBits | stateOpen
 	l.door.Closed(id)
-	k.Open(&Opening{Admission: a, ID: id, loop: l, answer: answer})
+	o.ID, o.loop, o.answer = id, l, answer
+	k.Open(o)
 	if c := k.Client(id); c != nil && c.Known() {
 		l.Connected(c)
 	}

@@ -51,7 +51,8 @@ type Transport interface {
 // goroutine.
 type Protocol interface {
 	// Open begins a connection. It calls o.Answer once: a client that has read the
-	// answer must miss nothing that is said in the rooms it was let into.
+	// answer must miss nothing that is said in the rooms it was let into. The opening
+	// is valid during the call only.
 	Open(o *Opening)
 	// Message takes a message. Its payload is valid during the call only. An error
 	// ends the read: the connection was closed.
@@ -103,19 +104,14 @@ type Observer interface {
 	Renamed(c *Client, room, before string)
 }
 
-// Admission is what a connection is let in with.
-type Admission struct {
+// Opening is a connection that is being opened, and what it is let in with.
+type Opening struct {
+	ID       ID
 	Rooms    []string       // named in the request
 	Identity *auth.Identity // nil: it has to say yet who it is
 	Rights   auth.Rights    // of the identity
 	Guest    bool           // it is nobody's: let in without a token
 	Encoding fanout.Encoding
-}
-
-// Opening is a connection that is being opened.
-type Opening struct {
-	*Admission
-	ID ID
 
 	loop   *Loop
 	answer []byte

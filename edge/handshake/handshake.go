@@ -51,7 +51,7 @@ type Config struct {
 	Protocols []Spoken
 	// Page answers a request that is none of a protocol's; nil and no error: nothing is
 	// there.
-	Page func(*frame.Request) (*Page, error)
+	Page func(frame.Request) (*Page, error)
 
 	Guest          *auth.Identity // of connections without a token
 	GuestsToo      bool           // with Node.Tokens: those without a token are let in too
@@ -93,6 +93,8 @@ type Door struct {
 	heads map[conn.ID][]byte   // incomplete
 	held  map[conn.ID]*upgrade // that wait
 	out   []byte               // scratch
+
+	upgrading upgrade // scratch
 }
 
 // Attach returns a loop's door. waits are those of the loop.
@@ -129,7 +131,7 @@ func (d *Door) route(id conn.ID, req *frame.Request, rest []byte) error {
 	if protocol := d.protocol(req); protocol != nil {
 		return d.upgrade(id, req, protocol, rest)
 	}
-	page, err := d.cfg.Page(req)
+	page, err := d.cfg.Page(*req)
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,10 @@ import (
 const maxEarly = 4 << 10
 
 // upgrade is one on its way, which may have to wait for its token to be checked, and
-// for the broker.
+// for the broker. It is the door's own, for one request, until hold makes a copy: one
+// for each connection would be most of the garbage that connecting leaves.
 type upgrade struct {
-	conn.Admission
+	conn.Opening
 	protocol *Spoken
 	kind     int
 	response []byte     // the 101
@@ -42,7 +43,9 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	if err := frame.CheckOrigin(req.Origin, req.Host, d.cfg.AllowedOrigins, d.cfg.RequireOrigin); err != nil {
 		return err
 	}
-	u := &upgrade{protocol: p, rest: rest}
+	u := &d.upgrading
+	*u = upgrade{protocol: p, rest: rest}
+	defer func() { *u = upgrade{} }()
 	token, batch, err := "", false, error(nil)
 	if p.Rooms != node.NoRooms {
 		if u.Rooms, err = d.rooms(req, p); err != nil {
@@ -171,13 +174,14 @@ func (d *Door) identify(id conn.ID, u *upgrade, token string) error {
 	case token == "":
 		return &frame.HTTPError{Status: http.StatusUnauthorized, Reason: "a token is needed", Header: "WWW-Authenticate: Bearer\r\n"}
 	}
-	if err := d.hold(id, u, d.cfg.Timeout); err != nil {
+	kept, err := d.hold(id, u, d.cfg.Timeout)
+	if err != nil {
 		return err
 	}
 	if !tokens.Check(token, func(ident *auth.Identity, err error) {
 		d.loop.Do(func() {
-			if d.held[id] == u {
-				d.loop.Guard(id, func() { d.onIdentity(id, u, ident, err) })
+			if d.held[id] == kept {
+				d.loop.Guard(id, func() { d.onIdentity(id, kept, ident, err) })
 			}
 		})
 	}) {
@@ -208,10 +212,11 @@ func (d *Door) enter(id conn.ID, u *upgrade) error {
 		d.open(id, u)
 		return nil
 	}
-	if err := d.hold(id, u, 0); err != nil { // waits ends it
+	kept, err := d.hold(id, u, 0) // waits ends it
+	if err != nil {
 		return err
 	}
-	u.wait = d.waits.For(u.Rooms, d.cfg.Node.Loops.Now(), func() { d.loop.Guard(id, func() { d.onRooms(id, u) }) })
+	kept.wait = d.waits.For(u.Rooms, d.cfg.Node.Loops.Now(), func() { d.loop.Guard(id, func() { d.onRooms(id, kept) }) })
 	return nil
 }
 
@@ -242,19 +247,20 @@ func (d *Door) mayEnter(u *upgrade) error {
 // open makes it a connection.
 func (d *Door) open(id conn.ID, u *upgrade) {
 	d.statuses[http.StatusSwitchingProtocols].Add(1)
-	d.loop.Open(id, u.kind, &u.Admission, u.response, u.rest)
+	d.loop.Open(id, u.kind, &u.Opening, u.response, u.rest)
 }
 
-// hold keeps an upgrade for later, or, with longest, until that is over.
-func (d *Door) hold(id conn.ID, u *upgrade, longest time.Duration) error {
+// hold returns an upgrade that is kept for later, or, with longest, until that is over.
+func (d *Door) hold(id conn.ID, u *upgrade, longest time.Duration) (*upgrade, error) {
 	if len(u.rest) > maxEarly {
-		return refusal.New(http.StatusBadRequest, "too_early", "more than "+strconv.Itoa(maxEarly)+" bytes came before the upgrade was answered")
+		return nil, refusal.New(http.StatusBadRequest, "too_early", "more than "+strconv.Itoa(maxEarly)+" bytes came before the upgrade was answered")
 	}
-	u.response = slices.Clone(u.response)
-	u.rest = slices.Clone(u.rest)
-	d.held[id] = u
+	kept := *u
+	kept.response = slices.Clone(u.response)
+	kept.rest = slices.Clone(u.rest)
+	d.held[id] = &kept
 	d.loop.Hold(id, longest)
-	return nil
+	return &kept, nil
 }
 
 // release undoes hold.
