@@ -11,8 +11,10 @@ import (
 type observer struct{ s *Server }
 
 // Connected implements conn.Observer.
-func (o observer) Connected(c *conn.Client, remote string) {
-	o.tell(c, &events.Event{Type: events.Connect, Remote: remote})
+func (o observer) Connected(c *conn.Client, from conn.Remote) {
+	if o.s.cfg.Events.Wants(events.Connect, "") {
+		o.tell(c, &events.Event{Type: events.Connect, Remote: from.String()})
+	}
 }
 
 // Disconnected implements conn.Observer.

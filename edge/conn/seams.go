@@ -93,7 +93,7 @@ func (Silent) Client(ID) *Client                                 { return nil }
 type Observer interface {
 	// Connected is called once for each client, when its identity is known, and
 	// again should an anonymous one get a name.
-	Connected(c *Client, remote string)
+	Connected(c *Client, from Remote)
 	Disconnected(c *Client, reason Reason)
 	// Joined and Left are for memberships; c is nil for a connection without a
 	// record.
