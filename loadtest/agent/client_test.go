@@ -243,7 +243,6 @@ func TestProtocolErrorsOfAgents(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			near, far := duplexPair()
 			c := closeAfter(t, newClient("10.0.0.9:7", near), nil)
-			c.start()
 			go func() {
 				_, _ = readFrame(far, maxFrame)
 				_, _ = io.WriteString(far, test.answer)

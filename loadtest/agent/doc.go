@@ -61,7 +61,7 @@
 // # Ownership
 //
 // A Client's methods may be called from any goroutine; calls wait for each
-// other. It has two goroutines, a reader and a writer, that end with it; Close
-// waits for them and for the subprocess. In an agent, one goroutine reads
+// other. Each request has a goroutine, which outlives the call only if that is given
+// up; Close waits for it and for the subprocess. In an agent, one goroutine reads
 // requests, calls the Driver, and answers; Serve returns when it is done.
 package agent

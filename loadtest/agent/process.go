@@ -3,7 +3,7 @@ package agent
 // This file is an agent's subprocess.
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +25,8 @@ const (
 // that has started it.
 type subprocess struct {
 	cmd    *exec.Cmd
-	pipes  duplex // its stdout and stdin
-	stderr *prefixer
+	pipes  duplex    // its stdout and stdin
+	stderr io.Writer // of the controller
 
 	exited chan struct{} // closed when err is set
 	err    error
@@ -45,9 +45,8 @@ func startProcess(exe string, args []string, stderr io.Writer) (*subprocess, err
 	}
 	defer stdout.Close()
 
-	p := &subprocess{cmd: exec.Command(exe, args...), pipes: duplex{fromStdout, toStdin}, exited: make(chan struct{})}
-	p.stderr = &prefixer{w: stderr}
-	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = stdin, stdout, p.stderr
+	p := &subprocess{cmd: exec.Command(exe, args...), pipes: duplex{fromStdout, toStdin}, stderr: stderr, exited: make(chan struct{})}
+	p.cmd.Stdin, p.cmd.Stdout = stdin, stdout
 	p.cmd.WaitDelay = time.Second // for stderr, which its own children may hold
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: syscall.SIGKILL,
@@ -67,18 +66,18 @@ func startProcess(exe string, args []string, stderr io.Writer) (*subprocess, err
 func (p *subprocess) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	p.stderr.mu.Lock()
+	said, stderr := io.Pipe()
+	p.cmd.Stderr = stderr
 	err := p.cmd.Start()
-	if err == nil {
-		p.stderr.prefix = "agent " + p.name() + ": "
-	}
-	p.stderr.mu.Unlock()
 	started <- err
 	if err != nil {
 		return
 	}
+	var lines sync.WaitGroup
+	lines.Go(func() { passOn(p.stderr, "agent "+p.name()+": ", said) }) // ends with stderr
 	p.err = p.cmd.Wait()
-	p.stderr.flush()
+	stderr.Close()
+	lines.Wait()
 	close(p.exited)
 }
 
@@ -115,46 +114,21 @@ func (p *subprocess) end(ctx context.Context) error {
 	return nil
 }
 
-// prefixer passes on whole lines, each with a prefix. Any goroutine may use it.
-type prefixer struct {
-	mu     sync.Mutex // guards what follows, and is held while writing: lines stay whole
-	w      io.Writer
-	prefix string
-	line   []byte // without its end
-}
-
 // maxLine bounds a line; longer ones are broken.
 const maxLine = 8 << 10
 
-// Write never fails: an agent is not to break because nobody reads its log.
-func (p *prefixer) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := len(b)
-	for len(b) > 0 {
-		part, rest, found := bytes.Cut(b, []byte{'\n'})
-		if room := maxLine - len(p.line); len(part) > room {
-			part, rest, found = part[:room], b[room:], true
+// passOn writes each line of r with a prefix, in one Write, until r ends. Errors of
+// w are ignored: an agent is not to break because nobody reads its log.
+func passOn(w io.Writer, prefix string, r io.Reader) {
+	lines := bufio.NewReaderSize(r, maxLine)
+	for broken := false; ; {
+		line, more, err := lines.ReadLine()
+		if err != nil {
+			return
 		}
-		p.line = append(p.line, part...)
-		if b = rest; found {
-			p.emitLocked()
+		if len(line) > 0 || !broken { // else the break came just before the line's end
+			_, _ = fmt.Fprintf(w, "%s%s\n", prefix, line)
 		}
+		broken = more
 	}
-	return n, nil
-}
-
-// flush passes on a last line that has no end.
-func (p *prefixer) flush() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.line) > 0 {
-		p.emitLocked()
-	}
-}
-
-func (p *prefixer) emitLocked() {
-	out := append([]byte(p.prefix), p.line...)
-	_, _ = p.w.Write(append(out, '\n')) // see Write
-	p.line = p.line[:0]
 }

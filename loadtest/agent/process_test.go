@@ -88,7 +88,7 @@ func TestStdinsEndEndsAnAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.Close()
-	c.work.Wait() // the agent has ended its stdout, too
+	_, _ = io.Copy(io.Discard, out) // the agent ends its stdout, too
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the agent: %v", err)
 	}
@@ -175,7 +175,7 @@ func TestStderrIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestPrefixer(t *testing.T) {
+func TestPassOn(t *testing.T) {
 	long := strings.Repeat("y", maxLine)
 	for _, test := range []struct {
 		name     string
@@ -192,13 +192,19 @@ func TestPrefixer(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out lines
-			p := &prefixer{w: &out, prefix: "> "}
+			r, w := io.Pipe()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				passOn(&out, "> ", r)
+			}()
 			for _, s := range test.in {
-				if n, err := p.Write([]byte(s)); n != len(s) || err != nil {
+				if n, err := io.WriteString(w, s); n != len(s) || err != nil {
 					t.Errorf("Write: %d, %v", n, err)
 				}
 			}
-			p.flush()
+			w.Close()
+			<-done
 			if !slices.Equal(out.all(), test.want) {
 				t.Errorf("%q, want %q", out.all(), test.want)
 			}

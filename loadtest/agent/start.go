@@ -37,7 +37,6 @@ func InProcess(newDriver NewDriver) *Client {
 	}
 	w, err := c.handshake(ctx, "", thisProgram())
 	c.capacity, c.cores = w.Capacity, w.Cores
-	c.start()
 	if err != nil {
 		c.lose(fmt.Errorf("%w: %w", ErrLost, err))
 	}
@@ -85,7 +84,6 @@ func (c *Client) open(ctx context.Context, secret string, id identity) (*Client,
 		return nil, &Error{c.name, "handshake", err}
 	}
 	c.capacity, c.cores = w.Capacity, w.Cores
-	c.start()
 	if err := c.Sync(ctx); err != nil {
 		_ = c.Close(ctx) // the first error tells more
 		return nil, err
