@@ -77,12 +77,22 @@ func Parse(text string, names []string) (*Expr, error) {
 		return nil, fmt.Errorf("assert: %q is not a condition such as p99<500ms", text)
 	}
 	e := &Expr{text: strings.TrimSpace(text), tree: tree}
-	isBool, err := e.check(tree, names)
+	ast.Inspect(tree, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok {
+			e.names = append(e.names, id.Name)
+		}
+		return true
+	})
+	slices.Sort(e.names)
+	e.names = slices.Compact(e.names)
+	ones := make(map[string]float64) // whether it has a meaning does not depend on the figures
+	for _, name := range names {
+		ones[name] = 1
+	}
+	_, isBool, err := eval(tree, ones)
 	if err == nil && !isBool {
 		err = fmt.Errorf("assert: %q is a number, not a condition such as p99<500ms", text)
 	}
-	slices.Sort(e.names)
-	e.names = slices.Compact(e.names)
 	return e, err
 }
 
@@ -103,72 +113,6 @@ func ParseSLO(text string, names []string) (all []*Expr, err error) {
 	return all, nil
 }
 
-// check finds what has no meaning, and tells conditions from numbers.
-func (e *Expr) check(x ast.Expr, names []string) (isBool bool, err error) {
-	switch x := x.(type) {
-	case *ast.ParenExpr:
-		return e.check(x.X, names)
-	case *ast.BasicLit:
-		if x.Kind != token.INT && x.Kind != token.FLOAT {
-			return false, fmt.Errorf("assert: %s is no number", x.Value)
-		}
-		if _, err := strconv.ParseFloat(x.Value, 64); err != nil {
-			return false, fmt.Errorf("assert: %s is no decimal number", x.Value)
-		}
-		return false, nil
-	case *ast.Ident:
-		if !slices.Contains(names, x.Name) {
-			return false, unknown(x.Name, names)
-		}
-		e.names = append(e.names, x.Name)
-		return false, nil
-	case *ast.UnaryExpr:
-		isBool, err = e.check(x.X, names)
-		if err == nil && (x.Op != token.NOT && x.Op != token.SUB || isBool != (x.Op == token.NOT)) {
-			err = fmt.Errorf("assert: %s has no meaning there", x.Op)
-		}
-		return isBool, err
-	case *ast.BinaryExpr:
-		return e.checkBinary(x, names)
-	}
-	return false, errors.New("assert: only figures, numbers, comparisons and && || ! ( ) have a meaning")
-}
-
-func (e *Expr) checkBinary(x *ast.BinaryExpr, names []string) (isBool bool, err error) {
-	left, err := e.check(x.X, names)
-	if err != nil {
-		return false, err
-	}
-	right, err := e.check(x.Y, names)
-	if err != nil {
-		return false, err
-	}
-	logical := x.Op == token.LAND || x.Op == token.LOR
-	if left != logical || right != logical {
-		return false, fmt.Errorf("assert: %s does not go between those", x.Op)
-	}
-	switch x.Op {
-	case token.LAND, token.LOR, token.LSS, token.LEQ, token.GTR, token.GEQ, token.EQL, token.NEQ:
-		return true, nil
-	case token.ADD, token.SUB, token.MUL, token.QUO:
-		return false, nil
-	}
-	return false, fmt.Errorf("assert: %s has no meaning here", x.Op)
-}
-
-func unknown(name string, names []string) error {
-	var near []string
-	for _, n := range names {
-		if strings.Contains(n, name) || strings.Contains(name, n) || n[0] == name[0] {
-			near = append(near, n)
-		}
-	}
-	if len(near) == 0 {
-		near = names
-	}
-	return fmt.Errorf("assert: there is no figure %q; there is %s", name, strings.Join(near, " "))
-}
-
 // Eval decides the condition.
 func (e *Expr) Eval(values map[string]float64) Result {
 	found, known := make([]string, len(e.names)), true
@@ -183,61 +127,29 @@ func (e *Expr) Eval(values map[string]float64) Result {
 			found[i] = name + " " + strconv.FormatFloat(v, 'f', 3, 64)
 		}
 	}
-	return Result{OK: known && truth(e.tree, values) == 1, Found: strings.Join(found, ", ")}
+	v, _, _ := eval(e.tree, values) // Parse has seen to it that it has a meaning
+	return Result{OK: known && v == 1, Found: strings.Join(found, ", ")}
 }
 
-// truth is a number's value, or 1 for a condition that holds; NaN if it has a part
-// that is no number, so that not even its opposite holds.
-func truth(x ast.Expr, values map[string]float64) float64 {
-	switch x := x.(type) {
-	case *ast.ParenExpr:
-		return truth(x.X, values)
-	case *ast.BasicLit:
-		v, _ := strconv.ParseFloat(x.Value, 64) // checked
-		return v
-	case *ast.Ident:
-		return values[x.Name]
-	case *ast.UnaryExpr:
-		v := truth(x.X, values)
-		if x.Op == token.NOT {
-			return 1 - v
-		}
-		return -v
-	case *ast.BinaryExpr:
-		return binary(x.Op, truth(x.X, values), truth(x.Y, values))
-	}
-	return 0
-}
-
-func binary(op token.Token, a, b float64) float64 {
-	if math.IsNaN(a) || math.IsNaN(b) {
-		return math.NaN()
-	}
-	switch op {
-	case token.LAND:
-		return is(a != 0 && b != 0)
-	case token.LOR:
-		return is(a != 0 || b != 0)
-	case token.LSS:
-		return is(a < b)
-	case token.LEQ:
-		return is(a <= b)
-	case token.GTR:
-		return is(a > b)
-	case token.GEQ:
-		return is(a >= b)
-	case token.EQL:
-		return is(a == b)
-	case token.NEQ:
-		return is(a != b)
-	case token.ADD:
-		return a + b
-	case token.SUB:
-		return a - b
-	case token.MUL:
-		return a * b
-	}
-	return a / b
+// operators are what may stand between two numbers, or two conditions; those that
+// hold are 1, the others 0.
+var operators = map[token.Token]struct {
+	logical bool // takes conditions
+	isBool  bool // makes one
+	of      func(a, b float64) float64
+}{
+	token.LAND: {true, true, func(a, b float64) float64 { return a * b }},
+	token.LOR:  {true, true, func(a, b float64) float64 { return max(a, b) }},
+	token.LSS:  {false, true, func(a, b float64) float64 { return is(a < b) }},
+	token.LEQ:  {false, true, func(a, b float64) float64 { return is(a <= b) }},
+	token.GTR:  {false, true, func(a, b float64) float64 { return is(a > b) }},
+	token.GEQ:  {false, true, func(a, b float64) float64 { return is(a >= b) }},
+	token.EQL:  {false, true, func(a, b float64) float64 { return is(a == b) }},
+	token.NEQ:  {false, true, func(a, b float64) float64 { return is(a != b) }},
+	token.ADD:  {false, false, func(a, b float64) float64 { return a + b }},
+	token.SUB:  {false, false, func(a, b float64) float64 { return a - b }},
+	token.MUL:  {false, false, func(a, b float64) float64 { return a * b }},
+	token.QUO:  {false, false, func(a, b float64) float64 { return a / b }},
 }
 
 func is(b bool) float64 {
@@ -245,4 +157,74 @@ func is(b bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+// eval gives a number's value, or 1 for a condition that holds; NaN if it has a part
+// that is no number, so that not even its opposite holds.
+func eval(x ast.Expr, values map[string]float64) (v float64, isBool bool, err error) {
+	switch x := x.(type) {
+	case *ast.ParenExpr:
+		return eval(x.X, values)
+	case *ast.BasicLit:
+		if v, err = strconv.ParseFloat(x.Value, 64); err != nil {
+			err = fmt.Errorf("assert: %s is no number", x.Value)
+		}
+		return v, false, err
+	case *ast.Ident:
+		v, ok := values[x.Name]
+		if !ok {
+			return 0, false, unknown(x.Name, values)
+		}
+		return v, false, nil
+	case *ast.UnaryExpr:
+		v, isBool, err = eval(x.X, values)
+		switch {
+		case err != nil:
+		case x.Op == token.NOT && isBool:
+			v = 1 - v
+		case x.Op == token.SUB && !isBool:
+			v = -v
+		default:
+			err = fmt.Errorf("assert: %s has no meaning there", x.Op)
+		}
+		return v, isBool, err
+	case *ast.BinaryExpr:
+		return binary(x, values)
+	}
+	return 0, false, errors.New("assert: only figures, numbers, comparisons and && || ! ( ) have a meaning")
+}
+
+func binary(x *ast.BinaryExpr, values map[string]float64) (v float64, isBool bool, err error) {
+	a, left, err := eval(x.X, values)
+	if err != nil {
+		return 0, false, err
+	}
+	b, right, err := eval(x.Y, values)
+	if err != nil {
+		return 0, false, err
+	}
+	op, known := operators[x.Op]
+	switch {
+	case !known:
+		return 0, false, fmt.Errorf("assert: %s has no meaning here", x.Op)
+	case left != op.logical || right != op.logical:
+		return 0, false, fmt.Errorf("assert: %s does not go between those", x.Op)
+	case math.IsNaN(a) || math.IsNaN(b):
+		return math.NaN(), op.isBool, nil
+	}
+	return op.of(a, b), op.isBool, nil
+}
+
+func unknown(name string, values map[string]float64) error {
+	names := slices.Sorted(maps.Keys(values))
+	var near []string
+	for _, n := range names {
+		if strings.Contains(n, name) || strings.Contains(name, n) || n[0] == name[0] {
+			near = append(near, n)
+		}
+	}
+	if len(near) == 0 {
+		near = names
+	}
+	return fmt.Errorf("assert: there is no figure %q; there is %s", name, strings.Join(near, " "))
 }
