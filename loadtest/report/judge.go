@@ -26,150 +26,116 @@ const (
 // Judge sets Client.Bottleneck with its reason, and adds to Warnings. It may be
 // called again.
 func (r *Report) Judge() {
-	r.Client.Bottleneck, r.Client.BottleneckReason = false, ""
-	for _, check := range []func(*Report) string{clientBusy, threadBusy, machineBusy} {
-		if reason := check(r); reason != "" {
-			r.Client.Bottleneck, r.Client.BottleneckReason = true, reason
-			break
-		}
+	r.Client.BottleneckReason = r.bottleneck()
+	r.Client.Bottleneck = r.Client.BottleneckReason != ""
+	d := doubts{r}
+	d.connections()
+	d.publishing()
+	d.machine()
+	d.server()
+	d.clocks()
+	d.amounts()
+}
+
+// doubts adds to a Report's Warnings.
+type doubts struct{ *Report }
+
+// when adds a sentence, once, if there is cause for it.
+func (d doubts) when(cause bool, format string, args ...any) {
+	if !cause {
+		return
 	}
-	for _, check := range []func(*Report) []string{
-		judgeConnections, judgePublishing, judgeMachine, judgeServer, judgeClocks, judgeAmounts,
-	} {
-		for _, w := range check(r) {
-			if !slices.Contains(r.Warnings, w) {
-				r.Warnings = append(r.Warnings, w)
-			}
-		}
+	if w := fmt.Sprintf(format, args...); !slices.Contains(d.Warnings, w) {
+		d.Warnings = append(d.Warnings, w)
 	}
 }
 
-func clientBusy(r *Report) string {
-	if r.Client.CPUShare < clientFull {
-		return ""
-	}
-	return fmt.Sprintf("The load test used %s of the CPU it may use, so the figures are its own, not the server's. "+
-		"Run it on a machine of its own, or spread it over several with --agents.", percent(r.Client.CPUShare))
-}
-
-func threadBusy(r *Report) string {
-	if r.Client.BusiestThread < clientFull {
-		return ""
-	}
-	return fmt.Sprintf("One thread of the load test used %s of a core, so what it reads waits for it. "+
-		"Spread the connections over more processes with --agents.", percent(r.Client.BusiestThread))
-}
-
-// machineBusy is for a client that shares its machine with the server, or takes
-// most of it.
-func machineBusy(r *Report) string {
-	client, server := r.clientCores(), r.serverCores()
+// bottleneck says why the load test was it; empty if it was not.
+func (r *Report) bottleneck() string {
+	c, client, server := &r.Client, r.clientCores(), r.serverCores()
+	switch {
+	case c.CPUShare >= clientFull:
+		return fmt.Sprintf("The load test used %s of the CPU it may use, so the figures are its own, not the server's. "+
+			"Run it on a machine of its own, or spread it over several with --agents.", percent(c.CPUShare))
+	case c.BusiestThread >= clientFull:
+		return fmt.Sprintf("One thread of the load test used %s of a core, so what it reads waits for it. "+
+			"Spread the connections over more processes with --agents.", percent(c.BusiestThread))
 	// Without the server's part nobody can tell whose fault a full machine is, and
 	// one that others keep busy is not the load test's.
-	if r.Client.MachineCPU < machineFull || !r.Server.Known || r.remoteServer() ||
-		client <= server || client < halfTheMachine*float64(r.Environment.Cores) {
-		return ""
+	case c.MachineCPU >= machineFull && r.Server.Known && !r.remoteServer() &&
+		client > server && client >= halfTheMachine*float64(r.Environment.Cores):
+		return fmt.Sprintf("The machine's CPUs were %s busy, and the load test took %s cores of them, more than the server's %s. "+
+			"Run it on another machine than the server.", percent(c.MachineCPU), number(client), number(server))
 	}
-	return fmt.Sprintf("The machine's CPUs were %s busy, and the load test took %s cores of them, more than the server's %s. "+
-		"Run it on another machine than the server.", percent(r.Client.MachineCPU), number(client), number(server))
+	return ""
 }
 
 // remoteServer reports whether the server is known to be on another machine:
 // only its metrics are seen.
 func (r *Report) remoteServer() bool { return r.Server.Known && len(r.Server.PIDs) == 0 }
 
-func judgeMachine(r *Report) []string {
-	if r.Client.Bottleneck || r.Client.MachineCPU < machineFull {
-		return nil
-	}
-	if r.remoteServer() {
-		return []string{fmt.Sprintf("The load test's machine was %s busy: something else on it took the CPU (%s cores were the load test's). "+
-			"Stop it, or use another machine.", percent(r.Client.MachineCPU), number(r.clientCores()))}
-	}
-	return []string{fmt.Sprintf("The machine's CPUs were %s busy, and the load test took %s cores that the server would have had. "+
-		"Run it on another machine to see the server's limit.", percent(r.Client.MachineCPU), number(r.clientCores()))}
+func (d doubts) machine() {
+	full := !d.Client.Bottleneck && d.Client.MachineCPU >= machineFull
+	busy, ours := percent(d.Client.MachineCPU), number(d.clientCores())
+	d.when(full && d.remoteServer(), "The load test's machine was %s busy: something else on it took the CPU (%s cores were the load test's). "+
+		"Stop it, or use another machine.", busy, ours)
+	d.when(full && !d.remoteServer(), "The machine's CPUs were %s busy, and the load test took %s cores that the server would have had. "+
+		"Run it on another machine to see the server's limit.", busy, ours)
 }
 
-func judgeConnections(r *Report) (warnings []string) {
-	c := &r.Connections
-	if c.Open < c.Wanted {
-		warnings = append(warnings, fmt.Sprintf("Only %s of %s connections were open%s: all figures are of fewer viewers than asked for. "+
-			"See which limit refused them with barrage check on both machines.",
-			thousands(c.Open), thousands(c.Wanted), most(c.Failures)))
-	}
-	if c.Closed > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s closed by the server or the network%s. The server's log and counters tell why.",
-			was(c.Closed, "connection"), most(c.ClosedBy)))
-	}
-	if r.Plan.Deflate && c.Deflated < c.Opened {
-		warnings = append(warnings, fmt.Sprintf("Only %s of %s connections negotiated permessage-deflate: the others' messages came uncompressed. "+
-			"See whether the server has it on (Barrage: --compression).", thousands(c.Deflated), thousands(c.Opened)))
-	}
-	if lost := r.lostInStorms(); lost > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s not back after a storm. The failures tell what kept them away.",
-			was(uint64(lost), "connection")))
-	}
-	return warnings
+func (d doubts) connections() {
+	c := &d.Connections
+	d.when(c.Open < c.Wanted, "Only %s of %s connections were open%s: all figures are of fewer viewers than asked for. "+
+		"See which limit refused them with barrage check on both machines.", thousands(c.Open), thousands(c.Wanted), most(c.Failures))
+	d.when(c.Closed > 0, "%s closed by the server or the network%s. The server's log and counters tell why.",
+		was(c.Closed, "connection"), most(c.ClosedBy))
+	d.when(d.Plan.Deflate && c.Deflated < c.Opened, "Only %s of %s connections negotiated permessage-deflate: the others' messages came uncompressed. "+
+		"See whether the server has it on (Barrage: --compression).", thousands(c.Deflated), thousands(c.Opened))
+	lost := d.lostInStorms()
+	d.when(lost > 0, "%s not back after a storm. The failures tell what kept them away.", was(uint64(lost), "connection"))
 }
 
 // was is "1 thing was" or "2 things were".
 func was(n uint64, thing string) string {
 	if n == 1 {
-		return "1 " + thing + " was"
+		return plural(n, thing) + " was"
 	}
 	return plural(n, thing) + " were"
 }
 
-func judgePublishing(r *Report) (warnings []string) {
-	m := &r.Messages
-	if m.PublishFailed > 0 {
-		warnings = append(warnings, fmt.Sprintf("The target did not take %s of %s messages%s, and nothing is expected of those. "+
-			"Lower --rate, or lift the limit that refused them.",
-			thousands(m.PublishFailed), thousands(m.Offered), most(m.PublishErrors)))
-	}
-	if r.publishes() && m.Expected == 0 {
-		warnings = append(warnings, "No viewer was to get any message, so nothing is proven. "+
-			"Check that connections were open, and that the messages went to their rooms.")
-	}
-	lag, run := m.PublishLagMax, float64(r.Plan.Duration.Milliseconds())
-	switch {
-	case run > 0 && lag > lagOfRun*run:
-		warnings = append(warnings, fmt.Sprintf("Publishing could not keep up with the rate: it was %s behind at worst. "+
-			"Raise --publishers, or lower --rate to what the target takes.", millis(lag)))
-	case lag > lagLeast && lag > lagOfMax*r.Latency.Max:
-		warnings = append(warnings, fmt.Sprintf("Messages were published up to %s after they were due, and the latencies contain that. "+
-			"If the server was not busy, raise --publishers or publish from a machine with CPU to spare.", millis(lag)))
-	}
-	if m.Forgotten > 0 {
-		warnings = append(warnings, fmt.Sprintf("There were more gaps than can be remembered: up to %s copies that came late count as duplicated. "+
-			"Lower --rate or --connections.", thousands(m.Forgotten)))
-	}
-	return warnings
+func (d doubts) publishing() {
+	m := &d.Messages
+	d.when(m.PublishFailed > 0, "The target did not take %s of %s messages%s, and nothing is expected of those. "+
+		"Lower --rate, or lift the limit that refused them.", thousands(m.PublishFailed), thousands(m.Offered), most(m.PublishErrors))
+	d.when(d.publishes() && m.Expected == 0, "No viewer was to get any message, so nothing is proven. "+
+		"Check that connections were open, and that the messages went to their rooms.")
+	lag, run := m.PublishLagMax, float64(d.Plan.Duration.Milliseconds())
+	behind := run > 0 && lag > lagOfRun*run
+	d.when(behind, "Publishing could not keep up with the rate: it was %s behind at worst. "+
+		"Raise --publishers, or lower --rate to what the target takes.", millis(lag))
+	d.when(!behind && lag > lagLeast && lag > lagOfMax*d.Latency.Max, "Messages were published up to %s after they were due, and the latencies contain that. "+
+		"If the server was not busy, raise --publishers or publish from a machine with CPU to spare.", millis(lag))
+	d.when(m.Forgotten > 0, "There were more gaps than can be remembered: up to %s copies that came late count as duplicated. "+
+		"Lower --rate or --connections.", thousands(m.Forgotten))
 }
 
-func judgeServer(r *Report) (warnings []string) {
-	s := &r.Server
+func (d doubts) server() {
+	s := &d.Server
 	for _, pid := range s.Gone {
-		warnings = append(warnings, fmt.Sprintf("Process %d of the server ended during the run, so the server's figures are not complete. "+
-			"Look at its log and at the kernel's (dmesg).", pid))
+		d.when(true, "Process %d of the server ended during the run, so the server's figures are not complete. "+
+			"Look at its log and at the kernel's (dmesg).", pid)
 	}
-	if s.Unanswered > 0 {
-		because := ""
-		if s.UnansweredError != "" {
-			because = " (" + clean(s.UnansweredError) + ")"
-		}
-		warnings = append(warnings, fmt.Sprintf("The server's metrics did not answer %s%s: figures from them have holes. "+
-			"Give --pid if it is on this machine.", times(s.Unanswered), because))
+	because := ""
+	if s.UnansweredError != "" {
+		because = " (" + clean(s.UnansweredError) + ")"
 	}
-	if r.seen() && s.DeliveriesPerCPUSecond > 0 && s.CPUSeconds < fewTicks {
-		warnings = append(warnings, fmt.Sprintf("The server used only %s of CPU, counted in ticks of 10 ms: deliveries per CPU-second are rough. "+
-			"Raise --rate, --connections or --duration.", seconds(max(0, s.CPUSeconds))))
-	}
-	if n := r.Connections.Open; r.seen() && s.BytesPerConnection.Resident >= 0 && r.Plan.Hold > 0 && n > 0 && n < fewConns {
-		warnings = append(warnings, fmt.Sprintf("With %s, memory per connection is mostly what the server allocates once. "+
-			"Measure it with 10,000 or more.", plural(n, "connection")))
-	}
-	return warnings
+	d.when(s.Unanswered > 0, "The server's metrics did not answer %s%s: figures from them have holes. "+
+		"Give --pid if it is on this machine.", times(s.Unanswered), because)
+	d.when(d.seen() && s.DeliveriesPerCPUSecond > 0 && s.CPUSeconds < fewTicks, "The server used only %s of CPU, counted in ticks of 10 ms: deliveries per CPU-second are rough. "+
+		"Raise --rate, --connections or --duration.", seconds(max(0, s.CPUSeconds)))
+	n := d.Connections.Open
+	d.when(d.seen() && s.BytesPerConnection.Resident >= 0 && d.Plan.Hold > 0 && n > 0 && n < fewConns,
+		"With %s, memory per connection is mostly what the server allocates once. Measure it with 10,000 or more.", plural(n, "connection"))
 }
 
 func times(n int) string {
@@ -179,26 +145,22 @@ func times(n int) string {
 	return thousands(n) + " times"
 }
 
-// judgeClocks looks at the agents' clocks, of which half the round trip of the
-// best exchange is the error at most. One sentence is for all of them.
-func judgeClocks(r *Report) []string {
-	if !r.measured() || len(r.Client.Agents) == 0 {
-		return nil
+// clocks looks at the agents' clocks, of which half the round trip of the best
+// exchange is the error at most. One sentence is for all of them.
+func (d doubts) clocks() {
+	if len(d.Client.Agents) == 0 {
+		return
 	}
-	worst := slices.MaxFunc(r.Client.Agents, func(a, b Agent) int { return cmp.Compare(a.RTTUS, b.RTTUS) })
+	worst := slices.MaxFunc(d.Client.Agents, func(a, b Agent) int { return cmp.Compare(a.RTTUS, b.RTTUS) })
 	errorMS := worst.RTTUS / 2 / 1000
-	if errorMS <= offsetOfP50*r.Latency.P50 {
-		return nil
-	}
-	return []string{fmt.Sprintf("The clock of agent %s is known to ±%s only, and the median latency is %s. "+
-		"Read differences below that as noise, or use an agent nearer to the controller.",
-		clean(worst.Name), millis(errorMS), millis(r.Latency.P50))}
+	d.when(d.measured() && errorMS > offsetOfP50*d.Latency.P50, "The clock of agent %s is known to ±%s only, and the median latency is %s. "+
+		"Read differences below that as noise, or use an agent nearer to the controller.", clean(worst.Name), millis(errorMS), millis(d.Latency.P50))
 }
 
-func judgeAmounts(r *Report) []string {
-	if !r.measured() || r.Latency.Histogram.Count() >= fewLatencies {
-		return nil
+func (d doubts) amounts() {
+	if !d.measured() {
+		return
 	}
-	return []string{fmt.Sprintf("Only %s recorded, so p99.9 is the maximum. Raise --rate, --connections or --duration.",
-		was(uint64(r.Latency.Histogram.Count()), "latency"))}
+	n := d.Latency.Histogram.Count()
+	d.when(n < fewLatencies, "Only %s recorded, so p99.9 is the maximum. Raise --rate, --connections or --duration.", was(uint64(n), "latency"))
 }
