@@ -13,7 +13,7 @@ import (
 	"barrage/loadtest/tally"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files, and the table of docs/loadtest.md, anew")
 
 // golden compares got with a file of testdata.
 func golden(t *testing.T, name, got string) {

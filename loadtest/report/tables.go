@@ -111,7 +111,7 @@ func (r *Report) serverTable() table {
 		return t
 	}
 	values := r.Values()
-	for _, f := range serverFigures() {
+	for _, f := range serverFigures {
 		v, ok := values[f.Name]
 		if !ok {
 			continue

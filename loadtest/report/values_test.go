@@ -29,8 +29,8 @@ func TestValues(t *testing.T) {
 			t.Errorf("%s is %v, %v, want %v", name, got, ok, want)
 		}
 	}
-	if len(v) != len(ValueNames()) {
-		t.Errorf("%d of %d names known", len(v), len(ValueNames()))
+	if len(v) != len(figures) {
+		t.Errorf("%d of %d names known", len(v), len(figures))
 	}
 }
 
@@ -74,9 +74,9 @@ func TestUnknownValues(t *testing.T) {
 	}
 }
 
-func TestValueNames(t *testing.T) {
+func TestNames(t *testing.T) {
 	seen := make(map[string]bool)
-	for _, d := range ValueNames() {
+	for _, d := range figures {
 		if d.Name == "" || d.Meaning == "" || seen[d.Name] {
 			t.Errorf("%+v", d)
 		}

@@ -1,18 +1,13 @@
-package main
+package report
 
 // This file keeps the table of figures in docs/loadtest.md at what the program takes.
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
-
-	"barrage/loadtest/report"
 )
-
-var update = flag.Bool("update", false, "write the tables into "+loadDocsPath)
 
 const loadDocsPath = "../../docs/loadtest.md"
 
@@ -20,7 +15,7 @@ const loadDocsPath = "../../docs/loadtest.md"
 func figuresTable() string {
 	var b strings.Builder
 	b.WriteString("| name | unit | meaning |\n|---|---|---|\n")
-	for _, d := range report.ValueNames() {
+	for _, d := range figures {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", d.Name, d.Unit, d.Meaning)
 	}
 	return b.String()
@@ -51,6 +46,6 @@ func TestLoadDocsTables(t *testing.T) {
 		return
 	}
 	if string(text) != want {
-		t.Errorf("%s differs from the program: run go test ./cmd/barrage -run TestLoadDocsTables -update", loadDocsPath)
+		t.Errorf("%s differs from the program: run go test ./loadtest/report -run TestLoadDocsTables -update", loadDocsPath)
 	}
 }
