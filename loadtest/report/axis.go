@@ -5,6 +5,7 @@ package report
 import (
 	"math"
 	"strconv"
+	"time"
 )
 
 // axis is one axis of a plot.
@@ -27,6 +28,11 @@ func linear(top float64, format func(float64) string) axis {
 	}
 	step := niceStep(top / 4)
 	end := step * math.Ceil(top/step-1e-9)
+	return stepped(end, step, format)
+}
+
+// stepped is an axis from 0 to end with a tick at each step.
+func stepped(end, step float64, format func(float64) string) axis {
 	a := axis{place: func(v float64) float64 { return v / end }}
 	for i := 0; float64(i)*step <= end*(1+1e-9); i++ {
 		v := float64(i) * step
@@ -48,7 +54,7 @@ func niceStep(v float64) float64 {
 }
 
 // memory is linear, but with steps that are round in binary units.
-func memory(top float64) axis {
+func memory(_, top float64) axis {
 	unit := 1.0
 	for top/unit >= 1024 {
 		unit *= 1024
@@ -97,12 +103,7 @@ func elapsed(end float64) axis {
 			break
 		}
 	}
-	a := axis{place: func(v float64) float64 { return v / end }}
-	for i := 0; float64(i)*step <= end && i < 100; i++ {
-		v := float64(i) * step
-		a.ticks = append(a.ticks, tick{Pos: v / end, Label: secondsTick(v), Minor: i%2 == 1})
-	}
-	return a
+	return stepped(end, step, secondsTick)
 }
 
 // secondsTick writes 0 s, 30 s, 1:30, 1:00:00.
@@ -110,14 +111,8 @@ func secondsTick(s float64) string {
 	if s < 60 {
 		return number(s) + " s"
 	}
-	text := strconv.Itoa(int(s)/60%60) + ":" + twoDigits(int(s)%60)
-	if s >= 3600 {
-		text = strconv.Itoa(int(s)/3600) + ":" + twoDigits(int(s)/60%60) + ":" + twoDigits(int(s)%60)
-	}
-	return text
+	return clock(time.Duration(min(s, 1e9)) * time.Second)
 }
-
-func twoDigits(n int) string { return strconv.Itoa(n/10) + strconv.Itoa(n%10) }
 
 // quantiles is the axis of HDR plots: each further nine has the same width, up to
 // the share that the largest of n values makes. Their labels are longer the more

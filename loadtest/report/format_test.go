@@ -52,7 +52,7 @@ func TestAxes(t *testing.T) {
 		{"linear", linear(999_833, number), []float64{0, 999_833}, "0 250,000 500,000 750,000 1,000,000"},
 		{"small", linear(0.83, number), []float64{0.83}, "0 0.25 0.5 0.75 1"},
 		{"nothing", linear(0, number), []float64{0}, "0 0.25 0.5 0.75 1"},
-		{"memory", memory(30 << 20), []float64{30 << 20}, "0 B|10 MiB|20 MiB|30 MiB"},
+		{"memory", memory(0, 30<<20), []float64{30 << 20}, "0 B|10 MiB|20 MiB|30 MiB"},
 		{"decades", logarithmic(0.8, 700), []float64{0.8, 700}, "100 µs|1 ms|10 ms|100 ms|1,000 ms"},
 		{"one decade", logarithmic(2, 7), []float64{2, 7}, "1 ms|2 ms|5 ms|10 ms"},
 		{"a power of ten", logarithmic(10, 10), []float64{10}, "10 ms|20 ms|50 ms|100 ms"},

@@ -64,7 +64,7 @@ func (l *Live) Update(p Progress) {
 	// Half a second of tolerance, as callers tick with jitter.
 	if changed || p.Phase == phaseRamp || p.Elapsed-l.printed >= plainEvery-time.Second/2 {
 		l.printed = p.Elapsed
-		l.write(line(&p) + "\n")
+		l.write(plainLine(&p) + "\n")
 	}
 }
 
@@ -201,8 +201,8 @@ func largest(values []float64) float64 {
 	return top
 }
 
-// line is what is written where there is no terminal.
-func line(p *Progress) string {
+// plainLine is what is written where there is no terminal.
+func plainLine(p *Progress) string {
 	items := []string{thousands(p.Open) + " of " + thousands(p.Wanted) + " open"}
 	if p.Failed > 0 || p.Closed > 0 || p.Phase == phaseRamp {
 		items = append(items, thousands(p.Failed)+" failed", thousands(p.Closed)+" closed")

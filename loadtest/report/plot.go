@@ -5,6 +5,7 @@ package report
 // which are text of the page, keep their size.
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -128,28 +129,16 @@ func area(xs, ys []int) string {
 	return b.String()
 }
 
-// highest is the largest value of all curves.
-func highest(curves []curve) float64 {
-	top := 0.0
+// extent is the smallest value above 0 of all curves, and the largest; zeros if there
+// is none.
+func extent(curves []curve) (low, top float64) {
 	for _, c := range curves {
 		for _, v := range c.values {
-			if v > top { // not so if it is NaN
-				top = v
+			if v > 0 { // not so if it is NaN
+				top = max(top, v)
+				low = min(cmp.Or(low, v), v)
 			}
 		}
 	}
-	return top
-}
-
-// lowest is the smallest value above 0; 0 if there is none.
-func lowest(curves []curve) float64 {
-	low := 0.0
-	for _, c := range curves {
-		for _, v := range c.values {
-			if v > 0 && (low == 0 || v < low) {
-				low = v
-			}
-		}
-	}
-	return low
+	return low, top
 }

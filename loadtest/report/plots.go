@@ -23,8 +23,7 @@ const (
 func (r *Report) plots() []plot {
 	var all []plot
 	if len(r.Timeline) > 1 {
-		t := newTimeplots(r.Timeline)
-		all = append(all, t.latency(), t.delivered(), t.connections(r.Connections.Wanted), t.cpu(r), t.rss(), t.published(), t.gaps(), t.sends())
+		all = newTimeplots(r.Timeline).plots(r)
 	}
 	all = slices.Insert(all, min(1, len(all)), r.distribution(), r.trials())
 	all = slices.DeleteFunc(all, func(p plot) bool { return len(p.Series) == 0 })
@@ -111,83 +110,68 @@ func percentOf(part, whole float64) float64 {
 	return math.Round(min(1, max(0, part/whole))*10_000) / 100
 }
 
-// of takes a figure out of all points; those that are not positive are gaps, if
-// zero cannot be.
-func (t *timeplots) of(name, class string, filled, zero bool, format func(float64) string, get func(*Point) float64) curve {
-	c := curve{name: name, class: class, filled: filled, format: format, values: make([]float64, len(t.points))}
-	for i := range t.points {
-		v := get(&t.points[i])
-		if v < 0 || v == 0 && !zero || math.IsInf(v, 0) {
-			v = math.NaN()
-		}
-		c.values[i] = v
-	}
-	return c
+// line is a figure of each Point.
+type line struct {
+	name, class string
+	filled      bool
+	zero        bool // is a value, not a gap
+	format      func(float64) string
+	of          func(*Point) float64
 }
 
-// plot draws curves, unless there is nothing in any of them.
-func (t *timeplots) plot(title, note string, y func(top float64) axis, curves ...curve) plot {
+func (t *timeplots) plots(r *Report) []plot {
+	latency := "from the moment a message was due to its arrival"
+	if t.seconds > 1 {
+		latency += "; the worst second of each " + number(t.seconds)
+	}
+	cpu := []line{{"load test", colorClient, false, true, number, func(p *Point) float64 { return p.ClientCPU }}}
+	if r.Server.Known {
+		cpu = append([]line{{"server", colorServer, false, true, number, func(p *Point) float64 { return p.ServerCPU }}}, cpu...)
+	}
+	wanted := float64(r.Connections.Wanted)
+	return []plot{
+		t.plot(titleLatency, latency, logarithmic,
+			line{"p50", colorServer, false, false, millis, func(p *Point) float64 { return p.P50 }},
+			line{"p99", colorClient, false, false, millis, func(p *Point) float64 { return p.P99 }},
+			line{"p99.9", colorThird, false, false, millis, func(p *Point) float64 { return p.P999 }},
+			line{"max", colorQuiet, false, false, millis, func(p *Point) float64 { return p.Max }}),
+		t.plot("Deliveries", "copies that arrived, per second", numbers,
+			line{"delivered", colorServer, true, true, number, func(p *Point) float64 { return p.Delivered }}),
+		t.plot("Connections", "open, of the "+number(wanted)+" wanted", func(_, top float64) axis { return numbers(0, max(top, wanted)) },
+			line{"open", colorServer, true, true, number, func(p *Point) float64 { return float64(p.Open) }}),
+		t.plot("CPU", "cores used", numbers, cpu...),
+		t.plot("Resident memory", "of the server", memory,
+			line{"RSS", colorServer, true, false, size, func(p *Point) float64 { return float64(p.RSS) }}),
+		t.plot("Messages published", "that the target took, per second", numbers,
+			line{"published", colorServer, true, true, number, func(p *Point) float64 { return p.Published }}),
+		t.plot("Gaps", "copies overtaken by later ones: lost, or late", numbers,
+			line{"gaps", colorClient, true, true, number, func(p *Point) float64 { return float64(p.Gaps) }}),
+		t.plot("Sends per delivery", "system calls of the server for one copy", numbers,
+			line{"sends per delivery", colorServer, false, false, number, func(p *Point) float64 { return p.SendsPerMsg }}),
+	}
+}
+
+// plot draws lines, unless there is nothing in any of them.
+func (t *timeplots) plot(title, note string, y func(low, top float64) axis, lines ...line) plot {
 	p := plot{Title: title, Note: note, Group: "time", Bands: t.bands}
-	if highest(curves) > 0 {
-		p.draw(t.x, y(highest(curves)), t.xs, t.labels, curves)
+	curves := make([]curve, len(lines))
+	for i, l := range lines {
+		curves[i] = curve{name: l.name, class: l.class, filled: l.filled, format: l.format}
+		for j := range t.points {
+			v := l.of(&t.points[j])
+			if v < 0 || v == 0 && !l.zero || math.IsInf(v, 0) {
+				v = math.NaN()
+			}
+			curves[i].values = append(curves[i].values, v)
+		}
+	}
+	if low, top := extent(curves); top > 0 {
+		p.draw(t.x, y(low, top), t.xs, t.labels, curves)
 	}
 	return p
 }
 
-func numbers(top float64) axis { return linear(top, number) }
-
-func (t *timeplots) latency() plot {
-	curves := []curve{
-		t.of("p50", colorServer, false, false, millis, func(p *Point) float64 { return p.P50 }),
-		t.of("p99", colorClient, false, false, millis, func(p *Point) float64 { return p.P99 }),
-		t.of("p99.9", colorThird, false, false, millis, func(p *Point) float64 { return p.P999 }),
-		t.of("max", colorQuiet, false, false, millis, func(p *Point) float64 { return p.Max }),
-	}
-	note := "from the moment a message was due to its arrival"
-	if t.seconds > 1 {
-		note += "; the worst second of each " + number(t.seconds)
-	}
-	return t.plot(titleLatency, note, func(top float64) axis { return logarithmic(lowest(curves), top) }, curves...)
-}
-
-func (t *timeplots) delivered() plot {
-	return t.plot("Deliveries", "copies that arrived, per second", numbers,
-		t.of("delivered", colorServer, true, true, number, func(p *Point) float64 { return p.Delivered }))
-}
-
-func (t *timeplots) published() plot {
-	return t.plot("Messages published", "that the target took, per second", numbers,
-		t.of("published", colorServer, true, true, number, func(p *Point) float64 { return p.Published }))
-}
-
-func (t *timeplots) connections(wanted int) plot {
-	return t.plot("Connections", "open, of the "+thousands(wanted)+" wanted", func(top float64) axis { return numbers(max(top, float64(wanted))) },
-		t.of("open", colorServer, true, true, number, func(p *Point) float64 { return float64(p.Open) }))
-}
-
-func (t *timeplots) cpu(r *Report) plot {
-	var curves []curve
-	if r.Server.Known {
-		curves = append(curves, t.of("server", colorServer, false, true, number, func(p *Point) float64 { return p.ServerCPU }))
-	}
-	curves = append(curves, t.of("load test", colorClient, false, true, number, func(p *Point) float64 { return p.ClientCPU }))
-	return t.plot("CPU", "cores used", numbers, curves...)
-}
-
-func (t *timeplots) rss() plot {
-	return t.plot("Resident memory", "of the server", memory,
-		t.of("RSS", colorServer, true, false, size, func(p *Point) float64 { return float64(p.RSS) }))
-}
-
-func (t *timeplots) sends() plot {
-	return t.plot("Sends per delivery", "system calls of the server for one copy", numbers,
-		t.of("sends per delivery", colorServer, false, false, number, func(p *Point) float64 { return p.SendsPerMsg }))
-}
-
-func (t *timeplots) gaps() plot {
-	return t.plot("Gaps", "copies overtaken by later ones: lost, or late", numbers,
-		t.of("gaps", colorClient, true, true, number, func(p *Point) float64 { return float64(p.Gaps) }))
-}
+func numbers(_, top float64) axis { return linear(top, number) }
 
 // distribution is the latencies of the whole run by percentile.
 func (r *Report) distribution() plot {
@@ -205,7 +189,7 @@ func (r *Report) distribution() plot {
 		c.values = append(c.values, float64(s.Latency)/1e6)
 	}
 	curves := []curve{c}
-	p.draw(x, logarithmic(lowest(curves), highest(curves)), xs, labels, curves)
+	p.draw(x, logarithmic(extent(curves)), xs, labels, curves)
 	return p
 }
 
@@ -233,8 +217,8 @@ func (r *Report) trials() plot {
 		}
 	}
 	curves := []curve{within, beyond}
-	if highest(curves) > 0 {
-		p.draw(numbers(slices.Max(xs)), logarithmic(lowest(curves), highest(curves)), xs, labels, curves)
+	if low, top := extent(curves); top > 0 {
+		p.draw(numbers(0, slices.Max(xs)), logarithmic(low, top), xs, labels, curves)
 	}
 	return p
 }
