@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"time"
 
@@ -98,3 +99,16 @@ var rows = []settings.Setting{
 
 // AddFlags declares a flag for each setting. The values are for FromFlags.
 func AddFlags(fs *pflag.FlagSet) { table.AddFlags(fs) }
+
+// Settings are the settings that have flags and are not at their type's zero, in the
+// order of the documentation.
+func (p *Plan) Settings() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for i := range rows {
+			v := rows[i].Field(p)
+			if rows[i].Flag != settings.NoFlag && !v.IsZero() && !yield(rows[i].FlagName(), settings.Format(v.Interface())) {
+				return
+			}
+		}
+	}
+}

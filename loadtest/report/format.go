@@ -1,8 +1,11 @@
 package report
 
-// This file writes figures for people.
+// This file writes figures for people: with three digits that matter, so that they can
+// be compared at a glance. go-humanize cuts digits off instead of rounding, and its
+// sizes have two digits.
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -14,15 +17,8 @@ import (
 
 // thousands writes 1234567 as 1,234,567.
 func thousands[T int | int64 | uint64](n T) string {
-	digits := strconv.FormatInt(int64(n), 10)
-	if uint64(n) > math.MaxInt64 && n > 0 {
-		digits = strconv.FormatUint(uint64(n), 10)
-	}
-	start := 0
-	if digits[0] == '-' {
-		start = 1
-	}
-	for i := len(digits) - 3; i > start; i -= 3 {
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits
@@ -157,19 +153,9 @@ func byCount(m map[string]uint64) []reason {
 		list = append(list, reason{clean(text), n})
 	}
 	slices.SortFunc(list, func(a, b reason) int {
-		if a.Count != b.Count {
-			return -compare(a.Count, b.Count)
-		}
-		return strings.Compare(a.Text, b.Text)
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Text, b.Text))
 	})
 	return list
-}
-
-func compare(a, b uint64) int {
-	if a < b {
-		return -1
-	}
-	return 1
 }
 
 // most names the most frequent reason in brackets, for the end of a sentence.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // table is one table of the page: with columns, or else of names and values.
@@ -24,7 +25,29 @@ type row struct {
 	Class string
 }
 
-func cells(cells ...string) row { return row{Cells: cells} }
+// add adds a name and its value.
+func (t *table) add(name, value string) { t.addTo("", name, value) }
+
+// addIf adds a name and its value if that is known.
+func (t *table) addIf(known bool, name, value string) {
+	if known {
+		t.add(name, value)
+	}
+}
+
+// addBad adds what should not have happened, and why it did.
+func (t *table) addBad(n uint64, name, value string, reasons map[string]uint64) {
+	class := ""
+	if n > 0 {
+		class = bad
+	}
+	t.addTo(class, name, value)
+	for _, e := range byCount(reasons) {
+		t.add("– "+e.Text, thousands(e.Count))
+	}
+}
+
+func (t *table) addTo(class string, cells ...string) { t.Rows = append(t.Rows, row{cells, class}) }
 
 func (r *Report) tables() []table {
 	all := []table{r.messageTable(), r.connectionTable(), r.latencyTable(), r.serverTable(), r.clientTable(), r.stormTable(), r.environmentTable(), r.sysctlTable(), r.planTable()}
@@ -37,57 +60,41 @@ func (r *Report) messageTable() table {
 	if !r.publishes() {
 		return t
 	}
-	t.Rows = []row{
-		cells("Offered", thousands(m.Offered)), cells("Published", thousands(m.Published)),
-		cells("Behind schedule, at worst", millis(m.PublishLagMax)), cells("Not taken", thousands(m.PublishFailed)),
-	}
-	for _, e := range byCount(m.PublishErrors) {
-		t.Rows = append(t.Rows, cells("– "+e.Text, thousands(e.Count)))
-	}
-	t.Rows = append(t.Rows, cells("Copies expected", thousands(m.Expected)), cells("Copies delivered", thousands(m.Delivered)))
+	t.add("Offered", thousands(m.Offered))
+	t.add("Published", thousands(m.Published))
+	t.add("Behind schedule, at worst", millis(m.PublishLagMax))
+	t.addBad(0, "Not taken", thousands(m.PublishFailed), m.PublishErrors)
+	t.add("Copies expected", thousands(m.Expected))
+	t.add("Copies delivered", thousands(m.Delivered))
 	for _, c := range []struct {
 		name string
 		n    uint64
 	}{
 		{"Missing", m.Missing}, {"Duplicated", m.Duplicated}, {"Out of order", m.OutOfOrder}, {"Late", m.Late}, {"Misrouted", m.Misrouted},
 	} {
-		text, class := thousands(c.n), ""
 		if c.n > 0 && m.Expected > 0 {
-			text, class = text+" ("+percent(float64(c.n)/float64(m.Expected))+")", bad
+			t.addTo(bad, c.name, thousands(c.n)+" ("+percent(float64(c.n)/float64(m.Expected))+")")
+		} else {
+			t.add(c.name, thousands(c.n))
 		}
-		t.Rows = append(t.Rows, row{[]string{c.name, text}, class})
 	}
-	if m.BytesPerCopy > 0 {
-		t.Rows = append(t.Rows, cells("Received for each copy", octets(m.BytesPerCopy)), cells("Copies in one frame", number(m.CopiesPerFrame)))
-	}
-	if m.ToSlow > 0 {
-		t.Rows = append(t.Rows, cells("To viewers slow on purpose", thousands(m.ToSlow)))
-	}
+	t.addIf(m.BytesPerCopy > 0, "Received for each copy", octets(m.BytesPerCopy))
+	t.addIf(m.BytesPerCopy > 0, "Copies in one frame", number(m.CopiesPerFrame))
+	t.addIf(m.ToSlow > 0, "To viewers slow on purpose", thousands(m.ToSlow))
 	return t
 }
 
 func (r *Report) connectionTable() table {
-	c := &r.Connections
-	t := table{Title: "Connections", Rows: []row{
-		cells("Wanted", thousands(c.Wanted)), cells("Open before the first message", thousands(c.Open)), cells("Open at the end", thousands(c.OpenAtEnd)),
-		cells("Opened", thousands(c.Opened)), cells("Connecting took", seconds(c.ConnectSeconds)+", "+number(c.PerSecond)+" per second"),
-		cells("Left on purpose", thousands(c.Dropped)),
-	}}
-	if r.Plan.Deflate {
-		t.Rows = append(t.Rows, cells("With permessage-deflate", thousands(c.Deflated)))
-	}
-	add := func(name string, n uint64, reasons map[string]uint64) {
-		class := ""
-		if n > 0 {
-			class = bad
-		}
-		t.Rows = append(t.Rows, row{[]string{name, thousands(n)}, class})
-		for _, e := range byCount(reasons) {
-			t.Rows = append(t.Rows, cells("– "+e.Text, thousands(e.Count)))
-		}
-	}
-	add("Failed", c.Failed, c.Failures)
-	add("Closed by the server or the network", c.Closed, c.ClosedBy)
+	c, t := &r.Connections, table{Title: "Connections"}
+	t.add("Wanted", thousands(c.Wanted))
+	t.add("Open before the first message", thousands(c.Open))
+	t.add("Open at the end", thousands(c.OpenAtEnd))
+	t.add("Opened", thousands(c.Opened))
+	t.add("Connecting took", seconds(c.ConnectSeconds)+", "+number(c.PerSecond)+" per second")
+	t.add("Left on purpose", thousands(c.Dropped))
+	t.addIf(r.Plan.Deflate, "With permessage-deflate", thousands(c.Deflated))
+	t.addBad(c.Failed, "Failed", thousands(c.Failed), c.Failures)
+	t.addBad(c.Closed, "Closed by the server or the network", thousands(c.Closed), c.ClosedBy)
 	return t
 }
 
@@ -97,10 +104,13 @@ func (r *Report) latencyTable() table {
 		return t
 	}
 	l := &r.Latency
-	t.Rows = []row{
-		cells("p50", millis(l.P50)), cells("p90", millis(l.P90)), cells("p99", millis(l.P99)), cells("p99.9", millis(l.P999)),
-		cells("max", millis(l.Max)), cells("mean", millis(l.Mean)), cells("Recorded", thousands(l.Histogram.Count())),
-	}
+	t.add("p50", millis(l.P50))
+	t.add("p90", millis(l.P90))
+	t.add("p99", millis(l.P99))
+	t.add("p99.9", millis(l.P999))
+	t.add("max", millis(l.Max))
+	t.add("mean", millis(l.Mean))
+	t.add("Recorded", thousands(l.Histogram.Count()))
 	return t
 }
 
@@ -112,18 +122,12 @@ func (r *Report) serverTable() table {
 	}
 	values := r.Values()
 	for _, f := range serverFigures {
-		v, ok := values[f.Name]
-		if !ok {
-			continue
-		}
-		t.Rows = append(t.Rows, cells(upperFirst(f.Meaning), inUnit(v, f.Unit)))
+		v, known := values[f.Name]
+		t.addIf(known, upperFirst(f.Meaning), inUnit(v, f.Unit))
 	}
-	s := &r.Server
-	if s.GCs > 0 {
-		t.Rows = append(t.Rows, cells("Garbage collections", number(s.GCs)))
-	}
-	for _, pid := range s.Gone {
-		t.Rows = append(t.Rows, row{[]string{"Ended during the run, so figures are not complete", "pid " + strconv.Itoa(pid)}, bad})
+	t.addIf(r.Server.GCs > 0, "Garbage collections", number(r.Server.GCs))
+	for _, pid := range r.Server.Gone {
+		t.addTo(bad, "Ended during the run, so figures are not complete", "pid "+strconv.Itoa(pid))
 	}
 	return t
 }
@@ -134,19 +138,14 @@ func inUnit(v float64, unit string) string {
 		return millis(v)
 	case unit == "B" && v >= 1<<20:
 		return size(v)
-	case unit == "1/s":
-		return number(v)
-	case unit == "":
+	case unit == "1/s", unit == "":
 		return number(v)
 	}
 	return number(v) + " " + unit
 }
 
 func upperFirst(s string) string {
-	if s == "" || s[0] < 'a' || s[0] > 'z' {
-		return s
-	}
-	return string(s[0]-'a'+'A') + s[1:]
+	return strings.ToUpper(s[:min(len(s), 1)]) + s[min(len(s), 1):]
 }
 
 func (r *Report) clientTable() table {
@@ -157,7 +156,7 @@ func (r *Report) clientTable() table {
 		if a.RTTUS > 0 {
 			offset = millis(a.OffsetUS/1000) + " ± " + millis(a.RTTUS/2/1000)
 		}
-		t.Rows = append(t.Rows, cells(clean(a.Name), thousands(a.Connections), seconds(a.CPUSeconds), offset))
+		t.addTo("", clean(a.Name), thousands(a.Connections), seconds(a.CPUSeconds), offset)
 	}
 	if v, ok := r.Values()["client_cpu"]; ok {
 		t.Note = fmt.Sprintf("Used %s cores while messages flowed, %s of what it may use; one read brought %s copies.",
@@ -169,11 +168,11 @@ func (r *Report) clientTable() table {
 func (r *Report) stormTable() table {
 	t := table{Title: "Storms", Note: "All connections drop and come back at once.", Columns: []string{"At", "Dropped", "Back", "Took"}}
 	for _, s := range r.Storms {
-		one := cells(secondsTick(s.At), thousands(s.Dropped), thousands(s.Recovered), seconds(s.Seconds))
+		class := ""
 		if s.Recovered < s.Dropped {
-			one.Class = bad
+			class = bad
 		}
-		t.Rows = append(t.Rows, one)
+		t.addTo(class, secondsTick(s.At), thousands(s.Dropped), thousands(s.Recovered), seconds(s.Seconds))
 	}
 	return t
 }
@@ -181,69 +180,32 @@ func (r *Report) stormTable() table {
 func (r *Report) environmentTable() table {
 	e := &r.Environment
 	t := table{Title: "Machine of the load test"}
-	for _, f := range []struct {
-		name, value string
-		known       bool
-	}{
-		{"Target", e.Server, e.Server != ""},
-		{"Kernel", e.Kernel, e.Kernel != ""},
-		{"CPU", e.CPU, e.CPU != ""},
-		{"Cores", strconv.Itoa(e.Cores), e.Cores > 0},
-		{"Memory", size(float64(e.Memory)), e.Memory > 0},
-		{"Open files, at most", thousands(e.NoFile), e.NoFile > 0},
-		{"Barrage", e.Version + " (commit " + e.Commit + ")", e.Version != ""},
-		{"Go", e.Go, e.Go != ""},
-	} {
-		if f.known {
-			t.Rows = append(t.Rows, cells(f.name, clean(f.value)))
-		}
-	}
+	t.addIf(e.Server != "", "Target", clean(e.Server))
+	t.addIf(e.Kernel != "", "Kernel", clean(e.Kernel))
+	t.addIf(e.CPU != "", "CPU", clean(e.CPU))
+	t.addIf(e.Cores > 0, "Cores", strconv.Itoa(e.Cores))
+	t.addIf(e.Memory > 0, "Memory", size(float64(e.Memory)))
+	t.addIf(e.NoFile > 0, "Open files, at most", thousands(e.NoFile))
+	t.addIf(e.Version != "", "Barrage", clean(e.Version+" (commit "+e.Commit+")"))
+	t.addIf(e.Go != "", "Go", clean(e.Go))
 	return t
 }
 
 func (r *Report) sysctlTable() table {
 	t := table{Title: "Kernel settings", Closed: true}
 	for _, name := range slices.Sorted(maps.Keys(r.Environment.Sysctls)) {
-		t.Rows = append(t.Rows, cells(clean(name), clean(r.Environment.Sysctls[name])))
+		t.add(clean(name), clean(r.Environment.Sysctls[name]))
 	}
 	return t
 }
 
-// planTable is the settings that tell one run from another.
+// planTable is the settings that are not at their type's zero.
 func (r *Report) planTable() table {
 	p := withoutSecrets(r.Plan)
 	t := table{Title: "Settings", Closed: true}
-	add := func(set bool, name, value string) {
-		if set {
-			t.Rows = append(t.Rows, cells(name, clean(value)))
-		}
+	for name, value := range p.Settings() {
+		t.add(name, clean(value))
 	}
-	for _, u := range p.URLs {
-		add(true, "url", u)
-	}
-	add(p.Preset != "", "preset", p.Preset)
-	add(p.Deflate, "deflate", "yes")
-	add(p.Batch, "batch", "yes")
-	add(p.Publish != "", "publish", p.Publish)
-	add(p.PublishURL != "", "publish-url", p.PublishURL)
-	add(p.Redis != "", "redis", p.Redis)
-	add(p.Publishers > 0, "publishers", thousands(p.Publishers))
-	add(p.Connections > 0, "connections", thousands(p.Connections))
-	add(p.ConnectRate > 0, "connect-rate", number(p.ConnectRate)+"/s")
-	add(p.Inflight > 0, "inflight", thousands(p.Inflight))
-	add(p.Rooms > 0, "rooms", thousands(p.Rooms))
-	add(p.Zipf > 0, "zipf", number(p.Zipf))
-	add(p.Rate > 0, "rate", number(p.Rate)+"/s")
-	add(p.Size > 0, "size", octets(float64(p.Size)))
-	add(p.Hold > 0, "hold", p.Hold.String())
-	add(p.Duration > 0, "duration", p.Duration.String())
-	add(p.Drain > 0, "drain", p.Drain.String())
-	add(p.Echo, "echo", "yes")
-	add(p.Talkers > 0, "talkers", number(p.Talkers)+" %")
-	add(p.Slow > 0, "slow", fmt.Sprintf("%s %% at %s B/s", number(p.Slow), thousands(p.SlowRate)))
-	add(p.Stalled > 0, "stalled", number(p.Stalled)+" %")
-	add(p.Churn > 0, "churn", number(p.Churn)+"/s")
-	add(p.Storms > 0, "storms", thousands(p.Storms))
 	return t
 }
 
@@ -268,10 +230,8 @@ func newFindView(f *Find) *findView {
 		if s.RSS > 0 {
 			rss = size(float64(s.RSS))
 		}
-		v.Steps.Rows = append(v.Steps.Rows, row{[]string{
-			number(s.Value), outcome, millis(s.P50), millis(s.P99), thousands(s.Missing), number(s.PerSecond),
-			number(s.ServerCPU), number(s.ClientCPU), rss,
-		}, class})
+		v.Steps.addTo(class, number(s.Value), outcome, millis(s.P50), millis(s.P99), thousands(s.Missing), number(s.PerSecond),
+			number(s.ServerCPU), number(s.ClientCPU), rss)
 	}
 	return v
 }
