@@ -13,7 +13,9 @@ package stamp
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 )
 
@@ -32,28 +34,14 @@ type Stamp struct {
 // Run marks the messages of one load test.
 type Run uint16
 
-const digits = "0123456789abcdef"
-
-func appendHex(dst []byte, v uint64, n int) []byte {
-	for i := n - 1; i >= 0; i-- {
-		dst = append(dst, digits[v>>(4*i)&15])
-	}
-	return dst
-}
-
-func (r Run) appendToken(dst []byte) []byte {
-	return appendHex(append(dst, "~bl"...), uint64(r), 4)
-}
+func (r Run) appendToken(dst []byte) []byte { return fmt.Appendf(dst, "~bl%04x", uint16(r)) }
 
 // AppendMessage appends a message of size bytes, and no less than Len, that
 // begins with s. The rest is made-up words, of each message others.
 func AppendMessage(dst []byte, r Run, s Stamp, size int) []byte {
 	n := len(dst)
 	dst = r.appendToken(dst)
-	dst = appendHex(dst, uint64(s.Due), 16)
-	dst = appendHex(dst, uint64(s.Seq), 8)
-	dst = appendHex(dst, uint64(s.Lane), 6)
-	dst = appendHex(dst, uint64(s.Room), 6)
+	dst = fmt.Appendf(dst, "%016x%08x%06x%06x", uint64(s.Due), s.Seq, s.Lane, s.Room)
 	words, from := filler(), int(s.Seq*strides[0]+s.Lane*strides[1]+s.Room*strides[2])%fillerLen
 	for left := size - (len(dst) - n); left > 0; left = size - (len(dst) - n) {
 		dst = append(dst, words[from:min(from+left, fillerLen)]...)
@@ -151,13 +139,13 @@ func parse(p []byte) (s Stamp, ok bool) {
 }
 
 // values gives hexadecimal digits their values, and all other bytes one of 16 or
-// more.
+// more. (encoding/hex takes capitals, and twice as long with a look for them.)
 var values = func() (t [256]byte) {
-	for i := range t {
-		t[i] = 0x80
-	}
-	for i := range digits {
-		t[digits[i]] = byte(i)
+	for c := range t {
+		t[c] = 0x80
+		if i := strings.IndexByte("0123456789abcdef", byte(c)); i >= 0 {
+			t[c] = byte(i)
+		}
 	}
 	return t
 }()

@@ -46,17 +46,6 @@ func (c *Counts) Add(other Counts) {
 // Arrived is how many copies came, wanted or not.
 func (c *Counts) Arrived() uint64 { return c.Delivered + c.Duplicated + c.Misrouted + c.ToSlow }
 
-// Sub is what was added to c since it was other.
-func (c Counts) Sub(other Counts) Counts {
-	return Counts{
-		Expected: c.Expected - other.Expected, Delivered: c.Delivered - other.Delivered,
-		Missing: c.Missing - other.Missing, Duplicated: c.Duplicated - other.Duplicated,
-		OutOfOrder: c.OutOfOrder - other.OutOfOrder, Late: c.Late - other.Late,
-		Misrouted: c.Misrouted - other.Misrouted, ToSlow: c.ToSlow - other.ToSlow,
-		Forgotten: c.Forgotten - other.Forgotten,
-	}
-}
-
 // Span is the message numbers from First to Last, both included.
 type Span struct {
 	First uint32 `json:"first"`

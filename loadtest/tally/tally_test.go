@@ -236,8 +236,8 @@ func TestBadLists(t *testing.T) {
 	}
 }
 
-// TestCountsAddAndSub: neither forgets a field.
-func TestCountsAddAndSub(t *testing.T) {
+// TestCountsAdd: it forgets no field.
+func TestCountsAdd(t *testing.T) {
 	var a, b Counts
 	va, vb := reflect.ValueOf(&a).Elem(), reflect.ValueOf(&b).Elem()
 	for i := range va.NumField() {
@@ -246,13 +246,9 @@ func TestCountsAddAndSub(t *testing.T) {
 	}
 	sum := a
 	sum.Add(b)
-	diff := reflect.ValueOf(sum.Sub(a))
-	for i := range diff.NumField() {
+	for i := range va.NumField() {
 		if got := reflect.ValueOf(sum).Field(i).Uint(); got != uint64(100+2*i) {
-			t.Errorf("Add: %s is %d", diff.Type().Field(i).Name, got)
-		}
-		if got := diff.Field(i).Uint(); got != uint64(i) {
-			t.Errorf("Sub: %s is %d", diff.Type().Field(i).Name, got)
+			t.Errorf("%s is %d", va.Type().Field(i).Name, got)
 		}
 	}
 }
