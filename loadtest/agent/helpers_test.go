@@ -20,6 +20,7 @@ import (
 	"barrage/loadtest/swarm"
 	"barrage/loadtest/tally"
 
+	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 )
 
@@ -103,7 +104,7 @@ func testJob() Job {
 }
 
 func testPlan() plan.Plan {
-	p, err := plan.Load("room")
+	p, err := plan.FromFlags(new(pflag.FlagSet), "room")
 	if err != nil {
 		panic(err)
 	}

@@ -2,6 +2,8 @@
 
 package plan
 
+import "container/heap"
+
 // Turn is a lane's next message.
 type Turn struct {
 	At         int64  // when it is due
@@ -13,13 +15,20 @@ type Turn struct {
 
 // Agenda is lanes in the order in which their next messages are due. It belongs
 // to one goroutine.
-//
-// It is a heap: none is due before turns[0], nor turns[2*i+1] and [2*i+2] before
-// turns[i]. Container/heap would do it through an interface.
 type Agenda struct {
 	sched *Schedule
-	turns []Turn
+	turns turns
 }
+
+// turns is a heap of container/heap by At. It grows and shrinks at its end, with a Fix
+// of what is out of place then, and so has no use for Push and Pop.
+type turns []Turn
+
+func (t turns) Len() int           { return len(t) }
+func (t turns) Less(i, j int) bool { return t[i].At < t[j].At }
+func (t turns) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t turns) Push(any)           {}
+func (t turns) Pop() any           { return nil }
 
 // NewAgenda returns an empty Agenda of a schedule.
 func NewAgenda(s *Schedule) *Agenda { return &Agenda{sched: s} }
@@ -33,14 +42,7 @@ func (a *Agenda) Add(room, lane int, sender uint32) {
 	a.turns = append(a.turns, Turn{
 		At: a.sched.At(room, lane, 1), Seq: 1, Count: n, Room: int32(room), Lane: int32(lane), Sender: sender,
 	})
-	for i := len(a.turns) - 1; i > 0; {
-		parent := (i - 1) / 2
-		if a.turns[parent].At <= a.turns[i].At {
-			return
-		}
-		a.turns[parent], a.turns[i] = a.turns[i], a.turns[parent]
-		i = parent
-	}
+	heap.Fix(&a.turns, len(a.turns)-1)
 }
 
 // First is the message that is due first; nil if there are no more. It holds
@@ -55,8 +57,7 @@ func (a *Agenda) First() *Turn {
 // Next puts the first message's lane where its next one belongs, or takes it out
 // after its last.
 func (a *Agenda) Next() {
-	t := &a.turns[0]
-	if t.Seq < t.Count {
+	if t := &a.turns[0]; t.Seq < t.Count {
 		t.Seq++
 		t.At = a.sched.At(int(t.Room), int(t.Lane), t.Seq)
 	} else {
@@ -64,23 +65,8 @@ func (a *Agenda) Next() {
 		a.turns[0] = a.turns[last]
 		a.turns = a.turns[:last]
 	}
-	a.sink()
-}
-
-// sink puts the first turn in its place after its time has grown.
-func (a *Agenda) sink() {
-	for i := 0; ; {
-		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < len(a.turns); child++ {
-			if a.turns[child].At < a.turns[least].At {
-				least = child
-			}
-		}
-		if least == i {
-			return
-		}
-		a.turns[i], a.turns[least] = a.turns[least], a.turns[i]
-		i = least
+	if len(a.turns) > 0 {
+		heap.Fix(&a.turns, 0)
 	}
 }
 

@@ -41,15 +41,9 @@ func Builtin() []Scenario {
 	return list
 }
 
-// Load makes the plan of a scenario, which is a built-in name or a YAML file;
-// "" is neither, and only the defaults hold.
-func Load(nameOrFile string) (Plan, error) {
-	return FromFlags(pflag.NewFlagSet("", pflag.ContinueOnError), nameOrFile)
-}
-
-// FromFlags makes the plan of a scenario as Load does, over which the flags that
-// were set hold. AddFlags must have declared them. All errors are the user's,
-// with one line for each.
+// FromFlags makes the plan of a scenario, which is a built-in name or a YAML file; ""
+// is neither, and only the defaults hold. The flags that were set go before it; fs may
+// have none, or those of AddFlags. All errors are the user's, with one line for each.
 func FromFlags(fs *pflag.FlagSet, nameOrFile string) (Plan, error) {
 	s, err := readScenario(nameOrFile)
 	if err != nil {

@@ -77,7 +77,7 @@ func TestBuiltin(t *testing.T) {
 		if s.About == "" || !strings.HasPrefix(s.YAML, "# "+s.Name+": "+s.About+"\n") {
 			t.Errorf("%s: the first line is not \"# %s: what it does\"", s.Name, s.Name)
 		}
-		p, err := Load(s.Name)
+		p, err := FromFlags(new(pflag.FlagSet), s.Name)
 		if err != nil {
 			t.Errorf("%s: %v", s.Name, err)
 		}
@@ -85,7 +85,7 @@ func TestBuiltin(t *testing.T) {
 			t.Errorf("%s: named %q, for %q", s.Name, p.Name, p.URLs)
 		}
 		// Anyone may copy one.
-		copied, err := Load(scenarioFile(t, s.YAML))
+		copied, err := FromFlags(new(pflag.FlagSet), scenarioFile(t, s.YAML))
 		copied.Name = s.Name
 		if err != nil || !reflect.DeepEqual(copied, p) {
 			t.Errorf("%s, copied: %+v, %v", s.Name, copied, err)
@@ -194,16 +194,16 @@ func TestBadScenarios(t *testing.T) {
 		{"checked", "size: 20", "--size: 20 is less than 43, the length of a stamp"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Load(scenarioFile(t, tt.text))
+			_, err := FromFlags(new(pflag.FlagSet), scenarioFile(t, tt.text))
 			if err == nil || err.Error() != tt.want {
 				t.Errorf("%v\nwant %s", err, tt.want)
 			}
 		})
 	}
-	if _, err := Load("rom"); err == nil || !strings.Contains(err.Error(), `scenario "rom": there is no such file, and the built-in ones are idle, room,`) {
+	if _, err := FromFlags(new(pflag.FlagSet), "rom"); err == nil || !strings.Contains(err.Error(), `scenario "rom": there is no such file, and the built-in ones are idle, room,`) {
 		t.Errorf("no such scenario: %v", err)
 	}
-	if _, err := Load(scenarioFile(t, "")); err != nil {
+	if _, err := FromFlags(new(pflag.FlagSet), scenarioFile(t, "")); err != nil {
 		t.Errorf("empty file: %v", err)
 	}
 }

@@ -19,7 +19,7 @@ const (
 
 // Plan is the settings of one load test. In the texts that say so, {room} stands
 // for the name of the connection's or message's room, {user} and {token} for the
-// connection's, and {payload} for the message. The zero Plan is not valid: Load and FromFlags make valid ones.
+// connection's, and {payload} for the message. The zero Plan is not valid: FromFlags makes valid ones.
 type Plan struct {
 	Name string `yaml:"name" json:"name"` // of the scenario
 

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 // valid is a plan to spoil.
 func valid(t *testing.T) Plan {
 	t.Helper()
-	p, err := Load("room")
+	p, err := FromFlags(new(pflag.FlagSet), "room")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
 	"barrage/loadtest/plan"
@@ -58,7 +59,7 @@ func checkLeaks(t *testing.T) {
 // having two lanes.
 func load(t *testing.T, change func(p *plan.Plan)) *plan.Plan {
 	t.Helper()
-	p, err := plan.Load("room")
+	p, err := plan.FromFlags(new(pflag.FlagSet), "room")
 	if err != nil {
 		t.Fatal(err)
 	}
