@@ -7,7 +7,6 @@
 //	plan     what is done: settings, presets, scenarios, who is in which room, when each message is due
 //	stamp    the mark in each message
 //	tally    what was expected and what came, exactly; latency histograms
-//	token    tokens of the viewers' users
 //	swarm    very many client connections, on netpoll and frame
 //	publish  publishing over HTTP and Redis
 //	agent    processes that hold a swarm each, here or on other machines

@@ -10,7 +10,6 @@ import (
 	"barrage/loadtest/plan"
 	"barrage/loadtest/report"
 	"barrage/loadtest/swarm"
-	"barrage/loadtest/token"
 )
 
 // fleet is the agents of a test. Owner: the controller's goroutine.
@@ -89,14 +88,12 @@ func (f *fleet) prepare(ctx context.Context, a *Agents, p *plan.Plan, secret []b
 }
 
 // NewDriver makes the connections of an agent.
-func NewDriver(job agent.Job, now func() int64) (agent.Driver, error) {
+func NewDriver(job agent.Job, now func() int64) (_ agent.Driver, err error) {
 	cfg := swarm.Config{Plan: job.Plan, From: job.From, To: job.To, Threads: job.Threads, Now: now}
 	if len(job.Secret) > 0 {
-		signer, err := token.NewSigner(job.Secret)
-		if err != nil {
+		if cfg.Sign, err = signer(job.Secret); err != nil {
 			return nil, err
 		}
-		cfg.Sign = signer.Sign
 	}
 	return swarm.New(cfg)
 }

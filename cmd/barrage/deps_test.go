@@ -85,7 +85,7 @@ var allowedImports = map[string][]string{
 		"barrage/edge/auth", "barrage/internal/build", "barrage/internal/settings", "barrage/loadtest/agent",
 		"barrage/loadtest/assert", "barrage/loadtest/plan", "barrage/loadtest/probe", "barrage/loadtest/publish",
 		"barrage/loadtest/report", "barrage/loadtest/stamp", "barrage/loadtest/swarm", "barrage/loadtest/tally",
-		"barrage/loadtest/token", "github.com/spf13/pflag",
+		"github.com/spf13/pflag",
 	},
 	"barrage/loadtest/agent":  {"barrage/loadtest/plan", "barrage/loadtest/swarm", "golang.org/x/sys/unix"},
 	"barrage/loadtest/assert": {},
@@ -110,7 +110,6 @@ var allowedImports = map[string][]string{
 		"barrage/loadtest/stamp", "barrage/loadtest/tally", "barrage/netpoll",
 	},
 	"barrage/loadtest/tally": {"github.com/HdrHistogram/hdrhistogram-go"},
-	"barrage/loadtest/token": {"barrage/edge/auth"},
 
 	"barrage/internal/broker":      {"barrage/internal/refusal"},
 	"barrage/internal/broker/keys": {"barrage/internal/broker", "barrage/internal/shrinkmap"},

@@ -1,4 +1,4 @@
-package token
+package loadtest
 
 import (
 	"bytes"
@@ -10,13 +10,13 @@ import (
 )
 
 // TestSign: the server knows whose token it is.
-func TestSign(t *testing.T) {
+func TestToken(t *testing.T) {
 	secret := bytes.Repeat([]byte("s"), 32)
-	s, err := NewSigner(secret)
+	sign, err := signer(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := s.Sign("user-7")
+	text, err := sign("user-7")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,13 +31,13 @@ func TestSign(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
-	if _, err := NewSigner([]byte("short")); err == nil || !strings.HasPrefix(err.Error(), "token: ") {
+func TestTokenRefused(t *testing.T) {
+	if _, err := signer([]byte("short")); err == nil || !strings.HasPrefix(err.Error(), "token: ") {
 		t.Errorf("a short secret: %v", err)
 	}
-	s, _ := NewSigner(bytes.Repeat([]byte("s"), 32))
+	sign, _ := signer(bytes.Repeat([]byte("s"), 32))
 	for _, user := range []string{"", "a b", strings.Repeat("x", 1000)} {
-		if _, err := s.Sign(user); err == nil {
+		if _, err := sign(user); err == nil {
 			t.Errorf("a token for %.10q", user)
 		}
 	}
