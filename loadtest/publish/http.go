@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"barrage/loadtest/plan"
 	"barrage/loadtest/stamp"
@@ -36,31 +35,21 @@ func (e *httpError) Error() string {
 
 // httpSender sends one request after another.
 type httpSender struct {
-	plan      *plan.Plan
-	layout    *plan.Layout
+	composer
 	transport *http.Transport
 	header    http.Header // never changed
-	timeout   time.Duration
-	payload   []byte
 }
 
-func newHTTPSenders(p *plan.Plan, l *plan.Layout, timeout time.Duration) ([]sender, error) {
-	header, err := publishHeader(p)
-	if err != nil {
-		return nil, err
-	}
-	senders := make([]sender, p.Publishers)
-	for i := range senders {
-		senders[i] = &httpSender{plan: p, layout: l, header: header, timeout: timeout, transport: &http.Transport{
-			// No proxy: the target's own answer is wanted. HTTP/1.1, and a
-			// connection for each sender, so that none waits for another.
-			DialContext:         (&net.Dialer{Timeout: timeout}).DialContext,
-			TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{},
-			MaxIdleConnsPerHost: 1,
-			DisableCompression:  true,
-		}}
-	}
-	return senders, nil
+func newHTTPSender(c composer) (*httpSender, error) {
+	header, err := publishHeader(c.plan)
+	return &httpSender{composer: c, header: header, transport: &http.Transport{
+		// No proxy: the target's own answer is wanted. HTTP/1.1, and a
+		// connection for each sender, so that none waits for another.
+		DialContext:         (&net.Dialer{Timeout: c.timeout}).DialContext,
+		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{},
+		MaxIdleConnsPerHost: 1,
+		DisableCompression:  true,
+	}}, err
 }
 
 // publishHeader is the header of all requests.
@@ -104,12 +93,7 @@ func (s *httpSender) send(ctx context.Context, run stamp.Run, batch []message) {
 func (s *httpSender) request(ctx context.Context, run stamp.Run, m *message) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
 	defer cancel()
-	room := s.layout.RoomName(m.room)
-	s.payload = stamp.AppendMessage(s.payload[:0], run, stamp.Stamp{
-		Due: m.due, Seq: m.seq, Lane: uint32(m.lane), Room: uint32(m.room),
-	}, s.plan.Size)
-	// A body of its own: after an early answer the transport may still read it.
-	body := s.plan.AppendPublishBody(nil, room, s.payload)
+	room, body := s.compose(run, m)
 	req, err := http.NewRequestWithContext(ctx, s.plan.PublishMethod, s.plan.PublishTarget(room), bytes.NewReader(body))
 	if err != nil {
 		return err

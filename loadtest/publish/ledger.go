@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,43 +40,42 @@ var (
 
 // ledger is the sums of one Run. Any goroutine may use it.
 type ledger struct {
-	published atomic.Uint64
-	failed    atomic.Uint64
-	lag       atomic.Int64
-
-	mu     sync.Mutex // guards what follows
-	errors map[string]uint64
+	mu   sync.Mutex // guards what follows
+	sums Stats
 }
 
-func newLedger() *ledger { return &ledger{errors: make(map[string]uint64)} }
+func newLedger() *ledger { return &ledger{sums: Stats{Errors: make(map[string]uint64)}} }
 
 func (l *ledger) late(lag int64) {
-	for {
-		old := l.lag.Load()
-		if lag <= old || l.lag.CompareAndSwap(old, lag) {
-			return
-		}
-	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sums.LagMax = max(l.sums.LagMax, time.Duration(lag))
+}
+
+func (l *ledger) publish() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sums.Published++
 }
 
 func (l *ledger) fail(err error, n uint64) {
-	l.failed.Add(n)
-	k := kind(err)
+	kind := err.Error()
+	kind = kind[:min(len(kind), maxKindSize)]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, known := l.errors[k]; !known && len(l.errors) >= maxKinds {
-		k = otherKinds
+	if _, known := l.sums.Errors[kind]; !known && len(l.sums.Errors) >= maxKinds {
+		kind = otherKinds
 	}
-	l.errors[k] += n
+	l.sums.Failed += n
+	l.sums.Errors[kind] += n
 }
 
 func (l *ledger) stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Stats{
-		Published: l.published.Load(), Failed: l.failed.Load(),
-		LagMax: time.Duration(l.lag.Load()), Errors: maps.Clone(l.errors),
-	}
+	s := l.sums
+	s.Errors = maps.Clone(s.Errors)
+	return s
 }
 
 // plain says in few words what went wrong, the same for all messages that it
@@ -106,12 +104,4 @@ func plain(err error) error {
 func isTimeout(err error) bool {
 	var t net.Error
 	return errors.As(err, &t) && t.Timeout()
-}
-
-func kind(err error) string {
-	text := err.Error()
-	if len(text) > maxKindSize {
-		text = text[:maxKindSize]
-	}
-	return text
 }

@@ -61,6 +61,24 @@ type sender interface {
 	close()
 }
 
+// composer writes messages. It belongs to its sender's goroutine.
+type composer struct {
+	plan    *plan.Plan
+	layout  *plan.Layout
+	timeout time.Duration // for an answer
+	payload []byte
+}
+
+// compose returns the room of a message and what is to be sent there.
+func (c *composer) compose(run stamp.Run, m *message) (room string, body []byte) {
+	c.payload = stamp.AppendMessage(c.payload[:0], run, stamp.Stamp{
+		Due: m.due, Seq: m.seq, Lane: uint32(m.lane), Room: uint32(m.room),
+	}, c.plan.Size)
+	room = c.layout.RoomName(m.room)
+	// A body of its own: after an early answer an HTTP transport may still read it.
+	return room, c.plan.AppendPublishBody(nil, room, c.payload)
+}
+
 // Publisher publishes what a plan says.
 type Publisher struct {
 	senders []sender
@@ -79,17 +97,22 @@ func New(p *plan.Plan, l *plan.Layout) (*Publisher, error) {
 	timeout := max(defaultTimeout, p.Drain/6)
 	pub := &Publisher{rooms: l.Rooms(), grace: max(defaultGrace, p.Drain/6)}
 	pub.current.Store(newLedger())
-	var err error
-	switch p.Publish {
-	case plan.PublishHTTP:
-		pub.senders, err = newHTTPSenders(p, l, timeout)
-	case plan.PublishRedis:
-		pub.senders, err = newRedisSenders(p, l, timeout)
-	default:
-		err = fmt.Errorf("publish: the plan publishes by %q", p.Publish)
-	}
-	if err != nil {
-		return nil, err
+	for range p.Publishers {
+		var s sender
+		var err error
+		c := composer{plan: p, layout: l, timeout: timeout}
+		switch p.Publish {
+		case plan.PublishHTTP:
+			s, err = newHTTPSender(c)
+		case plan.PublishRedis:
+			s, err = newRedisSender(c)
+		default:
+			err = fmt.Errorf("publish: the plan publishes by %q", p.Publish)
+		}
+		if err != nil {
+			return nil, err
+		}
+		pub.senders = append(pub.senders, s)
 	}
 	return pub, nil
 }

@@ -54,7 +54,7 @@ func (w *worker) run(ctx context.Context) {
 		for i := range w.batch {
 			m := &w.batch[i]
 			if m.err == nil {
-				w.book.published.Add(1)
+				w.book.publish()
 				continue
 			}
 			w.book.fail(outcome(ctx, m.err), 1)
