@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -45,19 +44,14 @@ func ReadEnvironment(version, commit string) Environment {
 
 func (m machine) environment() Environment {
 	e := Environment{
-		Kernel:  "Linux",
+		Kernel:  strings.TrimSpace("Linux " + m.read("sys/kernel/osrelease")),
 		CPU:     m.cpuModel(),
 		Cores:   runtime.NumCPU(), // that this process may use
 		Sysctls: make(map[string]string),
 		Go:      runtime.Version(),
 	}
-	if release, err := m.read("sys/kernel/osrelease"); err == nil {
-		e.Kernel += " " + strings.TrimSpace(release)
-	}
-	if all, err := procfs.NewFS(m.proc("")); err == nil {
-		if memory, err := all.Meminfo(); err == nil && memory.MemTotalBytes != nil {
-			e.Memory = *memory.MemTotalBytes
-		}
+	if memory, err := m.Meminfo(); err == nil && memory.MemTotalBytes != nil {
+		e.Memory = *memory.MemTotalBytes
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
@@ -65,7 +59,7 @@ func (m machine) environment() Environment {
 	}
 	for _, name := range sysctls {
 		// What is not there depends on the kernel's modules and on containers.
-		if text, err := m.read("sys/" + strings.ReplaceAll(name, ".", "/")); err == nil {
+		if text := m.read("sys/" + strings.ReplaceAll(name, ".", "/")); text != "" {
 			e.Sysctls[name] = strings.Join(strings.Fields(text), " ")
 		}
 	}
@@ -75,8 +69,7 @@ func (m machine) environment() Environment {
 // cpuModel is the processor's name; ARM's cores have none in /proc/cpuinfo, so
 // there it is the architecture.
 func (m machine) cpuModel() string {
-	text, _ := m.read("cpuinfo")
-	for line := range strings.SplitSeq(text, "\n") {
+	for line := range strings.SplitSeq(m.read("cpuinfo"), "\n") {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
 			return strings.TrimSpace(value)
 		}

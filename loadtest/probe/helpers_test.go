@@ -121,5 +121,5 @@ func tree(t *testing.T, files map[string]string) machine {
 			t.Fatal(err)
 		}
 	}
-	return machine{root}
+	return newMachine(root)
 }

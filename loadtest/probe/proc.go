@@ -17,32 +17,27 @@ import (
 // machine is a tree with proc in it.
 type machine struct {
 	root string
+	procfs.FS
 }
 
 // here is the machine that this process runs on.
-var here = machine{"/"}
+var here = newMachine("/")
 
-// proc is a file or folder in /proc.
-func (m machine) proc(name string) string { return filepath.Join(m.root, "proc", name) }
-
-func (m machine) read(name string) (string, error) {
-	b, err := os.ReadFile(m.proc(name))
-	return string(b), err
+func newMachine(root string) machine {
+	all, _ := procfs.NewFS(filepath.Join(root, "proc")) // where there is none, no file can be read
+	return machine{root, all}
 }
 
-// process is /proc/PID.
-func (m machine) process(pid int) (procfs.Proc, error) {
-	all, err := procfs.NewFS(m.proc(""))
-	if err != nil {
-		return procfs.Proc{}, err
-	}
-	return all.Proc(pid)
+// read reads a file in /proc.
+func (m machine) read(name string) string {
+	b, _ := os.ReadFile(filepath.Join(m.root, "proc", name)) // what is not there is not known
+	return strings.TrimSpace(string(b))
 }
 
 // stat reads /proc/PID/stat; a process that has ended does not exist, even if its
 // parent has not asked for its status yet.
 func (m machine) stat(pid int) (s procfs.ProcStat, err error) {
-	p, err := m.process(pid)
+	p, err := m.Proc(pid)
 	if err != nil {
 		return s, err
 	}
@@ -57,7 +52,7 @@ func (m machine) stat(pid int) (s procfs.ProcStat, err error) {
 
 // rss is the resident memory in bytes of a process.
 func (m machine) rss(pid int) (bytes int64, ok bool) {
-	p, err := m.process(pid)
+	p, err := m.Proc(pid)
 	if err != nil {
 		return 0, false
 	}
@@ -69,12 +64,8 @@ func (m machine) rss(pid int) (bytes int64, ok bool) {
 // objects and the pages of TCP's buffers, in bytes. It is the whole machine's, and so
 // that of both ends of a connection over loopback.
 func (m machine) kernelMemory() (slab, buffers int64, ok bool) {
-	all, err := procfs.NewFS(m.proc(""))
-	if err != nil {
-		return 0, 0, false
-	}
-	memory, err1 := all.Meminfo()
-	sockets, err2 := all.NetSockstat()
+	memory, err1 := m.Meminfo()
+	sockets, err2 := m.NetSockstat()
 	if errors.Join(err1, err2) != nil || memory.SlabBytes == nil {
 		return 0, 0, false
 	}
@@ -90,11 +81,7 @@ func (m machine) kernelMemory() (slab, buffers int64, ok bool) {
 // time they had, in seconds. Stolen time counts as busy, as nobody here can use
 // it. That of guests is part of user already.
 func (m machine) cpu() (busy, total float64) {
-	all, err := procfs.NewFS(m.proc(""))
-	if err != nil {
-		return 0, 0
-	}
-	s, err := all.Stat()
+	s, err := m.Stat()
 	if err != nil {
 		return 0, 0
 	}
@@ -105,7 +92,7 @@ func (m machine) cpu() (busy, total float64) {
 
 // executable is the name of a process's program.
 func (m machine) executable(pid int) string {
-	p, err := m.process(pid)
+	p, err := m.Proc(pid)
 	if err != nil {
 		return ""
 	}

@@ -352,7 +352,7 @@ func TestEnvironment(t *testing.T) {
 	if fmt.Sprint(e.Sysctls) != fmt.Sprint(want) {
 		t.Errorf("sysctls %v, want %v", e.Sysctls, want)
 	}
-	if got := (machine{t.TempDir()}).environment(); got.CPU != runtime.GOARCH || got.Kernel != "Linux" {
+	if got := newMachine(t.TempDir()).environment(); got.CPU != runtime.GOARCH || got.Kernel != "Linux" {
 		t.Errorf("of an empty machine %+v", got)
 	}
 }
