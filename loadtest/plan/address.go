@@ -17,14 +17,12 @@ func checkTargetURL(text string) error {
 	if err != nil {
 		return err
 	}
-	switch u.Scheme {
-	case "ws":
-	case "wss":
+	switch {
+	case u.Scheme == "wss":
 		return fmt.Errorf("%s: wss is not spoken here: point it at the plain port behind the TLS proxy, or the proxy's cost is measured, too", u.Redacted())
-	default:
+	case u.Scheme != "ws":
 		return fmt.Errorf("%s: does not begin with ws://", u.Redacted())
-	}
-	if u.User != nil {
+	case u.User != nil:
 		return fmt.Errorf("%s: a user belongs in --header 'Authorization: ...'", u.Redacted())
 	}
 	return nil
@@ -106,21 +104,18 @@ func sendable(text string) bool {
 // checkHeaders checks headers, the values of which may have the placeholders
 // allowed.
 func checkHeaders(c *problems, flag string, headers []string, reserved func(name string) bool, allowed ...string) {
-	c.int(flag, len(headers), 0, 100)
+	c.length(flag, len(headers), 100)
 	for _, h := range headers {
 		name, value, ok := strings.Cut(h, ":")
-		switch {
-		case !ok || !isToken(name):
-			c.bad(flag, "%.40q is not \"Name: value\"", h)
-		case len(h) > 8<<10 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
-			c.bad(flag, "%s: its value has a control character, or more than 8192 bytes", name)
-		case reserved(strings.ToLower(name)):
-			c.bad(flag, "%s: is set by the load test itself", name)
+		if !ok || !isToken(name) {
+			c.when(true, flag, "%.40q is not \"Name: value\"", h)
+			continue
 		}
+		control := strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+		c.when(control || len(h) > 8<<10, flag, "%s: its value has a control character, or more than 8192 bytes", name)
+		c.when(reserved(strings.ToLower(name)), flag, "%s: is set by the load test itself", name)
 		for _, found := range []string{"{room}", "{user}", "{token}", "{payload}"} {
-			if strings.Contains(value, found) && !slices.Contains(allowed, found) {
-				c.bad(flag, "%s: %s is not replaced here", name, found)
-			}
+			c.when(strings.Contains(value, found) && !slices.Contains(allowed, found), flag, "%s: %s is not replaced here", name, found)
 		}
 	}
 }
