@@ -166,13 +166,7 @@ func (t *Tally) fill(key uint64, seq uint32) bool {
 		return false
 	}
 	before, after := Span{g[i].First, seq - 1}, Span{seq + 1, g[i].Last}
-	var rest []Span
-	if before.First <= before.Last {
-		rest = append(rest, before)
-	}
-	if after.First <= after.Last {
-		rest = append(rest, after)
-	}
+	rest := slices.DeleteFunc([]Span{before, after}, func(s Span) bool { return size(s) == 0 })
 	t.open--
 	if len(rest) == 2 && t.spans >= t.limit {
 		t.forget(key, before)
