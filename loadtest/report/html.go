@@ -3,6 +3,7 @@ package report
 // This file writes the page: one file that needs no network, ever.
 
 import (
+	"cmp"
 	_ "embed" // for the page's parts
 	"fmt"
 	"html/template"
@@ -21,21 +22,17 @@ var (
 // page is what the template shows. What came from outside is plain strings,
 // which the template escapes for the place where they are.
 type page struct {
-	CSS      template.CSS
-	JS       template.JS
-	Title    string
-	Target   string
-	Facts    []string
-	Verdict  verdict
-	Reason   string // why the client was the bottleneck
-	Warnings []string
-	Tiles    []tile
-	Asserts  []Assert
-	Find     *findView
-	Plots    []plot
-	Tables   []table
-	Command  string
-	Unseen   bool // nothing is known of the server
+	*Report
+	CSS     template.CSS
+	JS      template.JS
+	Title   string
+	Target  string
+	Facts   []string
+	Verdict verdict
+	Tiles   []tile
+	Find    *findView
+	Plots   []plot
+	Tables  []table
 }
 
 // WriteHTML writes r as one HTML file.
@@ -51,22 +48,11 @@ func WriteHTML(w io.Writer, r *Report) error {
 }
 
 func newPage(r *Report) *page {
-	p := &page{
-		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
-		Title: clean(r.Scenario), Target: r.target(), Facts: r.facts(),
-		Verdict: r.verdict(), Warnings: r.Warnings, Tiles: r.tiles(), Asserts: r.Asserts,
-		Plots: r.plots(), Tables: r.tables(), Command: r.Command, Unseen: !r.Server.Known,
+	return &page{
+		Report: r, CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
+		Title: cmp.Or(clean(r.Scenario), "load test"), Target: r.target(), Facts: r.facts(),
+		Verdict: r.verdict(), Tiles: r.tiles(), Find: newFindView(r.Find), Plots: r.plots(), Tables: r.tables(),
 	}
-	if p.Title == "" {
-		p.Title = "load test"
-	}
-	if r.Client.Bottleneck {
-		p.Reason = r.Client.BottleneckReason
-	}
-	if r.Find != nil {
-		p.Find = newFindView(r.Find)
-	}
-	return p
 }
 
 // facts are what the page says below its title.

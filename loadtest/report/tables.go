@@ -211,14 +211,17 @@ func (r *Report) planTable() table {
 
 // findView is the search for the capacity on the page.
 type findView struct {
-	Capacity, Unit, Outcome, Limit string
-	Advice                         []string
-	Steps                          table
+	Outcome, Limit string
+	Advice         []string
+	Steps          table
 }
 
 func newFindView(f *Find) *findView {
+	if f == nil {
+		return nil
+	}
 	v := &findView{
-		Capacity: number(f.Capacity), Unit: f.unit(), Outcome: f.outcome(), Limit: printable(f.Limit), Advice: f.Advice,
+		Outcome: f.outcome(), Limit: printable(f.Limit), Advice: f.Advice,
 		Steps: table{Columns: []string{upperFirst(clean(f.What)), "Outcome", "p50", "p99", "Missing", "Deliveries/s", "Server CPU", "Client CPU", "RSS"}},
 	}
 	for _, s := range f.Steps {
