@@ -44,10 +44,7 @@ func (c *controller) find(ctx context.Context) error {
 // so there is no going back to try a number between.
 func (c *controller) findConnections(ctx context.Context, s *Search) error {
 	for n := max(1, c.plan.Connections/firstShare); ; n = min(int(float64(n)*findGrowth)+1, c.plan.Connections) {
-		if err := c.ramp(ctx, n); err != nil {
-			return err
-		}
-		if err := c.hold(ctx); err != nil {
+		if err := c.open(ctx, n); err != nil {
 			return err
 		}
 		ok, err := c.trial(ctx, s, float64(n), c.plan.Rate)
@@ -59,10 +56,7 @@ func (c *controller) findConnections(ctx context.Context, s *Search) error {
 
 // findRate doubles the rate until it is too high, then halves the interval.
 func (c *controller) findRate(ctx context.Context, s *Search) error {
-	if err := c.ramp(ctx, c.plan.Connections); err != nil {
-		return err
-	}
-	if err := c.hold(ctx); err != nil {
+	if err := c.open(ctx, c.plan.Connections); err != nil {
 		return err
 	}
 	good, bad := 0.0, 0.0

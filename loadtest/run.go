@@ -118,14 +118,8 @@ func (c *controller) run(ctx context.Context) error {
 	if c.o.Find != nil {
 		return c.find(ctx)
 	}
-	if err := c.ramp(ctx, c.plan.Connections); err != nil {
+	if err := c.open(ctx, c.plan.Connections); err != nil || !c.publishes() {
 		return err
-	}
-	if err := c.hold(ctx); err != nil {
-		return err
-	}
-	if !c.publishes() {
-		return nil
 	}
 	return c.publish(ctx, c.plan.Rate, c.plan.Duration, c.r)
 }
@@ -157,6 +151,14 @@ const (
 	rampPatience = time.Minute
 	longestRamp  = 24 * time.Hour
 )
+
+// open opens connections until there are n, and leaves them alone for a while.
+func (c *controller) open(ctx context.Context, n int) error {
+	if err := c.ramp(ctx, n); err != nil {
+		return err
+	}
+	return c.hold(ctx)
+}
 
 // ramp opens connections until there are n, or all others have failed.
 func (c *controller) ramp(ctx context.Context, n int) error {

@@ -32,58 +32,47 @@ const (
 // Settings is what the command takes beside the plan's settings. Its flags are to
 // be parsed before Options.
 type Settings struct {
-	pids       []int
-	metrics    string
-	headers    []string
+	given      Options // as flags say; Options completes it
+	search     Search  // likewise, if it says What
 	adminToken string
 	authSecret string // file
-	json       string
-	html       string
 	asserts    []string
-	agents     []string
-	secret     string
-	processes  int
-	threads    int
-	find       string
-	slo        string
-	findMax    float64
+	json       string // file
+	html       string // file
 	plain      bool
 }
 
 // AddFlags declares a flag for each, and for the plan's.
 func (s *Settings) AddFlags(flags *pflag.FlagSet) {
 	plan.AddFlags(flags)
-	flags.IntSliceVar(&s.pids, "pid", nil, "`PID`s of the server on this machine, for its CPU and memory")
-	flags.StringVar(&s.metrics, "metrics", "", "`URL`s of the server's Prometheus metrics, separated by commas")
-	flags.StringArrayVar(&s.headers, "metrics-header", nil, "`HEADER` of the requests for metrics, \"Name: value\"; may be repeated")
+	o, a := &s.given, &s.given.Agents
+	flags.IntSliceVar(&o.PIDs, "pid", nil, "`PID`s of the server on this machine, for its CPU and memory")
+	flags.StringVar(&o.Metrics, "metrics", "", "`URL`s of the server's Prometheus metrics, separated by commas")
+	flags.StringArrayVar(&o.Headers, "metrics-header", nil, "`HEADER` of the requests for metrics, \"Name: value\"; may be repeated")
 	flags.StringVar(&s.adminToken, "admin-token", "", "admin_token of a Barrage, for --metrics and publishing with the presets barrage and barrage.v1 (also "+EnvAdminToken+")")
 	flags.StringVar(&s.authSecret, "auth-secret-file", "", "`FILE` with the server's auth_secret: each connection gets a token of its own --user, signed with it (HS256)")
 	flags.StringVar(&s.json, "json", "", "write the report as JSON to `FILE`")
 	flags.StringVar(&s.html, "html", "", "write the report as one HTML page with plots to `FILE`")
 	flags.StringArrayVar(&s.asserts, "assert", nil, "`CONDITION` such as 'missing==0 && p99<500ms && rss_per_conn<400'; exit 1 if it does not hold")
-	flags.StringVar(&s.find, "find", "", "find the capacity: raise `connections or rate` until the SLO breaks")
-	flags.StringVar(&s.slo, "slo", "p99=500ms,missing=0", "what --find must keep")
-	flags.Float64Var(&s.findMax, "find-max", 1e6, "largest rate that --find tries")
-	flags.StringSliceVar(&s.agents, "agents", nil, "`HOST:PORT,...` of agents that hold the connections; default is this machine")
-	flags.StringVar(&s.secret, "secret", "", "shared with the agents (also "+EnvAgentSecret+")")
-	flags.IntVar(&s.processes, "processes", 0, "processes that hold the connections; 0 is as many as the limit of open files demands")
-	flags.IntVar(&s.threads, "threads", 0, "event loops of each process; 0 is one for each two cores")
+	flags.StringVar(&s.search.What, "find", "", "find the capacity: raise `connections or rate` until the SLO breaks")
+	flags.StringVar(&s.search.Text, "slo", "p99=500ms,missing=0", "what --find must keep")
+	flags.Float64Var(&s.search.Max, "find-max", 1e6, "largest rate that --find tries")
+	flags.StringSliceVar(&a.Remote, "agents", nil, "`HOST:PORT,...` of agents that hold the connections; default is this machine")
+	flags.StringVar(&a.Secret, "secret", "", "shared with the agents (also "+EnvAgentSecret+")")
+	flags.IntVar(&a.Processes, "processes", 0, "processes that hold the connections; 0 is as many as the limit of open files demands")
+	flags.IntVar(&a.Threads, "threads", 0, "event loops of each process; 0 is one for each two cores")
 	flags.BoolVar(&s.plain, "plain", false, "print plain lines instead of the live view")
 }
 
 // Options gathers and checks all settings. Args are those of the program, without
 // its name; agents that are started here write to stderr.
-func (s *Settings) Options(flags *pflag.FlagSet, scenario string, args, environ []string, stderr io.Writer) (*Options, error) {
-	lp, err := plan.FromFlags(flags, scenario)
-	if err != nil {
+func (s *Settings) Options(flags *pflag.FlagSet, scenario string, args, environ []string, stderr io.Writer) (_ *Options, err error) {
+	o, built := s.given, build.Read()
+	o.Version, o.Commit, o.Command, o.Agents.Stderr = built.Version, built.Commit, commandLine(args), stderr
+	if o.Plan, err = plan.FromFlags(flags, scenario); err != nil {
 		return nil, err
 	}
-	built := build.Read()
-	o := &Options{
-		Plan: lp, PIDs: s.pids, Metrics: s.metrics, Headers: s.headers, Version: built.Version, Commit: built.Commit,
-		Command: commandLine(args),
-	}
-	if err := s.credentials(o, environ); err != nil {
+	if err := s.credentials(&o, environ); err != nil {
 		return nil, err
 	}
 	for _, text := range s.asserts {
@@ -93,11 +82,10 @@ func (s *Settings) Options(flags *pflag.FlagSet, scenario string, args, environ 
 		}
 		o.Asserts = append(o.Asserts, e)
 	}
-	if o.Find, err = s.search(flags, &lp); err != nil {
+	if o.Find, err = s.find(flags, &o.Plan); err != nil {
 		return nil, err
 	}
-	o.Agents, err = s.agentOptions(environ, stderr)
-	return o, err
+	return &o, o.Agents.complete(environ)
 }
 
 // credentials adds what the target's Barrage wants to see. Its admin token is not
@@ -140,44 +128,43 @@ func isAuthorization(header string) bool {
 	return strings.EqualFold(strings.TrimSpace(name), "Authorization")
 }
 
-func (s *Settings) search(flags *pflag.FlagSet, lp *plan.Plan) (*Search, error) {
+func (s *Settings) find(flags *pflag.FlagSet, lp *plan.Plan) (_ *Search, err error) {
+	f := s.search
 	switch {
-	case s.find == "" && flags.Changed("slo"):
+	case f.What == "" && flags.Changed("slo"):
 		return nil, errors.New("--slo: needs --find connections or --find rate; to check one run there is --assert")
-	case s.find == "":
+	case f.What == "":
 		return nil, nil
-	case s.find != FindConnections && s.find != FindRate:
-		return nil, fmt.Errorf("--find: %q is neither connections nor rate", s.find)
+	case f.What != FindConnections && f.What != FindRate:
+		return nil, fmt.Errorf("--find: %q is neither connections nor rate", f.What)
 	case lp.Rate <= 0 || lp.Duration <= 0 || lp.Publish == plan.PublishNone:
 		return nil, errors.New("--find: needs messages to measure: set --rate, --duration and --publish")
 	case lp.Churn > 0 || lp.Storms > 0:
 		return nil, errors.New("--find: does not go with --churn or --storms, whose end no trial could tell")
-	case s.findMax < lp.Rate:
-		return nil, fmt.Errorf("--find-max: %g is less than --rate, %g, where the search begins", s.findMax, lp.Rate)
+	case f.Max < lp.Rate:
+		return nil, fmt.Errorf("--find-max: %g is less than --rate, %g, where the search begins", f.Max, lp.Rate)
 	}
-	slo, err := assert.ParseSLO(s.slo, report.Names())
-	if err != nil {
+	if f.SLO, err = assert.ParseSLO(f.Text, report.Names()); err != nil {
 		return nil, fmt.Errorf("--slo: %w", err)
 	}
-	return &Search{What: s.find, SLO: slo, Text: s.slo, Max: s.findMax}, nil
+	return &f, nil
 }
 
-func (s *Settings) agentOptions(environ []string, stderr io.Writer) (a Agents, err error) {
-	secret := cmp.Or(s.secret, settings.Lookup(environ, EnvAgentSecret))
+// complete checks what flags say, and adds what they do not.
+func (a *Agents) complete(environ []string) error {
+	a.Secret = cmp.Or(a.Secret, settings.Lookup(environ, EnvAgentSecret))
 	switch {
-	case len(s.agents) > 0 && s.processes > 0:
-		return a, errors.New("--processes: does not go with --agents, each of which is a process")
-	case s.processes < 0 || s.processes > 1000:
-		return a, fmt.Errorf("--processes: %d is not from 0 to 1000", s.processes)
-	case s.threads < 0 || s.threads > 1024:
-		return a, fmt.Errorf("--threads: %d is not from 0 to 1024", s.threads)
+	case len(a.Remote) > 0 && a.Processes > 0:
+		return errors.New("--processes: does not go with --agents, each of which is a process")
+	case a.Processes < 0 || a.Processes > 1000:
+		return fmt.Errorf("--processes: %d is not from 0 to 1000", a.Processes)
+	case a.Threads < 0 || a.Threads > 1024:
+		return fmt.Errorf("--threads: %d is not from 0 to 1024", a.Threads)
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return a, fmt.Errorf("the program's own file: %w", err)
+		return fmt.Errorf("the program's own file: %w", err)
 	}
-	return Agents{
-		Remote: s.agents, Secret: secret, Processes: s.processes, Threads: s.threads,
-		Command: []string{self, "loadtest", "agent", "--stdio"}, Stderr: stderr,
-	}, nil
+	a.Command = []string{self, "loadtest", "agent", "--stdio"}
+	return nil
 }
