@@ -203,25 +203,14 @@ func largest(values []float64) float64 {
 
 // plainLine is what is written where there is no terminal.
 func plainLine(p *Progress) string {
-	items := []string{thousands(p.Open) + " of " + thousands(p.Wanted) + " open"}
-	if p.Failed > 0 || p.Closed > 0 || p.Phase == phaseRamp {
-		items = append(items, thousands(p.Failed)+" failed", thousands(p.Closed)+" closed")
-	}
-	if p.Published > 0 || p.Delivered > 0 {
-		items = append(items, number(p.Published)+"/s published", number(p.Delivered)+"/s delivered")
-	}
-	if p.Max > 0 {
-		items = append(items, "p50 "+millis(p.P50), "p99 "+millis(p.P99))
-	}
-	if p.Gaps > 0 {
-		items = append(items, plural(p.Gaps, "gap"))
-	}
-	if p.RSS > 0 || p.ServerCPU > 0 {
-		items = append(items, "server "+server(p))
-	}
-	items = append(items, "client "+number(p.ClientCPU)+" cores")
-	if p.LastFailure != "" {
-		items = append(items, "last failure: "+clean(p.LastFailure))
-	}
-	return clock(p.Elapsed) + " " + clean(p.Phase) + ": " + strings.Join(items, ", ")
+	shown := items{thousands(p.Open) + " of " + thousands(p.Wanted) + " open"}
+	broken, flowing := p.Failed > 0 || p.Closed > 0 || p.Phase == phaseRamp, p.Published > 0 || p.Delivered > 0
+	shown.addIf(broken, thousands(p.Failed)+" failed, "+thousands(p.Closed)+" closed")
+	shown.addIf(flowing, number(p.Published)+"/s published, "+number(p.Delivered)+"/s delivered")
+	shown.addIf(p.Max > 0, "p50 "+millis(p.P50)+", p99 "+millis(p.P99))
+	shown.addIf(p.Gaps > 0, plural(p.Gaps, "gap"))
+	shown.addIf(p.RSS > 0 || p.ServerCPU > 0, "server "+server(p))
+	shown = append(shown, "client "+number(p.ClientCPU)+" cores")
+	shown.addIf(p.LastFailure != "", "last failure: "+clean(p.LastFailure))
+	return clock(p.Elapsed) + " " + clean(p.Phase) + ": " + strings.Join(shown, ", ")
 }

@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,31 +52,23 @@ func (r *Report) target() string {
 
 // load says what was done, in a few words each.
 func (r *Report) load() []string {
-	items := []string{seconds(r.Seconds)}
+	done := items{seconds(r.Seconds)}
 	if r.publishes() {
-		items = append(items, number(r.Plan.Rate)+" messages/s", size(float64(r.Plan.Size)),
+		done = append(done, number(r.Plan.Rate)+" messages/s", size(float64(r.Plan.Size)),
 			"for "+seconds(r.Plan.Duration.Seconds()), "by "+clean(r.Plan.Publish))
 	}
-	if r.Plan.Rooms > 1 {
-		items = append(items, thousands(r.Plan.Rooms)+" rooms")
-	}
-	return items
+	done.addIf(r.Plan.Rooms > 1, thousands(r.Plan.Rooms)+" rooms")
+	return done
 }
 
 func sumConnections(s *sheet, r *Report) {
 	c := &r.Connections
-	items := []string{fmt.Sprintf("%s of %s open", thousands(c.Open), thousands(c.Wanted))}
-	if c.PerSecond > 0 {
-		items = append(items, number(c.PerSecond)+" connects/s")
-	}
-	items = append(items, thousands(c.Failed)+" failed", thousands(c.Closed)+" closed")
-	if r.Plan.Deflate {
-		items = append(items, thousands(c.Deflated)+" with permessage-deflate")
-	}
-	if c.Dropped > 0 {
-		items = append(items, thousands(c.Dropped)+" left on purpose")
-	}
-	s.row(bold, "Connections", items...)
+	became := items{fmt.Sprintf("%s of %s open", thousands(c.Open), thousands(c.Wanted))}
+	became.addIf(c.PerSecond > 0, number(c.PerSecond)+" connects/s")
+	became = append(became, thousands(c.Failed)+" failed", thousands(c.Closed)+" closed")
+	became.addIf(r.Plan.Deflate, thousands(c.Deflated)+" with permessage-deflate")
+	became.addIf(c.Dropped > 0, thousands(c.Dropped)+" left on purpose")
+	s.row(bold, "Connections", became...)
 	sumReasons(s, "  failed", c.Failures)
 	sumReasons(s, "  closed", c.ClosedBy)
 	if n := len(r.Storms); n > 0 {
@@ -111,22 +104,16 @@ func sumMessages(s *sheet, r *Report) {
 		style = red
 	}
 	s.row(style, "Copies", thousands(m.Expected)+" expected", thousands(m.Delivered)+" delivered", thousands(m.Missing)+" missing")
-	items := []string{
+	odd := items{
 		thousands(m.Duplicated) + " duplicated", thousands(m.OutOfOrder) + " out of order",
 		thousands(m.Late) + " late", thousands(m.Misrouted) + " misrouted",
 	}
-	if m.ToSlow > 0 {
-		items = append(items, thousands(m.ToSlow)+" to slow viewers")
-	}
-	s.row(plain, "", items...)
-	items = []string{number(m.PerSecond) + " deliveries/s", size(m.BytesPerSecond) + "/s received"}
-	if m.BytesPerCopy > 0 {
-		items = append(items, octets(m.BytesPerCopy)+" per copy")
-	}
-	if r.Plan.Batch {
-		items = append(items, number(m.CopiesPerFrame)+" copies per frame")
-	}
-	s.row(bold, "Throughput", items...)
+	odd.addIf(m.ToSlow > 0, thousands(m.ToSlow)+" to slow viewers")
+	s.row(plain, "", odd...)
+	flow := items{number(m.PerSecond) + " deliveries/s", size(m.BytesPerSecond) + "/s received"}
+	flow.addIf(m.BytesPerCopy > 0, octets(m.BytesPerCopy)+" per copy")
+	flow.addIf(r.Plan.Batch, number(m.CopiesPerFrame)+" copies per frame")
+	s.row(bold, "Throughput", flow...)
 }
 
 func sumLatency(s *sheet, r *Report) {
@@ -147,33 +134,28 @@ func sumServer(s *sheet, r *Report) {
 		return
 	}
 	values := r.Values()
-	var work, memory []string
-	add := func(list *[]string, name, format string, show func(float64) string) {
-		if v, ok := values[name]; ok {
-			*list = append(*list, fmt.Sprintf(format, show(v)))
-		}
+	known := func(name, format string, show func(float64) string) (texts items) {
+		v, ok := values[name]
+		texts.addIf(ok, fmt.Sprintf(format, show(v)))
+		return texts
 	}
-	add(&work, "server_cpu", "%s cores", number)
-	add(&work, "deliveries_per_cpu_second", "%s deliveries per CPU-second", number)
-	add(&work, "sends_per_delivery", "%s sends per delivery", number)
-	add(&work, "idle_cpu", "%s cores idle", number)
-	add(&memory, "rss_before", "RSS %s empty", size)
-	add(&memory, "rss_idle", "%s idle", size)
-	add(&memory, "rss_after", "%s after", size)
-	add(&memory, "gc_pause_max", "GC pauses up to %s", millis)
-	if len(r.Server.Gone) > 0 {
-		work = []string{"not known (a process ended during the run)"}
-	}
+	work := slices.Concat(
+		known("server_cpu", "%s cores", number),
+		known("deliveries_per_cpu_second", "%s deliveries per CPU-second", number),
+		known("sends_per_delivery", "%s sends per delivery", number),
+		known("idle_cpu", "%s cores idle", number))
+	memory := slices.Concat(
+		known("rss_before", "RSS %s empty", size),
+		known("rss_idle", "%s idle", size),
+		known("rss_after", "%s after", size),
+		known("gc_pause_max", "GC pauses up to %s", millis))
+	work.addIf(len(r.Server.Gone) > 0, "not known (a process ended during the run)") // nor is anything else then
 	if len(work) == 0 {
 		work, memory = memory, nil
 	}
-	if len(work) == 0 {
-		work = []string{"not known"}
-	}
+	work.addIf(len(work) == 0, "not known")
 	s.row(bold, "Server", work...)
-	if len(memory) > 0 {
-		s.row(plain, "", memory...)
-	}
+	s.row(plain, "", memory...)
 	if text := r.perConnection(values); text != "" {
 		s.sentence(plain, "  each conn", text)
 	}
@@ -203,19 +185,11 @@ func (r *Report) perConnection(values map[string]float64) string {
 
 func sumClient(s *sheet, r *Report) {
 	c := &r.Client
-	var items []string
-	if c.CPUSeconds > 0 && r.Messages.Seconds > 0 {
-		items = append(items, fmt.Sprintf("%s cores (%s of its own)", number(r.clientCores()), percent(c.CPUShare)))
-	}
-	if c.MessagesPerRead > 0 {
-		items = append(items, number(c.MessagesPerRead)+" messages per read")
-	}
-	if len(c.Agents) > 1 {
-		items = append(items, strconv.Itoa(len(c.Agents))+" agents")
-	}
-	if len(items) > 0 {
-		s.row(bold, "Client", items...)
-	}
+	var work items
+	work.addIf(r.busy(), fmt.Sprintf("%s cores (%s of its own)", number(r.clientCores()), percent(c.CPUShare)))
+	work.addIf(c.MessagesPerRead > 0, number(c.MessagesPerRead)+" messages per read")
+	work.addIf(len(c.Agents) > 1, strconv.Itoa(len(c.Agents))+" agents")
+	s.row(bold, "Client", work...)
 	if c.Bottleneck {
 		s.sentence(red, "BOTTLENECK", printable(c.BottleneckReason))
 	}

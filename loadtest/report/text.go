@@ -22,14 +22,28 @@ const (
 	reset  = "\x1b[0m"
 )
 
+// items are short texts that stand side by side.
+type items []string
+
+// addIf adds an item if it is worth showing.
+func (i *items) addIf(worth bool, text string) {
+	if worth {
+		*i = append(*i, text)
+	}
+}
+
 // sheet collects rows of a label and items, and breaks lines between items.
 type sheet struct {
 	b     strings.Builder
 	color bool
 }
 
-// row writes items that are kept whole, two blanks apart.
-func (s *sheet) row(style, label string, items ...string) { s.fill(style, label, "  ", items) }
+// row writes items that are kept whole, two blanks apart; nothing if there are none.
+func (s *sheet) row(style, label string, items ...string) {
+	if len(items) > 0 {
+		s.fill(style, label, "  ", items)
+	}
+}
 
 // sentence writes text, broken between words.
 func (s *sheet) sentence(style, label, text string) {
@@ -37,7 +51,11 @@ func (s *sheet) sentence(style, label, text string) {
 }
 
 func (s *sheet) fill(style, label, gap string, items []string) {
-	s.label(style, label)
+	pad := strings.Repeat(" ", max(1, labelWidth-utf8.RuneCountInString(label)))
+	if s.color && style != plain {
+		label = style + label + reset
+	}
+	s.b.WriteString(label + pad)
 	at := labelWidth
 	for i, item := range items {
 		n := utf8.RuneCountInString(item)
@@ -54,14 +72,6 @@ func (s *sheet) fill(style, label, gap string, items []string) {
 		at += n
 	}
 	s.b.WriteByte('\n')
-}
-
-func (s *sheet) label(style, label string) {
-	pad := strings.Repeat(" ", max(1, labelWidth-utf8.RuneCountInString(label)))
-	if s.color && style != plain {
-		label = style + label + reset
-	}
-	s.b.WriteString(label + pad)
 }
 
 // cut shortens a line to a width in characters.
