@@ -34,7 +34,7 @@ func (c *Client) Sync(ctx context.Context) error {
 			best = e
 		}
 	}
-	if _, err := call[nothing](ctx, c, methodOffset, offsetParams{best.offset()}); err != nil {
+	if _, err := call[nothing](ctx, c, methodOffset, best.offset()); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -61,7 +61,7 @@ func (c *Client) Prepare(ctx context.Context, job Job) error {
 // Connect raises the number of connections that the agent is to have. They are
 // opened in the background.
 func (c *Client) Connect(ctx context.Context, upto int) error {
-	_, err := call[nothing](ctx, c, methodConnect, connectParams{upto})
+	_, err := call[nothing](ctx, c, methodConnect, upto)
 	return err
 }
 
@@ -85,5 +85,5 @@ func (c *Client) Snapshot(ctx context.Context) (swarm.Snapshot, error) {
 
 // Finish ends the window and returns the final counts.
 func (c *Client) Finish(ctx context.Context, failed []swarm.Failure) (swarm.Snapshot, error) {
-	return call[swarm.Snapshot](ctx, c, methodFinish, finishParams{failed})
+	return call[swarm.Snapshot](ctx, c, methodFinish, failed)
 }

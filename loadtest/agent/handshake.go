@@ -17,7 +17,7 @@ import (
 const (
 	// protocolName and the hello's form stay the same in all versions.
 	protocolName    = "barrage loadtest agent"
-	protocolVersion = 1
+	protocolVersion = 2
 
 	nonceSize     = 32
 	handshakeTime = 10 * time.Second

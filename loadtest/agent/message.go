@@ -2,25 +2,22 @@ package agent
 
 // This file is the messages of a session, after the handshake.
 
-import (
-	"encoding/json"
-
-	"barrage/loadtest/swarm"
-)
+import "encoding/json"
 
 // method is what a request asks for.
 type method string
 
+// The methods, with what their parameters and results are.
 const (
-	methodTime     method = "time"
-	methodOffset   method = "offset"
-	methodPrepare  method = "prepare"
-	methodConnect  method = "connect"
-	methodBegin    method = "begin"
-	methodStorm    method = "storm"
-	methodSnapshot method = "snapshot"
-	methodFinish   method = "finish"
-	methodClose    method = "close"
+	methodTime     method = "time"     // nothing, timeResult
+	methodOffset   method = "offset"   // agent's clock less controller's in nanoseconds, nothing
+	methodPrepare  method = "prepare"  // Job, nothing
+	methodConnect  method = "connect"  // number of connections, nothing
+	methodBegin    method = "begin"    // Window, nothing
+	methodStorm    method = "storm"    // nothing, nothing
+	methodSnapshot method = "snapshot" // nothing, swarm.Snapshot
+	methodFinish   method = "finish"   // list of swarm.Failure, swarm.Snapshot
+	methodClose    method = "close"    // nothing, nothing
 )
 
 // request asks for a method. IDs are counted from 1.
@@ -43,16 +40,4 @@ type nothing struct{}
 type timeResult struct {
 	Received int64 `json:"received"` // of the agent's clock
 	Answered int64 `json:"answered"`
-}
-
-type offsetParams struct {
-	Offset int64 `json:"offset"` // agent's clock less controller's, in nanoseconds
-}
-
-type connectParams struct {
-	Upto int `json:"upto"`
-}
-
-type finishParams struct {
-	Failed []swarm.Failure `json:"failed"`
 }

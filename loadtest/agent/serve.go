@@ -111,90 +111,87 @@ func (s *session) answer(id uint64, result any, err error) error {
 	return err
 }
 
-// handle does what a request asks for.
-func (s *session) handle(m method, params json.RawMessage, received int64) (any, error) {
+// handle does what a request asks for. A result of nil is nothing.
+func (s *session) handle(m method, params json.RawMessage, received int64) (result any, err error) {
 	switch m {
 	case methodTime:
 		return timeResult{Received: received, Answered: s.clock.Now()}, nil
 	case methodOffset:
-		return with(params, s.setOffset)
+		return nil, with(params, func(offset int64) error {
+			s.offset.Store(offset)
+			return nil
+		})
 	case methodPrepare:
-		return with(params, s.prepare)
+		return nil, with(params, s.prepare)
 	case methodClose:
 		s.drop()
-		return nothing{}, nil
+		return nil, nil
 	}
 	if s.driver == nil {
 		return nil, fmt.Errorf("%q before a test was prepared", m)
 	}
 	switch m {
 	case methodConnect:
-		return with(params, s.connect)
+		return nil, with(params, s.connect)
 	case methodBegin:
-		return with(params, s.begin)
+		return nil, with(params, s.begin)
 	case methodStorm:
 		s.driver.Storm()
-		return nothing{}, nil
+		return nil, nil
 	case methodSnapshot:
 		return s.driver.Snapshot(), nil
 	case methodFinish:
-		return with(params, s.finish)
+		err := with(params, func(failed []swarm.Failure) error {
+			result = s.driver.Finish(failed)
+			return nil
+		})
+		return result, err
 	}
 	return nil, fmt.Errorf("unknown method %q", m)
 }
 
 // with calls f with the parameters that a request has.
-func with[P, R any](params json.RawMessage, f func(P) (R, error)) (any, error) {
+func with[P any](params json.RawMessage, f func(P) error) error {
 	var p P
 	if err := json.Unmarshal(params, &p); err != nil {
-		return nil, fmt.Errorf("malformed parameters: %w", err)
+		return fmt.Errorf("malformed parameters: %w", err)
 	}
 	return f(p)
 }
 
-func (s *session) setOffset(p offsetParams) (nothing, error) {
-	s.offset.Store(p.Offset)
-	return nothing{}, nil
-}
-
 // prepare ends the test before, if any, and makes ready for another.
-func (s *session) prepare(job Job) (nothing, error) {
+func (s *session) prepare(job Job) error {
 	s.drop()
 	if err := job.Plan.Validate(); err != nil {
-		return nothing{}, err
+		return err
 	}
 	if err := job.validate(Capacity()); err != nil {
-		return nothing{}, err
+		return err
 	}
 	d, err := s.newDriver(job, func() int64 { return s.clock.Now() - s.offset.Load() })
-	if err != nil {
-		return nothing{}, err
+	if err == nil {
+		s.driver, s.plan = d, job.Plan
 	}
-	s.driver, s.plan = d, job.Plan
-	return nothing{}, nil
+	return err
 }
 
-func (s *session) connect(p connectParams) (nothing, error) {
-	if p.Upto < 0 {
-		return nothing{}, fmt.Errorf("%d connections", p.Upto)
+func (s *session) connect(upto int) error {
+	if upto < 0 {
+		return fmt.Errorf("%d connections", upto)
 	}
-	s.driver.Connect(p.Upto)
-	return nothing{}, nil
+	s.driver.Connect(upto)
+	return nil
 }
 
-func (s *session) begin(w Window) (nothing, error) {
+func (s *session) begin(w Window) error {
 	// A window overrides the plan, and so must keep to the same bounds.
 	p := s.plan
 	p.Rate, p.Duration = w.Rate, w.Duration
 	if err := p.Validate(); err != nil {
-		return nothing{}, err
+		return err
 	}
 	s.driver.Begin(w)
-	return nothing{}, nil
-}
-
-func (s *session) finish(p finishParams) (swarm.Snapshot, error) {
-	return s.driver.Finish(p.Failed), nil
+	return nil
 }
 
 // drop closes the Driver, if there is one.
