@@ -1,3 +1,5 @@
+// The end of a test: the report is completed and judged.
+
 package loadtest
 
 import (

@@ -1,3 +1,5 @@
+// A server that is as honest, or as faulty, as a test wants it.
+
 package loadtest
 
 import (

@@ -1,3 +1,5 @@
+// The search for the capacity.
+
 package loadtest
 
 import (

@@ -1,3 +1,5 @@
+// The agents of a test, as one.
+
 package loadtest
 
 import (

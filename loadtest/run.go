@@ -1,3 +1,5 @@
+// A load test from its beginning to the first message.
+
 package loadtest
 
 import (

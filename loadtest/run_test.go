@@ -1,3 +1,5 @@
+// Whole tests, of a server that does what it should or does not.
+
 package loadtest
 
 import (

@@ -1,3 +1,5 @@
+// The command's flags and what they lead to.
+
 package loadtest
 
 import (

@@ -1,3 +1,5 @@
+// The server knows whose a token is.
+
 package loadtest
 
 import (

@@ -1,3 +1,5 @@
+// What the controller sees while a test runs, and a Point of it each second.
+
 package loadtest
 
 import (

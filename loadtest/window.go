@@ -1,3 +1,5 @@
+// One time of publishing: it begins, messages flow, and what became of them is counted.
+
 package loadtest
 
 import (

@@ -1,6 +1,6 @@
-package agent
+// What an agent does and is told: the vocabulary of both sides.
 
-// This file is what an agent does and is told: the vocabulary of both sides.
+package agent
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-package agent
+// The calls of a Client.
 
-// This file is the calls of a Client.
+package agent
 
 import (
 	"context"

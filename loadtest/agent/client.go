@@ -1,7 +1,7 @@
-package agent
-
-// This file is the controller's side of a session: calls, and how an agent is
+// The controller's side of a session: calls, and how an agent is
 // found to be lost.
+
+package agent
 
 import (
 	"bufio"

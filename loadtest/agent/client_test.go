@@ -1,6 +1,6 @@
-package agent
+// What all kinds of agents must do alike, and how calls end.
 
-// This file is what all kinds of agents must do alike, and how calls end.
+package agent
 
 import (
 	"context"

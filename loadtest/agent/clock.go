@@ -1,6 +1,6 @@
-package agent
+// Time: the clocks of both sides and the offset between them.
 
-// This file is time: the clocks of both sides and the offset between them.
+package agent
 
 import "time"
 

@@ -1,7 +1,7 @@
-package agent
-
-// This file tests the measurement of offsets, on real connections: its bound
+// Tests the measurement of offsets, on real connections: its bound
 // holds whatever the timing.
+
+package agent
 
 import (
 	"testing"

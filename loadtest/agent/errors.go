@@ -1,6 +1,6 @@
-package agent
+// The errors that callers may ask for.
 
-// This file is the errors that callers may ask for.
+package agent
 
 import (
 	"errors"

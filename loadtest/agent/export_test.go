@@ -1,3 +1,5 @@
+// What only the tests use.
+
 package agent
 
 // Close ends the listening; only for a Listener whose Serve was not called.

@@ -1,7 +1,7 @@
-package agent
-
-// This file is the framing of messages: a length and JSON. net/rpc's JSON has no
+// The framing of messages: a length and JSON. net/rpc's JSON has no
 // bound on a message, and its calls no end before the answer.
+
+package agent
 
 import (
 	"bytes"

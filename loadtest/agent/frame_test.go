@@ -1,6 +1,6 @@
-package agent
+// Tests the framing on what comes from a network.
 
-// This file tests the framing on what comes from a network.
+package agent
 
 import (
 	"bytes"

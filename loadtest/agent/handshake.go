@@ -1,6 +1,6 @@
-package agent
+// The beginning of a session: versions, and proofs of the secret.
 
-// This file is the beginning of a session: versions, and proofs of the secret.
+package agent
 
 import (
 	"crypto/hmac"

@@ -1,6 +1,6 @@
-package agent
+// Tests who is let in, and whom a controller believes.
 
-// This file tests who is let in, and whom a controller believes.
+package agent
 
 import (
 	"bytes"

@@ -1,7 +1,7 @@
-package agent
-
-// This file is what the tests share: a Driver that remembers, and the processes
+// What the tests share: a Driver that remembers, and the processes
 // that this test binary becomes when it is started again.
+
+package agent
 
 import (
 	"context"

@@ -1,6 +1,6 @@
-package agent
+// The agent that waits for controllers on TCP.
 
-// This file is the agent that waits for controllers on TCP.
+package agent
 
 import (
 	"context"

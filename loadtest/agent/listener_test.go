@@ -1,6 +1,6 @@
-package agent
+// Tests an agent that waits on TCP: one test at a time, whoever comes.
 
-// This file tests an agent that waits on TCP: one test at a time, whoever comes.
+package agent
 
 import (
 	"context"

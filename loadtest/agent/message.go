@@ -1,6 +1,6 @@
-package agent
+// The messages of a session, after the handshake.
 
-// This file is the messages of a session, after the handshake.
+package agent
 
 import "encoding/json"
 

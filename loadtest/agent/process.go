@@ -1,6 +1,6 @@
-package agent
+// An agent's subprocess.
 
-// This file is an agent's subprocess.
+package agent
 
 import (
 	"bufio"

@@ -1,6 +1,6 @@
-package agent
+// Tests subprocesses: this binary, started again.
 
-// This file tests subprocesses: this binary, started again.
+package agent
 
 import (
 	"context"

@@ -1,7 +1,7 @@
-package agent
-
-// This file is the agent's side: one session, from the handshake to the end of
+// The agent's side: one session, from the handshake to the end of
 // its test.
+
+package agent
 
 import (
 	"bufio"

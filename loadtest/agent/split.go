@@ -1,7 +1,7 @@
-package agent
-
-// This file is how many connections a process may hold, and how they are spread
+// How many connections a process may hold, and how they are spread
 // over several.
+
+package agent
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
-package agent
+// Tests how connections are spread.
 
-// This file tests how connections are spread.
+package agent
 
 import (
 	"fmt"

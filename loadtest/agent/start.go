@@ -1,6 +1,6 @@
-package agent
+// Where Clients come from: the kinds of agents.
 
-// This file is where Clients come from: the kinds of agents.
+package agent
 
 import (
 	"context"

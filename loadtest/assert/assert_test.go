@@ -1,3 +1,5 @@
+// Conditions: what they mean, and which have no meaning.
+
 package assert
 
 import (

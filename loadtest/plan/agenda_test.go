@@ -1,3 +1,5 @@
+// The order in which messages of several lanes are due.
+
 package plan
 
 import (

@@ -1,3 +1,5 @@
+// The tables of docs/loadtest.md are what the program takes.
+
 package plan
 
 import (

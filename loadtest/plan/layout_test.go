@@ -1,3 +1,5 @@
+// Rooms, lanes and slow viewers, of all connections.
+
 package plan
 
 import (

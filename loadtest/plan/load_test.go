@@ -1,3 +1,5 @@
+// Scenarios, presets and flags, and which goes before which.
+
 package plan
 
 import (

@@ -1,3 +1,5 @@
+// Due times, against their definition.
+
 package plan
 
 import (

@@ -1,3 +1,5 @@
+// What connections say and where messages go.
+
 package plan
 
 import (

@@ -1,3 +1,5 @@
+// What a plan may be, rule by rule.
+
 package plan
 
 import (

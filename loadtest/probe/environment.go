@@ -1,6 +1,6 @@
-package probe
+// Describes the machine for those who want to compare figures.
 
-// This file describes the machine for those who want to compare figures.
+package probe
 
 import (
 	"runtime"

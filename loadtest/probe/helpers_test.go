@@ -1,7 +1,7 @@
-package probe
-
-// This file starts real processes for the tests: the test binary itself, told by
+// Starts real processes for the tests: the test binary itself, told by
 // an environment variable to be a server that can be looked at.
+
+package probe
 
 import (
 	"bufio"

@@ -1,6 +1,6 @@
-package probe
+// Reads metrics in Prometheus' text format.
 
-// This file reads metrics in Prometheus' text format.
+package probe
 
 import (
 	"context"

@@ -1,3 +1,5 @@
+// What is in /proc, of machines that are not at hand.
+
 package probe
 
 import (

@@ -1,6 +1,6 @@
-package probe
+// Measures this process and the machine.
 
-// This file measures this process and the machine.
+package probe
 
 import (
 	"os"

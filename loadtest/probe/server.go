@@ -1,6 +1,6 @@
-package probe
+// Samples the processes and the metrics of a server.
 
-// This file samples the processes and the metrics of a server.
+package probe
 
 import (
 	"context"

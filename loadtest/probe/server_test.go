@@ -1,3 +1,5 @@
+// Samples of real processes and of metrics.
+
 package probe
 
 import (

@@ -1,3 +1,5 @@
+// What the tests share: plans, and what a target got.
+
 package publish
 
 import (

@@ -1,3 +1,5 @@
+// Publishing to HTTP servers, good and bad ones.
+
 package publish
 
 import (

@@ -1,3 +1,5 @@
+// Publishing to Redis servers.
+
 package publish
 
 import (

@@ -1,3 +1,5 @@
+// What goes out when, on a clock of the test's.
+
 package publish
 
 import (

@@ -1,6 +1,6 @@
-package report
+// Places values on the axes of plots. Positions go from 0 to 1.
 
-// This file places values on the axes of plots. Positions go from 0 to 1.
+package report
 
 import (
 	"math"

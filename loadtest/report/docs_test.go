@@ -1,6 +1,6 @@
-package report
+// Keeps the table of figures in docs/loadtest.md at what the program takes.
 
-// This file keeps the table of figures in docs/loadtest.md at what the program takes.
+package report
 
 import (
 	"fmt"

@@ -1,8 +1,8 @@
-package report
-
-// This file writes figures for people: with three digits that matter, so that they can
+// Writes figures for people: with three digits that matter, so that they can
 // be compared at a glance. go-humanize cuts digits off instead of rounding, and its
 // sizes have two digits.
+
+package report
 
 import (
 	"cmp"

@@ -1,3 +1,5 @@
+// Figures as people read them, and the axes and paths of plots.
+
 package report
 
 import (

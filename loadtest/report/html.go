@@ -1,6 +1,6 @@
-package report
+// Writes the page: one file that needs no network, ever.
 
-// This file writes the page: one file that needs no network, ever.
+package report
 
 import (
 	"cmp"

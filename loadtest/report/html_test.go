@@ -1,3 +1,5 @@
+// The page: what it shows, and that nothing breaks out of it.
+
 package report
 
 import (

@@ -1,6 +1,6 @@
-package report
+// A report as JSON, to be kept and read again.
 
-// This file is a report as JSON, to be kept and read again.
+package report
 
 import (
 	"encoding/json"

@@ -1,3 +1,5 @@
+// Reports as JSON, and that no secret is in one.
+
 package report
 
 import (

@@ -1,6 +1,6 @@
-package report
+// Says what makes a report's figures doubtful, and what to do about it.
 
-// This file says what makes a report's figures doubtful, and what to do about it.
+package report
 
 import (
 	"cmp"

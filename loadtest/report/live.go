@@ -1,6 +1,6 @@
-package report
+// Shows a run while it goes on.
 
-// This file shows a run while it goes on.
+package report
 
 import (
 	"io"

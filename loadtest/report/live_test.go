@@ -1,3 +1,5 @@
+// The live view and its plain lines.
+
 package report
 
 import (

@@ -1,8 +1,8 @@
-package report
-
-// This file draws plots as paths of SVG, in a square of 1000 by 1000 that the page
+// Draws plots as paths of SVG, in a square of 1000 by 1000 that the page
 // stretches to the room there is: so the lines fit every width, while the labels,
 // which are text of the page, keep their size.
+
+package report
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
-package report
+// Chooses the plots of a report.
 
-// This file chooses the plots of a report.
+package report
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
-package report
+// Makes reports that look like real ones, always the same.
 
-// This file makes reports that look like real ones, always the same.
+package report
 
 import (
 	"math"

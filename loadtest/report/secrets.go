@@ -1,6 +1,6 @@
-package report
+// Keeps secrets of a plan out of reports.
 
-// This file keeps secrets of a plan out of reports.
+package report
 
 import (
 	"regexp"

@@ -1,6 +1,6 @@
-package report
+// The summary at the end: one screen.
 
-// This file is the summary at the end: one screen.
+package report
 
 import (
 	"fmt"

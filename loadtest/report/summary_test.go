@@ -1,3 +1,5 @@
+// The summary, against golden files.
+
 package report
 
 import (

@@ -1,6 +1,6 @@
-package report
+// Lists the figures of the page's tables.
 
-// This file lists the figures of the page's tables.
+package report
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-package report
+// Sets text in lines of a terminal's width.
 
-// This file sets text in lines of a terminal's width.
+package report
 
 import (
 	"strings"

@@ -1,6 +1,6 @@
-package report
+// Names the figures of a report for assertions and searches.
 
-// This file names the figures of a report for assertions and searches.
+package report
 
 import (
 	"math"

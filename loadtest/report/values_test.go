@@ -1,3 +1,5 @@
+// Figures by name, and what makes them doubtful.
+
 package report
 
 import (

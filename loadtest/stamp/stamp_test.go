@@ -1,3 +1,5 @@
+// Stamps, found in whatever stands around them.
+
 package stamp
 
 import (

@@ -1,3 +1,5 @@
+// What a swarm is told and tells.
+
 package swarm
 
 import (

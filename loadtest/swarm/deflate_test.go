@@ -1,3 +1,5 @@
+// Viewers that inflate, and batches.
+
 package swarm
 
 import (

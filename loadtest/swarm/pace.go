@@ -1,3 +1,5 @@
+// Events at a rate.
+
 package swarm
 
 import "time"

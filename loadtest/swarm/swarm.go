@@ -1,3 +1,5 @@
+// The swarm as its users see it: calls that go to all workers.
+
 package swarm
 
 import (

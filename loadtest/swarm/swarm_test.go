@@ -1,3 +1,5 @@
+// Viewers and servers of the tests' own, good and bad ones.
+
 package swarm
 
 import (

@@ -1,3 +1,5 @@
+// One loop and its viewers: what is expected of each, and the counters.
+
 package swarm
 
 import (

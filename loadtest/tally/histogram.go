@@ -1,3 +1,5 @@
+// Latencies.
+
 package tally
 
 import (

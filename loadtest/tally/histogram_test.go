@@ -1,3 +1,5 @@
+// Histograms, and what the network may bring for one.
+
 package tally
 
 import (

@@ -1,3 +1,5 @@
+// Counts, against a model that keeps everything.
+
 package tally
 
 import (
