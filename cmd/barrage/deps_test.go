@@ -107,7 +107,7 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/stamp": {},
 	"barrage/loadtest/swarm": {
 		"barrage/frame", "barrage/internal/paged", "barrage/loadtest/plan", "barrage/loadtest/probe",
-		"barrage/loadtest/stamp", "barrage/loadtest/tally", "barrage/netpoll",
+		"barrage/loadtest/stamp", "barrage/loadtest/tally", "barrage/netpoll", "github.com/gammazero/deque",
 	},
 	"barrage/loadtest/tally": {"github.com/HdrHistogram/hdrhistogram-go"},
 

@@ -98,6 +98,7 @@ func (l *Listener) Serve(ctx context.Context, newDriver NewDriver, log *slog.Log
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("agent: %w", err)
 		case err != nil: // such as too many open files, or a connection that was reset at once
+			// As net/http's server does; cenkalti/backoff keeps many apart, and here is one.
 			pause = min(max(5*time.Millisecond, 2*pause), time.Second)
 			log.Warn("cannot accept", "error", err, "pause", pause)
 			select {

@@ -79,6 +79,7 @@ func (l *Live) Close() {
 
 func (l *Live) write(text string) { _, _ = io.WriteString(l.w, text) }
 
+// remember keeps so few that a deque would copy no less.
 func remember(list []float64, v float64) []float64 {
 	list = append(list, v)
 	return list[max(0, len(list)-sparks):]

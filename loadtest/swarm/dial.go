@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gammazero/deque"
 
 	"barrage/frame"
 	"barrage/loadtest/plan"
@@ -17,8 +20,10 @@ import (
 
 const (
 	handshakeTimeout = 30 * time.Second
-	comeBackAfter    = 500 * time.Millisecond // between the tries of a viewer that comes back, and up to as much again
-	slowBuffer       = 4 << 10                // receive buffer of slow readers, so that the server notices
+	// comeBackAfter, and up to as much again, is between the tries of a viewer that
+	// comes back. It does not grow, as with cenkalti/backoff: a storm is to be one.
+	comeBackAfter = 500 * time.Millisecond
+	slowBuffer    = 4 << 10 // receive buffer of slow readers, so that the server notices
 )
 
 // Reasons for which we close.
@@ -31,12 +36,12 @@ const (
 
 // dialer is the pace of connecting.
 type dialer struct {
-	wanted  int        // of the worker's viewers, how many have been asked for
-	next    int        // the next that has not been tried
-	pending int        // dialing or upgrading
-	pace    pace       // of new connections; not used without a connect rate
-	ready   []uint32   // viewers that come back, now
-	waiting []comeBack // and later
+	wanted  int                 // of the worker's viewers, how many have been asked for
+	next    int                 // the next that has not been tried
+	pending int                 // dialing or upgrading
+	pace    pace                // of new connections; not used without a connect rate
+	ready   deque.Deque[uint32] // viewers that come back, now
+	waiting []comeBack          // and later
 }
 
 type comeBack struct {
@@ -58,10 +63,8 @@ func (w *worker) dial() {
 	d := &w.dialer
 	inflight := max(1, int(w.share(float64(w.swarm.cfg.Plan.Inflight))))
 	now := w.swarm.cfg.Now()
-	for len(d.ready) > 0 && d.pending < inflight {
-		k := d.ready[0]
-		d.ready = d.ready[1:]
-		w.dialOne(k)
+	for d.ready.Len() > 0 && d.pending < inflight {
+		w.dialOne(d.ready.PopFront())
 	}
 	limited := w.swarm.cfg.Plan.ConnectRate > 0
 	for d.next < d.wanted && d.pending < inflight && (!limited || d.pace.take(now)) {
@@ -112,15 +115,12 @@ func (w *worker) failed(k uint32, why string) {
 
 // comeBack makes those ready that have waited long enough.
 func (w *worker) comeBack(now int64) {
-	waiting := w.dialer.waiting[:0]
-	for _, c := range w.dialer.waiting {
+	w.dialer.waiting = slices.DeleteFunc(w.dialer.waiting, func(c comeBack) bool {
 		if c.at <= now {
-			w.dialer.ready = append(w.dialer.ready, c.k)
-		} else {
-			waiting = append(waiting, c)
+			w.dialer.ready.PushBack(c.k)
 		}
-	}
-	w.dialer.waiting = waiting
+		return c.at <= now
+	})
 }
 
 // Opened asks for the upgrade. Handler.
@@ -146,7 +146,9 @@ func (w *worker) Opened(id netpoll.ID) {
 	w.loop.Queue(id, req)
 }
 
-// upgrading reads the answer to the upgrade and returns what follows it.
+// upgrading reads the answer to the upgrade and returns what follows it. It comes in
+// pieces, for thousands of connections at a time, which net/http.ReadResponse would
+// need a goroutine each for.
 func (w *worker) upgrading(k uint32, id netpoll.ID, p []byte) (rest []byte, open bool) {
 	head := p
 	if kept := w.heads[id]; kept != nil {
@@ -272,7 +274,7 @@ func (w *worker) Closed(id netpoll.ID, reason netpoll.CloseReason) {
 		w.lost(k, reason.String())
 	case stateLeaving:
 		v.state = stateDown
-		w.dialer.ready = append(w.dialer.ready, k)
+		w.dialer.ready.PushBack(k)
 	}
 	w.dial()
 }

@@ -4,6 +4,7 @@ package swarm
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -195,16 +196,13 @@ func (w *worker) pauseSlow(k uint32, id netpoll.ID, n int) {
 }
 
 func (w *worker) readSlowly(now int64) {
-	kept := w.slow[:0]
-	for _, s := range w.slow {
-		v := &w.viewers[s.k]
-		switch {
-		case v.id != s.id || v.state != stateOpen: // gone
-		case s.at <= now:
-			w.loop.Resume(s.id)
-		default:
-			kept = append(kept, s)
+	w.slow = slices.DeleteFunc(w.slow, func(s slowRead) bool {
+		if v := &w.viewers[s.k]; v.id != s.id || v.state != stateOpen {
+			return true
 		}
-	}
-	w.slow = kept
+		if s.at <= now {
+			w.loop.Resume(s.id)
+		}
+		return s.at <= now
+	})
 }
