@@ -3,6 +3,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -43,30 +44,25 @@ func assemble(ctx context.Context, a *Agents, p *plan.Plan, secret []byte) (f *f
 			f.close()
 		}
 	}()
-	processes := a.Processes
+	processes := cmp.Or(len(a.Remote), a.Processes)
 	if processes == 0 {
 		processes = (p.Connections + agent.Capacity() - 1) / agent.Capacity()
 	}
-	switch {
-	case len(a.Remote) > 0:
-		for _, addr := range a.Remote {
-			c, err := agent.Dial(ctx, addr, a.Secret)
-			if err != nil {
-				return f, err
-			}
-			f.clients = append(f.clients, c)
+	f.inside = len(a.Remote) == 0 && processes == 1
+	for i := range processes {
+		var c *agent.Client
+		switch {
+		case len(a.Remote) > 0:
+			c, err = agent.Dial(ctx, a.Remote[i], a.Secret)
+		case f.inside:
+			c = agent.InProcess(NewDriver)
+		default:
+			c, err = agent.Spawn(ctx, a.Command[0], a.Command[1:], a.Stderr)
 		}
-	case processes == 1:
-		f.inside = true
-		f.clients = append(f.clients, agent.InProcess(NewDriver))
-	default:
-		for range processes {
-			c, err := agent.Spawn(ctx, a.Command[0], a.Command[1:], a.Stderr)
-			if err != nil {
-				return f, err
-			}
-			f.clients = append(f.clients, c)
+		if err != nil {
+			return f, err
 		}
+		f.clients = append(f.clients, c)
 	}
 	return f, f.prepare(ctx, a, p, secret)
 }

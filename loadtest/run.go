@@ -95,18 +95,13 @@ func (c *controller) prepare(ctx context.Context) (err error) {
 	if c.fleet, err = assemble(ctx, &c.o.Agents, c.plan, c.o.Secret); err != nil {
 		return err
 	}
-	if c.publisher != nil && c.publishes() {
+	if c.publisher != nil && c.plan.Publishes() {
 		if err := c.publisher.Check(ctx); err != nil {
 			return fmt.Errorf("loadtest: %w", err)
 		}
 	}
 	c.before = c.sample(ctx)
 	return nil
-}
-
-// publishes reports whether the plan has any messages.
-func (c *controller) publishes() bool {
-	return c.plan.Publish != plan.PublishNone && c.plan.Rate > 0 && c.plan.Duration > 0
 }
 
 func (c *controller) sample(ctx context.Context) probe.Sample {
@@ -120,7 +115,7 @@ func (c *controller) run(ctx context.Context) error {
 	if c.o.Find != nil {
 		return c.find(ctx)
 	}
-	if err := c.open(ctx, c.plan.Connections); err != nil || !c.publishes() {
+	if err := c.open(ctx, c.plan.Connections); err != nil || !c.plan.Publishes() {
 		return err
 	}
 	return c.publish(ctx, c.plan.Rate, c.plan.Duration, c.r)

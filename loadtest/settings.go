@@ -137,7 +137,7 @@ func (s *Settings) find(flags *pflag.FlagSet, lp *plan.Plan) (_ *Search, err err
 		return nil, nil
 	case f.What != FindConnections && f.What != FindRate:
 		return nil, fmt.Errorf("--find: %q is neither connections nor rate", f.What)
-	case lp.Rate <= 0 || lp.Duration <= 0 || lp.Publish == plan.PublishNone:
+	case !lp.Publishes():
 		return nil, errors.New("--find: needs messages to measure: set --rate, --duration and --publish")
 	case lp.Churn > 0 || lp.Storms > 0:
 		return nil, errors.New("--find: does not go with --churn or --storms, whose end no trial could tell")

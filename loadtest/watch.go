@@ -96,9 +96,7 @@ func (c *controller) point(ctx context.Context, now int64) report.Point {
 		}
 		p.ServerCPU = max(0, server.CPU-w.last.server.CPU) / seconds
 		p.ClientCPU = (client - w.last.client) / seconds
-		if d := server.Delivers - w.last.server.Delivers; server.Delivers >= 0 && d > 0 {
-			p.SendsPerMsg = (server.Sends - w.last.server.Sends) / d
-		}
+		p.SendsPerMsg = sendsPerDelivery(&w.last.server, &server)
 	}
 	w.last.at, w.last.snapshot, w.last.published, w.last.server, w.last.client = now, *s, published, server, client
 	w.second.Reset()

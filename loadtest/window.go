@@ -22,7 +22,7 @@ type window struct {
 	swarm.Window
 	sched  *plan.Schedule
 	cpu    []float64 // of the agents, at its beginning
-	self   float64   // of the controller
+	client float64   // CPU of all agents and the controller, likewise
 	server probe.Sample
 	busy   float64 // of the machine
 	total  float64
@@ -68,7 +68,7 @@ func (c *controller) begin(ctx context.Context, w *window) error {
 	if err := c.look(ctx, w.sched.End()); err != nil {
 		return err
 	}
-	w.cpu, w.self = c.fleet.cpu(), probe.Self()
+	w.cpu, w.client = c.fleet.cpu(), c.clientCPU()
 	w.server = c.sample(ctx)
 	w.busy, w.total = probe.Machine()
 	w.threads = probe.Threads()
@@ -177,9 +177,7 @@ func (c *controller) fill(ctx context.Context, w *window, end *swarm.Snapshot, f
 			s.DeliveriesPerCPUSecond = float64(m.Delivered+m.ToSlow) / s.CPUSeconds
 		}
 	}
-	if d := now.Delivers - w.server.Delivers; now.Delivers >= 0 && d > 0 {
-		s.SendsPerDelivery = (now.Sends - w.server.Sends) / d
-	}
+	s.SendsPerDelivery = sendsPerDelivery(&w.server, &now)
 	s.RSSAfter = known(now.RSS)
 	if now.GCs >= 0 && c.before.GCs >= 0 {
 		s.GCs, s.GCPauseMax = now.GCs-c.before.GCs, 1000*max(0, now.GCPause)
@@ -188,12 +186,7 @@ func (c *controller) fill(ctx context.Context, w *window, end *swarm.Snapshot, f
 	busy, total := probe.Machine()
 	cl := &r.Client
 	cl.Agents = c.fleet.describe(w.cpu)
-	for _, a := range cl.Agents {
-		cl.CPUSeconds += a.CPUSeconds
-	}
-	if !c.fleet.inside {
-		cl.CPUSeconds += probe.Self() - w.self
-	}
+	cl.CPUSeconds = c.clientCPU() - w.client
 	cl.Reads = end.Reads
 	if cl.Reads > 0 {
 		cl.MessagesPerRead = float64(m.Delivered+m.Duplicated+m.ToSlow) / float64(cl.Reads)
@@ -207,6 +200,15 @@ func (c *controller) fill(ctx context.Context, w *window, end *swarm.Snapshot, f
 			cl.BusiestThread = busiest(w.threads, probe.Threads()) / wall
 		}
 	}
+}
+
+// sendsPerDelivery is 0 if it is not known.
+func sendsPerDelivery(before, now *probe.Sample) float64 {
+	d := now.Delivers - before.Delivers
+	if now.Delivers < 0 || d <= 0 {
+		return 0
+	}
+	return (now.Sends - before.Sends) / d
 }
 
 // busiest is the CPU time of the thread that has used most since before.

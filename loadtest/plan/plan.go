@@ -74,3 +74,8 @@ type Plan struct {
 	Churn    float64 `yaml:"churn" json:"churn"`     // connections per second that leave and are replaced
 	Storms   int     `yaml:"storms" json:"storms"`   // times that all drop and come back at once, spread over Duration
 }
+
+// Publishes reports whether there are messages at all.
+func (p *Plan) Publishes() bool {
+	return p.Publish != "" && p.Publish != PublishNone && p.Rate > 0 && p.Duration > 0
+}

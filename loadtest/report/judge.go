@@ -107,7 +107,7 @@ func (d doubts) publishing() {
 	m := &d.Messages
 	d.when(m.PublishFailed > 0, "The target did not take %s of %s messages%s, and nothing is expected of those. "+
 		"Lower --rate, or lift the limit that refused them.", thousands(m.PublishFailed), thousands(m.Offered), most(m.PublishErrors))
-	d.when(d.publishes() && m.Expected == 0, "No viewer was to get any message, so nothing is proven. "+
+	d.when(d.Plan.Publishes() && m.Expected == 0, "No viewer was to get any message, so nothing is proven. "+
 		"Check that connections were open, and that the messages went to their rooms.")
 	lag, run := m.PublishLagMax, float64(d.Plan.Duration.Milliseconds())
 	behind := run > 0 && lag > lagOfRun*run

@@ -53,7 +53,7 @@ func (r *Report) target() string {
 // load says what was done, in a few words each.
 func (r *Report) load() []string {
 	done := items{seconds(r.Seconds)}
-	if r.publishes() {
+	if r.Plan.Publishes() {
 		done = append(done, number(r.Plan.Rate)+" messages/s", size(float64(r.Plan.Size)),
 			"for "+seconds(r.Plan.Duration.Seconds()), "by "+clean(r.Plan.Publish))
 	}
@@ -92,7 +92,7 @@ func sumReasons(s *sheet, label string, m map[string]uint64) {
 
 func sumMessages(s *sheet, r *Report) {
 	m := &r.Messages
-	if !r.publishes() {
+	if !r.Plan.Publishes() {
 		s.row(bold, "Messages", "none published")
 		return
 	}
@@ -117,7 +117,7 @@ func sumMessages(s *sheet, r *Report) {
 }
 
 func sumLatency(s *sheet, r *Report) {
-	if !r.publishes() {
+	if !r.Plan.Publishes() {
 		return
 	}
 	if !r.measured() {

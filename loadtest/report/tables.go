@@ -57,7 +57,7 @@ func (r *Report) tables() []table {
 func (r *Report) messageTable() table {
 	m := &r.Messages
 	t := table{Title: "Messages", Note: "A message to a thousand viewers is a thousand copies."}
-	if !r.publishes() {
+	if !r.Plan.Publishes() {
 		return t
 	}
 	t.add("Offered", thousands(m.Offered))

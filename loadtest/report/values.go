@@ -5,8 +5,6 @@ package report
 import (
 	"math"
 	"slices"
-
-	"barrage/loadtest/plan"
 )
 
 // figure is a named figure.
@@ -78,8 +76,8 @@ func (r *Report) flowing() bool { return r.Messages.Seconds > 0 }
 var messageFigures = []figure{
 	{"offered", "", "messages that were due", func(r *Report) float64 { return float64(r.Messages.Offered) }},
 	{"published", "", "messages that the target took", func(r *Report) float64 { return float64(r.Messages.Published) }},
-	{"publish_failed", "", "messages that the target did not take", func(r *Report) float64 { return when(r.publishes(), r.Messages.PublishFailed) }},
-	{"publish_lag_max", "ms", "how far publishing was behind its schedule at worst", func(r *Report) float64 { return when(r.publishes(), r.Messages.PublishLagMax) }},
+	{"publish_failed", "", "messages that the target did not take", func(r *Report) float64 { return when(r.Plan.Publishes(), r.Messages.PublishFailed) }},
+	{"publish_lag_max", "ms", "how far publishing was behind its schedule at worst", func(r *Report) float64 { return when(r.Plan.Publishes(), r.Messages.PublishLagMax) }},
 	{"expected", "", "copies that viewers should have got", func(r *Report) float64 { return float64(r.Messages.Expected) }},
 	{"delivered", "", "copies that viewers got", func(r *Report) float64 { return float64(r.Messages.Delivered) }},
 	{"missing", "", "expected copies that did not arrive", func(r *Report) float64 { return when(r.expecting(), r.Messages.Missing) }},
@@ -92,12 +90,6 @@ var messageFigures = []figure{
 	{"bytes_per_copy", "B", "bytes that arrived for each copy, compressed ones as they came",
 		func(r *Report) float64 { return when(r.Messages.Arrived() > 0, r.Messages.BytesPerCopy) }},
 	{"copies_per_frame", "", "copies in one WebSocket message", func(r *Report) float64 { return when(r.Messages.Arrived() > 0, r.Messages.CopiesPerFrame) }},
-}
-
-// publishes reports whether the plan has messages at all.
-func (r *Report) publishes() bool {
-	p := &r.Plan
-	return p.Publish != "" && p.Publish != plan.PublishNone && p.Rate > 0 && p.Duration > 0
 }
 
 // measured reports whether there are latencies.
