@@ -15,7 +15,6 @@ func (c *controller) conclude(ctx context.Context) {
 	c.connections(r)
 	r.Seconds = time.Duration(c.clock.Now() - c.start).Seconds()
 	s := &r.Server
-	s.Known, s.PIDs = c.server != nil, c.o.PIDs
 	s.RSSBefore, s.RSSIdle = known(c.before.RSS), known(c.idle.RSS)
 	if c.server != nil {
 		var last error

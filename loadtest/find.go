@@ -106,10 +106,7 @@ func (c *controller) trial(ctx context.Context, s *Search, value, rate float64) 
 	step := report.FindStep{
 		Value: value, OK: broke == "", Broke: broke, P50: r.Latency.P50, P99: r.Latency.P99,
 		Missing: r.Messages.Missing, PerSecond: r.Messages.PerSecond, RSS: r.Server.RSSAfter,
-	}
-	if r.Messages.Seconds > 0 {
-		step.ServerCPU = r.Server.CPUSeconds / r.Messages.Seconds
-		step.ClientCPU = r.Client.CPUSeconds / r.Messages.Seconds
+		ServerCPU: values["server_cpu"], ClientCPU: values["client_cpu"], // 0 if they are not known
 	}
 	f := c.r.Find
 	f.Steps = append(f.Steps, step)

@@ -86,6 +86,7 @@ func (c *controller) prepare(ctx context.Context) (err error) {
 			return fmt.Errorf("loadtest: %w", err)
 		}
 		c.r.Environment.Server = c.server.Name(ctx)
+		c.r.Server.Known, c.r.Server.PIDs = true, c.o.PIDs
 	}
 	if c.plan.Publish == plan.PublishHTTP || c.plan.Publish == plan.PublishRedis {
 		if c.publisher, err = publish.New(c.plan, c.layout); err != nil {

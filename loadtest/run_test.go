@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/loadtest/assert"
 	"barrage/loadtest/plan"
 	"barrage/loadtest/report"
 )
@@ -56,6 +57,26 @@ func TestHonest(t *testing.T) {
 	if m.Offered != 50 || m.Published != 50 || m.Expected != 1000 || m.Delivered != 1000 ||
 		m.Duplicated+m.OutOfOrder+m.Misrouted+m.Missing != 0 {
 		t.Errorf("%+v", m)
+	}
+}
+
+// TestFind: a trial knows the server, so that an SLO may speak of it.
+func TestFind(t *testing.T) {
+	t.Parallel()
+	f := newFaulty(t, func(int) fate { return deliver })
+	slo, err := assert.ParseSLO("missing=0,server_cpu=1000000", report.Names())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := small(f)
+	r, err := Run(context.Background(), Options{
+		Plan: p, PIDs: []int{os.Getpid()}, Find: &Search{What: FindRate, SLO: slo, Max: p.Rate},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Find.Capacity != p.Rate || len(r.Find.Steps) != 1 || !r.Find.Steps[0].OK {
+		t.Errorf("%+v", r.Find)
 	}
 }
 
