@@ -94,32 +94,26 @@ func NewFinder(r Run, skip int) *Finder {
 // Next returns the first stamp in p and what follows it. ok is false if there is
 // none.
 func (f *Finder) Next(p []byte) (s Stamp, rest []byte, ok bool) {
-	for {
-		i := f.skip
-		if i < 0 {
-			i = bytes.Index(p, f.token)
+	if f.skip >= 0 {
+		if len(p)-f.skip < Len || !bytes.HasPrefix(p[f.skip:], f.token) {
+			return Stamp{}, nil, false
 		}
+		s, ok = parse(p[f.skip+tokenLen:])
+		return s, nil, ok
+	}
+	for {
+		i := bytes.Index(p, f.token)
 		if i < 0 || len(p)-i < Len {
 			return Stamp{}, nil, false
 		}
-		p = p[i:]
-		if f.skip >= 0 && !bytes.HasPrefix(p, f.token) {
-			return Stamp{}, nil, false
+		p = p[i+tokenLen:]
+		if s, ok = parse(p); ok {
+			return s, p[Len-tokenLen:], true
 		}
-		if s, ok = parse(p[tokenLen:Len]); ok {
-			break
-		}
-		if f.skip >= 0 {
-			return Stamp{}, nil, false
-		}
-		p = p[tokenLen:]
 	}
-	if f.skip >= 0 {
-		return s, nil, true
-	}
-	return s, p[Len:], true
 }
 
+// parse reads what follows the token, which is long enough.
 func parse(p []byte) (s Stamp, ok bool) {
 	var bad byte
 	hex := func(n int) (v uint64) {
