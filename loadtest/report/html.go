@@ -106,44 +106,37 @@ func (r *Report) verdict() verdict {
 // tile is one headline figure.
 type tile struct{ Label, Value, Unit, Note, Class string }
 
-func (r *Report) tiles() []tile {
-	c, m := &r.Connections, &r.Messages
-	conns := tile{"Connections", thousands(c.Open), "open", "of " + thousands(c.Wanted) + " wanted", neutral}
+func (r *Report) tiles() (tiles []tile) {
+	c, m, l, values := &r.Connections, &r.Messages, &r.Latency, r.Values()
+	add := func(worth bool, class, label, value, unit, note string) {
+		if worth {
+			tiles = append(tiles, tile{label, value, unit, note, class})
+		}
+	}
+	open, missing := neutral, good
 	if c.Open < c.Wanted {
-		conns.Class = bad
+		open = bad
 	}
-	tiles := []tile{conns}
-	if r.expecting() {
-		missing := tile{"Missing", thousands(m.Missing), "", "of " + thousands(m.Expected) + " copies expected", good}
-		if m.Missing > 0 {
-			missing.Class = bad
-		}
-		tiles = append(tiles, missing, tile{"Throughput", number(m.PerSecond), "deliveries/s", size(m.BytesPerSecond) + "/s received", neutral})
+	if m.Missing > 0 {
+		missing = bad
 	}
-	if r.measured() {
-		l := &r.Latency
-		tiles = append(tiles, tile{"Latency p50", millis(l.P50), "", "mean " + millis(l.Mean), neutral},
-			tile{"Latency p99", millis(l.P99), "", "max " + millis(l.Max), neutral})
-	}
-	return append(tiles, r.serverTiles()...)
-}
+	add(true, open, "Connections", thousands(c.Open), "open", "of "+thousands(c.Wanted)+" wanted")
+	add(r.expecting(), missing, "Missing", thousands(m.Missing), "", "of "+thousands(m.Expected)+" copies expected")
+	add(r.expecting(), neutral, "Throughput", number(m.PerSecond), "deliveries/s", size(m.BytesPerSecond)+"/s received")
+	add(r.measured(), neutral, "Latency p50", millis(l.P50), "", "mean "+millis(l.Mean))
+	add(r.measured(), neutral, "Latency p99", millis(l.P99), "", "max "+millis(l.Max))
 
-func (r *Report) serverTiles() (tiles []tile) {
-	values := r.Values()
-	if v, ok := values["deliveries_per_cpu_second"]; ok {
-		tiles = append(tiles, tile{"Efficiency", number(v), "deliveries", "per CPU-second of the server", neutral})
-	} else if v, ok := values["connect_rate"]; ok {
-		tiles = append(tiles, tile{"Connecting", number(v), "per second", "all within " + seconds(r.Connections.ConnectSeconds), neutral})
+	efficiency, known := values["deliveries_per_cpu_second"]
+	add(known, neutral, "Efficiency", number(efficiency), "deliveries", "per CPU-second of the server")
+	rate, connected := values["connect_rate"]
+	add(connected && !known, neutral, "Connecting", number(rate), "per second", "all within "+seconds(c.ConnectSeconds))
+	cpu, known := values["server_cpu"]
+	add(known, neutral, "Server CPU", number(cpu), "cores", "while messages flowed")
+	note := "resident, beyond the empty server"
+	if k, known := values["kernel_per_conn"]; known {
+		note = "resident; kernel " + octets(k)
 	}
-	if v, ok := values["server_cpu"]; ok {
-		tiles = append(tiles, tile{"Server CPU", number(v), "cores", "while messages flowed", neutral})
-	}
-	if v, ok := values["rss_per_conn"]; ok {
-		note := "resident, beyond the empty server"
-		if k, ok := values["kernel_per_conn"]; ok {
-			note = "resident; kernel " + octets(k)
-		}
-		tiles = append(tiles, tile{"Per connection", octets(v), "", note, neutral})
-	}
+	each, known := values["rss_per_conn"]
+	add(known, neutral, "Per connection", octets(each), "", note)
 	return tiles
 }

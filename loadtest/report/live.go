@@ -5,6 +5,7 @@ package report
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -194,13 +195,8 @@ func spark(values []float64, room int) string {
 	return b.String()
 }
 
-func largest(values []float64) float64 {
-	top := 0.0
-	for _, v := range values {
-		top = max(top, v)
-	}
-	return top
-}
+// largest is 0 if there are none.
+func largest(values []float64) float64 { return slices.Max(append(slices.Clip(values), 0)) }
 
 // plainLine is what is written where there is no terminal.
 func plainLine(p *Progress) string {
