@@ -35,9 +35,7 @@ func InProcess(newDriver NewDriver) *Client {
 			return ctx.Err()
 		}
 	}
-	w, err := c.handshake(ctx, "", thisProgram())
-	c.capacity, c.cores = w.Capacity, w.Cores
-	if err != nil {
+	if _, err := c.open(ctx, "", thisProgram()); err != nil {
 		c.lose(fmt.Errorf("%w: %w", ErrLost, err))
 	}
 	return c

@@ -78,22 +78,21 @@ func readScenario(nameOrFile string) (*scenario, error) {
 	if nameOrFile == "" {
 		return &scenario{name: "custom", values: map[string]any{"name": "custom"}}, nil
 	}
+	name := strings.TrimSuffix(filepath.Base(nameOrFile), filepath.Ext(nameOrFile))
+	var f fs.File
+	var err error
 	if slices.Contains(builtin[:], nameOrFile) {
-		f, err := scenarios.Open("scenarios/" + nameOrFile + ".yaml")
-		if err != nil {
-			return nil, fmt.Errorf("plan: %w", err)
-		}
-		defer f.Close()
-		return parse(nameOrFile, f)
+		name = nameOrFile
+		f, err = scenarios.Open("scenarios/" + name + ".yaml")
+	} else {
+		f, err = os.Open(nameOrFile)
 	}
-	f, err := os.Open(nameOrFile)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("scenario %q: there is no such file, and the built-in ones are %s", nameOrFile, strings.Join(builtin[:], ", "))
-	}
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("scenario %w", err)
 	}
 	defer f.Close()
-	base := filepath.Base(nameOrFile)
-	return parse(strings.TrimSuffix(base, filepath.Ext(base)), f)
+	return parse(name, f)
 }

@@ -111,14 +111,17 @@ func (s *preset) complete(p *Plan) {
 		}
 		p.PublishURL = "http://" + authority
 	}
-	if u, err := url.Parse(p.PublishURL); err == nil && u.Host != "" && u.Path == "" && u.RawQuery == "" {
-		p.PublishURL += s.publishPath
-	}
+	p.PublishURL = withPath(p.PublishURL, s.publishPath)
 	for i, text := range p.URLs {
-		if u, err := url.Parse(text); err == nil && u.Host != "" && u.Path == "" && u.RawQuery == "" {
-			p.URLs[i] = text + s.path
-		}
+		p.URLs[i] = withPath(text, s.path)
 	}
+}
+
+func withPath(text, path string) string {
+	if u, err := url.Parse(text); err == nil && u.Host != "" && u.Path == "" && u.RawQuery == "" {
+		return text + path
+	}
+	return text
 }
 
 // hostOf is an authority without its port and brackets.
