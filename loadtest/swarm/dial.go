@@ -80,6 +80,7 @@ func (w *worker) dialOne(k uint32) {
 	if v.reads != plan.Reads {
 		cfg.ReceiveBuffer = slowBuffer
 	}
+	w.dialer.pending++
 	id, err := w.loop.Dial(remote, cfg)
 	if err != nil {
 		w.failed(k, cause(err))
@@ -87,7 +88,6 @@ func (w *worker) dialOne(k uint32) {
 	}
 	*w.owner.Make(id) = k
 	v.id, v.state = id, stateDialing
-	w.dialer.pending++
 	w.loop.SetDeadline(id, handshakeTimeout)
 }
 
@@ -104,6 +104,7 @@ func cause(err error) string {
 func (w *worker) failed(k uint32, why string) {
 	v := &w.viewers[k]
 	v.state = stateDown
+	w.dialer.pending--
 	w.sum.Failed++
 	g := w.swarm.greeter
 	count(w.sum.Failures, g.Targets[g.Which(w.number(k))].Address+": "+why)
@@ -193,14 +194,8 @@ func (w *worker) accept(k uint32, res *frame.Response) error {
 }
 
 func (w *worker) refused(k uint32, id netpoll.ID, answer string) {
-	w.ended(k, answer)
+	w.failed(k, answer)
 	w.loop.Close(id, reasonRefused)
-}
-
-// ended ends an attempt whose connection is still to be closed.
-func (w *worker) ended(k uint32, why string) {
-	w.dialer.pending--
-	w.failed(k, why)
 }
 
 func firstLine(b []byte) string {
@@ -268,7 +263,7 @@ func (w *worker) Closed(id netpoll.ID, reason netpoll.CloseReason) {
 	}
 	switch v.state {
 	case stateDialing, stateUpgrading:
-		w.ended(k, w.why(v.state, reason))
+		w.failed(k, w.why(v.state, reason))
 	case stateOpen:
 		w.sum.Open--
 		w.lost(k, reason.String())
