@@ -87,7 +87,7 @@ var allowedImports = map[string][]string{
 		"barrage/loadtest/report", "barrage/loadtest/stamp", "barrage/loadtest/swarm", "barrage/loadtest/tally",
 		"github.com/spf13/pflag",
 	},
-	"barrage/loadtest/agent":  {"barrage/loadtest/plan", "barrage/loadtest/swarm", "golang.org/x/sys/unix"},
+	"barrage/loadtest/agent":  {"barrage/internal/build", "barrage/loadtest/plan", "barrage/loadtest/swarm", "golang.org/x/sys/unix"},
 	"barrage/loadtest/assert": {},
 	"barrage/loadtest/bench": {
 		"barrage/loadtest/probe", "barrage/loadtest/report", "github.com/prometheus/procfs", "golang.org/x/sys/unix",

@@ -34,8 +34,8 @@
 // its stdin and by a signal of the kernel, a remote one when the connection ends
 // or nothing acknowledges its packets.
 //
-// Both sides must be the same build of the program, as far as the version tells
-// that Go embeds: each computes for itself who is in which room and when messages
+// Both sides must be the same build of the program, as far as its version and commit
+// tell: each computes for itself who is in which room and when messages
 // are due.
 //
 // # Clocks

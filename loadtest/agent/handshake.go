@@ -10,8 +10,9 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 	"time"
+
+	"barrage/internal/build"
 )
 
 const (
@@ -37,14 +38,10 @@ type identity struct {
 	Program  string `json:"program"`
 }
 
-// thisProgram is the identity of this build: the version that Go embeds names
-// the commit.
+// thisProgram is the identity of this build.
 func thisProgram() identity {
-	id := identity{Protocol: protocolVersion, Program: "unknown"}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		id.Program = info.Main.Version
-	}
-	return id
+	b := build.Read()
+	return identity{Protocol: protocolVersion, Program: b.Version + " " + b.Commit}
 }
 
 func (id identity) String() string {
