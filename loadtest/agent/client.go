@@ -52,7 +52,7 @@ type Client struct {
 }
 
 type answer struct {
-	response
+	response[json.RawMessage]
 	sent, returned int64 // of the Client's clock
 	err            error
 }

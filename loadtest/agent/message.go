@@ -27,11 +27,12 @@ type request struct {
 	Params json.RawMessage `json:"params,omitempty"`
 }
 
-// response is the answer to the request of the same ID.
-type response struct {
-	ID     uint64          `json:"id"`
-	Error  string          `json:"error,omitempty"`
-	Result json.RawMessage `json:"result,omitempty"`
+// response is the answer to the request of the same ID. Its Result is anything where it
+// is made, and JSON where it is read.
+type response[R any] struct {
+	ID     uint64 `json:"id"`
+	Error  string `json:"error,omitempty"`
+	Result R      `json:"result"`
 }
 
 // nothing is the parameters or result of methods that have none.

@@ -5,6 +5,7 @@ package agent
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,16 +92,9 @@ func (s *session) requests() error {
 
 // answer sends a result, or that there is none.
 func (s *session) answer(id uint64, result any, err error) error {
-	resp := response{ID: id}
-	if err == nil {
-		resp.Result, err = json.Marshal(result)
-	}
-	if err != nil {
-		resp.Error = err.Error()
-	}
-	b, err := encode(resp, maxFrame)
-	if err != nil {
-		b, err = encode(response{ID: id, Error: err.Error()}, maxFrame)
+	b, wrong := encode(response[any]{ID: id, Result: result}, maxFrame)
+	if err = cmp.Or(err, wrong); err != nil {
+		b, err = encode(response[any]{ID: id, Error: err.Error()}, maxFrame)
 	}
 	if err != nil {
 		return err
