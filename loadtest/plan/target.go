@@ -199,13 +199,9 @@ func appendTemplate(dst []byte, text string, w *Who, payload []byte) []byte {
 // Skip is the number of bytes before a message's stamp, or -1 if it has to be
 // searched for.
 func (p *Plan) Skip() int {
-	digits, ok := strings.CutPrefix(p.Stamp, "skip:")
-	if !ok {
-		return -1
+	digits, skips := strings.CutPrefix(p.Stamp, "skip:")
+	if n, err := strconv.Atoi(digits); skips && err == nil {
+		return n
 	}
-	n, err := strconv.Atoi(digits)
-	if err != nil {
-		return -1
-	}
-	return n
+	return -1
 }

@@ -30,7 +30,7 @@ func Scrape(ctx context.Context, address string) (Metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("probe: metrics: %w", err)
 	}
-	return (&Server{client: http.DefaultClient}).scrape(ctx, u)
+	return (&Server{client: http.DefaultClient, header: http.Header{}}).scrape(ctx, u)
 }
 
 // Sum is the sum of a metric over those of its labels that have the given value,
@@ -53,9 +53,6 @@ func (s *Server) scrape(ctx context.Context, u *url.URL) (Metrics, error) {
 		return nil, err
 	}
 	req.Header = s.header.Clone()
-	if req.Header == nil {
-		req.Header = make(http.Header)
-	}
 	req.Header.Set("Accept", "text/plain;version=0.0.4")
 	resp, err := s.client.Do(req)
 	if err != nil {

@@ -221,18 +221,16 @@ func (w *worker) finish(failed map[laneID][]tally.Span) {
 	for k := range w.viewers {
 		v := &w.viewers[k]
 		first, end := w.tracksOf(uint32(k))
-		if v.flags&flagExpects == 0 { // left, and not back: it is not to blame for what was not published
-			for t := first; t < end; t++ {
-				w.tally.Excuse(uint64(t), failed[laneID{v.room, t - first}])
-			}
-			continue
-		}
-		v.flags &^= flagExpects
 		for t := first; t < end; t++ {
 			lane := t - first
-			last := w.sched.Count(int(v.room), int(lane))
-			w.tally.Settle(uint64(t), &w.tracks[t], last, failed[laneID{v.room, lane}])
+			unpublished := failed[laneID{v.room, lane}]
+			if v.flags&flagExpects != 0 {
+				w.tally.Settle(uint64(t), &w.tracks[t], w.sched.Count(int(v.room), int(lane)), unpublished)
+			} else { // left, and not back: it is not to blame for what was not published
+				w.tally.Excuse(uint64(t), unpublished)
+			}
 		}
+		v.flags &^= flagExpects
 	}
 	w.finder = nil // what comes now is nobody's
 }
