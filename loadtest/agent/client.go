@@ -40,10 +40,9 @@ type Client struct {
 	ended    func(context.Context) error // waits for the agent's end, and brings it about if ctx ends
 	why      func(error) error           // finds a better reason for the end of rw
 
-	turn   chan struct{}  // has a place for the request under way, which owns the next two
-	in     *bufio.Reader  // of rw
-	lastID uint64         // of requests
-	work   sync.WaitGroup // requests under way: they end when rw does
+	turn   chan struct{} // has a place for the request under way, which owns the next two
+	in     *bufio.Reader // of rw
+	lastID uint64        // of requests
 	closed sync.Once
 
 	mu   sync.Mutex // guards what follows; nothing else is done under it
@@ -112,10 +111,10 @@ func (c *Client) ask(ctx context.Context, m method, params any) (answer, error) 
 	answered := make(chan answer, 1)
 	select {
 	case c.turn <- struct{}{}:
-		c.work.Go(func() {
+		go func() { // ends with the answer, or with rw; Close waits for it
 			answered <- c.roundTrip(request{Method: m, Params: raw})
 			<-c.turn
-		})
+		}()
 	case <-ctx.Done():
 	}
 	select {
@@ -183,7 +182,8 @@ func (c *Client) Close(ctx context.Context) (err error) {
 	c.closed.Do(func() {
 		_, err = call[nothing](ctx, c, methodClose, nothing{})
 		c.lose(ErrClosed)
-		c.work.Wait()
+		c.turn <- struct{}{} // nothing is under way any more
+		<-c.turn
 		if end := c.ended(ctx); err == nil && end != nil {
 			err = c.fail("end", end)
 		}
