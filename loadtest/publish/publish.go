@@ -86,8 +86,7 @@ type Publisher struct {
 	grace   time.Duration
 
 	current  atomic.Pointer[ledger] // of the latest Run
-	mu       sync.Mutex             // guards what follows
-	failures []swarm.Failure
+	failures []swarm.Failure        // likewise; Run's goroutine, and then who has waited for it
 }
 
 // New returns a Publisher for a valid plan whose Publish is http or redis.
@@ -164,7 +163,7 @@ func (p *Publisher) Run(ctx context.Context, run stamp.Run, s *plan.Schedule, no
 	}
 	wg.Wait() // each ends when its messages are sent, or bounded is over
 
-	p.gather(workers)
+	p.failures = gather(workers)
 	if ctx.Err() != nil {
 		return fmt.Errorf("publish: %w", context.Cause(ctx))
 	}
@@ -186,26 +185,19 @@ func share(workers []*worker, s *plan.Schedule) {
 	}
 }
 
-func (p *Publisher) gather(workers []*worker) {
-	var all []swarm.Failure
+func gather(workers []*worker) (all []swarm.Failure) {
 	for _, w := range workers {
 		all = append(all, w.failures()...)
 	}
 	slices.SortFunc(all, func(a, b swarm.Failure) int {
 		return cmp.Or(cmp.Compare(a.Room, b.Room), cmp.Compare(a.Lane, b.Lane))
 	})
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.failures = all
+	return all
 }
 
-// Failures are the failed messages of the latest Run that has returned, by room
-// and lane; the spans of each are in order.
-func (p *Publisher) Failures() []swarm.Failure {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.failures
-}
+// Failures are the failed messages of the latest Run, for who has waited for its
+// return, by room and lane; the spans of each are in order.
+func (p *Publisher) Failures() []swarm.Failure { return p.failures }
 
 // Stats is what became of the messages of the latest Run so far.
 func (p *Publisher) Stats() Stats { return p.current.Load().stats() }
