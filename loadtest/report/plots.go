@@ -110,13 +110,18 @@ func percentOf(part, whole float64) float64 {
 	return math.Round(min(1, max(0, part/whole))*10_000) / 100
 }
 
-// line is a figure of each Point.
-type line struct {
-	name, class string
-	filled      bool
-	zero        bool // is a value, not a gap
-	format      func(float64) string
-	of          func(*Point) float64
+// of takes a figure out of all points; what is below 0 is a gap, and 0 is unless it is
+// a value.
+func (t *timeplots) of(name, class string, filled, zero bool, format func(float64) string, get func(*Point) float64) curve {
+	c := curve{name: name, class: class, filled: filled, format: format}
+	for i := range t.points {
+		v := get(&t.points[i])
+		if v < 0 || v == 0 && !zero || math.IsInf(v, 0) {
+			v = math.NaN()
+		}
+		c.values = append(c.values, v)
+	}
+	return c
 }
 
 func (t *timeplots) plots(r *Report) []plot {
@@ -124,47 +129,36 @@ func (t *timeplots) plots(r *Report) []plot {
 	if t.seconds > 1 {
 		latency += "; the worst second of each " + number(t.seconds)
 	}
-	cpu := []line{{"load test", colorClient, false, true, number, func(p *Point) float64 { return p.ClientCPU }}}
+	cpu := []curve{t.of("load test", colorClient, false, true, number, func(p *Point) float64 { return p.ClientCPU })}
 	if r.Server.Known {
-		cpu = append([]line{{"server", colorServer, false, true, number, func(p *Point) float64 { return p.ServerCPU }}}, cpu...)
+		cpu = append([]curve{t.of("server", colorServer, false, true, number, func(p *Point) float64 { return p.ServerCPU })}, cpu...)
 	}
 	wanted := float64(r.Connections.Wanted)
 	return []plot{
 		t.plot(titleLatency, latency, logarithmic,
-			line{"p50", colorServer, false, false, millis, func(p *Point) float64 { return p.P50 }},
-			line{"p99", colorClient, false, false, millis, func(p *Point) float64 { return p.P99 }},
-			line{"p99.9", colorThird, false, false, millis, func(p *Point) float64 { return p.P999 }},
-			line{"max", colorQuiet, false, false, millis, func(p *Point) float64 { return p.Max }}),
+			t.of("p50", colorServer, false, false, millis, func(p *Point) float64 { return p.P50 }),
+			t.of("p99", colorClient, false, false, millis, func(p *Point) float64 { return p.P99 }),
+			t.of("p99.9", colorThird, false, false, millis, func(p *Point) float64 { return p.P999 }),
+			t.of("max", colorQuiet, false, false, millis, func(p *Point) float64 { return p.Max })),
 		t.plot("Deliveries", "copies that arrived, per second", numbers,
-			line{"delivered", colorServer, true, true, number, func(p *Point) float64 { return p.Delivered }}),
+			t.of("delivered", colorServer, true, true, number, func(p *Point) float64 { return p.Delivered })),
 		t.plot("Connections", "open, of the "+number(wanted)+" wanted", func(_, top float64) axis { return numbers(0, max(top, wanted)) },
-			line{"open", colorServer, true, true, number, func(p *Point) float64 { return float64(p.Open) }}),
+			t.of("open", colorServer, true, true, number, func(p *Point) float64 { return float64(p.Open) })),
 		t.plot("CPU", "cores used", numbers, cpu...),
 		t.plot("Resident memory", "of the server", memory,
-			line{"RSS", colorServer, true, false, size, func(p *Point) float64 { return float64(p.RSS) }}),
+			t.of("RSS", colorServer, true, false, size, func(p *Point) float64 { return float64(p.RSS) })),
 		t.plot("Messages published", "that the target took, per second", numbers,
-			line{"published", colorServer, true, true, number, func(p *Point) float64 { return p.Published }}),
+			t.of("published", colorServer, true, true, number, func(p *Point) float64 { return p.Published })),
 		t.plot("Gaps", "copies overtaken by later ones: lost, or late", numbers,
-			line{"gaps", colorClient, true, true, number, func(p *Point) float64 { return float64(p.Gaps) }}),
+			t.of("gaps", colorClient, true, true, number, func(p *Point) float64 { return float64(p.Gaps) })),
 		t.plot("Sends per delivery", "system calls of the server for one copy", numbers,
-			line{"sends per delivery", colorServer, false, false, number, func(p *Point) float64 { return p.SendsPerMsg }}),
+			t.of("sends per delivery", colorServer, false, false, number, func(p *Point) float64 { return p.SendsPerMsg })),
 	}
 }
 
-// plot draws lines, unless there is nothing in any of them.
-func (t *timeplots) plot(title, note string, y func(low, top float64) axis, lines ...line) plot {
+// plot draws curves, unless there is nothing in any of them.
+func (t *timeplots) plot(title, note string, y func(low, top float64) axis, curves ...curve) plot {
 	p := plot{Title: title, Note: note, Group: "time", Bands: t.bands}
-	curves := make([]curve, len(lines))
-	for i, l := range lines {
-		curves[i] = curve{name: l.name, class: l.class, filled: l.filled, format: l.format}
-		for j := range t.points {
-			v := l.of(&t.points[j])
-			if v < 0 || v == 0 && !l.zero || math.IsInf(v, 0) {
-				v = math.NaN()
-			}
-			curves[i].values = append(curves[i].values, v)
-		}
-	}
 	if low, top := extent(curves); top > 0 {
 		p.draw(t.x, y(low, top), t.xs, t.labels, curves)
 	}
