@@ -8,7 +8,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,7 +27,7 @@ type cluster struct {
 	serve                 string
 }
 
-func clusterFlags(b *bench, flags *flag.FlagSet) func(context.Context) (string, error) {
+func clusterFlags(b *bench, flags *flag.FlagSet) measurement {
 	c := &cluster{bench: b}
 	flags.IntVar(&c.nodes, "nodes", 5, "nodes")
 	flags.IntVar(&c.connections, "connections", 95000, "viewers over all nodes")
@@ -43,46 +42,42 @@ func clusterFlags(b *bench, flags *flag.FlagSet) func(context.Context) (string, 
 // reserve is how many open files a node keeps for other things than connections.
 const reserve = 512
 
-func (c *cluster) run(ctx context.Context) (string, error) {
+func (c *cluster) run(ctx context.Context) (title, body string, err error) {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
-		return "", err
+		return "", "", err
 	}
 	if each := (c.connections + c.nodes - 1) / max(c.nodes, 1); c.nodes < 1 || uint64(each) > files.Max-reserve {
-		return "", fmt.Errorf("%d connections for each of %d nodes, but a process may open %d files: -nodes must be %d or more",
+		return "", "", fmt.Errorf("%d connections for each of %d nodes, but a process may open %d files: -nodes must be %d or more",
 			each, c.nodes, files.Max, uint64(c.connections)/(files.Max-reserve)+1)
 	}
 	redis, err := c.startRedis(ctx)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	args := []string{"room", "--preset", raw, "--plain", "--connections", strconv.Itoa(c.connections),
+	args := []string{"room", "--preset", raw, "--connections", strconv.Itoa(c.connections),
 		"--rate", fmt.Sprint(c.rate), "--duration", c.duration.String(), "--hold", c.hold.String(), "--drain", c.drain.String(),
 		"--assert", "missing==0"}
 	var nodes []node
 	var metrics []string
-	var pids []int
 	for i := range c.nodes {
 		n, err := c.startNode(ctx, fmt.Sprint("node", i+1), c.barrage, nil, append(strings.Fields(c.serve), "--redis", redis)...)
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
-		nodes, pids = append(nodes, n), append(pids, n.pids()...)
-		metrics = append(metrics, "http://"+n.admin+"/metrics")
+		nodes, metrics = append(nodes, n), append(metrics, n.metrics())
 		args = append(args, "--url", "ws://"+n.public)
 	}
-	fmt.Printf("%d nodes, %s connections in one room\n", c.nodes, thousands(float64(c.connections)))
-	r, err := c.load(ctx, "result", c.barrage, os.Stdout, append(args, "--publish-url", "http://"+nodes[0].admin,
-		"--metrics", strings.Join(metrics, ","), "--pid", join(pids))...)
+	fmt.Printf("%d nodes, %s connections in one room\n", c.nodes, count(c.connections))
+	r, err := c.load(ctx, "result", nodes[0], append(args, "--metrics", strings.Join(metrics, ","))...)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	t, err := nodesTable(ctx, nodes)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return fmt.Sprintf("## Several nodes: %s viewers in one room\n\n%s\n%s\n%s", thousands(float64(c.connections)),
-		c.about(probe.ReadEnvironment("", commit(ctx)), time.Now()), delivered(r), t), broken(r)
+	return fmt.Sprintf("Several nodes: %s viewers in one room", count(c.connections)), delivered(r) + "\n" + t.String(), broken(r)
 }
 
 // nodesTable says what each node counted, from its metrics.
@@ -93,11 +88,11 @@ func nodesTable(ctx context.Context, nodes []node) (table, error) {
 		t.row(name, thousands(v[0]), thousands(v[1]), thousands(v[2]), thousands(v[3]), fmt.Sprintf("%.1f", v[4]), fmt.Sprintf("%.1f", v[5]))
 	}
 	for i, n := range nodes {
-		m, err := probe.Scrape(ctx, "http://"+n.admin+"/metrics")
+		m, err := probe.Scrape(ctx, n.metrics())
 		if err != nil {
 			return nil, err
 		}
-		proc, err := procfs.NewProc(n.pids()[0])
+		proc, err := procfs.NewProc(n.pids[0])
 		if err != nil {
 			return nil, err
 		}
@@ -121,9 +116,9 @@ func nodesTable(ctx context.Context, nodes []node) (table, error) {
 
 // delivered says what became of the messages of a run.
 func delivered(r *report.Report) string {
-	c, m, n := &r.Connections, &r.Messages, func(v uint64) string { return thousands(float64(v)) }
+	c, m := &r.Connections, &r.Messages
 	return fmt.Sprintf("%d of %d connections, %s a second; %s messages, %s copies expected, %s delivered, %s missing, %s duplicated, %s out of order; p50 %s ms, p99 %s ms.\n",
-		c.Open, c.Wanted, thousands(c.PerSecond), n(m.Published), n(m.Expected), n(m.Delivered), n(m.Missing), n(m.Duplicated), n(m.OutOfOrder),
+		c.Open, c.Wanted, thousands(c.PerSecond), count(m.Published), count(m.Expected), count(m.Delivered), count(m.Missing), count(m.Duplicated), count(m.OutOfOrder),
 		short(r.Latency.P50), short(r.Latency.P99))
 }
 

@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"barrage/loadtest/probe"
 )
@@ -34,44 +34,16 @@ func (t table) String() string {
 
 // aligned pads the columns of a Markdown text's tables, for the terminal.
 func aligned(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := 0; i < len(lines); i++ {
-		end := i
-		for end < len(lines) && strings.HasPrefix(lines[end], "|") {
-			end++
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 0, ' ', 0)
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "|") {
+			line = strings.ReplaceAll(line, "|", "\t|")
 		}
-		if end > i {
-			pad(lines[i:end])
-			i = end
-		}
+		_, _ = w.Write([]byte(line)) // into memory
 	}
-	return strings.Join(lines, "\n")
-}
-
-// pad makes the columns of a table's lines as wide as their widest cell.
-func pad(lines []string) {
-	var rows [][]string
-	var width []int
-	for _, line := range lines {
-		cells := strings.Split(strings.Trim(line, "|"), "|")
-		for i, cell := range cells {
-			if i == len(width) {
-				width = append(width, 0)
-			}
-			width[i] = max(width[i], utf8.RuneCountInString(cell))
-		}
-		rows = append(rows, cells)
-	}
-	for i, cells := range rows {
-		for j, cell := range cells {
-			fill := " "
-			if strings.HasPrefix(cell, "---") {
-				fill = "-"
-			}
-			cells[j] += strings.Repeat(fill, width[j]-utf8.RuneCountInString(cell))
-		}
-		lines[i] = "|" + strings.Join(cells, "|") + "|"
-	}
+	_ = w.Flush() // likewise
+	return b.String()
 }
 
 // about says what a reader needs to judge the figures, and to get them again.
@@ -81,9 +53,8 @@ func (b *bench) about(e probe.Environment, now time.Time) string {
 		thousands(float64(e.NoFile)), strings.Join(append([]string{"go run ./loadtest/bench " + b.scenario}, b.given...), " "))
 }
 
-// write prints a section, and puts it into the document, if there is to be one.
+// write puts a section into the document, if there is to be one.
 func (b *bench) write(section string) error {
-	fmt.Println("\n" + aligned(section))
 	if b.document == "" {
 		return nil
 	}

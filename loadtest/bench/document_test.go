@@ -1,6 +1,11 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"barrage/loadtest/report"
+	"barrage/loadtest/tally"
+)
 
 func TestStat(t *testing.T) {
 	for _, test := range []struct {
@@ -16,7 +21,11 @@ func TestStat(t *testing.T) {
 		{"with an unknown", []float64{9, 0, 1, 4}, stat{4, 1, 9, 3}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := statOf(positive(test.values)); got != test.want {
+			c := &cell{reports: []*report.Report{nil}} // of a run that failed
+			for _, v := range test.values {
+				c.reports = append(c.reports, &report.Report{Messages: report.Messages{Counts: tally.Counts{Delivered: 1, Expected: 1}, BytesPerCopy: v}})
+			}
+			if got := c.stat(perCopy); got != test.want {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
@@ -27,7 +36,7 @@ func TestAligned(t *testing.T) {
 	var tab table
 	tab.row("a", "bc")
 	tab.row("µµµ", "d")
-	if got, want := aligned("x\n"+tab.String()+"y"), "x\n| a   | bc |\n|-----|----|\n| µµµ | d  |\ny"; got != want {
+	if got, want := aligned("x\n"+tab.String()+"y"), "x\n| a   | bc |\n|---  |--- |\n| µµµ | d  |\ny"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -1,44 +1,99 @@
 package main
 
-// The figures that scenarios take of the load test's reports.
+// The figures that scenarios take of the load test's reports, over several rounds,
+// and how numbers are written.
 
-import "barrage/loadtest/report"
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
-// figure is what is taken of a report; 0 or less is not known.
+	"barrage/loadtest/report"
+)
+
+// figure is one of those that a report has by a name; see report.ValueNames.
 type figure struct {
 	title  string
+	name   string
 	number func(float64) string
-	of     func(*report.Report) float64
 	higher bool // is better
 }
 
-func perCPU() figure {
-	return figure{"deliveries per server CPU-second", thousands, func(r *report.Report) float64 { return r.Server.DeliveriesPerCPUSecond }, true}
+var (
+	perCPU     = figure{"deliveries per server CPU-second", "deliveries_per_cpu_second", thousands, true}
+	p50        = figure{"p50 in ms", "p50", short, false}
+	p99        = figure{"p99 in ms", "p99", short, false}
+	resident   = figure{"resident bytes per idle connection", "rss_per_conn", thousands, false}
+	connects   = figure{"connections a second", "connect_rate", thousands, true}
+	connectCPU = figure{"server CPU for each connect, ms", "connect_cpu", short, false}
+	kernel     = figure{"kernel bytes for each, both ends", "kernel_per_conn", thousands, false}
+	perCopy    = figure{"bytes received per copy", "bytes_per_copy", short, false}
+	publishLag = figure{"publishing behind at worst, ms", "publish_lag_max", short, false}
+)
+
+// of is 0 if the report does not know it.
+func (f figure) of(r *report.Report) float64 { return r.Values()[f.name] }
+
+// text is the figure of one report.
+func (f figure) text(r *report.Report) string { return f.title + " " + f.number(f.of(r)) }
+
+// better reports whether a is better than b.
+func (f figure) better(a, b stat) bool {
+	if f.higher {
+		return a.median > b.median
+	}
+	return a.median < b.median
 }
 
-func p50() figure {
-	return figure{"p50 in ms", short, func(r *report.Report) float64 { return r.Latency.P50 }, false}
+// stat is the middle and the ends of some figures. n is 0 if there is none.
+type stat struct {
+	median, min, max float64
+	n                int
 }
 
-func p99() figure {
-	return figure{"p99 in ms", short, func(r *report.Report) float64 { return r.Latency.P99 }, false}
+func statOf(values []float64) stat {
+	if len(values) == 0 {
+		return stat{}
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return stat{median: (sorted[(n-1)/2] + sorted[n/2]) / 2, min: sorted[0], max: sorted[n-1], n: n}
 }
 
-func resident() figure {
-	return figure{"resident bytes per idle connection", thousands, func(r *report.Report) float64 { return r.Server.BytesPerConnection.Resident }, false}
+func (s stat) overlaps(t stat) bool { return s.min <= t.max && t.min <= s.max }
+
+// ranged is a stat in a table.
+func ranged(s stat, number func(float64) string) string {
+	switch s.n {
+	case 0:
+		return "–"
+	case 1:
+		return number(s.median)
+	}
+	return fmt.Sprintf("%s [%s to %s]", number(s.median), number(s.min), number(s.max))
 }
 
-func connects() figure {
-	return figure{"connections a second", thousands, func(r *report.Report) float64 { return r.Connections.PerSecond }, true}
+// thousands is a whole number with separators.
+func thousands(v float64) string {
+	digits := strconv.FormatFloat(v, 'f', 0, 64)
+	sign := ""
+	if strings.HasPrefix(digits, "-") {
+		sign, digits = "-", digits[1:]
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return sign + digits
 }
 
-// losses is how many things did not go as they must: each is shown, never hidden.
-func losses(r *report.Report) uint64 {
-	m := &r.Messages
-	return unpublished(r) + m.Missing + m.Duplicated + m.OutOfOrder + r.Connections.Failed + r.Connections.Closed
-}
+// count is thousands of what is counted.
+func count[T int | uint64](n T) string { return thousands(float64(n)) }
 
-// unpublished is how many messages the server did not take, or not in time.
-func unpublished(r *report.Report) uint64 {
-	return r.Messages.Offered - min(r.Messages.Offered, r.Messages.Published)
+// short is a number with three significant digits, or whole if it is large.
+func short(v float64) string {
+	if v >= 100 || v <= -100 {
+		return thousands(v)
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
 }

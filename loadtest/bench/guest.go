@@ -24,33 +24,37 @@ import (
 	"barrage/loadtest/probe"
 )
 
-// answerMark begins the line of the console with the outcome.
-const answerMark = "=== "
+// answerTo is the second serial port, whose other end is a file of the host.
+const answerTo = "/dev/ttyS1"
 
-// sample is the memory of the server and of the kernel at one moment, in bytes, and
-// some counts.
+// sample is the memory of the server and of the kernel at one moment, and some counts.
 type sample struct {
-	Phase                               string
-	RSS, Anonymous, Heap, Freed, Stacks float64
-	Slab, Buffers                       float64
-	Drops, Timeouts, GivenUp            float64
-	GCs, Pause, LongestPause            float64
-	Connections, Offered, Delivered     float64
+	Phase                    string
+	Memory                   []memory // of the same in each sample
+	Drops, Timeouts, GivenUp float64
+	GCs, Pause, LongestPause float64
+	Offered, Delivered       float64
+}
+
+type memory struct {
+	Of    string
+	Bytes float64
 }
 
 // guest never returns.
 func guest(ctx context.Context) {
-	var o outcomeOfGuest
+	var o outcome
 	if err := o.measure(ctx); err != nil {
 		say("%v", err)
 		o.Failed = err.Error()
 	}
 	text, err := json.Marshal(o)
+	if err == nil {
+		err = os.WriteFile(answerTo, text, 0)
+	}
 	if err != nil {
 		say("%v", err)
 	}
-	fmt.Printf("%s%s\n", answerMark, text)
-	time.Sleep(time.Second) // for the console
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	select {}
 }
@@ -98,7 +102,7 @@ func loopbackUp() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
 }
 
-func (o *outcomeOfGuest) measure(ctx context.Context) error {
+func (o *outcome) measure(ctx context.Context) error {
 	if err := setUp(); err != nil {
 		return err
 	}
@@ -122,32 +126,32 @@ func (o *outcomeOfGuest) measure(ctx context.Context) error {
 	if err := o.sample(ctx, "empty", n); err != nil {
 		return err
 	}
-	loaded := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var failed error
+	over := make(chan struct{})
 	go func() { // ends with the load test
-		var err error
+		defer close(over)
 		// It waits out --hold before it publishes: time for the idle samples.
-		o.Report, err = b.load(ctx, "result", b.barrage, io.Discard, "room", "--plain", "--url", "ws://"+n.public,
-			"--publish-url", "http://"+n.admin, "--metrics", "http://"+n.admin+"/metrics", "--preset", raw,
+		o.Report, failed = b.load(ctx, "result", n, "room", "--url", "ws://"+n.public, "--metrics", n.metrics(), "--preset", raw,
 			"--connections", strconv.Itoa(s.Connections), "--rate", fmt.Sprint(s.Rate), "--duration", s.Duration.String(),
-			"--hold", (s.Idle + time.Minute).String(), "--drain", "600s", "--pid", join(n.pids()), "--assert", "missing==0")
-		loaded <- err
+			"--hold", (s.Idle + time.Minute).String(), "--drain", "600s", "--assert", "missing==0")
 	}()
-	if err := o.watch(ctx, s, n, loaded); err != nil {
-		return err
+	watched := o.watch(ctx, s, n, over)
+	if watched != nil {
+		cancel()
 	}
 	say("waiting for the load test's end")
-	if err := <-loaded; err != nil {
+	<-over
+	if err := errors.Join(watched, failed); err != nil {
 		return err
 	}
-	return o.sample(ctx, "end", n)
+	return errors.Join(o.sample(ctx, "end", n), broken(o.Report))
 }
 
 // watch takes the samples while the load test runs.
-func (o *outcomeOfGuest) watch(ctx context.Context, s settings, n node, loaded chan error) error {
-	// Reading /metrics costs the server garbage in proportion to its connections
-	// (counting open files before Linux 6.2), so only samples and the end do.
-	members := func() (float64, error) { return fullest(n) }
-	if err := await("members", s.Connections, n, loaded, members); err != nil {
+func (o *outcome) watch(ctx context.Context, s settings, n node, over chan struct{}) error {
+	if err := await(ctx, "barrage_memberships", s.Connections, n, over); err != nil {
 		return err
 	}
 	if err := o.sample(ctx, "connected", n); err != nil {
@@ -158,21 +162,20 @@ func (o *outcomeOfGuest) watch(ctx context.Context, s settings, n node, loaded c
 		return err
 	}
 	if s.Profile { // takes a collection
-		answer, err := get("http://" + n.admin + "/debug/pprof/heap?gc=1")
+		answer, err := http.Get("http://" + n.admin + "/debug/pprof/heap?gc=1")
 		if err != nil {
 			return err
 		}
-		o.Profile = answer
+		defer answer.Body.Close()
+		if o.Profile, err = io.ReadAll(answer.Body); err != nil {
+			return err
+		}
 		if err := o.sample(ctx, "collected", n); err != nil {
 			return err
 		}
 	}
 	say("publishing")
-	delivered := func() (float64, error) {
-		m, err := probe.Scrape(ctx, "http://"+n.admin+"/metrics")
-		return m.Sum("barrage_messages_delivered_total"), err
-	}
-	err := await("delivered", s.Connections, n, loaded, delivered)
+	err := await(ctx, "barrage_messages_delivered_total", s.Connections, n, over)
 	if errors.Is(err, errOver) { // all was delivered between two looks
 		return nil
 	}
@@ -181,97 +184,63 @@ func (o *outcomeOfGuest) watch(ctx context.Context, s settings, n node, loaded c
 
 var errOver = errors.New("the load test has ended")
 
-// await waits until a count is that large, for as long as both ends live; the
+// await waits until a metric is that large, for as long as both ends live; the
 // scenario bounds the time.
-func await(what string, least int, n node, loaded chan error, count func() (float64, error)) error {
+func await(ctx context.Context, metric string, least int, n node, over chan struct{}) error {
 	for turn := 0; ; turn++ {
-		v, err := count()
+		m, err := probe.Scrape(ctx, n.metrics())
+		v := m.Sum(metric)
 		if err == nil && v >= float64(least) {
 			return nil
 		}
 		if turn%6 == 0 {
-			say("%s: %.0f of %d", what, v, least)
+			say("%s: %.0f of %d", metric, v, least)
 		}
 		select {
 		case <-n.ended:
 			return fmt.Errorf("the server has ended: %s", lastLine(n.log))
-		case err := <-loaded:
-			loaded <- err // for who waits for it
+		case <-over:
 			return fmt.Errorf("%w: %s", errOver, lastLine("/tmp/result.txt"))
 		case <-time.After(10 * time.Second):
 		}
 	}
 }
 
-// fullest is how many are in the fullest room.
-func fullest(n node) (float64, error) {
-	answer, err := get("http://" + n.admin + "/v1/rooms?limit=1")
-	if err != nil {
-		return 0, err
-	}
-	var list struct {
-		Rooms []struct {
-			Members float64 `json:"members"`
-		} `json:"rooms"`
-	}
-	if err := json.Unmarshal(answer, &list); err != nil || len(list.Rooms) == 0 {
-		return 0, err
-	}
-	return list.Rooms[0].Members, nil
-}
-
-func get(url string) ([]byte, error) {
-	answer, err := http.Get(url)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	return io.ReadAll(answer.Body)
-}
-
 // sample looks at everything once.
-func (o *outcomeOfGuest) sample(ctx context.Context, phase string, n node) error {
-	m, err := probe.Scrape(ctx, "http://"+n.admin+"/metrics")
-	if err != nil {
-		return err
-	}
-	s := sample{
-		Phase: phase, Heap: m.Sum("go_memstats_heap_inuse_bytes"), Stacks: m.Sum("go_memstats_stack_inuse_bytes"),
-		Freed:       m.Sum("go_memstats_heap_idle_bytes") - m.Sum("go_memstats_heap_released_bytes"),
-		Connections: m.Sum("barrage_connections"), Offered: m.Sum("barrage_messages_offered_total"), Delivered: m.Sum("barrage_messages_delivered_total"),
-	}
-	s.GCs, s.Pause, s.LongestPause = m.Collections()
-	if err := s.kernel(n.pids()[0]); err != nil {
-		return err
-	}
-	o.Samples = append(o.Samples, s)
-	say("%s: RSS %.1f MB, %.0f connections", phase, s.RSS/(1<<20), s.Connections)
-	return nil
-}
-
-// kernel adds what the kernel tells.
-func (s *sample) kernel(pid int) error {
-	fs, err := procfs.NewDefaultFS()
-	if err != nil {
-		return err
-	}
-	proc, err := fs.Proc(pid)
-	if err != nil {
+func (o *outcome) sample(ctx context.Context, phase string, n node) error {
+	m, err1 := probe.Scrape(ctx, n.metrics())
+	fs, err2 := procfs.NewDefaultFS()
+	proc, err3 := procfs.NewProc(n.pids[0])
+	netstat, err4 := os.ReadFile("/proc/net/netstat")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	status, err1 := proc.NewStatus()
-	netstat, err2 := os.ReadFile("/proc/net/netstat")
-	soft, err3 := fs.NetSoftnetStat()
-	if err := errors.Join(err1, err2, err3); err != nil {
+	soft, err2 := fs.NetSoftnetStat()
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	slab, buffers, _ := probe.KernelMemory()
-	s.Slab, s.Buffers = float64(slab), float64(buffers)
-	s.RSS, s.Anonymous = float64(status.VmRSS), float64(status.RssAnon)
-	s.Timeouts, s.GivenUp = counter(netstat, "TCPTimeouts"), counter(netstat, "TCPAbortOnTimeout")
+	s := sample{
+		Phase: phase,
+		Memory: []memory{
+			{"server: resident (RSS)", float64(status.VmRSS)},
+			{"of it anonymous", float64(status.RssAnon)},
+			{"server: Go heap in use", m.Sum("go_memstats_heap_inuse_bytes")},
+			{"freed, not yet given back", m.Sum("go_memstats_heap_idle_bytes") - m.Sum("go_memstats_heap_released_bytes")},
+			{"server: Go stacks", m.Sum("go_memstats_stack_inuse_bytes")},
+			{"kernel: slab, both ends", float64(slab)},
+			{"kernel: TCP buffers, both ends", float64(buffers)},
+		},
+		Offered: m.Sum("barrage_messages_offered_total"), Delivered: m.Sum("barrage_messages_delivered_total"),
+		Timeouts: counter(netstat, "TCPTimeouts"), GivenUp: counter(netstat, "TCPAbortOnTimeout"),
+	}
+	s.GCs, s.Pause, s.LongestPause = m.Collections()
 	for _, cpu := range soft {
 		s.Drops += float64(cpu.Dropped) // from the backlog
 	}
+	o.Samples = append(o.Samples, s)
+	say("%s: RSS %.1f MB, %.0f connections", phase, float64(status.VmRSS)/(1<<20), m.Sum("barrage_connections"))
 	return nil
 }
 

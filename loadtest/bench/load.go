@@ -3,15 +3,14 @@ package main
 // Running the load test, and what came of it.
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,10 +41,10 @@ func public(err error) string {
 	return "the bench itself failed"
 }
 
-// load runs a load test, whose report is kept as NAME.json and its words as
-// NAME.txt. That it judges the run to have failed is in its report; it is an error
-// only if there is none. client may have other words before the binary.
-func (b *bench) load(ctx context.Context, name, client string, show io.Writer, args ...string) (*report.Report, error) {
+// load runs a load test, which publishes on n and watches all servers that run, one
+// of Redis included. Its report is kept as NAME.json and its words as NAME.txt. That it
+// judges the run to have failed is in its report; it is an error only if there is none.
+func (b *bench) load(ctx context.Context, name string, n node, args ...string) (*report.Report, error) {
 	file := filepath.Join(b.out, name+".json")
 	// A report of an earlier bench in the same folder must not pass for this one.
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -53,19 +52,28 @@ func (b *bench) load(ctx context.Context, name, client string, show io.Writer, a
 	}
 	ctx, cancel := context.WithTimeout(ctx, loadWithin)
 	defer cancel()
-	words := append(strings.Fields(client), "loadtest")
-	cmd := exec.CommandContext(ctx, words[0], append(append(words[1:], args...), "--json", file)...)
+	args = append(args, "--publish-url", "http://"+n.admin, "--plain", "--json", file)
+	for _, p := range b.running {
+		for _, pid := range p.pids {
+			args = append(args, "--pid", strconv.Itoa(pid))
+		}
+	}
+	words := append(strings.Fields(b.client), b.barrage, "loadtest")
+	cmd := exec.CommandContext(ctx, words[0], append(words[1:], args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopWithin
-	said := &bytes.Buffer{}
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(said, show), said
-	ran := cmd.Run()
-	if err := os.WriteFile(filepath.Join(b.out, name+".txt"), said.Bytes(), 0o644); err != nil {
+	said, ran := cmd.CombinedOutput()
+	if err := os.WriteFile(filepath.Join(b.out, name+".txt"), said, 0o644); err != nil {
 		return nil, err
+	}
+	for _, p := range b.running {
+		if !p.alive() {
+			return nil, &failure{"the server ended during the run", fmt.Errorf("it said %q", lastLine(p.log))}
+		}
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, &failure{"the load client gave no report", fmt.Errorf("%w: %s", errors.Join(ctx.Err(), ran), last(said.String()))}
+		return nil, &failure{"the load client gave no report", fmt.Errorf("%w: %s", errors.Join(ctx.Err(), ran), last(string(said)))}
 	}
 	defer f.Close()
 	r, err := report.ReadJSON(f)

@@ -23,13 +23,19 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
+
+	"barrage/loadtest/probe"
 )
 
-// scenario is something to measure. flags declares its flags, and returns what
-// measures: it is called when they are parsed, and returns a section of Markdown.
+// measurement is what a scenario does when its flags are parsed. It returns the title of
+// a section and its Markdown, with an error or without.
+type measurement func(context.Context) (title, body string, err error)
+
+// scenario is something to measure. flags declares its flags.
 type scenario struct {
 	name  string
-	flags func(*bench, *flag.FlagSet) func(context.Context) (string, error)
+	flags func(*bench, *flag.FlagSet) measurement
 }
 
 func scenarios() []scenario {
@@ -40,6 +46,8 @@ func scenarios() []scenario {
 type bench struct {
 	scenario string
 	barrage  string // binary: server and load client
+	server   string // words before the command of Barrage, such as taskset -c 0
+	client   string // and before the load test's
 	out      string
 	document string
 	given    []string // the flags given that say what is measured, not where it is written
@@ -78,7 +86,15 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		defer b.close()
-		section, err := measure(ctx)
+		title, body, err := measure(ctx)
+		if ctx.Err() != nil { // what failed then did so for it
+			return ctx.Err()
+		}
+		if title == "" {
+			return err
+		}
+		section := "## " + title + "\n\n" + b.about(probe.ReadEnvironment("", commit(ctx)), time.Now()) + "\n" + body
+		fmt.Println("\n" + aligned(section))
 		if err != nil {
 			return err
 		}
@@ -87,12 +103,12 @@ func run(ctx context.Context, args []string) error {
 	return fmt.Errorf("the first argument is one of the scenarios %q", names)
 }
 
-func (b *bench) parse(s scenario, args []string) (measure func(context.Context) (string, error), err error) {
+func (b *bench) parse(s scenario, args []string) (measurement, error) {
 	flags := flag.NewFlagSet("bench "+s.name, flag.ContinueOnError)
 	flags.StringVar(&b.barrage, "barrage", "bin/barrage", "`binary` that is measured, and whose load test measures")
 	flags.StringVar(&b.out, "out", filepath.Join("bin", s.name), "`folder` of reports and logs")
 	flags.StringVar(&b.document, "document", "", "Markdown `file` to write into, between the scenario's marks")
-	measure = s.flags(b, flags)
+	measure := s.flags(b, flags)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}

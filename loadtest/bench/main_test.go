@@ -211,38 +211,37 @@ func TestPeers(t *testing.T) {
 	if strings.Contains(text, dir) {
 		t.Error("the document names a folder of this machine")
 	}
-	for _, file := range []string{"out/round2_rate10_members10000_barrage.json", "docs/images/peers-memory.svg"} {
+	for _, file := range []string{"out/room-10-10000-barrage-2.json", "docs/images/peers-memory.svg"} {
 		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// TestPeersFailures: what goes wrong is in the results, and the rounds go on.
+// TestPeersFailures: what goes wrong is in the table, and the rounds go on.
 func TestPeersFailures(t *testing.T) {
 	for _, test := range []struct{ variable, want, said string }{
-		{"SERVE", "barrage ended", "cannot serve"},
-		{"LOADTEST", "the load client gave no report", "no such preset"},
+		{"SERVE", "- Barrage: 2 of 2 runs failed: room-10-10-barrage-1 ended\n", "cannot serve"},
+		{"LOADTEST", "- Barrage: 2 of 2 runs failed: the load client gave no report\n", "no such preset"},
 	} {
 		t.Run(test.variable, func(t *testing.T) {
 			t.Setenv(test.variable, "fails")
-			b := &bench{scenario: "peers", barrage: self(t), out: t.TempDir()}
-			if err := b.open(); err != nil {
+			dir := t.TempDir()
+			document := filepath.Join(dir, "BENCHMARKS.md")
+			args := []string{"peers", "-barrage", self(t), "-servers", "barrage", "-rates", "10@10", "-rounds", "2", "-out", dir, "-document", document}
+			if err := run(t.Context(), args); err != nil {
 				t.Fatal(err)
 			}
-			defer b.close()
-			p := &peers{bench: b, rounds: 2, loads: []load{{10, 10}}, seconds: 1, chosen: servers()[:1]}
-			c, err := b.provide(t.Context(), p.chosen[0])
-			if err != nil {
-				t.Fatal(err)
+			if text, _ := os.ReadFile(document); !strings.Contains(string(text), test.want) {
+				t.Errorf("no %q in %s", test.want, text)
 			}
-			runs, err := p.measure(t.Context(), []contender{c})
-			if err != nil || len(runs) != 2 || !strings.Contains(runs[1].line(), test.said) {
-				t.Fatalf("got %+v, %v, want what was said", runs, err)
+			logs, _ := filepath.Glob(filepath.Join(dir, "room-10-10-barrage-2.*"))
+			for _, log := range logs {
+				if text, _ := os.ReadFile(log); strings.Contains(string(text), test.said) {
+					return
+				}
 			}
-			if got := public(runs[0].failed); !strings.HasSuffix(got, test.want) && got != test.want {
-				t.Errorf("got %q, want %q", got, test.want)
-			}
+			t.Errorf("no %q in %q", test.said, logs)
 		})
 	}
 }
@@ -250,8 +249,8 @@ func TestPeersFailures(t *testing.T) {
 func TestEstimate(t *testing.T) {
 	// A run takes 3 + 5 seconds, at least 2 and at most 4 around it, up to 30 of
 	// drain, and the time of connecting.
-	p := &peers{rounds: 2, loads: []load{{10, 10000}, {1000, 500}}, seconds: 5, hold: 3 * time.Second, drain: 30 * time.Second}
-	if got, want := p.estimate(2), "2 servers, 2 rates, 2 rounds: 8 runs, 1m0s to 6m0s"; got != want {
+	p := &peers{rounds: 2, loads: []load{{10, 10000}, {1000, 500}}, seconds: 5, hold: 3 * time.Second, drain: 30 * time.Second, subjects: make([]subject, 2)}
+	if got, want := p.estimate(), "2 servers, 2 rates, 2 rounds: 8 runs, 1m0s to 6m0s"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if chosen, err := choose("gws,barrage"); err != nil || !slices.Equal(names(chosen), []string{"barrage", "gws"}) {
@@ -312,7 +311,7 @@ func TestStopKills(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid := n.pids()[0]
+	pid := n.pids[0]
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil { // deaf to all but SIGKILL
 		t.Fatal(err)
 	}

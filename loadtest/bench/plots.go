@@ -1,81 +1,94 @@
 package main
 
-// The plots of peers, as SVG: servers side by side, a point with whiskers from the
-// smallest to the largest for each series, on a logarithmic scale.
+// The plots of peers: servers side by side, a point with whiskers from the smallest
+// to the largest for each series, on a logarithmic scale. How they look is plot.svg's.
 
 import (
 	"bytes"
+	_ "embed"
+	"errors"
 	"fmt"
-	"html"
+	"html/template"
 	"math"
+	"os"
+	"path/filepath"
 	"strconv"
 )
 
 type plot struct {
-	file, title, axis string
-	servers           []string
-	series            []series
+	file, Title, Axis string
+	Servers, Ticks    []mark
+	Legend, Points    []mark
 }
 
-// series has one stat for each server; one with n 0 has no point.
-type series struct {
-	name  string
-	stats []stat
+// mark is something at a place in the picture, in pixels.
+type mark struct {
+	X, Y, Top, Bottom int
+	Color, Text       string
 }
 
-func (r *results) plots() []plot {
-	perLoad := func(f figure) (all []series) {
-		for _, l := range r.loads {
-			all = append(all, r.series(l.String(), func(server string) stat { return r.at(l, server).stat(f) }))
-		}
-		return all
-	}
-	var titles []string
-	for _, c := range r.available {
-		titles = append(titles, c.title)
-	}
-	memory := r.series("", func(server string) stat { return r.total(server).stat(resident()) })
-	return []plot{
-		{"peers-deliveries.svg", "Deliveries per CPU-second of the server (more is better)", "deliveries per CPU-second", titles, perLoad(perCPU())},
-		{"peers-memory.svg", "Resident bytes per idle connection (less is better)", "bytes per connection", titles, []series{memory}},
-		{"peers-p99.svg", "99th percentile of latency (less is better)", "milliseconds", titles, perLoad(p99())},
-	}
-}
+//go:embed plot.svg
+var plotText string
 
-func (r *results) series(name string, of func(server string) stat) series {
-	s := series{name: name}
-	for _, c := range r.available {
-		s.stats = append(s.stats, of(c.name))
-	}
-	return s
-}
+var plotTemplate = template.Must(template.New("plot.svg").Parse(plotText))
 
 // Colors that people with any sight tell apart (Okabe and Ito).
 var colors = [...]string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"}
 
-// The picture, in pixels: the plot's own area is between the margins.
+// The plot's own area, and what is kept free in it.
 const (
-	width, height     = 960, 480
-	left, right       = 80, 10
-	top, bottom       = 40, 40
-	plotWidth         = width - left - right
-	plotHeight        = height - top - bottom
-	svgHead           = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="Liberation Sans, Arial, sans-serif" font-size="12">` + "\n"
-	svgText           = `<text x="%.1f" y="%.1f" fill="%s" text-anchor="%s">%s</text>` + "\n"
-	black, middle     = "#000", "middle"
-	labelSpace        = 7 // between a point and its label
-	whisker           = 4 // half of its ends' width
-	seriesSpread      = 0.7
-	legendLine        = 16
+	left, width       = 80, 870
+	top, height       = 40, 400
+	seriesSpread      = 0.7      // of a server's width
 	headroom, footing = 2.0, 1.6 // factors beyond the largest and smallest value: for legend and labels
 )
 
-// svg draws the plot.
-func (p plot) svg() []byte {
+// series is a point for each server.
+type series struct {
+	name  string
+	cells []cell
+}
+
+func (p *peers) plots() []plot {
+	var loads []series
+	for _, t := range p.tasks {
+		loads = append(loads, series{t.title, t.cells})
+	}
+	return []plot{
+		p.plot("peers-deliveries.svg", "Deliveries per CPU-second of the server (more is better)", "deliveries per CPU-second", perCPU, loads),
+		p.plot("peers-memory.svg", "Resident bytes per idle connection (less is better)", "bytes per connection", resident, []series{{"", p.total()}}),
+		p.plot("peers-p99.svg", "99th percentile of latency (less is better)", "milliseconds", p99, loads),
+	}
+}
+
+// draw makes the plots in their folder, and returns the Markdown that shows them in
+// the document.
+func (p *peers) draw() (markdown string, err error) {
+	from, err1 := filepath.Abs(filepath.Dir(p.document))
+	to, err2 := filepath.Abs(p.images)
+	images, err3 := filepath.Rel(from, to)
+	if err := errors.Join(err1, err2, err3, os.MkdirAll(p.images, 0o755)); err != nil {
+		return "", err
+	}
+	for _, one := range p.plots() {
+		var svg bytes.Buffer
+		if err := plotTemplate.Execute(&svg, one); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(p.images, one.file), svg.Bytes(), 0o644); err != nil {
+			return "", err
+		}
+		markdown += fmt.Sprintf("\n![%s](%s/%s)\n", one.Title, images, one.file)
+	}
+	return markdown, nil
+}
+
+func (p *peers) plot(file, title, axis string, f figure, all []series) plot {
+	made := plot{file: file, Title: title, Axis: axis}
 	low, high := math.Inf(1), 0.0
-	for _, s := range p.series {
-		for _, one := range s.stats {
-			if one.n > 0 {
+	for _, s := range all {
+		for i := range s.cells {
+			if one := s.cells[i].stat(f); one.n > 0 {
 				low, high = min(low, one.min), max(high, one.max)
 			}
 		}
@@ -84,44 +97,28 @@ func (p plot) svg() []byte {
 		low, high = 1, 10 // nothing is known: an empty plot
 	}
 	low, high = low/footing, high*math.Pow(high/low*headroom, 0.25)
-	y := func(v float64) float64 { return top + plotHeight*(1-math.Log(v/low)/math.Log(high/low)) }
-	slot := float64(plotWidth) / float64(max(len(p.servers), 1))
-
-	b := &bytes.Buffer{}
-	fmt.Fprintf(b, svgHead, width, height)
-	fmt.Fprintf(b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", width, height)
-	label := func(x, y float64, color, anchor, text string) {
-		fmt.Fprintf(b, svgText, x, y, color, anchor, html.EscapeString(text))
-	}
-	label(width/2, 22, black, middle, p.title)
-	fmt.Fprintf(b, `<g transform="translate(16 %d) rotate(-90)">`, top+plotHeight/2)
-	label(0, 0, black, middle, p.axis)
-	b.WriteString("</g>\n")
+	slot := float64(width) / float64(len(p.subjects))
+	x := func(server, offset float64) int { return left + int(slot*(server+0.5+offset)) }
+	y := func(v float64) int { return top + int(height*(1-math.Log(v/low)/math.Log(high/low))) }
 	for _, v := range ticks(low, high) {
-		fmt.Fprintf(b, `<path d="M%d %.1fh%d" stroke="#ddd"/>`+"\n", left, y(v), plotWidth)
-		label(left-6, y(v)+4, black, "end", compact(v))
+		made.Ticks = append(made.Ticks, mark{Y: y(v), Text: compact(v)})
 	}
-	for i, name := range p.servers {
-		label(left+slot*(float64(i)+0.5), height-bottom+20, black, middle, name)
+	for i, s := range p.subjects {
+		made.Servers = append(made.Servers, mark{X: x(float64(i), 0), Text: s.title})
 	}
-	for i, s := range p.series {
+	for i, s := range all {
 		color := colors[i%len(colors)]
-		offset := (float64(i) - float64(len(p.series)-1)/2) * seriesSpread / float64(max(len(p.series), 2))
-		for j, one := range s.stats {
-			if one.n == 0 {
-				continue
+		offset := (float64(i) - float64(len(all)-1)/2) * seriesSpread / float64(max(len(all), 2))
+		for j := range s.cells {
+			if one := s.cells[j].stat(f); one.n > 0 {
+				made.Points = append(made.Points, mark{x(float64(j), offset), y(one.median), y(one.max), y(one.min), color, compact(one.median)})
 			}
-			x := left + slot*(float64(j)+0.5+offset)
-			fmt.Fprintf(b, `<path d="M%.1f %.1fh%dm-%d 0V%.1fm-%d 0h%d" stroke="%s" fill="none"/><circle cx="%.1f" cy="%.1f" r="4" fill="%s"/>`+"\n",
-				x-whisker, y(one.max), 2*whisker, whisker, y(one.min), whisker, 2*whisker, color, x, y(one.median), color)
-			label(x+labelSpace, y(one.median)+4, color, "start", compact(one.median))
 		}
 		if s.name != "" {
-			label(width-right-6, float64(top+legendLine*(i+1)), color, "end", "● "+s.name)
+			made.Legend = append(made.Legend, mark{Y: top + 16*(i+1), Color: color, Text: s.name})
 		}
 	}
-	b.WriteString("</svg>\n")
-	return b.Bytes()
+	return made
 }
 
 // ticks are at 1, 2 and 5 times the powers of ten.
@@ -136,7 +133,7 @@ func ticks(low, high float64) (all []float64) {
 	return all
 }
 
-// compact is a number of at most three digits with a unit.
+// compact is a number of three digits with a unit.
 func compact(v float64) string {
 	unit := ""
 	for _, next := range []string{"k", "M", "G"} {
@@ -145,13 +142,5 @@ func compact(v float64) string {
 		}
 		v, unit = v/1000, next
 	}
-	digits := 0
-	switch {
-	case v < 9.995:
-		digits = 2
-	case v < 99.95:
-		digits = 1
-	}
-	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'f', digits, 64), 64)
-	return fmt.Sprintf("%v%s", rounded, unit)
+	return strconv.FormatFloat(v, 'g', 3, 64) + unit
 }

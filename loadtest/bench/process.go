@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,10 +22,10 @@ const (
 
 // process is a running server. Only the goroutine that started it uses it.
 type process struct {
-	cmd     *exec.Cmd
-	log     string        // file of what it says
-	ended   chan struct{} // closed when it has been waited for
-	workers []int         // children that do the work, if they do
+	cmd   *exec.Cmd
+	log   string        // file of what it says
+	ended chan struct{} // closed when it has been waited for
+	pids  []int         // of those that do the work: itself, or its children
 }
 
 // start starts a server and waits until up says that it answers. The bench stops
@@ -42,6 +41,7 @@ func (b *bench) start(ctx context.Context, name string, cmd *exec.Cmd, up func(*
 	if err := cmd.Start(); err != nil {
 		return nil, &failure{"the server does not start", err}
 	}
+	p.pids = []int{cmd.Process.Pid}
 	b.running = append(b.running, p)
 	go func() { // ends with the process
 		_ = cmd.Wait() // how it ended is its log's to say
@@ -69,14 +69,6 @@ func (p *process) ready(ctx context.Context, up func(*process) bool) error {
 	return nil
 }
 
-// pids are the processes whose CPU and memory are the server's.
-func (p *process) pids() []int {
-	if len(p.workers) > 0 {
-		return p.workers
-	}
-	return []int{p.cmd.Process.Pid}
-}
-
 // alive tells whether it still runs.
 func (p *process) alive() bool {
 	select {
@@ -96,7 +88,7 @@ func (p *process) stop() {
 	case <-time.After(stopWithin):
 	}
 	// Before their parent, which has to be there for the pids to be theirs.
-	for _, pid := range p.workers {
+	for _, pid := range p.pids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	_ = p.cmd.Process.Kill()
@@ -125,15 +117,13 @@ func freePorts(n int) ([]string, error) {
 	return addresses, nil
 }
 
-// listens tells whether something accepts connections at all the addresses.
-func listens(addresses ...string) bool {
-	for _, address := range addresses {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			return false
-		}
-		conn.Close()
+// listens tells whether something accepts connections there.
+func listens(address string) bool {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return false
 	}
+	conn.Close()
 	return true
 }
 
@@ -143,15 +133,16 @@ type node struct {
 	public, admin string
 }
 
-// startNode starts a Barrage. binary may have other words before it, as in
-// taskset -c 0 bin/barrage.
+func (n node) metrics() string { return "http://" + n.admin + "/metrics" }
+
+// startNode starts a Barrage.
 func (b *bench) startNode(ctx context.Context, name, binary string, env []string, flags ...string) (node, error) {
 	at, err := freePorts(2)
 	if err != nil {
 		return node{}, err
 	}
 	n := node{public: at[0], admin: at[1]}
-	words := append(strings.Fields(binary), "serve", "--listen", n.public, "--admin", n.admin, "--drain-window", "0")
+	words := append(strings.Fields(b.server), binary, "serve", "--listen", n.public, "--admin", n.admin, "--drain-window", "0")
 	cmd := exec.Command(words[0], append(words[1:], flags...)...)
 	cmd.Env = append(os.Environ(), env...)
 	n.process, err = b.start(ctx, name, cmd, func(*process) bool {
@@ -230,12 +221,4 @@ func lastLine(file string) string {
 		return err.Error()
 	}
 	return last(string(text))
-}
-
-func join(numbers []int) string {
-	var list []string
-	for _, n := range numbers {
-		list = append(list, strconv.Itoa(n))
-	}
-	return strings.Join(list, ",")
 }

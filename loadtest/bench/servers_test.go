@@ -34,7 +34,7 @@ func TestServers(t *testing.T) {
 	if which == "" {
 		t.Skip("BENCH_PEERS is not set")
 	}
-	for _, s := range servers()[1:] { // Barrage has tests of its own
+	for _, s := range servers[1:] { // Barrage has tests of its own
 		t.Run(s.name, func(t *testing.T) {
 			if s.name == "centrifugo" && which != "all" {
 				t.Skip("BENCH_PEERS is not all")

@@ -18,7 +18,6 @@ import (
 	"strings"
 	"time"
 
-	"barrage/loadtest/probe"
 	"barrage/loadtest/report"
 )
 
@@ -32,8 +31,8 @@ type settings struct {
 	Serve       string
 }
 
-// outcomeOfGuest is what it answers.
-type outcomeOfGuest struct {
+// outcome is what it answers.
+type outcome struct {
 	Samples []sample
 	Report  *report.Report
 	Profile []byte
@@ -48,7 +47,7 @@ type vm struct {
 	limit  time.Duration
 }
 
-func vmFlags(b *bench, flags *flag.FlagSet) func(context.Context) (string, error) {
+func vmFlags(b *bench, flags *flag.FlagSet) measurement {
 	v := &vm{bench: b}
 	flags.IntVar(&v.Connections, "connections", 300_000, "viewers in one room of one process")
 	// Each message is as many deliveries as there are connections. An emulated
@@ -65,7 +64,7 @@ func vmFlags(b *bench, flags *flag.FlagSet) func(context.Context) (string, error
 	return v.run
 }
 
-func (v *vm) run(ctx context.Context) (string, error) {
+func (v *vm) run(ctx context.Context) (title, body string, err error) {
 	// Both ends of a connection take about 8 KB of the guest's kernel, and 2 KB more
 	// while messages wait in sockets. QEMU takes only what the guest touches.
 	if v.memory == 0 {
@@ -77,42 +76,31 @@ func (v *vm) run(ctx context.Context) (string, error) {
 		v.limit = 15*time.Minute + time.Duration(v.Connections)*time.Second/400
 	}
 	if err := install(ctx, "qemu-system-x86"); err != nil {
-		return "", err
+		return "", "", err
 	}
 	kernel, err := v.fetchKernel(ctx)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err := v.pack(ctx); err != nil {
-		return "", err
-	}
-	for _, earlier := range []string{"result.json", "heap.pprof"} {
-		_ = os.Remove(filepath.Join(v.out, earlier)) // it may not be there
+		return "", "", err
 	}
 	fmt.Printf("guest: %d connections, %d MB, at most %s; console in %s\n", v.Connections, v.memory, v.limit, v.console())
 	text, err := v.boot(ctx, kernel)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	var o outcomeOfGuest
+	var o outcome
 	if err := json.Unmarshal(text, &o); err != nil || len(o.Samples) == 0 {
-		return "", fmt.Errorf("the guest has measured nothing; see %s", v.console())
+		return "", "", fmt.Errorf("the guest has measured nothing (%s); see %s", o.Failed, v.console())
 	}
-	if err := os.WriteFile(filepath.Join(v.out, "result.json"), text, 0o644); err != nil {
-		return "", err
+	if v.Profile {
+		err = os.WriteFile(filepath.Join(v.out, "heap.pprof"), o.Profile, 0o644)
 	}
-	if o.Profile != nil {
-		if err := os.WriteFile(filepath.Join(v.out, "heap.pprof"), o.Profile, 0o644); err != nil {
-			return "", err
-		}
-	}
-	section := fmt.Sprintf("## One process with %s connections\n\n%s\n%s", thousands(float64(v.Connections)),
-		v.about(probe.ReadEnvironment("", commit(ctx)), time.Now()), o.section(v.Connections))
 	if o.Failed != "" {
-		fmt.Println(aligned(section))
-		return "", fmt.Errorf("in the guest: %s", o.Failed)
+		err = fmt.Errorf("in the guest: %s", o.Failed)
 	}
-	return section, broken(o.Report)
+	return fmt.Sprintf("One process with %s connections", count(v.Connections)), o.section(v.Connections), err
 }
 
 func (v *vm) console() string { return filepath.Join(v.out, "console.log") }
@@ -186,7 +174,7 @@ func cpio(w io.Writer, name string, mode int, data []byte) {
 	fmt.Fprintf(w, "%s\x00%s%s%s", name, fill(headerSize+len(name)+1), data, fill(len(data)))
 }
 
-// boot runs the guest, shows its progress, and returns its answer when it is off.
+// boot runs the guest, shows what it says, and returns its answer when it is off.
 func (v *vm) boot(ctx context.Context, kernel string) (answer []byte, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, v.limit, fmt.Errorf("no end after %s (-limit); see %s", v.limit, v.console()))
 	defer cancel()
@@ -195,64 +183,41 @@ func (v *vm) boot(ctx context.Context, kernel string) (answer []byte, err error)
 		return nil, err
 	}
 	defer console.Close()
+	file := filepath.Join(v.out, "result.json")
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", v.accel, "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(v.memory)+"M",
-		"-display", "none", "-monitor", "none", "-nic", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel, "-initrd", v.initrd(),
-		"-append", "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off")
-	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	for r := bufio.NewReader(stdout); ; {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			break // the guest is off
-		}
-		_, _ = console.WriteString(line) // the answer counts
-		if text, ok := strings.CutPrefix(line, answerMark); ok {
-			answer = []byte(text)
-		} else if strings.HasPrefix(line, "guest: ") {
-			fmt.Println(strings.TrimSpace(line))
-		}
-	}
-	if err := cmd.Wait(); err != nil && ctx.Err() == nil {
+		"-display", "none", "-monitor", "none", "-nic", "none", "-serial", "stdio", "-serial", "file:"+file, "-no-reboot",
+		"-kernel", kernel, "-initrd", v.initrd(), "-append", "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off")
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, console), os.Stderr
+	if err := cmd.Run(); ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	} else if err != nil {
 		return nil, fmt.Errorf("qemu: %w", err)
 	}
-	return answer, context.Cause(ctx)
+	return os.ReadFile(file)
 }
 
 // section is the outcome as a table.
-func (o *outcomeOfGuest) section(connections int) string {
+func (o *outcome) section(connections int) string {
 	t := table{{"MB"}}
-	first, last, idle := o.Samples[0], o.Samples[len(o.Samples)-1], (*sample)(nil)
+	first, last, idle := o.Samples[0], o.Samples[len(o.Samples)-1], -1
 	for i, s := range o.Samples {
 		t[0] = append(t[0], s.Phase)
 		if s.Phase == "idle" {
-			idle = &o.Samples[i]
+			idle = i
 		}
 	}
 	t[0] = append(t[0], "bytes each")
-	row := func(title string, of func(*sample) float64) {
-		cells := []string{title}
-		for i := range o.Samples {
-			cells = append(cells, strconv.FormatFloat(of(&o.Samples[i])/(1<<20), 'f', 1, 64))
+	for i, memory := range first.Memory {
+		cells := []string{memory.Of}
+		for _, s := range o.Samples {
+			cells = append(cells, fmt.Sprintf("%.1f", s.Memory[i].Bytes/(1<<20)))
 		}
 		each := "–"
-		if idle != nil {
-			each = thousands((of(idle) - of(&first)) / float64(connections))
+		if idle >= 0 {
+			each = thousands((o.Samples[idle].Memory[i].Bytes - memory.Bytes) / float64(connections))
 		}
 		t.row(append(cells, each)...)
 	}
-	row("server: resident (RSS)", func(s *sample) float64 { return s.RSS })
-	row("of it anonymous", func(s *sample) float64 { return s.Anonymous })
-	row("server: Go heap in use", func(s *sample) float64 { return s.Heap })
-	row("freed, not yet given back", func(s *sample) float64 { return s.Freed })
-	row("server: Go stacks", func(s *sample) float64 { return s.Stacks })
-	row("kernel: slab, both ends", func(s *sample) float64 { return s.Slab })
-	row("kernel: TCP buffers, both ends", func(s *sample) float64 { return s.Buffers })
 	said := "The load test has written no report.\n"
 	if o.Report != nil {
 		said = delivered(o.Report)
@@ -261,6 +226,6 @@ func (o *outcomeOfGuest) section(connections int) string {
 		"GC: %.0f collections; pauses: median %.1f ms, longest %.1f ms (of an emulated processor).\n"+
 		"The server counted %s deliveries due and %s made when it was last looked at.\n"+
 		"The guest's kernel dropped %s packets of loopback, sent %s times again after a timeout, and gave up %s connections.\n",
-		said, t, thousands(float64(connections)), last.GCs, 1000*last.Pause, 1000*last.LongestPause, thousands(last.Offered), thousands(last.Delivered),
+		said, t, count(connections), last.GCs, 1000*last.Pause, 1000*last.LongestPause, thousands(last.Offered), thousands(last.Delivered),
 		thousands(last.Drops), thousands(last.Timeouts), thousands(last.GivenUp))
 }

@@ -37,10 +37,13 @@ func TestCounter(t *testing.T) {
 
 func TestGuestSection(t *testing.T) {
 	const mb = 1 << 20
-	o := outcomeOfGuest{
+	at := func(rss, slab float64) []memory {
+		return []memory{{"server: resident (RSS)", rss * mb}, {"kernel: slab, both ends", slab * mb}}
+	}
+	o := outcome{
 		Samples: []sample{
-			{Phase: "empty", RSS: 20 * mb, Slab: 10 * mb}, {Phase: "connected", RSS: 60 * mb},
-			{Phase: "idle", RSS: 70 * mb, Slab: 20 * mb}, {Phase: "delivering", RSS: 80 * mb, GCs: 7, Pause: 0.0011, LongestPause: 0.0144, Offered: 900000, GivenUp: 2},
+			{Phase: "empty", Memory: at(20, 10)}, {Phase: "connected", Memory: at(60, 0)}, {Phase: "idle", Memory: at(70, 20)},
+			{Phase: "delivering", Memory: at(80, 0), GCs: 7, Pause: 0.0011, LongestPause: 0.0144, Offered: 900000, GivenUp: 2},
 		},
 		Report: canned(t, nil),
 	}
@@ -58,7 +61,7 @@ func TestGuestSection(t *testing.T) {
 			t.Errorf("no %q in %s", want, text)
 		}
 	}
-	if text := (&outcomeOfGuest{Samples: o.Samples[:1]}).section(mb); !strings.Contains(text, "no report") {
+	if text := (&outcome{Samples: o.Samples[:1]}).section(mb); !strings.Contains(text, "no report") {
 		t.Errorf("without a report it says %s", text)
 	}
 }
