@@ -46,7 +46,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 // on what has happened to it.
 func metricNames(t *testing.T) map[string]bool {
 	t.Helper()
-	names, made := make(map[string]bool), regexp.MustCompile(`\bdesc\("([a-z_]+)"|"barrage_([a-z_]+)"`)
+	names, made := make(map[string]bool), regexp.MustCompile(`\b(?:desc\(|gauge\(ch, |counters?\(ch, )"([a-z_]+)"|"barrage_([a-z_]+)"`)
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:

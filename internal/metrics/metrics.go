@@ -1,8 +1,10 @@
-// Package metrics turns the counters of a node's parts into Prometheus metrics. Labels
-// are reasons and statuses from fixed lists: never a room, a user or an address.
+// Package metrics turns the counters of a node's parts into Prometheus metrics: each is
+// named and explained where it is told. Labels are reasons and statuses from fixed lists:
+// never a room, a user or an address.
 package metrics
 
 import (
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,76 +15,6 @@ import (
 	"barrage/fanout"
 	"barrage/netpoll"
 	"barrage/redisbridge"
-)
-
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("barrage_"+name, help, labels, nil)
-}
-
-var (
-	descConnections    = desc("connections", "WebSocket connections.")
-	descMaxConnections = desc("connections_max", "WebSocket connections that are let in.")
-	descSockets        = desc("sockets", "Open sockets of the public listener, before, during and after their time as WebSocket connections.")
-	descAccepted       = desc("connections_accepted_total", "Connections accepted, whatever became of them.")
-	descAcceptErrors   = desc("accept_errors_total", "Failed accepts; emfile pauses the listener until descriptors are free.", "reason")
-	descHandshakes     = desc("handshakes_total", "Requests answered on the public listener, by HTTP status; 101 is an upgrade.", "result")
-	descClosed         = desc("connections_closed_total", "WebSocket connections that ended.", "reason")
-	descClosedEarly    = desc("sockets_closed_total", "Sockets that ended without having been WebSocket connections.", "reason")
-	descRooms          = desc("rooms", "Rooms with members here.")
-	descMemberships    = desc("memberships", "Memberships of rooms: connections times their rooms.")
-	descReceived       = desc("messages_received_total", "Messages from sockets.")
-	descRefused        = desc("messages_refused_total", "Messages that were not published: over the connection's rate, or the server too far behind; or not delivered: expired.", "reason")
-	descPublished      = desc("messages_published_total", "Messages accepted from sockets and the API.")
-	descRepeated       = desc("messages_repeated_total", "Messages pushed again to a connection, as its user had not acknowledged them.")
-	descOffered        = desc("messages_offered_total", "Messages times members to send them to: delivered + skipped + pending.")
-	descDelivered      = desc("messages_delivered_total", "Messages handed to members' sockets.")
-	descSkipped        = desc("messages_skipped_total", "Messages that members were not sent; replayed: they had them from the history.", "reason")
-	descPending        = desc("messages_pending", "Messages in room logs, times the members that have still to get them.")
-	descSends          = desc("sends_total", "System calls that delivered messages.")
-	descLogBytes       = desc("log_bytes", "Memory of all room logs.")
-	descBroadcast      = desc("broadcast_duration_seconds", "Time of a pass over all members of a room in a shard, from its first message to its last send.")
-	descBatches        = desc("batches_total", "Frames of several messages that were made, each once for all it went to.")
-	descBatched        = desc("messages_batched_total", "Messages in such frames.")
-	descPings          = desc("pings_sent_total", "Pings sent into silent rooms.")
-	descWakeups        = desc("epoll_wakeups_total", "Wake-ups of the event loops for work other than sockets.")
-	descEvents         = desc("epoll_events_total", "Events on connections.")
-	descStale          = desc("epoll_stale_events_total", "Events fetched for a connection that was closed before they were looked at.")
-	descPanics         = desc("panics_total", "Events that panicked; each cost one connection.")
-	descReceivedBytes  = desc("received_bytes_total", "Bytes read from sockets.")
-
-	descClients       = desc("clients", "Connections that speak barrage.v1 or have an identity.")
-	descTokens        = desc("tokens_total", "Tokens checked.", "result")
-	descKeySetReads   = desc("key_set_reads_total", "Readings of the key set of the tokens' issuer.", "result")
-	descPendingAcks   = desc("clients_unacknowledged", "Clients that were given direct messages to acknowledge, and have not acknowledged all.")
-	descPresenceUsers = desc("presence_users", "Users in rooms here; one in two rooms counts twice.")
-	descPresenceDown  = desc("presence_store_down", "1 while the presence of other nodes cannot be had.")
-	descHistories     = desc("history_rooms", "Rooms with a history in memory.")
-	descHistoryBytes  = desc("history_bytes", "Memory of the histories in memory.")
-	descHistoryLost   = desc("histories_dropped_total", "Histories in memory that were given up before their time, for lack of room.")
-	descReplays       = desc("publish_replays_total", "Publishes with a key seen before, answered with the first one's receipt.")
-
-	descEventResults  = desc("events_total", "Events for backends, by what became of them.", "result")
-	descRequests      = desc("requests_total", "Requests of clients to backends, by what became of them.", "result")
-	descEventRetries  = desc("event_batches_retried_total", "Batches of events that were sent to backends again, as they had not been taken.")
-	descEventsWaiting = desc("events_waiting", "Events that backends have still to be told.")
-
-	descRedisUp         = desc("redis_probe_success", "1 while messages published to Redis come back, else 0.")
-	descRedisRTT        = desc("redis_probe_seconds", "Time a probe last took through Redis and back.")
-	descRedisReceived   = desc("redis_messages_received_total", "Messages that came from Redis.")
-	descRedisPublished  = desc("redis_messages_published_total", "Messages published to Redis.")
-	descRedisErrors     = desc("redis_publish_errors_total", "Failed publishes to Redis.")
-	descRedisLocal      = desc("redis_local_only_total", "Messages delivered to local members only, because of an outage.")
-	descRedisDropped    = desc("redis_messages_dropped_total", "Messages that were not passed on.", "reason")
-	descRedisReconnects = desc("redis_reconnects_total", "New subscription connections after the first.")
-	descRedisCaughtUp   = desc("redis_messages_caught_up_total", "Messages that were read from a history, after the connection was lost.")
-	descRedisGaps       = desc("redis_gaps_total", "Times that members of a room were told of messages that could not be had.")
-	descRedisDiverged   = desc("redis_histories_diverged_total", "Histories that began anew because Redis had lost a part of them.")
-	descRedisReads      = desc("redis_read_errors_total", "Histories that could not be read and are tried again.")
-	descRedisCatching   = desc("redis_rooms_catching_up", "Rooms whose history is to be read before they go on.")
-	descRedisChannels   = desc("redis_subscriptions", "Rooms subscribed.")
-	descRedisQueue      = desc("redis_publish_queue", "Messages from sockets that have still to be published to Redis.")
-	descRedisBytes      = desc("redis_received_bytes_total", "Payloads of the messages that came from Redis.")
-	descRedisLinks      = desc("redis_shard_links_total", "Connections for sharded pub/sub, over all time.")
 )
 
 // Collector reads the counters when it is scraped. All of it but Server may be nil.
@@ -100,19 +32,19 @@ func (c *Collector) Describe(chan<- *prometheus.Desc) {}
 // Collect reads all counters at about one moment.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.Server.Stats()
-	gauge(ch, descConnections, float64(s.Connections))
-	gauge(ch, descMaxConnections, float64(s.MaxConnections))
-	gauge(ch, descRooms, float64(s.Rooms))
-	counter(ch, descReceived, s.Received)
-	counter(ch, descPublished, s.Published)
-	counter(ch, descRepeated, s.Repeated)
-	counter(ch, descBatches, s.Batches)
-	counter(ch, descBatched, s.Batched)
-	counter(ch, descPings, s.Pings)
-	byLabel(ch, descRefused, s.Refused)
-	byLabel(ch, descHandshakes, s.Handshakes)
-	byLabel(ch, descClosed, s.Closed)
-	byLabel(ch, descClosedEarly, s.ClosedEarly)
+	gauge(ch, "connections", "WebSocket connections.", s.Connections)
+	gauge(ch, "connections_max", "WebSocket connections that are let in.", s.MaxConnections)
+	gauge(ch, "rooms", "Rooms with members here.", s.Rooms)
+	counter(ch, "messages_received_total", "Messages from sockets.", s.Received)
+	counter(ch, "messages_published_total", "Messages accepted from sockets and the API.", s.Published)
+	counter(ch, "messages_repeated_total", "Messages pushed again to a connection, as its user had not acknowledged them.", s.Repeated)
+	counter(ch, "batches_total", "Frames of several messages that were made, each once for all it went to.", s.Batches)
+	counter(ch, "messages_batched_total", "Messages in such frames.", s.Batched)
+	counter(ch, "pings_sent_total", "Pings sent into silent rooms.", s.Pings)
+	counters(ch, "messages_refused_total", "Messages that were not published: over the connection's rate, or the server too far behind; or not delivered: expired.", "reason", s.Refused)
+	counters(ch, "handshakes_total", "Requests answered on the public listener, by HTTP status; 101 is an upgrade.", "result", s.Handshakes)
+	counters(ch, "connections_closed_total", "WebSocket connections that ended.", "reason", s.Closed)
+	counters(ch, "sockets_closed_total", "Sockets that ended without having been WebSocket connections.", "reason", s.ClosedEarly)
 	collectLoops(ch, s.Loops)
 	collectFanout(ch, s.Fanout)
 	collectRooms(ch, &s)
@@ -121,8 +53,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if v := c.Tokens; v != nil {
 		good, failed := v.Readings()
-		counter(ch, descKeySetReads, good, "good")
-		counter(ch, descKeySetReads, failed, "failed")
+		counters(ch, "key_set_reads_total", "Readings of the key set of the tokens' issuer.", "result", map[string]uint64{"good": good, "failed": failed})
 	}
 	if c.Caller != nil {
 		collectRequests(ch, c.Caller.Stats())
@@ -132,17 +63,22 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64) {
-	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("barrage_"+name, help, labels, nil)
 }
 
-func counter[T int64 | uint64](ch chan<- prometheus.Metric, d *prometheus.Desc, v T, labels ...string) {
-	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+func gauge[T int | int64 | uint64 | float64](ch chan<- prometheus.Metric, name, help string, v T) {
+	ch <- prometheus.MustNewConstMetric(desc(name, help), prometheus.GaugeValue, float64(v))
 }
 
-func byLabel(ch chan<- prometheus.Metric, d *prometheus.Desc, m map[string]uint64) {
-	for label, v := range m {
-		counter(ch, d, v, label)
+func counter[T int64 | uint64](ch chan<- prometheus.Metric, name, help string, v T) {
+	ch <- prometheus.MustNewConstMetric(desc(name, help), prometheus.CounterValue, float64(v))
+}
+
+// counters are those of a metric with a label.
+func counters[T int64 | uint64](ch chan<- prometheus.Metric, name, help, label string, values map[string]T) {
+	for value, n := range values {
+		ch <- prometheus.MustNewConstMetric(desc(name, help, label), prometheus.CounterValue, float64(n), value)
 	}
 }
 
@@ -159,15 +95,15 @@ func collectLoops(ch chan<- prometheus.Metric, loops []netpoll.Stats) {
 		t.Panics += l.Panics
 		t.BytesReceived += l.BytesReceived
 	}
-	gauge(ch, descSockets, float64(t.Conns))
-	counter(ch, descAccepted, t.Accepted)
-	counter(ch, descAcceptErrors, t.AcceptNoFile, "emfile")
-	counter(ch, descAcceptErrors, t.AcceptErrors, "other")
-	counter(ch, descWakeups, t.Wakeups)
-	counter(ch, descEvents, t.Events)
-	counter(ch, descStale, t.StaleEvents)
-	counter(ch, descPanics, t.Panics)
-	counter(ch, descReceivedBytes, t.BytesReceived)
+	gauge(ch, "sockets", "Open sockets of the public listener, before, during and after their time as WebSocket connections.", t.Conns)
+	counter(ch, "connections_accepted_total", "Connections accepted, whatever became of them.", t.Accepted)
+	counters(ch, "accept_errors_total", "Failed accepts; emfile pauses the listener until descriptors are free.", "reason",
+		map[string]int64{"emfile": t.AcceptNoFile, "other": t.AcceptErrors})
+	counter(ch, "epoll_wakeups_total", "Wake-ups of the event loops for work other than sockets.", t.Wakeups)
+	counter(ch, "epoll_events_total", "Events on connections.", t.Events)
+	counter(ch, "epoll_stale_events_total", "Events fetched for a connection that was closed before they were looked at.", t.StaleEvents)
+	counter(ch, "panics_total", "Events that panicked; each cost one connection.", t.Panics)
+	counter(ch, "received_bytes_total", "Bytes read from sockets.", t.BytesReceived)
 }
 
 func collectFanout(ch chan<- prometheus.Metric, shards []fanout.Stats) {
@@ -187,16 +123,18 @@ func collectFanout(ch chan<- prometheus.Metric, shards []fanout.Stats) {
 		}
 		t.Latency.Sum += s.Latency.Sum
 	}
-	gauge(ch, descMemberships, float64(t.Members))
-	gauge(ch, descPending, float64(t.Pending))
-	gauge(ch, descLogBytes, float64(t.LogBytes))
-	counter(ch, descOffered, t.Offered)
-	counter(ch, descDelivered, t.Delivered)
-	counter(ch, descSends, t.Sends)
+	gauge(ch, "memberships", "Memberships of rooms: connections times their rooms.", t.Members)
+	gauge(ch, "messages_pending", "Messages in room logs, times the members that have still to get them.", t.Pending)
+	gauge(ch, "log_bytes", "Memory of all room logs.", t.LogBytes)
+	counter(ch, "messages_offered_total", "Messages times members to send them to: delivered + skipped + pending.", t.Offered)
+	counter(ch, "messages_delivered_total", "Messages handed to members' sockets.", t.Delivered)
+	counter(ch, "sends_total", "System calls that delivered messages.", t.Sends)
+	skipped := make(map[string]uint64)
 	for _, r := range fanout.SkipReasons() {
-		counter(ch, descSkipped, t.Skipped[r], r.String())
+		skipped[r.String()] = t.Skipped[r]
 	}
-	ch <- histogram(descBroadcast, &t.Latency)
+	counters(ch, "messages_skipped_total", "Messages that members were not sent; replayed: they had them from the history.", "reason", skipped)
+	ch <- histogram(desc("broadcast_duration_seconds", "Time of a pass over all members of a room in a shard, from its first message to its last send."), &t.Latency)
 }
 
 func histogram(d *prometheus.Desc, h *fanout.Histogram) prometheus.Metric {
@@ -210,41 +148,39 @@ func histogram(d *prometheus.Desc, h *fanout.Histogram) prometheus.Metric {
 }
 
 func collectRedis(ch chan<- prometheus.Metric, s redisbridge.Stats) {
-	gauge(ch, descRedisUp, oneIf(s.Probe))
-	gauge(ch, descRedisRTT, s.ProbeRTT.Round(time.Microsecond).Seconds())
-	gauge(ch, descRedisChannels, float64(s.Subscriptions))
-	gauge(ch, descRedisQueue, float64(s.Queued))
-	counter(ch, descRedisBytes, s.ReceivedBytes)
-	counter(ch, descRedisLinks, s.ShardLinks)
-	counter(ch, descRedisReceived, s.Received)
-	counter(ch, descRedisPublished, s.Published)
-	counter(ch, descRedisErrors, s.PublishErrors)
-	counter(ch, descRedisLocal, s.LocalOnly)
-	counter(ch, descRedisReconnects, s.Reconnects)
-	counter(ch, descRedisCaughtUp, s.CaughtUp)
-	counter(ch, descRedisGaps, s.Gaps)
-	counter(ch, descRedisDiverged, s.Diverged)
-	counter(ch, descRedisReads, s.ReadErrors)
-	gauge(ch, descRedisCatching, float64(s.CatchingUp))
-	counter(ch, descRedisDropped, s.Foreign, "foreign")
-	counter(ch, descRedisDropped, s.Suppressed, "duplicate")
-	counter(ch, descRedisDropped, s.Duplicates, "repeated")
-	counter(ch, descRedisDropped, s.QueueFull, "queue_full")
-	counter(ch, descRedisDropped, s.Refused, "refused")
+	gauge(ch, "redis_probe_success", "1 while messages published to Redis come back, else 0.", oneIf(s.Probe))
+	gauge(ch, "redis_probe_seconds", "Time a probe last took through Redis and back.", s.ProbeRTT.Round(time.Microsecond).Seconds())
+	gauge(ch, "redis_subscriptions", "Rooms subscribed.", s.Subscriptions)
+	gauge(ch, "redis_publish_queue", "Messages from sockets that have still to be published to Redis.", s.Queued)
+	counter(ch, "redis_received_bytes_total", "Payloads of the messages that came from Redis.", s.ReceivedBytes)
+	counter(ch, "redis_shard_links_total", "Connections for sharded pub/sub, over all time.", s.ShardLinks)
+	counter(ch, "redis_messages_received_total", "Messages that came from Redis.", s.Received)
+	counter(ch, "redis_messages_published_total", "Messages published to Redis.", s.Published)
+	counter(ch, "redis_publish_errors_total", "Failed publishes to Redis.", s.PublishErrors)
+	counter(ch, "redis_local_only_total", "Messages delivered to local members only, because of an outage.", s.LocalOnly)
+	counter(ch, "redis_reconnects_total", "New subscription connections after the first.", s.Reconnects)
+	counter(ch, "redis_messages_caught_up_total", "Messages that were read from a history, after the connection was lost.", s.CaughtUp)
+	counter(ch, "redis_gaps_total", "Times that members of a room were told of messages that could not be had.", s.Gaps)
+	counter(ch, "redis_histories_diverged_total", "Histories that began anew because Redis had lost a part of them.", s.Diverged)
+	counter(ch, "redis_read_errors_total", "Histories that could not be read and are tried again.", s.ReadErrors)
+	gauge(ch, "redis_rooms_catching_up", "Rooms whose history is to be read before they go on.", s.CatchingUp)
+	counters(ch, "redis_messages_dropped_total", "Messages that were not passed on.", "reason", map[string]uint64{
+		"foreign": s.Foreign, "duplicate": s.Suppressed, "repeated": s.Duplicates, "queue_full": s.QueueFull, "refused": s.Refused,
+	})
 }
 
 // collectRooms is what rooms remember, and the users in them.
 func collectRooms(ch chan<- prometheus.Metric, s *edge.Stats) {
-	gauge(ch, descClients, float64(s.Clients))
-	gauge(ch, descPendingAcks, float64(s.PendingAcks))
-	byLabel(ch, descTokens, s.Tokens)
-	gauge(ch, descPresenceUsers, float64(s.Presence.Users))
-	gauge(ch, descPresenceDown, oneIf(s.Presence.StoreDown))
+	gauge(ch, "clients", "Connections that speak barrage.v1 or have an identity.", s.Clients)
+	gauge(ch, "clients_unacknowledged", "Clients that were given direct messages to acknowledge, and have not acknowledged all.", s.PendingAcks)
+	counters(ch, "tokens_total", "Tokens checked.", "result", s.Tokens)
+	gauge(ch, "presence_users", "Users in rooms here; one in two rooms counts twice.", s.Presence.Users)
+	gauge(ch, "presence_store_down", "1 while the presence of other nodes cannot be had.", oneIf(s.Presence.StoreDown))
 	if m := s.Memory; m != nil {
-		gauge(ch, descHistories, float64(m.Rooms))
-		gauge(ch, descHistoryBytes, float64(m.Bytes))
-		counter(ch, descHistoryLost, m.EvictedTotal)
-		counter(ch, descReplays, m.ReplaysTotal)
+		gauge(ch, "history_rooms", "Rooms with a history in memory.", m.Rooms)
+		gauge(ch, "history_bytes", "Memory of the histories in memory.", m.Bytes)
+		counter(ch, "histories_dropped_total", "Histories in memory that were given up before their time, for lack of room.", m.EvictedTotal)
+		counter(ch, "publish_replays_total", "Publishes with a key seen before, answered with the first one's receipt.", m.ReplaysTotal)
 	}
 }
 
@@ -256,15 +192,17 @@ func oneIf(on bool) float64 {
 }
 
 func collectEvents(ch chan<- prometheus.Metric, s events.Stats) {
-	counter(ch, descEventResults, s.Delivered, "delivered")
+	results := map[string]uint64{"delivered": s.Delivered}
 	for r, n := range s.Dropped {
-		counter(ch, descEventResults, n, events.DropReason(r).String())
+		results[events.DropReason(r).String()] = n
 	}
-	counter(ch, descEventRetries, s.Retried)
-	gauge(ch, descEventsWaiting, float64(s.Queued))
+	counters(ch, "events_total", "Events for backends, by what became of them.", "result", results)
+	counter(ch, "event_batches_retried_total", "Batches of events that were sent to backends again, as they had not been taken.", s.Retried)
+	gauge(ch, "events_waiting", "Events that backends have still to be told.", s.Queued)
 }
 
 func collectRequests(ch chan<- prometheus.Metric, s events.CallerStats) {
-	counter(ch, descRequests, s.Answered, "answered")
-	byLabel(ch, descRequests, s.Failed)
+	results := maps.Clone(s.Failed)
+	results["answered"] = s.Answered
+	counters(ch, "requests_total", "Requests of clients to backends, by what became of them.", "result", results)
 }
