@@ -26,20 +26,8 @@ type room[C comparable] struct {
 	next    int // the worker of the next member
 }
 
-// command is one thing for a worker to do: join, leave, or deliver payload.
-type command[C comparable] struct {
-	kind    kind
-	member  C
-	payload []byte
-}
-
-type kind int
-
-const (
-	join kind = iota
-	leave
-	publish
-)
+// command is something for a worker to do with its members.
+type command[C comparable] func(members map[C]struct{})
 
 // NewHub makes a hub that spreads the members of each room over a number of
 // goroutines and calls deliver in each of them with its share of the members, for
@@ -56,8 +44,8 @@ func (h *Hub[C]) Join(name string, c C) (leaveRoom func()) {
 	worker := r.workers[r.next]
 	r.next = (r.next + 1) % len(r.workers)
 	h.mu.Unlock()
-	worker.Push(command[C]{kind: join, member: c})
-	return func() { worker.Push(command[C]{kind: leave, member: c}) }
+	worker.Push(func(members map[C]struct{}) { members[c] = struct{}{} })
+	return func() { worker.Push(func(members map[C]struct{}) { delete(members, c) }) }
 }
 
 // Publish queues payload for all who are members of the room by then. The caller
@@ -66,7 +54,7 @@ func (h *Hub[C]) Publish(name string, payload []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, worker := range h.room(name).workers {
-		worker.Push(command[C]{kind: publish, payload: payload})
+		worker.Push(func(members map[C]struct{}) { h.deliver(maps.Keys(members), payload) })
 	}
 }
 
@@ -79,25 +67,18 @@ func (h *Hub[C]) room(name string) *room[C] {
 	for range h.workers {
 		queue := NewQueue[command[C]](0)
 		r.workers = append(r.workers, queue)
-		go h.work(queue) // ends with the process
+		go work(queue) // ends with the process
 	}
 	h.rooms[name] = r
 	return r
 }
 
-func (h *Hub[C]) work(queue *Queue[command[C]]) {
+func work[C comparable](queue *Queue[command[C]]) {
 	members := make(map[C]struct{})
 	for range queue.Wake() {
 		commands, _ := queue.Take()
-		for _, c := range commands {
-			switch c.kind {
-			case join:
-				members[c.member] = struct{}{}
-			case leave:
-				delete(members, c.member)
-			case publish:
-				h.deliver(maps.Keys(members), c.payload)
-			}
+		for _, do := range commands {
+			do(members)
 		}
 	}
 }
