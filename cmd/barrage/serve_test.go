@@ -131,8 +131,10 @@ func TestServerLife(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg := config.Default()
-			cfg.Admin = "127.0.0.1:0"
+			cfg, err := load(t, "", "", "--admin=127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
 			n := &stubNode{startErr: tt.startErr}
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
@@ -143,7 +145,7 @@ func TestServerLife(t *testing.T) {
 				}
 				cancel()
 			})
-			err := command(func(_ *cobra.Command, _ []string) error {
+			err = command(func(_ *cobra.Command, _ []string) error {
 				return runServer(ctx, &cfg, ready, slog.New(slog.DiscardHandler), n.build)
 			})(nil, nil)
 			if got := codeOf(err); got != tt.code || n.String() != tt.steps {

@@ -82,12 +82,6 @@ func gather(flags *pflag.FlagSet, environ []string) *settings.Layers {
 	return l
 }
 
-// Default is what holds where nothing is set.
-func Default() (cfg Config) {
-	Table.Layers().Decode(&cfg)
-	return cfg
-}
-
 // Changed lists the settings that differ from their defaults, for the log.
 func (c *Config) Changed() []any { return Table.Changed(c) }
 
