@@ -20,8 +20,13 @@ const (
 
 // limits are the findings that bound connections, for a wish of that many.
 func (m Machine) limits(u Use, wish int64) []Finding {
+	less := func(n int64) int64 { return n - fileReserve }
 	all := []Finding{
-		m.files(wish), m.nrOpen(wish), m.fileMax(wish), m.watches(wish), m.memoryFor(u, wish),
+		m.files(wish),
+		m.sysctlLimit("fs.nr_open", "", wish, connectionsFor),
+		m.sysctlLimit("fs.file-max", "fs.file-nr", wish, less),
+		m.sysctlLimit("fs.epoll.max_user_watches", "", wish, less),
+		m.memoryFor(u, wish),
 	}
 	if f, ok := m.conntrack(wish); ok {
 		all = append(all, f)
@@ -54,18 +59,6 @@ func (m Machine) files(wish int64) Finding {
 }
 
 func connectionsFor(files int64) int64 { return int64(CapacityFor(uint64(files)).Connections) }
-
-func (m Machine) nrOpen(wish int64) Finding {
-	return m.sysctlLimit("fs.nr_open", "", wish, connectionsFor)
-}
-
-func (m Machine) fileMax(wish int64) Finding {
-	return m.sysctlLimit("fs.file-max", "fs.file-nr", wish, func(n int64) int64 { return n - fileReserve })
-}
-
-func (m Machine) watches(wish int64) Finding {
-	return m.sysctlLimit("fs.epoll.max_user_watches", "", wish, func(n int64) int64 { return n - fileReserve })
-}
 
 // conntrack is there only where connection tracking is.
 func (m Machine) conntrack(wish int64) (Finding, bool) {
