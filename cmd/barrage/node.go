@@ -68,19 +68,17 @@ func serveCommand(p *process) *cobra.Command {
 	return cmd
 }
 
-// runServer serves with the node that build makes, until ctx ends.
-func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger, build func(nodeDeps) (server, error)) error {
+// runServer serves with the node that newNode makes, until ctx ends.
+func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger, newNode func(nodeDeps) (server, error)) error {
 	log.Info("settings", cfg.Changed()...)
 	allowed, err := machine.RaiseFiles(cfg.MaxConnections, cfg.TargetConnections, log)
 	if err != nil {
 		return err
 	}
-	registry, err := newRegistry()
-	if err != nil {
-		return err
-	}
+	registry := prometheus.NewRegistry() // of the process's own metrics, to which the other packages add theirs
+	registry.MustRegister(collectors.NewGoCollector(), footprint.Collector{}, build.Read().Collector())
 	fatal := make(chan error, 1)
-	n, err := build(nodeDeps{cfg: cfg, log: log, registry: registry, capacity: allowed, fatal: fatal})
+	n, err := newNode(nodeDeps{cfg: cfg, log: log, registry: registry, capacity: allowed, fatal: fatal})
 	if err != nil {
 		return err
 	}
@@ -105,17 +103,6 @@ func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *s
 		_, _ = fmt.Fprintf(stdout, "barrage ready: ws on %v, admin on %v, %d shards, up to %d connections\n",
 			n.Addr(), a.Addr(), cfg.ShardCount(), allowed.Connections)
 	})
-}
-
-// newRegistry holds the process's own metrics; the other packages add theirs.
-func newRegistry() (*prometheus.Registry, error) {
-	r := prometheus.NewRegistry()
-	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), footprint.Collector{}, build.Read().Collector()} {
-		if err := r.Register(c); err != nil {
-			return nil, fmt.Errorf("metrics: %w", err)
-		}
-	}
-	return r, nil
 }
 
 // service is a node and its API, both started.
