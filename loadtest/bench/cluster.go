@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/procfs"
-
 	"barrage/loadtest/probe"
 	"barrage/loadtest/report"
 )
@@ -82,7 +80,7 @@ func (c *cluster) run(ctx context.Context) (title, body string, err error) {
 
 // nodesTable says what each node counted, from its metrics.
 func nodesTable(ctx context.Context, nodes []node) (table, error) {
-	t := table{{"node", "connections", "from Redis", "delivered", "skipped", "CPU s", "peak RSS MB"}}
+	t := table{{"node", "connections", "from Redis", "delivered", "skipped", "CPU s", "RSS MB"}}
 	var sum [6]float64
 	row := func(name string, v [6]float64) {
 		t.row(name, thousands(v[0]), thousands(v[1]), thousands(v[2]), thousands(v[3]), fmt.Sprintf("%.1f", v[4]), fmt.Sprintf("%.1f", v[5]))
@@ -92,18 +90,10 @@ func nodesTable(ctx context.Context, nodes []node) (table, error) {
 		if err != nil {
 			return nil, err
 		}
-		proc, err := procfs.NewProc(n.pids[0])
-		if err != nil {
-			return nil, err
-		}
-		status, err := proc.NewStatus()
-		if err != nil {
-			return nil, err
-		}
 		values := [6]float64{
 			m.Sum("barrage_handshakes_total", "101"), m.Sum("barrage_redis_messages_received_total"),
 			m.Sum("barrage_messages_delivered_total"), m.Sum("barrage_messages_skipped_total"),
-			m.Sum("process_cpu_seconds_total"), float64(status.VmHWM) / (1 << 20),
+			m.Sum("process_cpu_seconds_total"), m.Sum("process_resident_memory_bytes") / (1 << 20),
 		}
 		for j := range sum {
 			sum[j] += values[j]
@@ -117,8 +107,8 @@ func nodesTable(ctx context.Context, nodes []node) (table, error) {
 // delivered says what became of the messages of a run.
 func delivered(r *report.Report) string {
 	c, m := &r.Connections, &r.Messages
-	return fmt.Sprintf("%d of %d connections, %s a second; %s messages, %s copies expected, %s delivered, %s missing, %s duplicated, %s out of order; p50 %s ms, p99 %s ms.\n",
-		c.Open, c.Wanted, thousands(c.PerSecond), count(m.Published), count(m.Expected), count(m.Delivered), count(m.Missing), count(m.Duplicated), count(m.OutOfOrder),
+	return fmt.Sprintf("%d of %d connections, %s a second, %s closed; %s messages, %s copies expected, %s delivered, %s missing, %s duplicated, %s out of order; p50 %s ms, p99 %s ms.\n",
+		c.Open, c.Wanted, thousands(c.PerSecond), count(c.Closed), count(m.Published), count(m.Expected), count(m.Delivered), count(m.Missing), count(m.Duplicated), count(m.OutOfOrder),
 		short(r.Latency.P50), short(r.Latency.P99))
 }
 

@@ -12,7 +12,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,7 +30,7 @@ const answerTo = "/dev/ttyS1"
 type sample struct {
 	Phase                    string
 	Memory                   []memory // of the same in each sample
-	Drops, Timeouts, GivenUp float64
+	Drops, Timeouts          float64
 	GCs, Pause, LongestPause float64
 	Offered, Delivered       float64
 }
@@ -211,13 +210,13 @@ func (o *outcome) sample(ctx context.Context, phase string, n node) error {
 	m, err1 := probe.Scrape(ctx, n.metrics())
 	fs, err2 := procfs.NewDefaultFS()
 	proc, err3 := procfs.NewProc(n.pids[0])
-	netstat, err4 := os.ReadFile("/proc/net/netstat")
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
 	status, err1 := proc.NewStatus()
-	soft, err2 := fs.NetSoftnetStat()
-	if err := errors.Join(err1, err2); err != nil {
+	netstat, err2 := proc.Netstat()
+	soft, err3 := fs.NetSoftnetStat()
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
 	slab, buffers, _ := probe.KernelMemory()
@@ -233,27 +232,15 @@ func (o *outcome) sample(ctx context.Context, phase string, n node) error {
 			{"kernel: TCP buffers, both ends", float64(buffers)},
 		},
 		Offered: m.Sum("barrage_messages_offered_total"), Delivered: m.Sum("barrage_messages_delivered_total"),
-		Timeouts: counter(netstat, "TCPTimeouts"), GivenUp: counter(netstat, "TCPAbortOnTimeout"),
 	}
 	s.GCs, s.Pause, s.LongestPause = m.Collections()
+	if netstat.TCPTimeouts != nil {
+		s.Timeouts = *netstat.TCPTimeouts
+	}
 	for _, cpu := range soft {
 		s.Drops += float64(cpu.Dropped) // from the backlog
 	}
 	o.Samples = append(o.Samples, s)
 	say("%s: RSS %.1f MB, %.0f connections", phase, float64(status.VmRSS)/(1<<20), m.Sum("barrage_connections"))
 	return nil
-}
-
-// counter is a figure of /proc/net/netstat, where a line of names is before one of
-// values. procfs (0.22) does not know TCPAbortOnTimeout.
-func counter(netstat []byte, name string) (v float64) {
-	lines := strings.Split(string(netstat), "\n")
-	for i := 1; i < len(lines); i++ {
-		at := slices.Index(strings.Fields(lines[i-1]), name)
-		if fields := strings.Fields(lines[i]); at >= 0 && at < len(fields) {
-			v, _ = strconv.ParseFloat(fields[at], 64) // the line below the names has numbers
-			return v
-		}
-	}
-	return 0
 }
