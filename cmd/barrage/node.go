@@ -71,7 +71,7 @@ func serveCommand(p *process) *cobra.Command {
 // runServer serves with the node that newNode makes, until ctx ends.
 func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger, newNode func(nodeDeps) (server, error)) error {
 	log.Info("settings", cfg.Changed()...)
-	allowed, err := machine.RaiseFiles(cfg.MaxConnections, cfg.TargetConnections, log)
+	allowed, err := machine.ReadFiles(cfg.MaxConnections, cfg.TargetConnections, log)
 	if err != nil {
 		return err
 	}

@@ -30,48 +30,28 @@ func CapacityFor(files uint64) Capacity {
 	return Capacity{int(connections), int(connections + reserve/4)}
 }
 
-// rlimiter is the kernel's pair of calls.
-type rlimiter struct {
-	get, set func(*unix.Rlimit) error
+// ReadFiles tells how many connections there may be: as many as the process's limit on
+// open files leaves room for, and at most most, unless that is 0. The log learns what
+// the limit is, and whether most or wanted cannot be had.
+func ReadFiles(most, wanted int, log *slog.Logger) (Capacity, error) {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return Capacity{}, fmt.Errorf("reading the limit on open files: %w", err)
+	}
+	return allowed(files, most, wanted, log)
 }
 
-// raise lifts the soft limit to the hard one, as far as it can be, and returns
-// what then holds. Go's own runtime usually has done so already. An error of the
-// raise itself comes with the limits that stay.
-func (r rlimiter) raise() (now unix.Rlimit, err error) {
-	if err := r.get(&now); err != nil {
-		return now, fmt.Errorf("reading the limit on open files: %w", err)
+// allowed shares out a limit as it is after Go's runtime has raised the soft one to the
+// hard one, less one (see syscall's rlimit.go), when the program began. That one does
+// not matter here, but 20000 shall mean what barrage check says of 20000.
+func allowed(files unix.Rlimit, most, wanted int, log *slog.Logger) (Capacity, error) {
+	if files.Cur < files.Max {
+		files.Cur++
 	}
-	if now.Cur >= now.Max {
-		return now, nil
-	}
-	want := unix.Rlimit{Cur: now.Max, Max: now.Max}
-	if err := r.set(&want); err != nil {
-		return now, fmt.Errorf("raising the limit on open files from %d to %d: %w", now.Cur, now.Max, err)
-	}
-	return want, nil
-}
-
-// RaiseFiles raises the process's soft limit on open files to the hard one and
-// tells how many connections there may be: as many as the limit leaves room for,
-// and at most most, unless that is 0. The log learns what it was, and whether
-// most or wanted cannot be had.
-func RaiseFiles(most, wanted int, log *slog.Logger) (Capacity, error) {
-	return rlimiter{
-		get: func(r *unix.Rlimit) error { return unix.Getrlimit(unix.RLIMIT_NOFILE, r) },
-		set: func(r *unix.Rlimit) error { return unix.Setrlimit(unix.RLIMIT_NOFILE, r) },
-	}.allowed(most, wanted, log)
-}
-
-func (r rlimiter) allowed(most, wanted int, log *slog.Logger) (Capacity, error) {
-	files, err := r.raise()
 	allowed := CapacityFor(files.Cur)
-	if err != nil {
-		if files.Cur == 0 {
-			return Capacity{}, err
-		}
+	if files.Cur < files.Max {
 		log.Warn("the soft limit on open files stays below the hard one",
-			"error", err, "soft", files.Cur, "hard", files.Max, "connections", allowed.Connections)
+			"soft", files.Cur, "hard", files.Max, "connections", allowed.Connections)
 	}
 	if allowed.Connections < 1 {
 		return Capacity{}, fmt.Errorf("nofile: a limit of %d open files leaves no room for connections: raise it (ulimit -n, LimitNOFILE=)", files.Cur)

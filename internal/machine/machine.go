@@ -1,9 +1,7 @@
 // Package machine tells how many connections a Linux machine can hold: which of
 // its limits (open files, sysctls, memory, the control groups' too) comes first,
 // which command lifts it, and what else of the kernel makes connections slow or
-// few. It also shares out the process's own limit on open files.
-//
-// It only reads, but for RaiseFiles.
+// few. It also shares out the process's own limit on open files. It only reads.
 package machine
 
 import (
