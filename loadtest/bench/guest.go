@@ -1,8 +1,8 @@
 package main
 
 // What the guest of the scenario vm does: one server, one load test, and what the
-// server and the kernel say of their memory meanwhile. This program is its init, and
-// ends by switching the guest off. Nothing else runs there.
+// server and the kernel say of their memory meanwhile. This program follows its init,
+// and ends by switching the guest off. Nothing else runs there.
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -64,47 +63,7 @@ func say(format string, args ...any) {
 	fmt.Printf("guest: %ds: %s\n", up.Uptime, fmt.Sprintf(format, args...))
 }
 
-// setUp makes room for both ends of every connection. The backlog is that of
-// loopback, where emulated processors lag behind: room for a message to everybody,
-// and its acknowledgements. What is dropped is sent again, ever later, and at last
-// the connection is given up (TCP_USER_TIMEOUT).
-func setUp() error {
-	errs := []error{
-		unix.Mount("none", "/proc", "proc", 0, ""),
-		unix.Mount("none", "/sys", "sysfs", 0, ""),
-		unix.Mount("none", "/dev", "devtmpfs", 0, ""),
-		loopbackUp(),
-	}
-	for name, value := range map[string]string{
-		"kernel/printk": "1", // the kernel's messages would fall between ours
-		"fs/nr_open":    "3000000", "fs/file-max": "6000000", "net/core/somaxconn": "65535",
-		"net/ipv4/tcp_max_syn_backlog": "65535", "net/ipv4/ip_local_port_range": "1024 65535",
-		"net/ipv4/tcp_mem": "1000000 2000000 3000000", "net/core/netdev_max_backlog": "4000000",
-	} {
-		errs = append(errs, os.WriteFile("/proc/sys/"+name, []byte(value), 0o644))
-	}
-	const files = 2_500_000
-	return errors.Join(append(errs, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: files, Max: files}))...)
-}
-
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
-}
-
 func (o *outcome) measure(ctx context.Context) error {
-	if err := setUp(); err != nil {
-		return err
-	}
 	b := &bench{out: "/tmp", work: "/tmp", barrage: "/barrage"}
 	defer b.stop()
 	text, err := os.ReadFile("/settings.json")

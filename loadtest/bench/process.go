@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"net"
 	"net/http"
@@ -171,27 +172,15 @@ func (b *bench) startRedis(ctx context.Context) (url string, err error) {
 	return "redis://" + at[0], err
 }
 
+//go:embed install.sh
+var installScript string
+
 // install installs Debian's packages, if they are not.
 func install(ctx context.Context, packages ...string) error {
-	var missing []string
-	for _, name := range packages {
-		if status, _ := output(ctx, "dpkg-query", "-W", "-f", "${db:Status-Status}", name); status != "installed" {
-			missing = append(missing, name)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	fmt.Println("installing", strings.Join(missing, " "))
-	// RUNLEVEL keeps packages from starting services.
-	words := append(strings.Fields("env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"), missing...)
-	for _, command := range [][]string{{"apt-get", "update", "-qq"}, words} {
-		if os.Getuid() != 0 {
-			command = append([]string{"sudo"}, command...)
-		}
-		if _, err := output(ctx, command[0], command[1:]...); err != nil {
-			return err
-		}
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", installScript, "install.sh"}, packages...)...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("installing %s: %w", strings.Join(packages, ", "), err)
 	}
 	return nil
 }

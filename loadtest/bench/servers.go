@@ -4,13 +4,11 @@ package main
 
 import (
 	"context"
-	"debug/buildinfo"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -80,7 +78,7 @@ func (b *bench) provide(ctx context.Context, s server) (subject, error) {
 	if _, err := output(ctx, "go", "build", "-C", folder, "-o", binary, pkg); err != nil {
 		return subject{}, &failure{"it could not be built", err}
 	}
-	version, err := versionIn(binary, s.module)
+	version, err := output(ctx, "go", "list", "-C", folder, "-m", "-f", "{{.Version}}", s.module)
 	return subject{s, binary, version}, err
 }
 
@@ -113,20 +111,6 @@ func nchan(ctx context.Context, s server) (subject, error) {
 		version = "unknown"
 	}
 	return subject{s, nginx, version}, nil
-}
-
-// versionIn reads which version of a module a Go binary was built with.
-func versionIn(binary, module string) (string, error) {
-	info, err := buildinfo.ReadFile(binary)
-	if err != nil {
-		return "", err
-	}
-	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {
-		if m.Path == module {
-			return m.Version, nil
-		}
-	}
-	return "", fmt.Errorf("%s is not in the binary", module)
 }
 
 // serve starts a server. Messages are published at a node's admin address, which

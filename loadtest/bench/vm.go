@@ -5,7 +5,6 @@ package main
 // machine: this measures memory and behaviour, not speed.
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"flag"
@@ -15,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"barrage/loadtest/report"
@@ -75,18 +73,14 @@ func (v *vm) run(ctx context.Context) (title, body string, err error) {
 	if v.limit == 0 {
 		v.limit = 15*time.Minute + time.Duration(v.Connections)*time.Second/400
 	}
-	if err := install(ctx, "qemu-system-x86"); err != nil {
-		return "", "", err
-	}
-	kernel, err := v.fetchKernel(ctx)
-	if err != nil {
+	if err := install(ctx, "qemu-system-x86", "busybox-static"); err != nil {
 		return "", "", err
 	}
 	if err := v.pack(ctx); err != nil {
 		return "", "", err
 	}
 	fmt.Printf("guest: %d connections, %d MB, at most %s; console in %s\n", v.Connections, v.memory, v.limit, v.console())
-	text, err := v.boot(ctx, kernel)
+	text, err := v.boot(ctx)
 	if err != nil {
 		return "", "", err
 	}
@@ -105,76 +99,21 @@ func (v *vm) run(ctx context.Context) (title, body string, err error) {
 
 func (v *vm) console() string { return filepath.Join(v.out, "console.log") }
 
-// fetchKernel puts Debian's cloud kernel into the cache: it has the drivers of a
-// QEMU guest built in.
-func (v *vm) fetchKernel(ctx context.Context) (file string, err error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	file = filepath.Join(cache, "barrage-vm", "vmlinuz")
-	if info, err := os.Stat(file); err == nil && info.Size() > 0 {
-		return file, nil
-	}
-	depends, err := output(ctx, "apt-cache", "depends", "linux-image-cloud-amd64")
-	_, after, found := strings.Cut(depends, "Depends: ")
-	if err != nil || !found {
-		return "", fmt.Errorf("no package linux-image-cloud-amd64; is this Debian on amd64, and apt-get update done? %w", err)
-	}
-	name, _, _ := strings.Cut(after, "\n")
-	fmt.Println("fetching", name)
-	// As root apt would drop to a user that may not write here, and warn.
-	script := `cd "$1" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$2" && dpkg -x ./*.deb . &&
-		mkdir -p "${3%/*}" && cp boot/vmlinuz-* "$3.new" && mv "$3.new" "$3"`
-	_, err = output(ctx, "sh", "-c", script, "sh", v.work, name, file)
-	return file, err
-}
-
-func (v *vm) initrd() string { return filepath.Join(v.work, "init.cpio") }
-
-// pack makes the guest's file system: this program, which is its init, a static
-// barrage, and the settings.
+// pack makes what the guest boots, in the temporary folder.
 func (v *vm) pack(ctx context.Context) error {
-	f, err := os.Create(v.initrd())
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	w := bufio.NewWriter(f)
-	for _, dir := range []string{"dev", "proc", "sys", "tmp"} {
-		cpio(w, dir, 0o40755, nil)
-	}
-	if _, err := output(ctx, "env", "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "go", "build", "-trimpath", "-o", v.work, "./loadtest/bench", "./cmd/barrage"); err != nil {
-		return err
-	}
-	for _, name := range []string{"bench", "barrage"} {
-		data, err := os.ReadFile(filepath.Join(v.work, name))
-		if err != nil {
-			return err
-		}
-		cpio(w, name, 0o100755, data)
-	}
 	told, err := json.Marshal(v.settings)
 	if err != nil {
 		return err
 	}
-	cpio(w, "settings.json", 0o100644, told)
-	cpio(w, "TRAILER!!!", 0, nil)
-	return w.Flush() // with the first error
-}
-
-// cpio writes an entry of an archive in the format newc, as the kernel reads it:
-// see its documentation, initramfs-buffer-format.
-func cpio(w io.Writer, name string, mode int, data []byte) {
-	const headerSize = 110
-	fill := func(n int) []byte { return make([]byte, (4-n%4)%4) }
-	fmt.Fprintf(w, "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X",
-		0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name)+1, 0)
-	fmt.Fprintf(w, "%s\x00%s%s%s", name, fill(headerSize+len(name)+1), data, fill(len(data)))
+	if err := os.WriteFile(filepath.Join(v.work, "settings.json"), told, 0o644); err != nil {
+		return err
+	}
+	_, err = output(ctx, "loadtest/bench/vm/pack.sh", v.work)
+	return err
 }
 
 // boot runs the guest, shows what it says, and returns its answer when it is off.
-func (v *vm) boot(ctx context.Context, kernel string) (answer []byte, err error) {
+func (v *vm) boot(ctx context.Context) (answer []byte, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, v.limit, fmt.Errorf("no end after %s (-limit); see %s", v.limit, v.console()))
 	defer cancel()
 	console, err := os.Create(v.console())
@@ -185,7 +124,8 @@ func (v *vm) boot(ctx context.Context, kernel string) (answer []byte, err error)
 	file := filepath.Join(v.out, "result.json")
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", v.accel, "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(v.memory)+"M",
 		"-display", "none", "-monitor", "none", "-nic", "none", "-serial", "stdio", "-serial", "file:"+file, "-no-reboot",
-		"-kernel", kernel, "-initrd", v.initrd(), "-append", "console=ttyS0 quiet rdinit=/bench panic=-1 mitigations=off")
+		"-kernel", filepath.Join(v.work, "vmlinuz"), "-initrd", filepath.Join(v.work, "init.cpio"),
+		"-append", "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off")
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, console), os.Stderr
 	if err := cmd.Run(); ctx.Err() != nil {
 		return nil, context.Cause(ctx)

@@ -1,30 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 )
-
-// TestCpio: entries begin at multiples of four, with the sizes where the kernel
-// looks for them.
-func TestCpio(t *testing.T) {
-	var b bytes.Buffer
-	cpio(&b, "dev", 0o40755, nil)
-	cpio(&b, "init", 0o100755, []byte("12345"))
-	cpio(&b, "TRAILER!!!", 0, nil)
-	entries := strings.Split(b.String(), "070701")
-	if len(entries) != 4 || b.Len()%4 != 0 {
-		t.Fatalf("%d entries in %d bytes", len(entries)-1, b.Len())
-	}
-	init := entries[2]
-	if mode, size, name := init[8:16], init[48:56], init[88:96]; mode != "000081ED" || size != "00000005" || name != "00000005" {
-		t.Errorf("mode %s, size %s, length of the name %s", mode, size, name)
-	}
-	if got := init[104:]; got != "init\x00\x0012345\x00\x00\x00" {
-		t.Errorf("got %q", got)
-	}
-}
 
 func TestGuestSection(t *testing.T) {
 	const mb = 1 << 20
