@@ -31,6 +31,7 @@ type sample struct {
 	Memory                   []memory // of the same in each sample
 	Drops, Timeouts          float64
 	GCs, Pause, LongestPause float64
+	Members                  float64
 	Offered, Delivered       float64
 }
 
@@ -81,106 +82,66 @@ func (o *outcome) measure(ctx context.Context) error {
 		return err
 	}
 	time.Sleep(2 * time.Second)
-	if err := o.sample(ctx, "empty", n); err != nil {
-		return err
-	}
+	o.look(ctx, n, s)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failed error
 	over := make(chan struct{})
 	go func() { // ends with the load test
 		defer close(over)
-		// It waits out --hold before it publishes: time for the idle samples.
+		// It waits out --hold before it publishes: time for samples of idle connections.
 		o.Report, failed = b.load(ctx, "result", n, "room", "--url", "ws://"+n.public, "--metrics", n.metrics(), "--preset", raw,
 			"--connections", strconv.Itoa(s.Connections), "--rate", fmt.Sprint(s.Rate), "--duration", s.Duration.String(),
 			"--hold", (s.Idle + time.Minute).String(), "--drain", "600s", "--assert", "missing==0")
 	}()
-	watched := o.watch(ctx, s, n, over)
-	if watched != nil {
-		cancel()
-	}
-	say("waiting for the load test's end")
-	<-over
-	if err := errors.Join(watched, failed); err != nil {
-		return err
-	}
-	return errors.Join(o.sample(ctx, "end", n), broken(o.Report))
-}
-
-// watch takes the samples while the load test runs.
-func (o *outcome) watch(ctx context.Context, s settings, n node, over chan struct{}) error {
-	if err := await(ctx, "barrage_memberships", s.Connections, n, over); err != nil {
-		return err
-	}
-	if err := o.sample(ctx, "connected", n); err != nil {
-		return err
-	}
-	time.Sleep(s.Idle)
-	if err := o.sample(ctx, "idle", n); err != nil {
-		return err
-	}
-	if s.Profile { // takes a collection
-		answer, err := http.Get("http://" + n.admin + "/debug/pprof/heap?gc=1")
-		if err != nil {
-			return err
-		}
-		defer answer.Body.Close()
-		if o.Profile, err = io.ReadAll(answer.Body); err != nil {
-			return err
-		}
-		if err := o.sample(ctx, "collected", n); err != nil {
-			return err
-		}
-	}
-	say("publishing")
-	err := await(ctx, "barrage_messages_delivered_total", s.Connections, n, over)
-	if errors.Is(err, errOver) { // all was delivered between two looks
-		return nil
-	}
-	return errors.Join(err, o.sample(ctx, "delivering", n))
-}
-
-var errOver = errors.New("the load test has ended")
-
-// await waits until a metric is that large, for as long as both ends live; the
-// scenario bounds the time.
-func await(ctx context.Context, metric string, least int, n node, over chan struct{}) error {
-	for turn := 0; ; turn++ {
-		m, err := probe.Scrape(ctx, n.metrics())
-		v := m.Sum(metric)
-		if err == nil && v >= float64(least) {
-			return nil
-		}
-		if turn%6 == 0 {
-			say("%s: %.0f of %d", metric, v, least)
-		}
+	for watching := true; watching; {
 		select {
-		case <-n.ended:
-			return fmt.Errorf("the server has ended: %s", lastLine(n.log))
 		case <-over:
-			return fmt.Errorf("%w: %s", errOver, lastLine("/tmp/result.txt"))
+			watching = false
+		case <-n.ended:
+			watching = false
+			cancel() // the load test would go on without it
 		case <-time.After(10 * time.Second):
 		}
+		o.look(ctx, n, s)
 	}
+	<-over
+	if failed != nil {
+		return failed
+	}
+	return broken(o.Report)
+}
+
+// look takes a sample. Of those in one phase the last counts.
+func (o *outcome) look(ctx context.Context, n node, s settings) {
+	taken, err := o.sample(ctx, n, s)
+	if err != nil { // the next one may go better
+		say("%v", err)
+		return
+	}
+	if last := len(o.Samples) - 1; last >= 0 && o.Samples[last].Phase == taken.Phase {
+		o.Samples = o.Samples[:last]
+	}
+	o.Samples = append(o.Samples, taken)
+	say("%s: %.0f members, RSS %.1f MB", taken.Phase, taken.Members, taken.Memory[0].Bytes/(1<<20))
 }
 
 // sample looks at everything once.
-func (o *outcome) sample(ctx context.Context, phase string, n node) error {
+func (o *outcome) sample(ctx context.Context, n node, set settings) (s sample, err error) {
 	m, err1 := probe.Scrape(ctx, n.metrics())
 	fs, err2 := procfs.NewDefaultFS()
 	proc, err3 := procfs.NewProc(n.pids[0])
 	if err := errors.Join(err1, err2, err3); err != nil {
-		return err
+		return s, err
 	}
 	status, err1 := proc.NewStatus()
 	netstat, err2 := proc.Netstat()
 	soft, err3 := fs.NetSoftnetStat()
 	if err := errors.Join(err1, err2, err3); err != nil {
-		return err
+		return s, err
 	}
 	slab, buffers, _ := probe.KernelMemory()
-	s := sample{
-		Phase: phase,
+	s = sample{
 		Memory: []memory{
 			{"server: resident (RSS)", float64(status.VmRSS)},
 			{"of it anonymous", float64(status.RssAnon)},
@@ -190,7 +151,7 @@ func (o *outcome) sample(ctx context.Context, phase string, n node) error {
 			{"kernel: slab, both ends", float64(slab)},
 			{"kernel: TCP buffers, both ends", float64(buffers)},
 		},
-		Offered: m.Sum("barrage_messages_offered_total"), Delivered: m.Sum("barrage_messages_delivered_total"),
+		Members: m.Sum("barrage_memberships"), Offered: m.Sum("barrage_messages_offered_total"), Delivered: m.Sum("barrage_messages_delivered_total"),
 	}
 	s.GCs, s.Pause, s.LongestPause = m.Collections()
 	if netstat.TCPTimeouts != nil {
@@ -199,7 +160,29 @@ func (o *outcome) sample(ctx context.Context, phase string, n node) error {
 	for _, cpu := range soft {
 		s.Drops += float64(cpu.Dropped) // from the backlog
 	}
-	o.Samples = append(o.Samples, s)
-	say("%s: RSS %.1f MB, %.0f connections", phase, float64(status.VmRSS)/(1<<20), m.Sum("barrage_connections"))
-	return nil
+	switch {
+	case s.Delivered > 0 && s.Members > 0:
+		s.Phase = "delivering"
+	case s.Delivered > 0:
+		s.Phase = "end"
+	case s.Members >= float64(set.Connections):
+		s.Phase = "idle"
+		if set.Profile {
+			o.Profile, err = get("http://" + n.admin + "/debug/pprof/heap")
+		}
+	case s.Members > 0:
+		s.Phase = "connecting"
+	default:
+		s.Phase = "empty"
+	}
+	return s, err
+}
+
+func get(url string) ([]byte, error) {
+	answer, err := http.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	return io.ReadAll(answer.Body)
 }

@@ -53,7 +53,7 @@ func vmFlags(b *bench, flags *flag.FlagSet) measurement {
 	// at 3 KB a copy.
 	flags.Float64Var(&v.Rate, "rate", 0.033, "messages a second")
 	flags.DurationVar(&v.Duration, "duration", 90*time.Second, "how long messages are published")
-	flags.DurationVar(&v.Idle, "idle", 30*time.Second, "between the last connect and the idle sample")
+	flags.DurationVar(&v.Idle, "idle", 30*time.Second, "between the last connect and the idle sample, at least")
 	flags.BoolVar(&v.Profile, "profile", false, "also save the heap profile of the idle server, as heap.pprof")
 	flags.StringVar(&v.Serve, "serve", "", "further `flags` of barrage serve")
 	flags.StringVar(&v.accel, "accel", "tcg,thread=multi", "QEMU's accelerator, or kvm, where there is one")
