@@ -11,14 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var (
-	descCPU    = prometheus.NewDesc("process_cpu_seconds_total", "User and system CPU time.", nil, nil)
-	descRSS    = prometheus.NewDesc("process_resident_memory_bytes", "Resident memory.", nil, nil)
-	descFiles  = prometheus.NewDesc("process_open_fds", "Open file descriptors; absent where the kernel, before Linux 6.2, would have to list them.", nil, nil)
-	descMaxFDs = prometheus.NewDesc("process_max_fds", "Limit of open file descriptors.", nil, nil)
-	descStart  = prometheus.NewDesc("process_start_time_seconds", "When the process started, since 1970.", nil, nil)
-)
-
 // Collector tells the process's own figures. client_golang's, and procfs on which
 // it is built, list /proc/self/fd on kernels before 6.2, which with 300,000
 // connections leaves some 30 MB of garbage at each scrape.
@@ -32,25 +24,25 @@ func (Collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads the figures.
 func (Collector) Collect(ch chan<- prometheus.Metric) {
-	tell := func(d *prometheus.Desc, t prometheus.ValueType, v float64) {
-		ch <- prometheus.MustNewConstMetric(d, t, v)
+	tell := func(t prometheus.ValueType, v float64, name, help string) {
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, nil), t, v)
 	}
-	tell(descStart, prometheus.GaugeValue, float64(started.UnixMilli())/1000)
+	tell(prometheus.GaugeValue, float64(started.UnixMilli())/1000, "process_start_time_seconds", "When the process started, since 1970.")
 	var used unix.Rusage // in microseconds, where /proc/self/stat has ticks of 10 ms
 	if unix.Getrusage(unix.RUSAGE_SELF, &used) == nil {
-		tell(descCPU, prometheus.CounterValue, float64(used.Utime.Nano()+used.Stime.Nano())/1e9)
+		tell(prometheus.CounterValue, float64(used.Utime.Nano()+used.Stime.Nano())/1e9, "process_cpu_seconds_total", "User and system CPU time.")
 	}
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
-		tell(descMaxFDs, prometheus.GaugeValue, float64(limit.Cur))
+		tell(prometheus.GaugeValue, float64(limit.Cur), "process_max_fds", "Limit of open file descriptors.")
 	}
 	if self, err := procfs.Self(); err == nil {
 		if stat, err := self.Stat(); err == nil {
-			tell(descRSS, prometheus.GaugeValue, float64(stat.ResidentMemory()))
+			tell(prometheus.GaugeValue, float64(stat.ResidentMemory()), "process_resident_memory_bytes", "Resident memory.")
 		}
 	}
 	// Its size is the number of descriptors since Linux 6.2, and 0 before.
 	if st, err := os.Stat("/proc/self/fd"); err == nil && st.Size() > 0 {
-		tell(descFiles, prometheus.GaugeValue, float64(st.Size()))
+		tell(prometheus.GaugeValue, float64(st.Size()), "process_open_fds", "Open file descriptors; absent where the kernel, before Linux 6.2, would have to list them.")
 	}
 }
