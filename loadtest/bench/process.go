@@ -21,7 +21,7 @@ const (
 	stopWithin  = 5 * time.Second
 )
 
-// process is a running server. Only the goroutine that started it uses it.
+// process is a running server. What it has changes only while it starts.
 type process struct {
 	cmd   *exec.Cmd
 	log   string        // file of what it says
