@@ -198,7 +198,7 @@ func (v *versus) provideBase(ctx context.Context) (binary string, err error) {
 		return "", fmt.Errorf("-base %q is neither a binary nor a commit: %w", v.base, err)
 	}
 	fmt.Println("building", v.base)
-	_, err = output(ctx, "go", "build", "-C", tree, "-trimpath", "-o", binary, "./cmd/barrage")
+	_, err = output(ctx, "go", "build", "-C", tree, "-trimpath", "-ldflags", "-X barrage/internal/build.version="+v.base, "-o", binary, "./cmd/barrage")
 	_, removed := output(context.WithoutCancel(ctx), "git", "worktree", "remove", "--force", tree)
 	return binary, errors.Join(err, removed)
 }
