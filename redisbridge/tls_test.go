@@ -190,6 +190,7 @@ func TestSentinelTLS(t *testing.T) {
 	st.flow()
 	set.master.Kill()
 	set.failover(t)
+	st.masterLost()
 	st.flow()
 	st.finish(maybeGaps)
 }
