@@ -174,7 +174,7 @@ func BenchmarkTryPublish(b *testing.B) {
 		return func(b *testing.B) {
 			s := startRedis(b)
 			cfg := calmConfig(s.URL())
-			cfg.Rules = rules
+			cfg.Retention = rules.For
 			n := healthyNode(b, cfg)
 			p := &broker.Publication{Room: "a", Format: broker.Binary, Payload: payload}
 			w := newWindow()

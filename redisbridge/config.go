@@ -3,12 +3,14 @@ package redisbridge
 // The settings, their defaults and their validation.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"barrage/internal/broker"
 	"barrage/internal/random"
@@ -21,14 +23,7 @@ const (
 )
 
 const (
-	defaultPrefix        = "room:"
-	defaultLinger        = 30 * time.Second
-	defaultProbeInterval = time.Second
-	defaultProbeTimeout  = 3 * time.Second
-	defaultTimeout       = time.Second
-	defaultQueueLen      = 16384
-	defaultQueueBytes    = 16 << 20
-	defaultIdempotency   = 5 * time.Minute
+	defaultTimeout = time.Second // of all configurations
 
 	maxNodeLen = 64
 )
@@ -50,11 +45,9 @@ type Config struct {
 	// Sharded uses sharded pub/sub among the nodes: a message goes to those nodes
 	// of Redis only that carry its room. It needs a Redis Cluster of version 7.
 	Sharded bool
-	// Rules say which rooms have a history. Default: none has.
-	Rules broker.Rules
-	// Retention is asked instead of Rules, for every message: what a room keeps may
-	// change at any time, and does so with its next message. It must not call the
-	// Bridge. Default: Rules.
+	// Retention says what a room keeps. It is asked for every message: that may
+	// change at any time, and does so with the next message. It must not call the
+	// Bridge. Default: nothing.
 	Retention func(room string) broker.Retention
 	// IdempotencyTTL is how long a publication's key is remembered. Default 5m.
 	IdempotencyTTL time.Duration
@@ -90,98 +83,95 @@ type Config struct {
 // prepare fills in the defaults and reports every bad field in one error.
 func (c *Config) prepare() (*address, error) {
 	c.setDefaults()
-	var errs []error
-	bad := func(field, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("redisbridge: %s: %s", field, fmt.Sprintf(format, args...)))
-	}
+	wrong := problems{of: "redisbridge"}
 	addr, err := parseAddress(c)
 	switch {
 	case err != nil:
-		bad("URL", "%v", err)
+		wrong.add("URL", "%v", err)
 	case c.Sharded && addr.kind != cluster:
-		bad("Sharded", "needs a redis+cluster:// URL")
+		wrong.add("Sharded", "needs a redis+cluster:// URL")
 	}
 	if strings.HasPrefix(c.Prefix, ownNamespace) || strings.HasPrefix(ownNamespace, c.Prefix) {
-		bad("Prefix", "%q cannot be told from %q, which nodes use among themselves", c.Prefix, ownNamespace)
+		wrong.add("Prefix", "%q cannot be told from %q, which nodes use among themselves", c.Prefix, ownNamespace)
 	}
 	for channel, room := range c.Channels {
 		switch {
 		case channel == "" || room == "":
-			bad("Channels", "%q: %q: neither may be empty", channel, room)
+			wrong.add("Channels", "%q: %q: neither may be empty", channel, room)
 		case strings.HasPrefix(channel, c.Prefix) || strings.HasPrefix(channel, ownNamespace):
-			bad("Channels", "%q has a meaning already (prefix %q or %q)", channel, c.Prefix, ownNamespace)
+			wrong.add("Channels", "%q has a meaning already (prefix %q or %q)", channel, c.Prefix, ownNamespace)
 		}
 	}
-	if !validNode(c.Node) {
-		bad("Node", "%q: want 1 to %d letters, digits, '.', '_' or '-'", c.Node, maxNodeLen)
+	wrong.node(c.Node)
+	wrong.brief("Linger", c.Linger)
+	wrong.brief("ProbeInterval", c.ProbeInterval)
+	wrong.brief("ProbeTimeout", c.ProbeTimeout)
+	wrong.brief("Timeout", c.Timeout)
+	wrong.brief("IdempotencyTTL", c.IdempotencyTTL)
+	if c.ProbeTimeout <= c.ProbeInterval {
+		wrong.add("ProbeTimeout", "%v must be longer than ProbeInterval, %v", c.ProbeTimeout, c.ProbeInterval)
 	}
-	c.checkNumbers(bad)
+	if c.QueueLen < 0 {
+		wrong.add("QueueLen", "%d is negative", c.QueueLen)
+	}
+	if c.QueueBytes < 0 {
+		wrong.add("QueueBytes", "%d is negative", c.QueueBytes)
+	}
 	if c.Outage != OutageLocal && c.Outage != OutageRefuse {
-		bad("Outage", "%q: want %q or %q", c.Outage, OutageLocal, OutageRefuse)
+		wrong.add("Outage", "%q: want %q or %q", c.Outage, OutageLocal, OutageRefuse)
 	}
-	return addr, errors.Join(errs...)
+	return addr, errors.Join(wrong.list...)
 }
 
 func (c *Config) setDefaults() {
-	orDuration := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	orDuration(&c.Linger, defaultLinger)
-	orDuration(&c.ProbeInterval, defaultProbeInterval)
-	orDuration(&c.Timeout, defaultTimeout)
-	orDuration(&c.ProbeTimeout, max(defaultProbeTimeout, 2*c.Timeout))
-	orDuration(&c.IdempotencyTTL, defaultIdempotency)
+	c.Linger = cmp.Or(c.Linger, 30*time.Second)
+	c.ProbeInterval = cmp.Or(c.ProbeInterval, time.Second)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, max(3*time.Second, 2*c.Timeout))
+	c.IdempotencyTTL = cmp.Or(c.IdempotencyTTL, 5*time.Minute)
+	c.Prefix = cmp.Or(c.Prefix, "room:")
+	c.Node = cmp.Or(c.Node, random.Name())
+	c.QueueLen = cmp.Or(c.QueueLen, 16384)
+	c.QueueBytes = cmp.Or(c.QueueBytes, 16<<20)
+	c.Outage = cmp.Or(c.Outage, OutageLocal)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.Retention == nil {
-		c.Retention = slices.Clone(c.Rules).For
-	}
-	if c.Prefix == "" {
-		c.Prefix = defaultPrefix
-	}
-	if c.Node == "" {
-		c.Node = random.Name()
-	}
-	if c.QueueLen == 0 {
-		c.QueueLen = defaultQueueLen
-	}
-	if c.QueueBytes == 0 {
-		c.QueueBytes = defaultQueueBytes
-	}
-	if c.Outage == "" {
-		c.Outage = OutageLocal
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+		c.Retention = broker.Rules(nil).For
 	}
 }
 
-func (c *Config) checkNumbers(bad func(field, format string, args ...any)) {
-	for _, d := range []struct {
-		field string
-		value time.Duration
-	}{
-		{"Linger", c.Linger}, {"ProbeInterval", c.ProbeInterval},
-		{"ProbeTimeout", c.ProbeTimeout}, {"Timeout", c.Timeout}, {"IdempotencyTTL", c.IdempotencyTTL},
-	} {
-		if d.value < time.Millisecond {
-			bad(d.field, "%v is under 1ms", d.value)
-		}
+// problems are what is wrong with a configuration, one error for each bad field.
+type problems struct {
+	of   string // begins each
+	list []error
+}
+
+func (p *problems) add(field, format string, args ...any) {
+	p.list = append(p.list, fmt.Errorf("%s: %s: %s", p.of, field, fmt.Sprintf(format, args...)))
+}
+
+// brief refuses what Redis, which counts milliseconds, cannot measure.
+func (p *problems) brief(field string, d time.Duration) {
+	if d < time.Millisecond {
+		p.add(field, "%v is under 1ms", d)
 	}
-	if c.ProbeTimeout <= c.ProbeInterval {
-		bad("ProbeTimeout", "%v must be longer than ProbeInterval, %v", c.ProbeTimeout, c.ProbeInterval)
+}
+
+func (p *problems) node(name string) {
+	if !validNode(name) {
+		p.add("Node", "%q: want 1 to %d letters, digits, '.', '_' or '-'", name, maxNodeLen)
 	}
-	if c.QueueLen < 0 {
-		bad("QueueLen", "%d is negative", c.QueueLen)
+}
+
+// store checks what presence and orders have in common.
+func (p *problems) store(client redis.UniversalClient, prefix string, timeout time.Duration) {
+	if client == nil {
+		p.list = append(p.list, fmt.Errorf("%s: no Client", p.of))
 	}
-	if c.QueueBytes < 0 {
-		bad("QueueBytes", "%d is negative", c.QueueBytes)
+	if strings.ContainsAny(prefix, "{}") {
+		p.add("Prefix", "%q has braces, which choose a key's place in a cluster", prefix)
 	}
-	for _, r := range c.Rules {
-		if r.Messages < 0 || r.Age < 0 || (r.On() && r.Age < time.Millisecond) {
-			bad("Rules", "%q: %d messages for %v", r.Pattern, r.Messages, r.Age)
-		}
-	}
+	p.brief("Timeout", timeout)
 }
 
 func validNode(node string) bool {

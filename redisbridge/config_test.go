@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"barrage/internal/broker"
 )
 
 func validConfig() Config { return Config{URL: "redis://127.0.0.1:6379"} }
@@ -31,7 +29,6 @@ func TestNewNamesEveryBadField(t *testing.T) {
 		{"sentinel without a port", func(c *Config) { c.URL = "redis+sentinel://h:1,i/main" }, []string{"URL: ", `"i"`}},
 		{"cluster with a database", func(c *Config) { c.URL = "redis+cluster://h:1/3" }, []string{"URL: ", "database"}},
 		{"shards without a cluster", func(c *Config) { c.Sharded = true }, []string{"Sharded: "}},
-		{"negative rule", func(c *Config) { c.Rules = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: -1}}} }, []string{"Rules: "}},
 		{"negative idempotency", func(c *Config) { c.IdempotencyTTL = -1 }, []string{"IdempotencyTTL: "}},
 		{"no URL", func(c *Config) { c.URL = "" }, []string{"URL: "}},
 		{"other scheme", func(c *Config) { c.URL = "http://h" }, []string{"URL: "}},
@@ -89,6 +86,9 @@ func TestBadURLDoesNotShowCredentials(t *testing.T) {
 		cfg.URL = url
 		if _, err := New(cfg, (*receiver)(&node{})); err == nil || strings.Contains(err.Error(), "ret") {
 			t.Errorf("%s: %v", url, err)
+		}
+		if _, err := NewClient(cfg); err == nil || strings.Contains(err.Error(), "ret") {
+			t.Errorf("a client for %s: %v", url, err)
 		}
 	}
 }

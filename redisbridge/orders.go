@@ -10,6 +10,7 @@ package redisbridge
 // holds, since the nodes' clocks may differ.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,6 @@ import (
 
 	"barrage/edge/moderation/replica"
 )
-
-const defaultOrdersPrefix = ownNamespace + "orders:"
 
 // OrdersConfig is what NewOrders needs. Zero values mean the default, where
 // one is given.
@@ -46,24 +45,11 @@ var _ replica.Store = (*Orders)(nil)
 
 // NewOrders does not wait for Redis.
 func NewOrders(cfg OrdersConfig) (*Orders, error) {
-	if cfg.Prefix == "" {
-		cfg.Prefix = defaultOrdersPrefix
-	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = defaultTimeout
-	}
-	var errs []error
-	if cfg.Client == nil {
-		errs = append(errs, errors.New("redisbridge: orders: no Client"))
-	}
-	if strings.ContainsAny(cfg.Prefix, "{}") {
-		errs = append(errs, fmt.Errorf("redisbridge: orders: Prefix: %q has braces, which choose a key's place in a cluster", cfg.Prefix))
-	}
-	if cfg.Timeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("redisbridge: orders: Timeout: %v is under 1ms", cfg.Timeout))
-	}
-	head := cfg.Prefix + "{standing}:"
-	return &Orders{redis: cfg.Client, timeout: cfg.Timeout, all: head + "all", ends: head + "ends"}, errors.Join(errs...)
+	timeout := cmp.Or(cfg.Timeout, defaultTimeout)
+	wrong := problems{of: "redisbridge: orders"}
+	wrong.store(cfg.Client, cfg.Prefix, timeout)
+	head := cmp.Or(cfg.Prefix, ownNamespace+"orders:") + "{standing}:"
+	return &Orders{redis: cfg.Client, timeout: timeout, all: head + "all", ends: head + "ends"}, errors.Join(wrong.list...)
 }
 
 // ordersPut: KEYS all, ends. ARGV: 1 "put", or "fill" to do so only where

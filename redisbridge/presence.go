@@ -3,6 +3,7 @@ package redisbridge
 // Presence: the memory that nodes share about who is in which room.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,24 +18,15 @@ import (
 	"barrage/internal/random"
 )
 
-const (
-	defaultPresencePrefix = ownNamespace + "here:"
-	defaultLease          = 15 * time.Second
-	defaultViewersFor     = 24 * time.Hour
-
-	// maxBuckets bounds the keys of one question for unique viewers.
-	maxBuckets = 1024
-)
+// maxBuckets bounds the keys of one question for unique viewers.
+const maxBuckets = 1024
 
 // PresenceConfig is what NewPresence needs. Zero values mean the default, where
 // one is given.
 type PresenceConfig struct {
 	// Client reaches Redis: one server, a Sentinel set or a Cluster. It should
-	// not retry, and its contexts' deadlines should bound its sockets. It is not
-	// closed. Either Client or URL.
+	// not retry, and its contexts' deadlines should bound its sockets (NewClient).
 	Client redis.UniversalClient
-	// URL of Redis, as Config.URL.
-	URL string
 	// Prefix of all keys. No braces. Default "barrage:here:".
 	Prefix string
 	// Node names this node, for people who look into Redis: letters, digits,
@@ -52,77 +44,28 @@ type PresenceConfig struct {
 
 // Presence is a presence.Store in Redis, 6.2 or later. Any goroutine may use it.
 type Presence struct {
-	cfg    PresenceConfig
-	redis  redis.UniversalClient
-	closes bool // the client is its own
-	lease  string
-	seen   string
+	cfg   PresenceConfig
+	redis redis.UniversalClient
 }
 
 var _ presence.Store = (*Presence)(nil)
 
-// NewPresence does not wait for Redis.
+// NewPresence does not wait for Redis. What this node writes ends with its leases.
 func NewPresence(cfg PresenceConfig) (*Presence, error) {
-	if err := cfg.prepare(); err != nil {
-		return nil, err
+	cfg.Prefix = cmp.Or(cfg.Prefix, ownNamespace+"here:")
+	cfg.Lease = cmp.Or(cfg.Lease, 15*time.Second)
+	cfg.ViewersFor = cmp.Or(cfg.ViewersFor, 24*time.Hour)
+	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
+	wrong := problems{of: "redisbridge: presence"}
+	wrong.store(cfg.Client, cfg.Prefix, cfg.Timeout)
+	wrong.brief("Lease", cfg.Lease)
+	wrong.brief("ViewersFor", cfg.ViewersFor)
+	if cfg.Node != "" {
+		wrong.node(cfg.Node)
+		cfg.Node += "."
 	}
-	p := &Presence{cfg: cfg, redis: cfg.Client}
-	if p.redis == nil {
-		client, err := NewClient(Config{URL: cfg.URL, Node: cfg.Node, Timeout: cfg.Timeout})
-		if err != nil {
-			return nil, fmt.Errorf("redisbridge: presence: %w", err)
-		}
-		p.redis, p.closes = client, true
-	}
-	p.lease = strconv.FormatInt(cfg.Lease.Milliseconds(), 10)
-	p.seen = strconv.FormatInt(cfg.ViewersFor.Milliseconds(), 10)
-	return p, nil
-}
-
-func (c *PresenceConfig) prepare() error {
-	if c.Prefix == "" {
-		c.Prefix = defaultPresencePrefix
-	}
-	for _, d := range []struct {
-		value *time.Duration
-		def   time.Duration
-	}{{&c.Lease, defaultLease}, {&c.ViewersFor, defaultViewersFor}, {&c.Timeout, defaultTimeout}} {
-		if *d.value == 0 {
-			*d.value = d.def
-		}
-	}
-	var errs []error
-	if (c.Client == nil) == (c.URL == "") {
-		errs = append(errs, errors.New("redisbridge: presence: want either Client or URL"))
-	}
-	if strings.ContainsAny(c.Prefix, "{}") {
-		errs = append(errs, fmt.Errorf("redisbridge: presence: Prefix: %q has braces, which choose a key's place in a cluster", c.Prefix))
-	}
-	if c.Node != "" && !validNode(c.Node) {
-		errs = append(errs, fmt.Errorf("redisbridge: presence: Node: %q: want 1 to %d letters, digits, '.', '_' or '-'", c.Node, maxNodeLen))
-	}
-	for field, d := range map[string]time.Duration{"Lease": c.Lease, "ViewersFor": c.ViewersFor, "Timeout": c.Timeout} {
-		if d < time.Millisecond {
-			errs = append(errs, fmt.Errorf("redisbridge: presence: %s: %v is under 1ms", field, d))
-		}
-	}
-	if c.Node != "" {
-		c.Node += "."
-	}
-	c.Node += random.Name()
-	return errors.Join(errs...)
-}
-
-// Close closes the client if it was made from a URL. What this node wrote ends
-// with its leases.
-func (p *Presence) Close() error {
-	if !p.closes {
-		return nil
-	}
-	if err := p.redis.Close(); err != nil {
-		return fmt.Errorf("redisbridge: presence: close: %w", err)
-	}
-	return nil
+	cfg.Node += random.Name()
+	return &Presence{cfg: cfg, redis: cfg.Client}, errors.Join(wrong.list...)
 }
 
 func (p *Presence) key(room, rest string) string { return p.cfg.Prefix + "{" + room + "}:" + rest }
@@ -205,8 +148,8 @@ func (p *Presence) syncCall(u *presence.Update, exact int) scriptCall {
 		mode = "full"
 	}
 	args := []any{
-		p.key(u.Room, "at:"), p.cfg.Node, p.lease, mode, u.Version, u.Previous,
-		fmt.Sprintf("%d %d %d", u.Users, u.Connections, bit(u.Partial)), bit(u.Ask), exact, p.seen,
+		p.key(u.Room, "at:"), p.cfg.Node, p.cfg.Lease.Milliseconds(), mode, u.Version, u.Previous,
+		fmt.Sprintf("%d %d %d", u.Users, u.Connections, bit(u.Partial)), bit(u.Ask), exact, p.cfg.ViewersFor.Milliseconds(),
 		2 * len(u.Set),
 	}
 	for _, e := range u.Set {

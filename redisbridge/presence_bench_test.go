@@ -18,11 +18,7 @@ func BenchmarkPresenceRenew(b *testing.B) {
 			var stores []*Presence
 			renew := make([]presence.Update, rooms)
 			for range nodes {
-				p, err := NewPresence(PresenceConfig{URL: s.URL(), Timeout: patience})
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer p.Close()
+				p := newHere(b, s.URL(), PresenceConfig{})
 				stores = append(stores, p)
 				updates := make([]presence.Update, rooms)
 				for i := range updates {

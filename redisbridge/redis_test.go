@@ -134,7 +134,7 @@ func hastyConfig(url string) Config {
 
 // kept has all rooms keep their last messages.
 func kept(cfg Config, messages int) Config {
-	cfg.Rules = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: messages, Age: time.Hour}}}
+	cfg.Retention = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: messages, Age: time.Hour}}}.For
 	return cfg
 }
 
