@@ -196,7 +196,7 @@ func BenchmarkTryPublish(b *testing.B) {
 	bare := func(issue func(redis.Pipeliner)) func(b *testing.B) {
 		return func(b *testing.B) {
 			s := startRedis(b)
-			if err := newScripts().publish.Load(context.Background(), s).Err(); err != nil {
+			if err := publishScript.Load(context.Background(), s).Err(); err != nil {
 				b.Fatal(err)
 			}
 			measured(b, func() {
@@ -217,7 +217,7 @@ func BenchmarkTryPublish(b *testing.B) {
 	b.Run("history=off/via=go-redis", bare(func(pipe redis.Pipeliner) {
 		pipe.Publish(context.Background(), "room:a", payload)
 	}))
-	names, script, number := newLayout("room:"), newScripts().publish, uint64(0)
+	names, script, number := newLayout("room:"), publishScript, uint64(0)
 	keep := broker.DefaultRules().For("a")
 	b.Run("history=on/via=bridge", bridged(broker.DefaultRules()))
 	b.Run("history=on/via=go-redis", bare(func(pipe redis.Pipeliner) {

@@ -184,7 +184,7 @@ func (b *Bridge) wasRead(ctx context.Context, r *reading) {
 		// A master that had not got the newest messages took over, or Redis came
 		// back without them. Offsets were given twice; the epoch ends here.
 		b.count.diverged.Add(1)
-		if err := b.client.clear(ctx, r.room.name, r.epoch); err != nil {
+		if _, err := b.client.clear(ctx, r.room.name, r.epoch, ""); err != nil {
 			b.catch.postpone(r.room)
 			return
 		}

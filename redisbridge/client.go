@@ -1,12 +1,11 @@
 package redisbridge
 
-// The client that publishes and reads. Of the bridge only address.go, errors.go,
-// link.go, log.go, pipeline.go, scripts.go, sentinel.go and tls.go know go-redis
-// beside it; presence and standing are stores of their own (presence.go,
-// presence_script.go, standing.go).
+// The client that publishes and reads. Of the bridge only address.go, config.go,
+// errors.go, link.go, log.go, pipeline.go, reader.go, scripts.go, sentinel.go and
+// tls.go know go-redis beside it; presence and orders are stores of their own
+// (presence.go, presence_script.go, orders.go).
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -23,7 +22,6 @@ import (
 type client struct {
 	address  *address
 	names    *layout
-	scripts  scripts
 	announce string          // the command that announces messages
 	plain    [batchLen]plain // the publisher goroutine's, one for each message of its batch
 
@@ -34,7 +32,7 @@ type client struct {
 }
 
 func newClient(a *address, names *layout, sharded bool) *client {
-	c := &client{address: a, names: names, scripts: newScripts(), announce: "PUBLISH"}
+	c := &client{address: a, names: names, announce: "PUBLISH"}
 	if sharded {
 		c.announce = "SPUBLISH"
 	}
@@ -138,14 +136,6 @@ func (c *client) reload() {
 	}
 }
 
-// eval sends a script by its hash, or whole.
-func (c *client) eval(ctx context.Context, to redis.Cmdable, s *redis.Script, whole bool, keys []string, args ...any) *redis.Cmd {
-	if whole {
-		return s.Eval(ctx, to, keys, args...)
-	}
-	return s.EvalSha(ctx, to, keys, args...)
-}
-
 // A page is what the read script answers.
 type page struct {
 	epoch   string // "" if there is no history
@@ -172,33 +162,20 @@ type query struct {
 }
 
 func (c *client) read(ctx context.Context, room string, q query) (page, error) {
-	to := c.universal()
-	cmd := c.issueRead(ctx, to, room, q, false)
-	if replyCode(cmd.Err()) == "NOSCRIPT" {
-		cmd = c.issueRead(ctx, to, room, q, true)
-	}
-	return parsePage(cmd)
+	call := c.readCall(room, q)
+	return parsePage(readScript.Run(ctx, c.universal(), call.keys, call.args...))
 }
 
-func (c *client) issueRead(ctx context.Context, to redis.Cmdable, room string, q query, whole bool) *redis.Cmd {
-	return c.eval(ctx, to, c.scripts.read, whole, []string{c.names.meta(room), c.names.log(room)},
-		q.begin, q.keep.Milliseconds(), q.mode, q.after, q.epoch, q.limit, q.bytes, q.age.Milliseconds())
+func (c *client) readCall(room string, q query) scriptCall {
+	return scriptCall{
+		keys: []string{c.names.meta(room), c.names.log(room)},
+		args: []any{q.begin, q.keep.Milliseconds(), q.mode, q.after, q.epoch, q.limit, q.bytes, q.age.Milliseconds()},
+	}
 }
 
 // readAll does the catch-up's readings in one go.
 func (c *client) readAll(ctx context.Context, batch []reading) {
-	c.readPipeline(ctx, batch, false)
-	for i := range batch {
-		if replyCode(batch[i].err) == "NOSCRIPT" {
-			c.readPipeline(ctx, batch, true)
-			return
-		}
-	}
-}
-
-func (c *client) readPipeline(ctx context.Context, batch []reading, whole bool) {
-	pipe := c.universal().Pipeline()
-	cmds := make([]*redis.Cmd, len(batch))
+	calls := make([]scriptCall, len(batch))
 	for i := range batch {
 		r := &batch[i]
 		q := query{mode: "newest", limit: 1}
@@ -206,39 +183,27 @@ func (c *client) readPipeline(ctx context.Context, batch []reading, whole bool) 
 			// From the newest one we have, to see that it is still the same.
 			q = query{mode: "follow", after: max(r.stamp.offset, 1) - 1, epoch: r.epoch, limit: messagesPerRead, bytes: bytesPerRead}
 		}
-		cmds[i] = c.issueRead(ctx, pipe, r.room.name, q, whole)
+		calls[i] = c.readCall(r.room.name, q)
 	}
-	_, failed := pipe.Exec(ctx)
-	for i, cmd := range cmds {
-		r := &batch[i]
-		if r.page, r.err = parsePage(cmd); r.err == nil && cmd.Val() == nil {
-			r.err = failed
-		}
+	for i, cmd := range runAll(ctx, c.universal(), readScript, calls) {
+		batch[i].page, batch[i].err = parsePage(cmd)
 	}
 }
 
 // parsePage trusts neither the types nor the order of what is in the keys.
-func parsePage(cmd *redis.Cmd) (page, error) {
-	list, err := cmd.Slice()
-	if err != nil {
-		return page{}, err
+func parsePage(answer *redis.Cmd) (page, error) {
+	parts := partsOf(answer)
+	p := page{epoch: take[string](parts)}
+	head, more := take[string](parts), take[int64](parts)
+	if parts.err != nil {
+		return page{}, parts.err
 	}
-	bad := errors.New("redisbridge: not the read script's answer")
-	if len(list) < 3 || len(list)%2 != 1 {
-		return page{}, bad
-	}
-	p := page{}
-	var head string
-	var more int64
-	var ok [3]bool
-	p.epoch, ok[0] = list[0].(string)
-	head, ok[1] = list[1].(string)
-	more, ok[2] = list[2].(int64)
-	if p.head, err = strconv.ParseUint(head, 10, 64); err != nil || ok != [3]bool{true, true, true} {
-		return page{}, bad
+	var err error
+	if p.head, err = strconv.ParseUint(head, 10, 64); err != nil || len(parts.rest)%2 != 0 {
+		return page{}, errAnswer
 	}
 	p.more = more != 0
-	for list = list[3:]; len(list) > 0; list = list[2:] {
+	for list := parts.rest; len(list) > 0; list = list[2:] {
 		id, okID := list[0].(string)
 		text, okText := list[1].(string)
 		at, okAt := parseStamp(id)
@@ -250,49 +215,24 @@ func parsePage(cmd *redis.Cmd) (page, error) {
 	return p, nil
 }
 
-// clear deletes a room's history, if epoch is "" or its epoch.
-func (c *client) clear(ctx context.Context, room, epoch string) error {
-	_, err := c.runClear(ctx, room, epoch, "")
-	return err
+// clear deletes a room's history, if epoch is "" or its epoch, and offset is "" or its
+// newest one.
+func (c *client) clear(ctx context.Context, room, epoch, offset string) (cleared bool, err error) {
+	return clearScript.Run(ctx, c.universal(), []string{c.names.meta(room), c.names.log(room)}, epoch, offset).Bool()
 }
 
-// clearAt deletes a room's history if head is still where it ends. A head without
-// an epoch fits no history: noEpoch is none's.
-func (c *client) clearAt(ctx context.Context, room string, head broker.Position) (cleared bool, err error) {
-	return c.runClear(ctx, room, cmp.Or(head.Epoch, noEpoch), strconv.FormatUint(head.Offset, 10))
+func (c *client) acknowledge(ctx context.Context, room string, pos broker.Position) (any, error) {
+	return acknowledgeScript.Run(ctx, c.universal(), []string{c.names.meta(room)}, pos.Epoch, pos.Offset).Result()
 }
 
-func (c *client) runClear(ctx context.Context, room, epoch, offset string) (cleared bool, err error) {
-	return c.scripts.clear.Run(ctx, c.universal(), []string{c.names.meta(room), c.names.log(room)}, epoch, offset).Bool()
+// A meta is what Redis has of a room beside its messages; zero what it has not.
+type meta struct {
+	Epoch string `redis:"e"`
+	Head  uint64 `redis:"o"`
+	Acked uint64 `redis:"a"`
 }
 
-func (c *client) acknowledge(ctx context.Context, room string, pos broker.Position) error {
-	return c.scripts.acknowledge.Run(ctx, c.universal(), []string{c.names.meta(room)}, pos.Epoch, pos.Offset).Err()
-}
-
-func (c *client) acknowledged(ctx context.Context, room string) (broker.Position, error) {
-	list, err := c.universal().HMGet(ctx, c.names.meta(room), "e", "a").Result()
-	if err != nil || len(list) != 2 {
-		return broker.Position{}, err
-	}
-	epoch, _ := list[0].(string)
-	text, _ := list[1].(string)
-	offset, ok := parseDecimal(text)
-	if epoch == "" || !ok {
-		return broker.Position{}, nil
-	}
-	return broker.Position{Epoch: epoch, Offset: offset}, nil
-}
-
-// unread looks only at the room's meta, which outlives its messages by a day.
-func (c *client) unread(ctx context.Context, room string) (bool, error) {
-	list, err := c.universal().HMGet(ctx, c.names.meta(room), "o", "a").Result()
-	if err != nil || len(list) != 2 {
-		return false, err
-	}
-	text, _ := list[0].(string)
-	head, ok := parseDecimal(text)
-	text, _ = list[1].(string)
-	acked, _ := parseDecimal(text)
-	return ok && head > acked, nil
+func (c *client) meta(ctx context.Context, room string) (m meta, err error) {
+	err = c.universal().HMGet(ctx, c.names.meta(room), "e", "o", "a").Scan(&m)
+	return m, err
 }

@@ -3,8 +3,10 @@ package redisbridge
 // Reading, clearing and acknowledging histories.
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 
 	"barrage/internal/broker"
 	"barrage/internal/random"
@@ -23,18 +25,14 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 		}
 		return p, nil
 	}
-	ask := query{begin: random.Name(), mode: "newest", limit: q.Limit, age: keep.Age, keep: keep.Age + metaKeep}
+	query := query{begin: random.Name(), mode: "newest", limit: q.Limit, age: keep.Age, keep: keep.Age + metaKeep}
 	if q.After != nil {
-		ask.mode, ask.after, ask.epoch = "after", q.After.Offset, q.After.Epoch
-		if ask.epoch == "" && ask.after > 0 {
-			ask.epoch = noEpoch
+		query.mode, query.after, query.epoch = "after", q.After.Offset, q.After.Epoch
+		if query.epoch == "" && query.after > 0 {
+			query.epoch = noEpoch
 		}
 	}
-	var p page
-	err := b.ask(ctx, "history", func(ctx context.Context) (err error) {
-		p, err = b.client.read(ctx, room, ask)
-		return err
-	})
+	p, err := ask(ctx, b, "history", room, page{}, func(ctx context.Context) (page, error) { return b.client.read(ctx, room, query) })
 	if err != nil {
 		return broker.Page{}, err
 	}
@@ -79,72 +77,67 @@ func gapAfter(after broker.Position, p page, first uint64) *broker.Gap {
 
 // Clear implements broker.Broker.
 func (b *Bridge) Clear(ctx context.Context, room string) error {
-	if !b.cfg.Retention(room).On() {
-		return nil
-	}
-	return b.ask(ctx, "clear", func(ctx context.Context) error { return b.client.clear(ctx, room, "") })
+	_, err := ask(ctx, b, "clear", room, true, func(ctx context.Context) (bool, error) {
+		return b.client.clear(ctx, room, "", "")
+	})
+	return err
 }
 
-// ClearAt implements broker.Broker.
+// ClearAt implements broker.Broker. A head without an epoch fits no history: noEpoch
+// is none's.
 func (b *Bridge) ClearAt(ctx context.Context, room string, head broker.Position) (cleared bool, err error) {
-	if !b.cfg.Retention(room).On() {
-		return true, nil
-	}
-	err = b.ask(ctx, "clear", func(ctx context.Context) (err error) {
-		cleared, err = b.client.clearAt(ctx, room, head)
-		return err
+	return ask(ctx, b, "clear", room, true, func(ctx context.Context) (bool, error) {
+		return b.client.clear(ctx, room, cmp.Or(head.Epoch, noEpoch), strconv.FormatUint(head.Offset, 10))
 	})
-	return cleared, err
 }
 
 // Acknowledge implements broker.Broker.
 func (b *Bridge) Acknowledge(ctx context.Context, room string, pos broker.Position) error {
-	if !b.cfg.Retention(room).On() || pos.Offset == 0 {
+	if pos.Offset == 0 {
 		return nil
 	}
-	return b.ask(ctx, "acknowledge", func(ctx context.Context) error { return b.client.acknowledge(ctx, room, pos) })
+	_, err := ask(ctx, b, "acknowledge", room, nil, func(ctx context.Context) (any, error) {
+		return b.client.acknowledge(ctx, room, pos)
+	})
+	return err
 }
 
 // Acknowledged implements broker.Broker.
 func (b *Bridge) Acknowledged(ctx context.Context, room string) (pos broker.Position, err error) {
-	if !b.cfg.Retention(room).On() {
-		return broker.Position{}, nil
+	m, err := ask(ctx, b, "acknowledged", room, meta{}, func(ctx context.Context) (meta, error) { return b.client.meta(ctx, room) })
+	if err != nil || m.Acked == 0 {
+		return broker.Position{}, err
 	}
-	err = b.ask(ctx, "acknowledged", func(ctx context.Context) (err error) {
-		pos, err = b.client.acknowledged(ctx, room)
-		return err
-	})
-	return pos, err
+	return broker.Position{Epoch: m.Epoch, Offset: m.Acked}, nil
 }
 
-// Unread implements broker.Broker.
+// Unread implements broker.Broker. It looks only at the room's meta, which outlives
+// its messages by a day.
 func (b *Bridge) Unread(ctx context.Context, room string) (unread bool, err error) {
-	if !b.cfg.Retention(room).On() {
-		return false, nil
-	}
-	err = b.ask(ctx, "unread", func(ctx context.Context) (err error) {
-		unread, err = b.client.unread(ctx, room)
-		return err
-	})
-	return unread, err
+	m, err := ask(ctx, b, "unread", room, meta{}, func(ctx context.Context) (meta, error) { return b.client.meta(ctx, room) })
+	return m.Head > m.Acked, err
 }
 
-// ask has Redis asked something, within Config.Timeout; in an outage not at all.
-func (b *Bridge) ask(ctx context.Context, method string, question func(context.Context) error) error {
+// ask has Redis asked something about a room, within Config.Timeout; in an outage not
+// at all. Of a room that keeps nothing the answer is off.
+func ask[T any](ctx context.Context, b *Bridge, method, room string, off T, question func(context.Context) (T, error)) (answer T, err error) {
+	if !b.cfg.Retention(room).On() {
+		return off, nil
+	}
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("redisbridge: %s: %w", method, err)
+		return answer, fmt.Errorf("redisbridge: %s: %w", method, err)
 	}
 	if !b.enter() {
-		return broker.ErrClosed
+		return answer, broker.ErrClosed
 	}
 	defer b.calls.Done()
 	if !b.health.usable.Load() {
-		return b.down()
+		return answer, b.down()
 	}
 	limited, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
 	defer cancel()
-	if err := question(limited); err != nil {
-		return failure(ctx, method, err)
+	if answer, err = question(limited); err != nil {
+		err = failure(ctx, method, err)
 	}
-	return nil
+	return answer, err
 }

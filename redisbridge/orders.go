@@ -162,26 +162,17 @@ local time = redis.call('TIME')
 return {time[1] * 1000 + math.floor(time[2] / 1000), redis.call('HGETALL', KEYS[1])}
 `)
 
-func parseOrdersAll(cmd *redis.Cmd) (now time.Time, all map[string]string, err error) {
-	reply, err := cmd.Slice()
-	if err != nil {
+func parseOrdersAll(answer *redis.Cmd) (now time.Time, all map[string]string, err error) {
+	parts := partsOf(answer)
+	now, list := time.UnixMilli(take[int64](parts)), parts.texts()
+	if err := parts.end(); err != nil {
 		return now, nil, err
 	}
-	var ms int64
-	var list []any
-	if len(reply) == 2 {
-		ms, _ = reply[0].(int64)
-		list, _ = reply[1].([]any)
-	}
-	if ms == 0 || len(list)%2 != 0 {
-		return now, nil, errors.New("not an answer of our script")
-	}
 	all = make(map[string]string, len(list)/2)
-	for ; len(list) > 0; list = list[2:] {
-		name, _ := list[0].(string) // all are
-		all[name], _ = list[1].(string)
+	for i := 0; i+1 < len(list); i += 2 {
+		all[list[i]] = list[i+1]
 	}
-	return time.UnixMilli(ms), all, nil
+	return now, all, nil
 }
 
 // parseOrders takes a field of the hash apart. What another program wrote

@@ -166,9 +166,13 @@ func (c *client) script(ctx context.Context, to redis.Cmdable, m *outgoing, whol
 	if m.history.On() {
 		keep, age = m.history.Messages, m.history.Age
 	}
-	return c.eval(ctx, to, c.scripts.publish, whole, []string{meta, log, m.result},
-		random.Name(), keep, age.Milliseconds(), (age + metaKeep).Milliseconds(), m.remember.Milliseconds(),
-		m.id, m.buf[headRoom:], m.channel, c.announce, m.seen.Epoch, m.seen.Offset)
+	keys := []string{meta, log, m.result}
+	args := []any{random.Name(), keep, age.Milliseconds(), (age + metaKeep).Milliseconds(), m.remember.Milliseconds(),
+		m.id, m.buf[headRoom:], m.channel, c.announce, m.seen.Epoch, m.seen.Offset}
+	if whole {
+		return publishScript.Eval(ctx, to, keys, args...)
+	}
+	return publishScript.EvalSha(ctx, to, keys, args...)
 }
 
 // note keeps the outcome of a command.
@@ -184,13 +188,12 @@ func (m *outgoing) note(cmd redis.Cmder, failed error) {
 
 // parseResult takes the script's answer apart: {seen before, "STAMP EPOCH ID"}.
 func (m *outgoing) parseResult(reply *redis.Cmd) error {
-	list, err := reply.Slice()
-	if err != nil || len(list) != 2 {
-		return fmt.Errorf("redisbridge: not the publish script's answer: %v", reply.Val())
-	}
-	seen, _ := list[0].(int64)
-	text, _ := list[1].(string)
+	parts := partsOf(reply)
+	seen, text := take[int64](parts), take[string](parts)
 	at, epoch, id, ok := cutResult(text)
+	if err := parts.end(); err != nil {
+		return err
+	}
 	if !ok {
 		return fmt.Errorf("redisbridge: not a result of publishing: %.99q", text)
 	}

@@ -79,61 +79,19 @@ func (p *Presence) Sync(ctx context.Context, updates []presence.Update, exact in
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
 	calls := make([]scriptCall, len(updates))
-	all := make([]int, len(updates))
 	for i := range updates {
 		calls[i] = p.syncCall(&updates[i], exact)
-		all[i] = i
-	}
-	unknown, err := p.exec(ctx, calls, all, presenceSync.EvalSha)
-	if err == nil && len(unknown) > 0 {
-		// A Redis that has just started, or a cluster's node that is new here.
-		_, err = p.exec(ctx, calls, unknown, presenceSync.Eval)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("redisbridge: presence: sync: %w", err)
 	}
 	figures := make([]presence.Figure, len(calls))
-	for i := range calls {
-		if figures[i], err = parseFigure(calls[i].reply); err != nil {
+	for i, cmd := range runAll(ctx, p.redis, presenceSync, calls) {
+		var err error
+		if replyCode(cmd.Err()) == "WRONGTYPE" {
+			figures[i].Resync = true // somebody else's key: one room's trouble, not all rooms'
+		} else if figures[i], err = parseFigure(cmd); err != nil {
 			return nil, fmt.Errorf("redisbridge: presence: sync of %s: %w", updates[i].Room, err)
 		}
 	}
 	return figures, nil
-}
-
-// A scriptCall is a script's arguments, and then its reply.
-type scriptCall struct {
-	keys  []string
-	args  []any
-	reply any
-}
-
-type evaluate func(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd
-
-// exec runs the calls of the given numbers in one pipeline. It returns the
-// numbers of those whose script Redis does not know.
-func (p *Presence) exec(ctx context.Context, calls []scriptCall, numbers []int, eval evaluate) (unknown []int, err error) {
-	pipe := p.redis.Pipeline()
-	cmds := make([]*redis.Cmd, len(numbers))
-	for i, n := range numbers {
-		cmds[i] = eval(ctx, pipe, calls[n].keys, calls[n].args...)
-	}
-	_, failed := pipe.Exec(ctx)
-	for i, n := range numbers {
-		reply, err := cmds[i].Result()
-		switch {
-		case redis.HasErrorPrefix(err, "NOSCRIPT"):
-			unknown = append(unknown, n)
-		case redis.HasErrorPrefix(err, "WRONGTYPE"):
-			reply = refused // somebody else's key: one room's trouble, not all rooms'
-		case err != nil:
-			return nil, err
-		case reply == nil:
-			return nil, failed // a failed login is an error of no command, but none was sent
-		}
-		calls[n].reply = reply
-	}
-	return unknown, nil
 }
 
 // syncCall spells an update out for the script.
@@ -178,11 +136,7 @@ func (p *Presence) List(ctx context.Context, room string, exact int, names bool)
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
 	keys := []string{p.key(room, "nodes"), p.key(room, "counts")}
-	reply, err := presenceList.Run(ctx, p.redis, keys, p.key(room, "at:"), exact, bit(names)).Result()
-	if err != nil {
-		return presence.List{}, fmt.Errorf("redisbridge: presence: list: %w", err)
-	}
-	l, err := parseList(reply)
+	l, err := parseList(presenceList.Run(ctx, p.redis, keys, p.key(room, "at:"), exact, bit(names)))
 	if err != nil {
 		return presence.List{}, fmt.Errorf("redisbridge: presence: list: %w", err)
 	}

@@ -6,16 +6,12 @@ package redisbridge
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"slices"
+
+	"github.com/redis/go-redis/v9"
 
 	"barrage/edge/presence"
 )
-
-var errPresenceReply = errors.New("redisbridge: presence: unexpected reply of a script")
-
-// refused is the reply to an update that did not apply. Read only.
-var refused = []any{int64(1)}
 
 // hereEntry is a user's value in a room's hash. Short names: there are many.
 type hereEntry struct {
@@ -39,23 +35,21 @@ func decodeEntry(id, text string) presence.Entry {
 	return presence.Entry{User: &presence.User{ID: id, Name: h.Name, Avatar: h.Avatar}, Joined: h.Joined}
 }
 
-func parseFigure(reply any) (presence.Figure, error) {
-	parts, _ := reply.([]any)
-	if len(parts) == 1 && parts[0] == int64(1) {
+func parseFigure(answer *redis.Cmd) (presence.Figure, error) {
+	parts := partsOf(answer)
+	status := take[int64](parts)
+	if status == 1 && parts.end() == nil { // the update did not apply
 		return presence.Figure{Resync: true}, nil
 	}
-	if len(parts) != 5 {
-		return presence.Figure{}, errPresenceReply
+	users, conns := take[int64](parts), take[int64](parts)
+	f := presence.Figure{Fresh: status == 2, Users: int(users), Connections: int(conns), Elsewhere: parts.texts()}
+	departed := parts.texts()
+	if err := parts.end(); err != nil {
+		return presence.Figure{}, err
 	}
-	users, ok1 := parts[1].(int64)
-	conns, ok2 := parts[2].(int64)
-	elsewhere, ok3 := stringList(parts[3])
-	departed, ok4 := stringList(parts[4])
-	fresh := parts[0] == int64(2)
-	if parts[0] != int64(0) && !fresh || !ok1 || !ok2 || !ok3 || !ok4 || len(departed)%2 != 0 {
-		return presence.Figure{}, errPresenceReply
+	if status != 0 && status != 2 || len(departed)%2 != 0 {
+		return presence.Figure{}, errAnswer
 	}
-	f := presence.Figure{Fresh: fresh, Users: int(users), Connections: int(conns), Elsewhere: elsewhere}
 	for i := 0; i < len(departed); i += 2 {
 		f.Departed = append(f.Departed, decodeEntry(departed[i], departed[i+1]).User)
 	}
@@ -64,16 +58,15 @@ func parseFigure(reply any) (presence.Figure, error) {
 
 // parseList also merges the entries of users whom several nodes have: the first
 // joining counts.
-func parseList(reply any) (presence.List, error) {
-	parts, _ := reply.([]any)
-	if len(parts) != 4 {
-		return presence.List{}, errPresenceReply
+func parseList(answer *redis.Cmd) (presence.List, error) {
+	parts := partsOf(answer)
+	users, conns, once := take[int64](parts), take[int64](parts), take[int64](parts)
+	names := parts.texts()
+	if err := parts.end(); err != nil {
+		return presence.List{}, err
 	}
-	users, ok1 := parts[0].(int64)
-	conns, ok2 := parts[1].(int64)
-	names, ok3 := stringList(parts[3])
-	if !ok1 || !ok2 || !ok3 || len(names)%2 != 0 {
-		return presence.List{}, errPresenceReply
+	if len(names)%2 != 0 {
+		return presence.List{}, errAnswer
 	}
 	l := presence.List{Total: int(users), Connections: int(conns)}
 	at := make(map[string]int, len(names)/2)
@@ -92,20 +85,6 @@ func parseList(reply any) (presence.List, error) {
 	slices.SortFunc(l.Users, func(a, b presence.Entry) int {
 		return cmp.Or(cmp.Compare(b.Joined, a.Joined), cmp.Compare(a.User.ID, b.User.ID))
 	})
-	l.Complete = parts[2] == int64(1) && len(l.Users) == l.Total
+	l.Complete = once == 1 && len(l.Users) == l.Total
 	return l, nil
-}
-
-func stringList(reply any) ([]string, bool) {
-	parts, ok := reply.([]any)
-	if !ok {
-		return nil, false
-	}
-	list := make([]string, len(parts))
-	for i, part := range parts {
-		if list[i], ok = part.(string); !ok {
-			return nil, false
-		}
-	}
-	return list, true
 }

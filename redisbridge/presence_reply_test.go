@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"barrage/edge/presence"
 )
 
@@ -30,7 +32,7 @@ func TestParseFigure(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f, err := parseFigure(tt.reply)
+			f, err := parseFigure(redis.NewCmdResult(tt.reply, nil))
 			got := "figure"
 			switch {
 			case err != nil:
@@ -49,7 +51,7 @@ func TestParseFigure(t *testing.T) {
 
 func TestParseList(t *testing.T) {
 	names := []any{"", "7", "a", `{"t":5,"n":"A"}`, "b", `{"t":9}`, "", "8", "a", `{"t":3}`, "c", "junk"}
-	l, err := parseList([]any{int64(3), int64(4), int64(1), names})
+	l, err := parseList(redis.NewCmdResult([]any{int64(3), int64(4), int64(1), names}, nil))
 	if err != nil || len(l.Users) != 3 || l.Total != 3 || l.Connections != 4 || !l.Complete {
 		t.Fatalf("got %+v, %v", l, err)
 	}
@@ -62,7 +64,7 @@ func TestParseList(t *testing.T) {
 		t.Errorf("a joined at %d, want the first time", l.Users[1].Joined)
 	}
 	for _, reply := range []any{nil, []any{}, []any{int64(1), int64(1), int64(1), []any{"a"}}, []any{"1", int64(1), int64(1), []any{}}} {
-		if _, err := parseList(reply); err == nil {
+		if _, err := parseList(redis.NewCmdResult(reply, nil)); err == nil {
 			t.Errorf("no error for %v", reply)
 		}
 	}

@@ -6,6 +6,8 @@ package redisbridge
 // not know it (any more).
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,7 +18,7 @@ import (
 // nothing was lost, and nobody is told so.
 const metaKeep = 24 * time.Hour
 
-// publishSource: KEYS meta, log, result. ARGV: 1 epoch to begin if there is
+// publishScript: KEYS meta, log, result. ARGV: 1 epoch to begin if there is
 // none, 2 messages to keep (0: no history), 3 their age in ms, 4 the meta's,
 // 5 how long to remember the result in ms, 6 id, 7 body, 8 channel, 9 PUBLISH or
 // SPUBLISH, 10 and 11 epoch and offset that the publisher has seen. Answers {1 if
@@ -27,7 +29,7 @@ const metaKeep = 24 * time.Hour
 // above the log's last one means that meta and log do not belong together. A
 // publisher that has seen more than there is shows that Redis has lost messages,
 // whose offsets must not be given again.
-const publishSource = `
+var publishScript = redis.NewScript(`
 local known = redis.call('GET', KEYS[3])
 if known then return {1, known} end
 local now = redis.call('TIME')
@@ -61,9 +63,9 @@ local result = at .. ' ' .. epoch .. ' ' .. ARGV[6]
 redis.call('SET', KEYS[3], result, 'PX', ARGV[5])
 redis.call(ARGV[9], ARGV[8], '\3' .. string.char(#epoch) .. epoch .. string.char(#at) .. at .. string.char(#before) .. before .. ARGV[7])
 return {0, result}
-`
+`)
 
-// readSource: KEYS meta, log. ARGV: 1 epoch to begin if there is none (empty:
+// readScript: KEYS meta, log. ARGV: 1 epoch to begin if there is none (empty:
 // do not), 2 the meta's age in ms, 3 mode, 4 offset, 5 epoch the offset belongs to
 // (empty: any), 6 most messages (0: no limit), 7 most bytes (0: no limit), 8 age in
 // ms beyond which messages are left out (0: none). Modes:
@@ -73,7 +75,7 @@ return {0, result}
 //	follow  those after the offset; none if the epoch is another
 //
 // Answers {epoch, newest offset, 1 if a limit cut it short, id, body, ...}.
-const readSource = `
+var readScript = redis.NewScript(`
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
 local epoch, head = meta[1], tonumber(meta[2] or '')
 if not epoch or not head then
@@ -137,39 +139,108 @@ else
   end
 end
 return reply
-`
+`)
 
-// clearSource: KEYS meta, log. ARGV: 1 the epoch to end (empty: whichever), 2 its
+// clearScript: KEYS meta, log. ARGV: 1 the epoch to end (empty: whichever), 2 its
 // newest offset (empty: whichever). Answers 1 if there is no history then, 0 if there
 // is another.
-const clearSource = `
+var clearScript = redis.NewScript(`
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
 if ARGV[1] ~= '' and meta[1] then
   if meta[1] ~= ARGV[1] or (ARGV[2] ~= '' and tonumber(meta[2] or '') ~= tonumber(ARGV[2])) then return 0 end
 end
 redis.call('DEL', KEYS[1], KEYS[2])
 return 1
-`
+`)
 
-// acknowledgeSource: KEYS meta. ARGV: 1 epoch, 2 offset.
-const acknowledgeSource = `
+// acknowledgeScript: KEYS meta. ARGV: 1 epoch, 2 offset.
+var acknowledgeScript = redis.NewScript(`
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o', 'a')
 local offset = tonumber(ARGV[2])
 if meta[1] == ARGV[1] and offset > tonumber(meta[3] or '0') and offset <= tonumber(meta[2] or '0') then
   redis.call('HSET', KEYS[1], 'a', ARGV[2])
 end
 return 0
-`
+`)
 
-type scripts struct {
-	publish, read, clear, acknowledge *redis.Script
+// A scriptCall is what a script is called with.
+type scriptCall struct {
+	keys []string
+	args []any
 }
 
-func newScripts() scripts {
-	return scripts{
-		publish:     redis.NewScript(publishSource),
-		read:        redis.NewScript(readSource),
-		clear:       redis.NewScript(clearSource),
-		acknowledge: redis.NewScript(acknowledgeSource),
+// runAll makes calls of a script in one go, by its hash, and those of which Redis does
+// not know it once more, with the whole: a Redis that has just started, or a cluster's
+// node that is new here.
+func runAll(ctx context.Context, c redis.UniversalClient, s *redis.Script, calls []scriptCall) []*redis.Cmd {
+	cmds := make([]*redis.Cmd, len(calls))
+	for _, eval := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{s.EvalSha, s.Eval} {
+		pipe := c.Pipeline()
+		for i, call := range calls {
+			if cmds[i] == nil || replyCode(cmds[i].Err()) == "NOSCRIPT" {
+				cmds[i] = eval(ctx, pipe, call.keys, call.args...)
+			}
+		}
+		if pipe.Len() == 0 {
+			break
+		}
+		_, failed := pipe.Exec(ctx)
+		for _, cmd := range cmds {
+			if cmd.Err() == nil && cmd.Val() == nil {
+				cmd.SetErr(failed) // a failed login is an error of no command, but none was sent
+			}
+		}
 	}
+	return cmds
+}
+
+// Parts are what a script answered, taken one after the other. What it is made of may
+// be anybody's, so neither its types nor its length are trusted: see end.
+type parts struct {
+	rest []any
+	err  error
+}
+
+var errAnswer = errors.New("redisbridge: unexpected reply of a script")
+
+func partsOf(answer *redis.Cmd) *parts {
+	list, err := answer.Slice()
+	return &parts{list, err}
+}
+
+// take takes the next part, the zero value if there is none such.
+func take[T any](p *parts) (v T) {
+	if p.err != nil {
+		return v
+	}
+	ok := len(p.rest) > 0
+	if ok {
+		v, ok = p.rest[0].(T)
+		p.rest = p.rest[1:]
+	}
+	if !ok {
+		p.err = errAnswer
+	}
+	return v
+}
+
+// texts takes a list of strings.
+func (p *parts) texts() []string {
+	inner := parts{rest: take[[]any](p)}
+	list := make([]string, len(inner.rest))
+	for i := range list {
+		list[i] = take[string](&inner)
+	}
+	if inner.err != nil {
+		p.err = inner.err
+	}
+	return list
+}
+
+// end tells what was wrong with the parts taken, or that there are more.
+func (p *parts) end() error {
+	if p.err == nil && len(p.rest) > 0 {
+		p.err = errAnswer
+	}
+	return p.err
 }
