@@ -13,38 +13,24 @@ import (
 	"barrage/internal/broker"
 )
 
-// reasonOf explains the replies by which Redis refuses to work, by their first
-// word.
-func reasonOf(code string) string {
-	switch code {
-	case "READONLY":
-		return "redis is a read-only replica"
-	case "LOADING":
-		return "redis is loading its data"
-	case "MASTERDOWN":
-		return "redis has lost its master"
-	case "NOREPLICAS":
-		return "redis has too few replicas"
-	case "MISCONF":
-		return "redis cannot save to its disk"
-	case "OOM":
-		return "redis is out of memory"
-	case "BUSY":
-		return "redis is busy with another script"
-	case "NOAUTH", "WRONGPASS":
-		return "redis refuses the login"
-	case "NOPERM":
-		return "redis denies the permission"
-	case "CLUSTERDOWN":
-		return "the redis cluster is down"
-	case "TRYAGAIN", "MOVED", "ASK":
-		return "the redis cluster is moving the room"
-	case "WRONGTYPE":
-		return "a key of the room has the wrong type"
-	case "NOSCRIPT":
-		return "redis forgot the script again"
-	}
-	return ""
+// reasons explain the replies by which Redis refuses to work, by their first word.
+var reasons = map[string]string{
+	"READONLY":    "redis is a read-only replica",
+	"LOADING":     "redis is loading its data",
+	"MASTERDOWN":  "redis has lost its master",
+	"NOREPLICAS":  "redis has too few replicas",
+	"MISCONF":     "redis cannot save to its disk",
+	"OOM":         "redis is out of memory",
+	"BUSY":        "redis is busy with another script",
+	"NOAUTH":      "redis refuses the login",
+	"WRONGPASS":   "redis refuses the login",
+	"NOPERM":      "redis denies the permission",
+	"CLUSTERDOWN": "the redis cluster is down",
+	"TRYAGAIN":    "the redis cluster is moving the room",
+	"MOVED":       "the redis cluster is moving the room",
+	"ASK":         "the redis cluster is moving the room",
+	"WRONGTYPE":   "a key of the room has the wrong type",
+	"NOSCRIPT":    "redis forgot the script again",
 }
 
 // replyCode is the first word of an error Redis replied with, "" if err is none.
@@ -73,7 +59,7 @@ func unavailable(err error) error {
 	if isOverload(err) {
 		return fmt.Errorf("%w: %w", broker.ErrOverloaded, err)
 	}
-	if reason := reasonOf(replyCode(err)); reason != "" {
+	if reason := reasons[replyCode(err)]; reason != "" {
 		return fmt.Errorf("%w: %s: %w", broker.ErrUnavailable, reason, err)
 	}
 	return fmt.Errorf("%w: %w", broker.ErrUnavailable, err)

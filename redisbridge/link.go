@@ -25,7 +25,7 @@ var errLinkClosed = errors.New("redisbridge: subscription connection closed")
 // Receive and the reader builds the next link itself.
 //
 // The reader owns it and alone calls receive and close. The subscriber alone
-// calls subscribe and unsubscribe. Any goroutine may call cut.
+// calls write. Any goroutine may call cut.
 type link struct {
 	client *redis.Client
 	sub    *redis.PubSub
@@ -111,64 +111,24 @@ func (l *link) dialOnce(ctx context.Context, dial dialFunc, network, addr string
 // receive blocks for the next message; the first call dials. It has no
 // deadline on purpose: one that hits in the middle of a reply would lose the
 // rest of it. The prober cuts a link that has gone deaf.
-func (l *link) receive() (event, error) {
+func (l *link) receive() (any, error) {
 	m, err := l.sub.Receive(l.ctx)
 	if err != nil {
 		l.cut(err)
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return event{}, l.err
+		return nil, l.err
 	}
-	switch m := m.(type) {
-	case *redis.Message:
-		return event{eventMessage, m.Channel, m.Payload}, nil
-	case *redis.Pong:
-		return event{kind: eventPong}, nil
-	case *redis.Subscription:
-		switch m.Kind {
-		case "subscribe", "ssubscribe":
-			return event{kind: eventSubscribed, channel: m.Channel}, nil
-		case "sunsubscribe":
-			return event{kind: eventUnsubscribed, channel: m.Channel}, nil
-		}
-	}
-	return event{}, nil // the reply to an UNSUBSCRIBE of ours: nothing to do
+	return m, nil
 }
 
-// An event is one thing received.
-type event struct {
-	kind             eventKind
-	channel, payload string
-}
-
-type eventKind uint8
-
-const (
-	eventOther eventKind = iota
-	eventMessage
-	eventSubscribed // one channel of a SUBSCRIBE or SSUBSCRIBE is confirmed
-	eventPong
-	eventUnsubscribed // an SUNSUBSCRIBE of ours is confirmed, or the slot is gone
-)
-
-// subscribe, unsubscribe and their sharded kin write one command each, within
-// the write timeout.
+// write writes a command, within the write timeout: subscribe and unsubscribe,
+// ssubscribe and sunsubscribe, which want channels of one slot, or ping.
 //
-// They bypass PubSub.Subscribe: that keeps every name in a table for its own
+// It bypasses PubSub.Subscribe: that keeps every name in a table for its own
 // reconnects, which a link never makes, and the table does not shrink (7 MB
 // kept after 100,000 rooms had come and gone). It is safe because PubSub itself
 // writes only from those methods, and the handshake is over once opened ran.
-func (l *link) subscribe(channels []string) bool { return l.write("subscribe", channels) }
-
-func (l *link) unsubscribe(channels []string) bool { return l.write("unsubscribe", channels) }
-
-// ssubscribe and sunsubscribe want channels of one slot.
-func (l *link) ssubscribe(channels []string) bool { return l.write("ssubscribe", channels) }
-
-func (l *link) sunsubscribe(channels []string) bool { return l.write("sunsubscribe", channels) }
-
-func (l *link) ping() bool { return l.write("ping", nil) }
-
 func (l *link) write(command string, args []string) bool {
 	l.buf = appendCommand(l.buf[:0], command, args)
 	l.mu.Lock()

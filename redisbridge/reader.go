@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/redis/go-redis/v9"
+
 	"barrage/internal/broker"
 )
 
@@ -82,7 +84,7 @@ func (b *Bridge) lost(err error, attempt int) {
 // drain receives on a lane until its link is lost.
 func (b *Bridge) drain(l *link, ln *lane) error {
 	for {
-		e, err := l.receive()
+		m, err := l.receive()
 		if err != nil {
 			return err
 		}
@@ -91,15 +93,18 @@ func (b *Bridge) drain(l *link, ln *lane) error {
 			l.answered = true
 			ln.links.Add(1)
 		}
-		switch e.kind {
-		case eventMessage:
-			b.arrived(l, e.channel, e.payload)
-		case eventSubscribed:
-			b.confirmed(ln, e.channel)
-		case eventUnsubscribed:
-			b.unsubscribed(ln, e.channel)
-		case eventPong:
+		switch m := m.(type) {
+		case *redis.Message:
+			b.arrived(l, m.Channel, m.Payload)
+		case *redis.Pong:
 			l.ponged.Store(int64(b.now()))
+		case *redis.Subscription:
+			switch m.Kind { // an UNSUBSCRIBE is ours: nothing to do
+			case "subscribe", "ssubscribe":
+				b.confirmed(ln, m.Channel)
+			case "sunsubscribe":
+				b.unsubscribed(ln, m.Channel)
+			}
 		}
 	}
 }

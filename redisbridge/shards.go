@@ -165,21 +165,9 @@ func (b *Bridge) orphanErr() error {
 
 // writeShards brings the present links of sharded pub/sub up to date.
 func (s *subscriber) writeShards() {
-	b := s.bridge
-	for _, ln := range b.shards.open() {
-		l := b.rooms.present(ln)
-		for l != nil {
-			s.rooms = b.rooms.take(ln, l, roomsPerCommand, s.rooms[:0])
-			if len(s.rooms) == 0 {
-				break
-			}
-			s.channels = s.channels[:0]
-			for _, r := range s.rooms {
-				s.addChannels(r, gotInternal)
-			}
-			if !l.ssubscribe(s.channels) {
-				break
-			}
+	for _, ln := range s.bridge.shards.open() {
+		if l := s.bridge.rooms.present(ln); l != nil {
+			s.writeRooms(ln, l, "ssubscribe") // or the link is cut
 		}
 	}
 	s.release()
@@ -191,7 +179,7 @@ func (s *subscriber) partShards(gone []parting) {
 	for _, p := range gone {
 		if p.shard != nil {
 			// If that fails, the link is cut, and the next one starts without it.
-			_ = p.shard.sunsubscribe([]string{s.bridge.names.message(p.room.name)})
+			p.shard.write("sunsubscribe", []string{s.bridge.names.message(p.room.name)})
 		}
 	}
 }
@@ -209,7 +197,7 @@ func (s *subscriber) ping() {
 		switch answered := time.Duration(l.ponged.Load()) >= l.pinged; {
 		case answered:
 			l.pinged = now
-			l.ping()
+			l.write("ping", nil)
 		case now-l.pinged > b.cfg.ProbeTimeout:
 			l.cut(errDeaf)
 		}

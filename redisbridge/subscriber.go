@@ -5,6 +5,7 @@ package redisbridge
 // subscribed: Redis sees the commands in the order of the decisions.
 
 import (
+	"slices"
 	"time"
 )
 
@@ -91,26 +92,33 @@ func (s *subscriber) writeWanted() {
 	if l == nil {
 		return
 	}
-	if !l.greeted && len(b.fixed) > 0 && !l.subscribe(b.fixed) {
+	if !l.greeted && len(b.fixed) > 0 && !l.write("subscribe", b.fixed) {
 		return
 	}
-	for {
-		s.rooms = b.rooms.take(main, l, roomsPerCommand, s.rooms[:0])
-		if len(s.rooms) == 0 {
-			break
-		}
-		s.channels = s.channels[:0]
-		for _, r := range s.rooms {
-			s.addChannels(r, main.carries)
-		}
-		if !l.subscribe(s.channels) {
-			return
-		}
+	if !s.writeRooms(main, l, "subscribe") {
+		return
 	}
-	if !l.greeted && l.subscribe([]string{b.probeChannel}) {
+	if !l.greeted && l.write("subscribe", []string{b.probeChannel}) {
 		l.greeted = true
 	}
 	s.release()
+}
+
+// writeRooms subscribes the rooms of a lane that wait for it.
+func (s *subscriber) writeRooms(ln *lane, l *link, command string) bool {
+	for {
+		s.rooms = s.bridge.rooms.take(ln, l, roomsPerCommand, s.rooms[:0])
+		if len(s.rooms) == 0 {
+			return true
+		}
+		s.channels = s.channels[:0]
+		for _, r := range s.rooms {
+			s.addChannels(r, ln.carries)
+		}
+		if !l.write(command, s.channels) {
+			return false
+		}
+	}
 }
 
 func (s *subscriber) addChannels(r *room, carries uint8) {
@@ -149,16 +157,17 @@ func (s *subscriber) sweep() {
 // part unsubscribes rooms that were dropped. If that fails, the next link starts
 // without them anyway.
 func (s *subscriber) part(gone []parting, l *link) {
-	for l != nil && len(gone) > 0 {
-		n := min(len(gone), roomsPerCommand)
+	if l == nil {
+		return
+	}
+	for some := range slices.Chunk(gone, roomsPerCommand) {
 		s.channels = s.channels[:0]
-		for _, p := range gone[:n] {
+		for _, p := range some {
 			s.addChannels(p.room, s.bridge.rooms.main.carries)
 		}
-		if !l.unsubscribe(s.channels) {
+		if !l.write("unsubscribe", s.channels) {
 			return
 		}
-		gone = gone[n:]
 	}
 }
 
