@@ -61,6 +61,7 @@ func parseAddress(c *Config) (*address, error) {
 		opt.ContextTimeoutEnabled = true // else a context's deadline does not bound socket I/O
 		opt.MaxRetries = -1              // a retried PUBLISH is a duplicate
 		opt.DisableIdentity = true
+		opt.Protocol = 2 // with 3 go-redis looks for push notifications, which nobody sends us, before each reply
 		if opt.ClientName == "" {
 			opt.ClientName = "barrage:" + c.Node
 		}
@@ -197,8 +198,12 @@ func NewClient(cfg Config) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisbridge: URL: %w", err)
 	}
+	return a.connect(), nil
+}
+
+func (a *address) connect() redis.UniversalClient {
 	if a.kind == cluster {
-		return redis.NewClusterClient(a.clusterOptions()), nil
+		return redis.NewClusterClient(a.clusterOptions())
 	}
-	return redis.NewClient(a.options()), nil
+	return redis.NewClient(a.options())
 }

@@ -32,25 +32,11 @@ type client struct {
 }
 
 func newClient(a *address, names *layout, sharded bool) *client {
-	c := &client{address: a, names: names, announce: "PUBLISH"}
+	c := &client{address: a, names: names, announce: "PUBLISH", redis: a.connect()}
 	if sharded {
 		c.announce = "SPUBLISH"
 	}
-	c.redis = a.connect()
 	return c
-}
-
-// connect makes a client that speaks RESP2: with RESP3 go-redis looks for push
-// notifications, which nobody sends us, before each reply.
-func (a *address) connect() redis.UniversalClient {
-	if a.kind == cluster {
-		opt := a.clusterOptions()
-		opt.Protocol = 2
-		return redis.NewClusterClient(opt)
-	}
-	opt := a.options()
-	opt.Protocol = 2
-	return redis.NewClient(opt)
 }
 
 func (c *client) universal() redis.UniversalClient {

@@ -162,38 +162,22 @@ func appendBody(dst []byte, node string, number uint64, p *broker.Publication) [
 // parseBody takes s apart without copying. It refuses what appendBody cannot
 // have made.
 func parseBody(s string) (b body, ok bool) {
-	if len(s) < 1 || len(s) < 1+int(s[0])+8+1 {
-		return body{}, false
-	}
-	n := 1 + int(s[0])
-	b.node = s[1:n]
-	for _, c := range []byte(s[n : n+8]) {
-		b.number = b.number<<8 | uint64(c)
-	}
-	format := s[n+8]
+	c := cutter{rest: s}
+	b.node, b.number = c.counted(1), c.number(8)
+	format := byte(c.number(1))
 	b.format, b.confirm = broker.Format(format&^(confirmFlag|ttlFlag)), format&confirmFlag != 0
-	s = s[n+9:]
 	if format&ttlFlag != 0 {
-		if len(s) < 4 {
+		if b.ttl = uint32(c.number(4)); b.ttl == 0 {
 			return body{}, false
 		}
-		if b.ttl = binary.BigEndian.Uint32([]byte(s[:4])); b.ttl == 0 {
-			return body{}, false
-		}
-		s = s[4:]
 	}
 	for _, field := range [...]*string{&b.sender.Conn, &b.sender.User, &b.sender.Name, &b.sender.Avatar, &b.kind} {
-		if len(s) < 2 {
+		if *field = c.counted(2); !utf8.ValidString(*field) {
 			return body{}, false
 		}
-		n := int(s[0])<<8 | int(s[1])
-		if len(s) < 2+n || !utf8.ValidString(s[2:2+n]) {
-			return body{}, false
-		}
-		*field, s = s[2:2+n], s[2+n:]
 	}
-	b.payload = s
-	if !validNode(b.node) || !fits(b.format, s) {
+	b.payload = c.rest
+	if c.short || !validNode(b.node) || !fits(b.format, b.payload) {
 		return body{}, false
 	}
 	return b, true
@@ -208,45 +192,56 @@ func appendEnvelope(dst []byte, now int64) []byte {
 
 // parseEnvelope takes s apart without copying.
 func parseEnvelope(s string) (e envelope, ok bool) {
-	if len(s) < 2 || s[0] != envelopeVersion {
+	c := cutter{rest: s}
+	if c.number(1) != envelopeVersion {
 		return envelope{}, false
 	}
-	e.epoch, s, ok = cutCounted(s[1:])
-	if !ok {
-		return envelope{}, false
-	}
-	at, s, ok := cutCounted(s)
-	if !ok {
-		return envelope{}, false
-	}
-	if e.stamp, ok = parseStamp(at); !ok || (e.epoch == "") != (e.offset == 0) || !utf8.ValidString(e.epoch) {
-		return envelope{}, false
-	}
-	before, s, ok := cutCounted(s)
-	if !ok || before != "" && e.offset == 0 {
+	e.epoch = c.counted(1)
+	e.stamp, ok = parseStamp(c.counted(1))
+	before := c.counted(1)
+	if c.short || !ok || (e.epoch == "") != (e.offset == 0) || !utf8.ValidString(e.epoch) {
 		return envelope{}, false
 	}
 	if before != "" {
 		n, ok := parseDecimal(before)
-		if !ok || n == 0 {
+		if !ok || n == 0 || e.offset == 0 {
 			return envelope{}, false
 		}
 		e.before = int64(n)
 	}
-	if e.body, ok = parseBody(s); !ok {
+	if e.body, ok = parseBody(c.rest); !ok {
 		return envelope{}, false
 	}
 	return e, true
 }
 
-// cutCounted takes off a string after its length in one byte.
-func cutCounted(s string) (head, rest string, ok bool) {
-	if len(s) < 1 || len(s) < 1+int(s[0]) {
-		return "", "", false
-	}
-	n := 1 + int(s[0])
-	return s[1:n], s[n:], true
+// A cutter takes a text apart from its beginning, and remembers whether it was too
+// short.
+type cutter struct {
+	rest  string
+	short bool
 }
+
+func (c *cutter) bytes(n int) (s string) {
+	if n > len(c.rest) {
+		c.rest, c.short = "", true
+		return ""
+	}
+	s, c.rest = c.rest[:n], c.rest[n:]
+	return s
+}
+
+// number takes n bytes, big endian.
+func (c *cutter) number(n int) (v uint64) {
+	s := c.bytes(n)
+	for i := range len(s) {
+		v = v<<8 | uint64(s[i])
+	}
+	return v
+}
+
+// counted takes a string behind its length in n bytes.
+func (c *cutter) counted(n int) string { return c.bytes(int(c.number(n))) }
 
 func (s stamp) String() string {
 	return strconv.FormatUint(s.offset, 10) + "-" + strconv.FormatInt(s.time, 10)

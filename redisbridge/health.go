@@ -55,17 +55,17 @@ func (b *Bridge) Err() error {
 	up, back, cause := h.up, h.back, h.cause
 	h.mu.Unlock()
 	age := b.now() - back
-	switch {
-	case up && age <= b.cfg.ProbeTimeout:
+	if up && age <= b.cfg.ProbeTimeout {
 		return b.orphanErr()
-	case back == 0 && cause == nil:
-		return fmt.Errorf("redis: %w: no probe has come back yet", broker.ErrUnavailable)
-	case back == 0:
-		return fmt.Errorf("redis: %w: no probe has come back yet: %w", broker.ErrUnavailable, cause)
-	case cause == nil:
-		return fmt.Errorf("redis: %w: no probe came back for %v", broker.ErrUnavailable, age.Round(time.Millisecond))
 	}
-	return fmt.Errorf("redis: %w: no probe came back for %v: %w", broker.ErrUnavailable, age.Round(time.Millisecond), cause)
+	since := "no probe has come back yet"
+	if back != 0 {
+		since = fmt.Sprintf("no probe came back for %v", age.Round(time.Millisecond))
+	}
+	if cause == nil {
+		return fmt.Errorf("redis: %w: %s", broker.ErrUnavailable, since)
+	}
+	return fmt.Errorf("redis: %w: %s: %w", broker.ErrUnavailable, since, cause)
 }
 
 // probeBack is called by the reader. A probe counts from when it was sent: one

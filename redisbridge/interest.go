@@ -272,8 +272,14 @@ func (i *interest) setUp(up bool) (release []string) {
 	if up {
 		return nil
 	}
+	return i.releaseLocked(func(int) bool { return true })
+}
+
+// releaseLocked gives the rooms of some partitions that somebody waits for, who need
+// not any more.
+func (i *interest) releaseLocked(partition func(p int) bool) (release []string) {
 	for _, r := range i.list {
-		if r.waiting {
+		if r.waiting && partition(r.part) {
 			r.waiting = false
 			release = append(release, r.name)
 		}

@@ -52,7 +52,6 @@ type link struct {
 // newLink does not dial; the first receive does. Opened is called, by the same
 // goroutine, when the connection is there and the handshake is over.
 func newLink(parent context.Context, opt *redis.Options, opened func(*link)) *link {
-	opt.Protocol = 2 // plain arrays: no push processing between reads
 	opt.ReadBufferSize = linkReadBuffer
 	opt.MinIdleConns = 0
 	opt.PipelinePoolSize = -1

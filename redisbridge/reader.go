@@ -40,7 +40,7 @@ func (b *Bridge) read() {
 			attempt = 0
 		}
 		b.lost(err, attempt)
-		b.sleep(backoff(attempt))
+		sleep(b.ctx, backoff(attempt))
 	}
 }
 
@@ -62,15 +62,6 @@ func backoff(attempt int) time.Duration {
 		limit = min(limit, backoffFrom<<attempt)
 	}
 	return rand.N(limit) + 1
-}
-
-func (b *Bridge) sleep(d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-b.ctx.Done():
-	}
 }
 
 // lost logs the first of a row of failures only.

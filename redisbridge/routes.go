@@ -92,9 +92,13 @@ func (i *interest) orphanedLocked(p int, now time.Duration) bool {
 }
 
 // orphaned is the number of partitions that have had no lane for too long.
-func (i *interest) orphaned(now time.Duration) (n int) {
+func (i *interest) orphaned(now time.Duration) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	return i.orphansLocked(now)
+}
+
+func (i *interest) orphansLocked(now time.Duration) (n int) {
 	for p := range i.orphan {
 		if i.orphanedLocked(p, now) {
 			n++
@@ -108,20 +112,8 @@ func (i *interest) orphaned(now time.Duration) (n int) {
 func (i *interest) releaseOrphans(now time.Duration) (release []string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	var orphaned [partitions]bool
-	some := false
-	for p := range i.orphan {
-		orphaned[p] = i.orphanedLocked(p, now)
-		some = some || orphaned[p]
+	if i.orphansLocked(now) == 0 {
+		return nil // mostly; the list is long
 	}
-	if !some {
-		return nil
-	}
-	for _, r := range i.list {
-		if r.waiting && orphaned[r.part] {
-			r.waiting = false
-			release = append(release, r.name)
-		}
-	}
-	return release
+	return i.releaseLocked(func(p int) bool { return i.orphanedLocked(p, now) })
 }

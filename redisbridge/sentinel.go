@@ -119,6 +119,6 @@ func (b *Bridge) watchMaster() {
 				l.cut(errDeposed)
 			}
 		}
-		b.sleep(masterInterval)
+		sleep(b.ctx, masterInterval)
 	}
 }

@@ -141,7 +141,7 @@ func (b *Bridge) readLane(sl *shardLane, ln *lane, l *link) {
 	b.health.blame(err)
 	b.log.Warn("no redis connection for sharded pub/sub, building a new one", "address", ln.addr, "error", err)
 	b.client.reload()
-	b.sleep(pause)
+	sleep(b.ctx, pause)
 	signal(b.shards.wake)
 }
 
