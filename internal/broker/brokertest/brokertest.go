@@ -3,6 +3,7 @@
 package brokertest
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -34,7 +35,11 @@ type Node struct {
 	// Close ends the broker. When it has returned, the receiver is not called
 	// any more. A second call does nothing.
 	Close func() error
+
+	index int // in Cluster.Nodes
 }
+
+func (n *Node) String() string { return fmt.Sprint("node ", n.index) }
 
 const (
 	// briefAge is how long rooms named brief:… keep their messages.
@@ -86,8 +91,8 @@ func Run(t *testing.T, nodes int, start Factory) {
 		// newEpochs: the members may be told that an epoch has ended.
 		newEpochs bool
 	}{
-		{name: "order", run: testOrder},
-		{name: "order under load", run: testLoad},
+		{name: "order", run: flood{rooms: []string{"order-a", "few:order-b"}, each: 40}.test},
+		{name: "order under load", run: flood{rooms: []string{"load", "off:load", "few:load"}, each: 60, tries: 2, slow: 50 * time.Microsecond}.test},
 		{name: "receipts", run: testReceipts},
 		{name: "content", run: testContent},
 		{name: "copies", run: testCopies},
@@ -113,7 +118,7 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "resume", run: testResume},
 		{name: "want", run: testWant},
 		{name: "want while publishing", run: testWantMidstream},
-		{name: "try publish", run: testTryPublish},
+		{name: "try publish", run: flood{rooms: []string{"try"}, each: 100, tries: 1}.test},
 		{name: "close", run: testClose},
 		{name: "close while publishing", run: testCloseMidstream},
 	} {
@@ -124,10 +129,13 @@ func Run(t *testing.T, nodes int, start Factory) {
 			if len(c.Nodes) != nodes {
 				t.Fatalf("the factory started %d nodes, want %d", len(c.Nodes), nodes)
 			}
-			c.waitUp(t)
-			test.run(t, c)
 			for i, n := range c.Nodes {
-				n.Receiver.check(t, i, test.newEpochs)
+				n.index = i
+				eventually(t, fmt.Sprintf("%v is up", n), func() bool { return n.Err() == nil })
+			}
+			test.run(t, c)
+			for _, n := range c.Nodes {
+				n.check(t, test.newEpochs)
 			}
 		})
 	}

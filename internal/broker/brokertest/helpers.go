@@ -25,18 +25,19 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// equal ends the test unless got is want.
+func equal[T comparable](t *testing.T, got, want T, what string, args ...any) {
+	t.Helper()
+	if got != want {
+		t.Fatalf("%s: %+v, want %+v", fmt.Sprintf(what, args...), got, want)
+	}
+}
+
 // limited returns a context for one call, or for the calls of one goroutine.
 func limited(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-func (c *Cluster) waitUp(t *testing.T) {
-	t.Helper()
-	for i, n := range c.Nodes {
-		eventually(t, fmt.Sprintf("node %d is up", i), func() bool { return n.Err() == nil })
-	}
 }
 
 func (c *Cluster) last() *Node { return c.Nodes[len(c.Nodes)-1] }
@@ -118,11 +119,25 @@ func (n *Node) history(t *testing.T, room string, q broker.Query) broker.Page {
 		t.Fatalf("History of %s: %v", room, err)
 	}
 	if wrong := pageWrong(room, q, page); wrong != "" {
-		t.Fatalf("History of %s after %s: %s; the page: head %+v, gap %+v, offsets %v, more %v",
-			room, positionText(q.After), wrong, page.Head, page.Gap, offsets(page.Messages), page.More)
+		t.Fatalf("History of %s after %+v: %s; the page: head %+v, gap %+v, messages %.999s, more %v",
+			room, q.After, wrong, page.Head, page.Gap, said(page.Messages), page.More)
 	}
 	return page
 }
+
+// wantPage reads, and wants the head, the gap, and the messages from first to last.
+func (n *Node) wantPage(t *testing.T, room string, q broker.Query, head broker.Position, gap *broker.Gap, first, last uint64) []*broker.Message {
+	t.Helper()
+	page := n.history(t, room, q)
+	what := fmt.Sprintf("%v, room %s after %+v", n, room, q.After)
+	equal(t, page.Head, head, "%s: head", what)
+	wantGap(t, what, page.Gap, gap)
+	wantOffsets(t, what, page.Messages, first, last)
+	return page.Messages
+}
+
+// after asks for all messages behind a position.
+func after(p broker.Position) broker.Query { return broker.Query{After: &p} }
 
 // pageWrong says what is wrong with a page, whatever was published.
 func pageWrong(room string, q broker.Query, page broker.Page) string {
@@ -146,13 +161,6 @@ func pageWrong(room string, q broker.Query, page broker.Page) string {
 		return "More does not agree with the head"
 	}
 	return ""
-}
-
-func positionText(p *broker.Position) string {
-	if p == nil {
-		return "nil"
-	}
-	return fmt.Sprintf("%+v", *p)
 }
 
 // messages waits until a node got so many in a room and returns them.
@@ -182,50 +190,37 @@ func (c *Cluster) flush(t *testing.T, room string) (upTo [][]*broker.Message) {
 	return upTo
 }
 
-func offsets(messages []*broker.Message) []uint64 {
-	list := make([]uint64, len(messages))
-	for i, m := range messages {
-		list[i] = m.Offset
-	}
-	return list
-}
-
-// span is the numbers from first to last, none if last is less.
-func span(first, last uint64) []uint64 {
-	list := []uint64{}
-	for ; first <= last; first++ {
-		list = append(list, first)
-	}
-	return list
-}
-
 // wantOffsets tells whether messages are those from first to last.
 func wantOffsets(t *testing.T, what string, messages []*broker.Message, first, last uint64) {
 	t.Helper()
-	if got, want := offsets(messages), span(first, last); !slices.Equal(got, want) {
-		t.Fatalf("%s: offsets %v, want %v", what, brief(got), brief(want))
-	}
-}
-
-func brief(list []uint64) string {
-	if len(list) <= 30 {
-		return fmt.Sprint(list)
-	}
-	return fmt.Sprintf("%d: %v … %v", len(list), list[:15], list[len(list)-15:])
-}
-
-func ids(messages []*broker.Message) []string {
-	list := make([]string, len(messages))
+	ok := uint64(len(messages)) == last+1-first
 	for i, m := range messages {
-		list[i] = m.ID
+		ok = ok && m.Offset == first+uint64(i)
+	}
+	if !ok {
+		t.Fatalf("%s: %.999s, want offsets %d to %d", what, said(messages), first, last)
+	}
+}
+
+func ids(messages []*broker.Message) (list []string) {
+	for _, m := range messages {
+		list = append(list, m.ID)
 	}
 	return list
 }
 
-func payloads(messages []*broker.Message) []string {
-	list := make([]string, len(messages))
-	for i, m := range messages {
-		list[i] = string(m.Payload)
+func payloads(messages []*broker.Message) (list []string) {
+	for _, m := range messages {
+		list = append(list, string(m.Payload))
 	}
 	return list
+}
+
+// said is what messages say and where, as in [hello@1 hm@0].
+func said(messages []*broker.Message) string {
+	list := payloads(messages)
+	for i, m := range messages {
+		list[i] += fmt.Sprint("@", m.Offset)
+	}
+	return fmt.Sprint(list)
 }

@@ -3,6 +3,7 @@
 package brokertest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -72,17 +73,10 @@ func testPositions(t *testing.T, c *Cluster) {
 		{"epoch of odd bytes", at("\x00*:1-2\xff", 9), 1, stale("\x00*:1-2\xff", 9), 12, 12},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for i, n := range c.Nodes {
-				page := n.history(t, room, broker.Query{After: test.after, Limit: test.limit})
-				if page.Head != head {
-					t.Errorf("node %d: head %+v, want %+v", i, page.Head, head)
-				}
-				wantGap(t, fmt.Sprintf("node %d", i), page.Gap, test.gap)
-				wantOffsets(t, fmt.Sprintf("node %d", i), page.Messages, test.first, test.last)
-				for _, m := range page.Messages {
-					if want := fmt.Sprintf("comment %d", m.Offset); string(m.Payload) != want {
-						t.Errorf("node %d: payload %q at %d", i, m.Payload, m.Offset)
-					}
+			for _, n := range c.Nodes {
+				q := broker.Query{After: test.after, Limit: test.limit}
+				for _, m := range n.wantPage(t, room, q, head, test.gap, test.first, test.last) {
+					equal(t, string(m.Payload), fmt.Sprintf("comment %d", m.Offset), "%v: payload at %d", n, m.Offset)
 				}
 			}
 		})
@@ -98,28 +92,17 @@ func testEmptyRoom(t *testing.T, c *Cluster) {
 		t.Fatalf("head %+v of an empty room, want an epoch and 0", head)
 	}
 	old := broker.Position{Epoch: "old", Offset: 3}
-	for i, n := range c.Nodes {
-		for _, test := range []struct {
-			after *broker.Position
-			gap   *broker.Gap
-		}{{nil, nil}, {&broker.Position{}, nil}, {&head, nil}, {&old, unknown(old)}} {
-			page := n.history(t, room, broker.Query{After: test.after})
-			if page.Head != head || len(page.Messages) != 0 {
-				t.Errorf("node %d: %d messages, head %+v, want %+v", i, len(page.Messages), page.Head, head)
-			}
-			wantGap(t, fmt.Sprintf("node %d after %s", i, positionText(test.after)), page.Gap, test.gap)
-		}
+	for _, n := range c.Nodes {
+		n.wantPage(t, room, broker.Query{}, head, nil, 1, 0)
+		n.wantPage(t, room, after(broker.Position{}), head, nil, 1, 0)
+		n.wantPage(t, room, after(head), head, nil, 1, 0)
+		n.wantPage(t, room, after(old), head, unknown(old), 1, 0)
 	}
-	r := c.last().publish(t, text(room, "first"))
-	if want := (broker.Position{Epoch: head.Epoch, Offset: 1}); r.Position != want {
-		t.Fatalf("the first message is at %+v, want %+v", r.Position, want)
-	}
-	for i, n := range c.Nodes {
-		for _, after := range []broker.Position{{}, head} {
-			page := n.history(t, room, broker.Query{After: &after})
-			wantGap(t, fmt.Sprintf("node %d", i), page.Gap, nil)
-			wantOffsets(t, fmt.Sprintf("node %d", i), page.Messages, 1, 1)
-		}
+	first := c.last().publish(t, text(room, "first")).Position
+	equal(t, first, broker.Position{Epoch: head.Epoch, Offset: 1}, "the first message")
+	for _, n := range c.Nodes {
+		n.wantPage(t, room, after(broker.Position{}), first, nil, 1, 1)
+		n.wantPage(t, room, after(head), first, nil, 1, 1)
 	}
 }
 
@@ -138,13 +121,10 @@ func testPaging(t *testing.T, c *Cluster) {
 				t.Fatalf("limit %d: an empty page after %+v, or too many pages (%d)", limit, at, pages)
 			}
 			all = append(all, page.Messages...)
-			last := all[len(all)-1]
-			at, more = broker.Position{Epoch: last.Epoch, Offset: last.Offset}, page.More
+			at, more = *all[len(all)-1].Position(), page.More
 		}
 		wantOffsets(t, fmt.Sprint("limit ", limit), all, 1, total)
-		if want := (total + limit - 1) / limit; pages != want {
-			t.Errorf("limit %d: %d pages, want %d", limit, pages, want)
-		}
+		equal(t, pages, (total+limit-1)/limit, "pages of %d", limit)
 	}
 }
 
@@ -152,35 +132,23 @@ func testPaging(t *testing.T, c *Cluster) {
 func testNoHistory(t *testing.T, c *Cluster) {
 	const room, total = "off:room", 20
 	c.join(t, room)
+	none := broker.Position{}
+	var want []string
 	for i := range total {
-		if r := c.Nodes[0].publish(t, text(room, fmt.Sprint(i))); r.Position != (broker.Position{}) {
-			t.Fatalf("receipt %+v of a room without history", r)
-		}
+		equal(t, c.Nodes[0].publish(t, text(room, fmt.Sprint(i))).Position, none, "a position without history")
+		want = append(want, fmt.Sprintf("%d@0", i))
 	}
 	old := broker.Position{Epoch: "old", Offset: 3}
-	for i, n := range c.Nodes {
-		for k, m := range n.messages(t, room, total) {
-			if m.Offset != 0 || m.Epoch != "" || string(m.Payload) != fmt.Sprint(k) {
-				t.Fatalf("node %d: message %d is %+v", i, k, *m)
-			}
+	ctx := limited(t)
+	for _, n := range c.Nodes {
+		equal(t, said(n.messages(t, room, total)), fmt.Sprint(want), "%v", n)
+		n.wantPage(t, room, broker.Query{}, none, nil, 1, 0)
+		n.wantPage(t, room, after(none), none, nil, 1, 0)
+		n.wantPage(t, room, after(old), none, unknown(old), 1, 0)
+		if err := errors.Join(n.Clear(ctx, room), n.Acknowledge(ctx, room, old)); err != nil {
+			t.Error(err)
 		}
-		for after, gap := range map[*broker.Position]*broker.Gap{nil: nil, {}: nil, &old: unknown(old)} {
-			page := n.history(t, room, broker.Query{After: after})
-			if len(page.Messages) != 0 || page.Head != (broker.Position{}) || page.More {
-				t.Errorf("node %d: page %+v of a room without history", i, page)
-			}
-			wantGap(t, fmt.Sprintf("node %d after %s", i, positionText(after)), page.Gap, gap)
-		}
-		ctx := limited(t)
-		if err := n.Clear(ctx, room); err != nil {
-			t.Errorf("Clear: %v", err)
-		}
-		if err := n.Acknowledge(ctx, room, old); err != nil {
-			t.Errorf("Acknowledge: %v", err)
-		}
-		if pos, err := n.Acknowledged(ctx, room); err != nil || pos != (broker.Position{}) {
-			t.Errorf("Acknowledged: %+v, %v", pos, err)
-		}
+		n.wantAcknowledged(t, room, none, false)
 	}
 }
 
@@ -188,29 +156,19 @@ func testNoHistory(t *testing.T, c *Cluster) {
 func testForget(t *testing.T, c *Cluster) {
 	const room = "forget"
 	c.join(t, room)
-	var want []uint64
+	var want []string
 	for i := range 10 {
 		p := text(room, fmt.Sprint(i))
 		p.Forget = i%3 != 0
 		r := c.Nodes[0].publish(t, p)
 		if p.Forget {
-			want = append(want, 0)
-			if r.Position != (broker.Position{}) {
-				t.Fatalf("receipt %+v of a message that is to be forgotten", r)
-			}
-		} else {
-			want = append(want, uint64(i/3+1))
+			equal(t, r.Position, broker.Position{}, "what is to be forgotten")
 		}
+		want = append(want, fmt.Sprintf("%d@%d", i, r.Position.Offset))
 	}
-	for i, n := range c.Nodes {
-		for k, m := range n.messages(t, room, len(want)) {
-			if m.Offset != want[k] || (m.Epoch == "") != (want[k] == 0) || string(m.Payload) != fmt.Sprint(k) {
-				t.Fatalf("node %d: message %d is %+v, want offset %d", i, k, *m, want[k])
-			}
-		}
-		page := n.history(t, room, broker.Query{After: &broker.Position{}})
-		if got := fmt.Sprint(payloads(page.Messages)); got != "[0 3 6 9]" {
-			t.Errorf("node %d: history %s", i, got)
-		}
+	for _, n := range c.Nodes {
+		equal(t, said(n.messages(t, room, len(want))), fmt.Sprint(want), "%v", n)
+		page := n.history(t, room, after(broker.Position{}))
+		equal(t, said(page.Messages), "[0@1 3@2 6@3 9@4]", "the history on %v", n)
 	}
 }

@@ -24,12 +24,9 @@ func wantOnce(t *testing.T, c *Cluster, room string, want ...string) {
 	t.Helper()
 	want = append(want, "the last")
 	for i, got := range c.flush(t, room) {
-		if fmt.Sprint(payloads(got)) != fmt.Sprint(want) {
-			t.Errorf("node %d got %q, want %q", i, payloads(got), want)
-		}
-		page := c.node(i).history(t, room, broker.Query{})
-		if page.Head.Epoch != "" && fmt.Sprint(payloads(page.Messages)) != fmt.Sprint(want) {
-			t.Errorf("node %d reads the history %q, want %q", i, payloads(page.Messages), want)
+		equal(t, fmt.Sprint(payloads(got)), fmt.Sprint(want), "node %d got", i)
+		if page := c.node(i).history(t, room, broker.Query{}); page.Head.Epoch != "" {
+			equal(t, fmt.Sprint(payloads(page.Messages)), fmt.Sprint(want), "node %d reads the history", i)
 		}
 	}
 }
@@ -76,9 +73,7 @@ func testKeyAtOnce(t *testing.T, c *Cluster) {
 				firsts++
 			}
 		}
-		if firsts != 1 {
-			t.Errorf("%d receipts say that they are the first, want 1", firsts)
-		}
+		equal(t, firsts, 1, "receipts that say that they are the first")
 		want = append(want, fmt.Sprint("round ", round))
 	}
 	wantOnce(t, c, "keys", want...)
@@ -144,9 +139,7 @@ func testKeyWithoutHistory(t *testing.T, c *Cluster) {
 	}
 	wantOnce(t, c, "off:keys", "one")
 	for i, got := range c.flush(t, "keys") {
-		if fmt.Sprint(payloads(got)) != "[typing the last]" {
-			t.Errorf("node %d got %q", i, payloads(got))
-		}
+		equal(t, said(got), "[typing@0 the last@1]", "node %d", i)
 	}
 }
 

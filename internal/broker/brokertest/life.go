@@ -22,7 +22,7 @@ func testAge(t *testing.T, c *Cluster) {
 		old := c.Nodes[0].publishMany(t, room, 3).Position
 		if c.Advance != nil {
 			c.Advance(briefAge - time.Millisecond)
-			wantOffsets(t, room+" just before its age", c.last().history(t, room, broker.Query{}).Messages, 1, 3)
+			c.last().wantPage(t, room, broker.Query{}, old, nil, 1, 3)
 			c.Advance(2 * time.Millisecond)
 		}
 		for i, n := range c.Nodes {
@@ -96,16 +96,11 @@ func testClear(t *testing.T, c *Cluster) {
 	if head.Epoch == "" || head.Epoch == old.Epoch || head.Offset != 0 {
 		t.Fatalf("head %+v after Clear, before it %+v", head, old)
 	}
-	for i, n := range c.Nodes {
-		page := n.history(t, room, broker.Query{After: &old})
-		if page.Head != head || len(page.Messages) != 0 {
-			t.Errorf("node %d: %d messages, head %+v after Clear, want %+v", i, len(page.Messages), page.Head, head)
-		}
-		wantGap(t, fmt.Sprintf("node %d", i), page.Gap, unknown(old))
+	for _, n := range c.Nodes {
+		n.wantPage(t, room, after(old), head, unknown(old), 1, 0)
 	}
-	if r := c.last().publish(t, text(room, "new")); r.Position != (broker.Position{Epoch: head.Epoch, Offset: 1}) {
-		t.Errorf("the first message after Clear is at %+v, want 1 in %s", r.Position, head.Epoch)
-	}
+	first := c.last().publish(t, text(room, "new")).Position
+	equal(t, first, broker.Position{Epoch: head.Epoch, Offset: 1}, "the first message after Clear")
 	// Without a look at the history in between.
 	if err := c.Nodes[0].Clear(ctx, room); err != nil {
 		t.Fatal(err)
@@ -114,17 +109,11 @@ func testClear(t *testing.T, c *Cluster) {
 	if e := r.Position.Epoch; e == head.Epoch || e == old.Epoch || r.Position.Offset != 1 {
 		t.Errorf("the first message after another Clear is at %+v", r.Position)
 	}
-	for i, n := range c.Nodes {
-		got := n.messages(t, room, 5)
-		if s := fmt.Sprint(payloads(got), offsets(got)); s != "[comment 1 comment 2 comment 3 new newer] [1 2 3 1 1]" {
-			t.Errorf("node %d got %s", i, s)
-		}
-		page := n.history(t, other, broker.Query{})
-		if page.Head != kept || len(page.Messages) != 2 {
-			t.Errorf("node %d: clearing one room changed another: head %+v, want %+v", i, page.Head, kept)
-		}
+	for _, n := range c.Nodes {
+		equal(t, said(n.messages(t, room, 5)), "[comment 1@1 comment 2@2 comment 3@3 new@1 newer@1]", "%v", n)
+		n.wantPage(t, other, broker.Query{}, kept, nil, 1, 2) // clearing one room changes no other
 		if err := n.Clear(ctx, "clear-never-spoke"); err != nil {
-			t.Errorf("node %d: Clear of a room that never spoke: %v", i, err)
+			t.Errorf("%v: Clear of a room that never spoke: %v", n, err)
 		}
 	}
 }
@@ -149,15 +138,12 @@ func testClearAt(t *testing.T, c *Cluster) {
 		for _, other := range []broker.Position{{}, begun, old, {Epoch: "old", Offset: 10}, {Epoch: head.Epoch, Offset: 9}, {Epoch: head.Epoch, Offset: 11}, {Offset: 10}} {
 			clearAt(c.node(i+1), room, other, false)
 		}
-		wantOffsets(t, "not cleared", n.history(t, room, broker.Query{}).Messages, 1, 10)
+		n.wantPage(t, room, broker.Query{}, head, nil, 1, 10)
 		clearAt(c.node(i+1), room, head, true)
 		clearAt(n, room, head, true) // there is nothing any more
-		page := n.history(t, room, broker.Query{After: &head})
-		if page.Head.Epoch == head.Epoch || page.Head.Offset != 0 || len(page.Messages) != 0 {
-			t.Errorf("node %d: %d messages, head %+v after %+v was cleared", i, len(page.Messages), page.Head, head)
-		}
-		wantGap(t, fmt.Sprintf("node %d", i), page.Gap, unknown(head))
-		clearAt(n, room, page.Head, true) // also one that has said nothing
+		begun = n.history(t, room, broker.Query{}).Head
+		n.wantPage(t, room, after(head), broker.Position{Epoch: begun.Epoch}, unknown(head), 1, 0)
+		clearAt(n, room, begun, true) // also one that has said nothing
 		clearAt(n, off, old, true)
 	}
 
@@ -166,9 +152,7 @@ func testClearAt(t *testing.T, c *Cluster) {
 	c.keep(room, 0, 0)
 	clearAt(c.last(), room, broker.Position{}, true)
 	c.keep(room, keepAll, time.Hour)
-	if page := c.last().history(t, room, broker.Query{}); page.Head != head || len(page.Messages) != 3 {
-		t.Errorf("%d messages, head %+v, want 3 up to %+v", len(page.Messages), page.Head, head)
-	}
+	c.last().wantPage(t, room, broker.Query{}, head, nil, 1, 3)
 }
 
 // testClearMidstream clears a room that never falls silent. Each message that was
@@ -226,23 +210,25 @@ func testClearMidstream(t *testing.T, c *Cluster) {
 	}
 }
 
+// wantAcknowledged asks for what was acknowledged, and whether more is there.
+func (n *Node) wantAcknowledged(t *testing.T, room string, pos broker.Position, more bool) {
+	t.Helper()
+	ctx := limited(t)
+	if got, err := n.Acknowledged(ctx, room); err != nil || got != pos {
+		t.Errorf("%v: acknowledged %+v, %v, want %+v", n, got, err, pos)
+	}
+	if got, err := n.Unread(ctx, room); err != nil || got != more {
+		t.Errorf("%v: unread %v, %v, want %v", n, got, err, more)
+	}
+}
+
 func testAcknowledge(t *testing.T, c *Cluster) {
 	const room = "user:ada"
 	ctx := limited(t)
-	want := func(what string, pos broker.Position) {
+	want := func(pos broker.Position, more bool) {
 		t.Helper()
-		for i, n := range c.Nodes {
-			if got, err := n.Acknowledged(ctx, room); err != nil || got != pos {
-				t.Errorf("%s: node %d: acknowledged %+v, %v, want %+v", what, i, got, err, pos)
-			}
-		}
-	}
-	unread := func(what string, yes bool) {
-		t.Helper()
-		for i, n := range c.Nodes {
-			if got, err := n.Unread(ctx, room); err != nil || got != yes {
-				t.Errorf("%s: node %d: unread %v, %v, want %v", what, i, got, err, yes)
-			}
+		for _, n := range c.Nodes {
+			n.wantAcknowledged(t, room, pos, more)
 		}
 	}
 	step := 0
@@ -253,42 +239,36 @@ func testAcknowledge(t *testing.T, c *Cluster) {
 			t.Fatal(err)
 		}
 	}
-	want("no history", broker.Position{})
-	unread("no history", false)
-	acknowledge("none", 7)
-	want("no history, noted something", broker.Position{})
+	none := broker.Position{}
+	want(none, false)
+	acknowledge("none", 7) // no history is there
+	want(none, false)
 	e := c.Nodes[0].publishMany(t, room, 10).Position.Epoch
-	want("nothing noted", broker.Position{})
-	unread("nothing noted", true)
+	want(none, true)
 	acknowledge(e, 3)
-	want("noted", broker.Position{Epoch: e, Offset: 3})
-	unread("some noted", true)
-	acknowledge(e, 2)
+	want(broker.Position{Epoch: e, Offset: 3}, true)
+	acknowledge(e, 2) // never back
 	acknowledge(e, 0)
-	want("never back", broker.Position{Epoch: e, Offset: 3})
 	acknowledge("other", 5)
 	acknowledge("other", 99)
-	want("of another epoch", broker.Position{Epoch: e, Offset: 3})
+	want(broker.Position{Epoch: e, Offset: 3}, true)
 	acknowledge(e, 9)
-	want("forward, and not by the order of text", broker.Position{Epoch: e, Offset: 9})
-	acknowledge(e, 10)
-	want("forward, and not by the order of text", broker.Position{Epoch: e, Offset: 10})
-	unread("all noted", false)
+	want(broker.Position{Epoch: e, Offset: 9}, true)
+	acknowledge(e, 10) // forward, and not by the order of text
+	want(broker.Position{Epoch: e, Offset: 10}, false)
 	c.Nodes[0].publishMany(t, room, 2)
-	unread("after more messages", true)
-	want("after more messages", broker.Position{Epoch: e, Offset: 10})
+	want(broker.Position{Epoch: e, Offset: 10}, true)
 	if err := c.last().Clear(ctx, room); err != nil {
 		t.Fatal(err)
 	}
-	want("cleared", broker.Position{})
-	unread("cleared", false)
-	acknowledge(e, 11)
-	want("of the epoch before Clear", broker.Position{})
+	want(none, false)
+	acknowledge(e, 11) // of the epoch before Clear
+	want(none, false)
 	next := c.Nodes[0].publish(t, text(room, "x")).Position
 	acknowledge(e, next.Offset)
-	want("in the next epoch", broker.Position{})
+	want(none, true)
 	acknowledge(next.Epoch, next.Offset)
-	want("in the next epoch, noted", next)
+	want(next, false)
 }
 
 // testAcknowledgeAtOnce: the furthest position wins, in whatever order they come.

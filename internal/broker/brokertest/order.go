@@ -5,99 +5,128 @@ package brokertest
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"barrage/internal/broker"
 )
 
-// testOrder has several publishers on every node speak in two rooms at once.
-// All nodes must see one sequence, the one that the receipts tell.
-func testOrder(t *testing.T, c *Cluster) {
-	const publishers, each = 3, 40
-	rooms := []string{"order-a", "few:order-b"}
-	c.join(t, rooms...)
-	ctx := limited(t)
+// publishers is how many there are in a flood. They are spread over the nodes.
+const publishers = 12
 
-	type sent struct{ room, payload, publisher string }
-	var mu sync.Mutex
-	receipts := make(map[string]broker.Receipt) // by id
-	published := make(map[string]sent)
-	var wg sync.WaitGroup
-	for i, n := range c.Nodes {
-		for p := range publishers {
-			wg.Go(func() {
-				for k := range each {
-					for _, room := range rooms {
-						s := sent{room, fmt.Sprintf("%d/%d/%d", i, p, k), fmt.Sprint(i, p)}
-						r, ok := n.try(t, ctx, text(room, s.payload))
-						if !ok {
-							return
-						}
-						mu.Lock()
-						if _, twice := receipts[r.ID]; twice {
-							t.Errorf("id %s was given twice", r.ID)
-						}
-						receipts[r.ID], published[r.ID] = r, s
-						mu.Unlock()
-					}
-				}
-			})
-		}
+// A flood is many publishers who speak at once.
+type flood struct {
+	rooms []string
+	each  int           // messages of a publisher in each room
+	tries int           // every so many of the publishers do so as event loops; 0: none
+	slow  time.Duration // that a receiver takes for each call
+}
+
+// test: every node sees one sequence in which each publisher's messages are in order,
+// the one that the receipts and the history tell.
+func (f flood) test(t *testing.T, c *Cluster) {
+	c.join(t, f.rooms...)
+	for _, n := range c.Nodes {
+		n.Receiver.Slow(f.slow)
 	}
-	wg.Wait()
-	total := len(c.Nodes) * publishers * each
-	for _, room := range rooms {
-		var first []*broker.Message
+	total := publishers * f.each
+	receipts := f.publish(t, c, total*len(f.rooms))
+	for _, room := range f.rooms {
+		kept := !strings.HasPrefix(room, "off:")
+		var first []string // the sequence that node 0 saw
 		for i, n := range c.Nodes {
 			got := n.messages(t, room, total)
-			wantOffsets(t, fmt.Sprintf("node %d, room %s", i, room), got, 1, uint64(total))
-			seen := make(map[string]int) // messages by publisher, whose order must be kept
+			if kept {
+				wantOffsets(t, fmt.Sprintf("%v, room %s", n, room), got, 1, uint64(total))
+			}
+			var next [publishers]int
 			for _, m := range got {
-				s := published[m.ID]
-				if s.room != room || s.payload != string(m.Payload) || receipts[m.ID].Position != (broker.Position{Epoch: m.Epoch, Offset: m.Offset}) {
-					t.Fatalf("node %d: delivered %+v, published %+v, receipt %+v", i, *m, s, receipts[m.ID])
+				var p, number int
+				if _, err := fmt.Sscan(string(m.Payload), &p, &number); err != nil {
+					t.Fatal(err)
 				}
-				if !strings.HasSuffix(s.payload, fmt.Sprintf("/%d", seen[s.publisher])) {
-					t.Fatalf("node %d: %s came after %d messages of its publisher", i, s.payload, seen[s.publisher])
-				}
-				seen[s.publisher]++
+				equal(t, number, next[p], "%v, room %s: message of publisher %d", n, room, p)
+				next[p]++
+				want := broker.Receipt{ID: m.ID, Position: *m.Position(), Members: c.node(p / 2).Receiver.Members(room)}
+				equal(t, receipts[room+" "+string(m.Payload)], want, "%v, room %s: receipt of %s", n, room, m.Payload)
 			}
 			if i == 0 {
-				first = got
-			} else if !slices.Equal(ids(got), ids(first)) {
-				t.Fatalf("node %d saw another sequence in %s than node 0", i, room)
+				first = ids(got)
 			}
-			page := n.history(t, room, broker.Query{})
-			if !slices.Equal(ids(page.Messages), ids(first[total-len(page.Messages):])) {
-				t.Fatalf("node %d: the history of %s is not what was delivered", i, room)
+			if !kept {
+				continue
+			}
+			page := ids(n.history(t, room, broker.Query{}).Messages)
+			if !slices.Equal(ids(got), first) || !slices.Equal(page, first[total-len(page):]) {
+				t.Fatalf("%v saw another sequence in %s than node 0, or reads another", n, room)
 			}
 		}
 	}
 }
 
+// publish returns the receipts by room and payload, when all are told.
+func (f flood) publish(t *testing.T, c *Cluster, total int) map[string]broker.Receipt {
+	ctx := limited(t)
+	var mu sync.Mutex
+	receipts := make(map[string]broker.Receipt)
+	told := make(map[string]string) // by id
+	note := func(p *broker.Publication, r broker.Receipt, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		what := p.Room + " " + string(p.Payload)
+		if told[r.ID] != "" || receipts[what].ID != "" || err != nil {
+			t.Errorf("%s: %+v, %v, or an id or answer that was given before", what, r, err)
+		}
+		receipts[what], told[r.ID] = r, what
+	}
+	var wg sync.WaitGroup
+	for p := range publishers {
+		n := c.node(p / 2)
+		wg.Go(func() {
+			for k := range f.each {
+				for _, room := range f.rooms {
+					m := text(room, fmt.Sprint(p, " ", k))
+					if f.tries == 0 || p%f.tries != 0 {
+						r, err := n.Publish(ctx, m)
+						note(m, r, err)
+						continue
+					}
+					for !n.TryPublish(m, func(r broker.Receipt, err error) { note(m, r, err) }) {
+						time.Sleep(time.Millisecond)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	eventually(t, "all receipts", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(receipts) == total
+	})
+	return receipts
+}
+
 // testReceipts compares each receipt with what is delivered, for rooms with
 // members and without.
 func testReceipts(t *testing.T, c *Cluster) {
-	c.join(t, "receipts")
+	const room = "receipts"
+	c.join(t, room)
 	for i := range 3 * len(c.Nodes) {
 		n := c.node(i)
-		r := n.publish(t, text("receipts", "x"))
-		if r.Position.Epoch == "" || r.Position.Offset != uint64(i+1) || r.Replayed {
-			t.Fatalf("receipt %+v, want offset %d", r, i+1)
-		}
-		if want := n.Receiver.Members("receipts"); r.Members != want {
-			t.Errorf("receipt %+v, want %d members", r, want)
-		}
+		p := text(room, "x")
+		r := n.publish(t, p)
+		want := broker.Receipt{ID: r.ID, Position: broker.Position{Epoch: r.Position.Epoch, Offset: uint64(i + 1)}, Members: n.Receiver.Members(room)}
+		equal(t, r, want, "receipt %d", i+1)
 		for _, n := range c.Nodes {
-			m := n.messages(t, "receipts", i+1)[i]
-			if m.ID != r.ID || m.Epoch != r.Position.Epoch || m.Offset != r.Position.Offset || m.Room != "receipts" {
-				t.Errorf("delivered %+v, receipt %+v", *m, r)
-			}
-			if m.Time <= 0 {
-				t.Errorf("delivered with time %d", m.Time)
+			m := n.messages(t, room, i+1)[i]
+			wantMessage(t, n.String(), m, p, r)
+			if m.Epoch == "" || m.Time <= 0 {
+				t.Errorf("delivered in epoch %q with time %d", m.Epoch, m.Time)
 			}
 		}
 	}
@@ -152,11 +181,9 @@ func testContent(t *testing.T, c *Cluster) {
 				p.Room, p.Forget = way.room, way.forget
 				r := n.publish(t, &p)
 				count[p.Room]++
-				for j, to := range c.Nodes {
+				for _, to := range c.Nodes {
 					m := to.messages(t, p.Room, count[p.Room])[count[p.Room]-1]
-					if wrong := differs(m, &p, r); wrong != "" {
-						t.Errorf("%s from node %d to %d, %+v: %s", name, i, j, way, wrong)
-					}
+					wantMessage(t, fmt.Sprintf("%s from %v to %v, %+v", name, n, to, way), m, &p, r)
 				}
 				if r.Position.Offset == 0 {
 					continue
@@ -165,31 +192,22 @@ func testContent(t *testing.T, c *Cluster) {
 				if len(page.Messages) != 1 {
 					t.Fatalf("%s: no message in the history", name)
 				}
-				if wrong := differs(page.Messages[0], &p, r); wrong != "" {
-					t.Errorf("%s from the history: %s", name, wrong)
-				}
+				wantMessage(t, name+" from the history", page.Messages[0], &p, r)
 			}
 		}
 	}
 }
 
-// differs says in what a message is not what was published, "" if in nothing.
-func differs(m *broker.Message, p *broker.Publication, r broker.Receipt) string {
-	switch {
-	case m.Room != p.Room:
-		return fmt.Sprintf("room %q, want %q", m.Room, p.Room)
-	case m.ID != r.ID || m.Epoch != r.Position.Epoch || m.Offset != r.Position.Offset:
-		return fmt.Sprintf("%s at %s/%d, receipt %+v", m.ID, m.Epoch, m.Offset, r)
-	case m.Sender != p.Sender:
-		return fmt.Sprintf("sender %+.99q, want %+.99q", m.Sender, p.Sender)
-	case m.Kind != p.Kind || m.Format != p.Format:
-		return fmt.Sprintf("kind %q, format %d, want %q, %d", m.Kind, m.Format, p.Kind, p.Format)
-	case m.Confirm != p.Confirm || m.TTL != p.TTL:
-		return fmt.Sprintf("confirm %v, TTL %d, want %v, %d", m.Confirm, m.TTL, p.Confirm, p.TTL)
-	case !bytes.Equal(m.Payload, p.Payload):
-		return fmt.Sprintf("payload of %d bytes %.99q, want %d bytes %.99q", len(m.Payload), m.Payload, len(p.Payload), p.Payload)
+// wantMessage compares a message with what was published.
+func wantMessage(t *testing.T, what string, m *broker.Message, p *broker.Publication, r broker.Receipt) {
+	t.Helper()
+	want := broker.Message{
+		Room: p.Room, ID: r.ID, Epoch: r.Position.Epoch, Offset: r.Position.Offset, Time: m.Time,
+		Sender: p.Sender, Kind: p.Kind, Format: p.Format, Confirm: p.Confirm, TTL: p.TTL, Payload: m.Payload,
 	}
-	return ""
+	if !reflect.DeepEqual(*m, want) || !bytes.Equal(m.Payload, p.Payload) {
+		t.Errorf("%s: %.999q, want %.999q with payload %.99q", what, fmt.Sprintf("%+v", *m), fmt.Sprintf("%+v", want), p.Payload)
+	}
 }
 
 // testCopies overwrites payloads as soon as they were taken.
@@ -209,9 +227,7 @@ func testCopies(t *testing.T, c *Cluster) {
 	copy(buffer, "spoiled!")
 	for _, n := range c.Nodes {
 		for i, m := range n.messages(t, "copies", 2*count) {
-			if want := fmt.Sprintf("%08d", i); string(m.Payload) != want {
-				t.Fatalf("payload %q, want %q", m.Payload, want)
-			}
+			equal(t, string(m.Payload), fmt.Sprintf("%08d", i), "payload")
 		}
 	}
 }

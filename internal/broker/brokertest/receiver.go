@@ -46,6 +46,9 @@ func NewReceiver() *Receiver { return &Receiver{rooms: make(map[string]*record)}
 // Deliver implements broker.Receiver. It returns the number of members.
 func (r *Receiver) Deliver(m *broker.Message) (members int) {
 	r.call("Deliver", m.Room, func(rec *record) {
+		if (m.Epoch == "") != (m.Offset == 0) {
+			r.wrongs = append(r.wrongs, fmt.Sprintf("message %s at %d in epoch %q", m.ID, m.Offset, m.Epoch))
+		}
 		rec.events = append(rec.events, Event{Message: m})
 		rec.messages = append(rec.messages, m)
 		snapshot := *m
@@ -66,47 +69,42 @@ func (r *Receiver) Ready(room string) {
 	r.call("Ready", room, func(rec *record) { rec.ready++ })
 }
 
+// at gets something of a room's record.
+func at[T any](r *Receiver, room string, get func(*record) T) T {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return get(r.record(room))
+}
+
 // Members implements broker.Receiver. Unlike the others it is no event, so a
 // broker may ask at any time.
 func (r *Receiver) Members(room string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.record(room).members
+	return at(r, room, func(rec *record) int { return rec.members })
 }
 
 // SetMembers says how many members a room has from now on; at first none.
 func (r *Receiver) SetMembers(room string, n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.record(room).members = n
+	at(r, room, func(rec *record) any { rec.members = n; return nil })
 }
 
 // Messages returns what was delivered in a room, in that order.
 func (r *Receiver) Messages(room string) []*broker.Message {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.record(room).messages)
+	return at(r, room, func(rec *record) []*broker.Message { return slices.Clone(rec.messages) })
 }
 
 // Count returns len(Messages(room)).
 func (r *Receiver) Count(room string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.record(room).messages)
+	return at(r, room, func(rec *record) int { return len(rec.messages) })
 }
 
 // Events returns what was delivered and lost in a room, in that order.
 func (r *Receiver) Events(room string) []Event {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.record(room).events)
+	return at(r, room, func(rec *record) []Event { return slices.Clone(rec.events) })
 }
 
 // ReadyCalls returns how often Ready was called for a room.
 func (r *Receiver) ReadyCalls(room string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.record(room).ready
+	return at(r, room, func(rec *record) int { return rec.ready })
 }
 
 // Slow makes every later call, other than Members, take so long.
@@ -175,17 +173,17 @@ func (r *Receiver) record(room string) *record {
 
 // check reports wrongs and whatever was lost, which in a healthy cluster is
 // nothing, except that a broker may tell the members of a new epoch.
-func (r *Receiver) check(t *testing.T, node int, newEpochs bool) {
+func (n *Node) check(t *testing.T, newEpochs bool) {
 	t.Helper()
-	for _, wrong := range r.Wrongs() {
-		t.Errorf("node %d: %s", node, wrong)
+	for _, wrong := range n.Receiver.Wrongs() {
+		t.Errorf("%v: %s", n, wrong)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for room, rec := range r.rooms {
+	n.Receiver.mu.Lock()
+	defer n.Receiver.mu.Unlock()
+	for room, rec := range n.Receiver.rooms {
 		for _, e := range rec.events {
 			if e.Gap != nil && !(newEpochs && e.Gap.Reason == broker.GapEpoch) {
-				t.Errorf("node %d, room %s: Lost(%+v) in a healthy cluster", node, room, *e.Gap)
+				t.Errorf("%v, room %s: Lost(%+v) in a healthy cluster", n, room, *e.Gap)
 			}
 		}
 	}

@@ -72,7 +72,7 @@ func resume(t *testing.T, c *Cluster, room string, seed uint64) {
 		for _, one := range list {
 			count++
 			if wrong := one.wrong(room, total); wrong != "" {
-				t.Fatalf("resumption %d, after %s, %d pages: %s", count, positionText(one.after), len(one.pages), wrong)
+				t.Fatalf("resumption %d, after %+v, %d pages: %s", count, one.after, len(one.pages), wrong)
 			}
 		}
 	}
@@ -133,8 +133,7 @@ func take(ctx context.Context, random *rand.Rand, c *Cluster, room string) (resu
 	default:
 		one.after = &broker.Position{}
 		if seen := c.node(random.IntN(len(c.Nodes))).Receiver.Messages(room); len(seen) > 0 {
-			m := seen[random.IntN(len(seen))]
-			one.after = &broker.Position{Epoch: m.Epoch, Offset: m.Offset}
+			one.after = seen[random.IntN(len(seen))].Position()
 		}
 	}
 	for at := one.after; ; {
@@ -150,8 +149,7 @@ func take(ctx context.Context, random *rand.Rand, c *Cluster, room string) (resu
 		if len(page.Messages) == 0 || len(one.pages) > 1000 {
 			return one, fmt.Errorf("no end after %d pages, the last of %d messages", len(one.pages), len(page.Messages))
 		}
-		last := page.Messages[len(page.Messages)-1]
-		at = &broker.Position{Epoch: last.Epoch, Offset: last.Offset}
+		at = page.Messages[len(page.Messages)-1].Position()
 	}
 }
 

@@ -3,7 +3,6 @@
 package brokertest
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -15,42 +14,31 @@ import (
 func testRetention(t *testing.T, c *Cluster) {
 	const room = "changing"
 	c.join(t, room)
-	wantKept := func(first, last uint64) {
+	wantKept := func(head broker.Position, first uint64) {
 		t.Helper()
-		for i, n := range c.Nodes {
-			page := n.history(t, room, broker.Query{})
-			wantOffsets(t, fmt.Sprintf("node %d", i), page.Messages, first, last)
+		for _, n := range c.Nodes {
+			n.wantPage(t, room, broker.Query{}, head, nil, first, head.Offset)
 		}
 	}
-	c.Nodes[0].publishMany(t, room, 10)
-	wantKept(1, 10)
+	wantKept(c.Nodes[0].publishMany(t, room, 10).Position, 1)
 	c.keep(room, 3, time.Hour)
-	c.last().publishMany(t, room, 1)
-	wantKept(9, 11)
+	wantKept(c.last().publishMany(t, room, 1).Position, 9)
 	c.keep(room, 5, time.Hour)
-	c.Nodes[0].publishMany(t, room, 1)
-	wantKept(9, 12)
+	wantKept(c.Nodes[0].publishMany(t, room, 1).Position, 9)
 	head := c.Nodes[0].publishMany(t, room, 4).Position
-	wantKept(12, 16)
+	wantKept(head, 12)
 
 	c.keep(room, 0, 0)
-	if r := c.last().publishMany(t, room, 2); r.Position != (broker.Position{}) {
-		t.Fatalf("receipt %+v of a room that keeps nothing now", r)
-	}
-	for i, n := range c.Nodes {
-		page := n.history(t, room, broker.Query{After: &head})
-		wantGap(t, fmt.Sprintf("node %d", i), page.Gap, unknown(head))
-		if len(page.Messages) != 0 || page.Head != (broker.Position{}) {
-			t.Fatalf("node %d: page %+v of a room that keeps nothing now", i, page)
-		}
+	none := broker.Position{}
+	equal(t, c.last().publishMany(t, room, 2).Position, none, "a position in a room that keeps nothing now")
+	for _, n := range c.Nodes {
+		n.wantPage(t, room, after(head), none, unknown(head), 1, 0)
 	}
 
 	c.keep(room, keepAll, time.Hour)
 	next := c.Nodes[0].publishMany(t, room, 1).Position
-	if want := (broker.Position{Epoch: head.Epoch, Offset: 17}); next != want {
-		t.Fatalf("%+v is the next position, want %+v", next, want)
-	}
-	wantKept(12, 17)
+	equal(t, next, broker.Position{Epoch: head.Epoch, Offset: 17}, "the next position")
+	wantKept(next, 12)
 	for _, n := range c.Nodes {
 		n.messages(t, room, 10+1+1+4+2+1)
 	}
@@ -67,12 +55,10 @@ func testBegunLate(t *testing.T, c *Cluster) {
 	c.keep(room, keepAll, time.Hour)
 	c.join(t, room)
 	c.Nodes[0].publishMany(t, room, 3)
-	c.last().publishMany(t, room, 3)
-	for i, n := range c.Nodes {
+	head := c.last().publishMany(t, room, 3).Position
+	for _, n := range c.Nodes {
 		got := n.messages(t, room, 8)
-		wantOffsets(t, fmt.Sprintf("node %d", i), got[2:], 1, 6)
-		page := n.history(t, room, broker.Query{After: &broker.Position{Epoch: got[2].Epoch, Offset: 2}})
-		wantGap(t, fmt.Sprintf("node %d", i), page.Gap, nil)
-		wantOffsets(t, fmt.Sprintf("node %d", i), page.Messages, 3, 6)
+		wantOffsets(t, n.String(), got[2:], 1, 6)
+		n.wantPage(t, room, after(broker.Position{Epoch: got[2].Epoch, Offset: 2}), head, nil, 3, 6)
 	}
 }

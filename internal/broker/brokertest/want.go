@@ -1,4 +1,4 @@
-// Want and Ready, TryPublish, and Close.
+// Want and Ready, and Close.
 
 package brokertest
 
@@ -96,69 +96,6 @@ func testWantMidstream(t *testing.T, c *Cluster) {
 			next++
 		}
 		n.Receiver.SetMembers(room, 0)
-	}
-}
-
-// testTryPublish publishes from several goroutines a node, each of which must
-// see its order kept and every accepted message answered once.
-func testTryPublish(t *testing.T, c *Cluster) {
-	const room, publishers, each = "try", 3, 100
-	c.join(t, room)
-	total := len(c.Nodes) * publishers * each
-	answered := make([]atomic.Int32, total)
-	receipts := make([]broker.Receipt, total)
-	left := make(chan struct{}, 2*total)
-	var wg sync.WaitGroup
-	for i, n := range c.Nodes {
-		for p := range publishers {
-			wg.Go(func() {
-				for k := range each {
-					number := (i*publishers+p)*each + k
-					done := func(r broker.Receipt, err error) {
-						if err != nil || r.LocalOnly || r.Replayed {
-							t.Errorf("message %d: receipt %+v, %v", number, r, err)
-						}
-						receipts[number] = r
-						answered[number].Add(1)
-						left <- struct{}{}
-					}
-					for !n.TryPublish(text(room, fmt.Sprintf("%d %d %d", i, p, number)), done) {
-						if answered[number].Load() > 0 {
-							t.Errorf("message %d was refused and answered", number)
-						}
-						time.Sleep(time.Millisecond)
-					}
-				}
-			})
-		}
-	}
-	wg.Wait()
-	for range total {
-		receive(t, left)
-	}
-	for i, n := range c.Nodes {
-		got := n.messages(t, room, total)
-		wantOffsets(t, fmt.Sprintf("node %d", i), got, 1, uint64(total))
-		latest := make(map[string]int)
-		for _, m := range got {
-			var node, publisher, number int
-			if _, err := fmt.Sscan(string(m.Payload), &node, &publisher, &number); err != nil {
-				t.Fatal(err)
-			}
-			who := fmt.Sprint(node, " ", publisher)
-			if before, ok := latest[who]; ok && number != before+1 {
-				t.Fatalf("node %d: message %d came after %d of the same publisher", i, number, before)
-			}
-			latest[who] = number
-			if r := receipts[number]; r.ID != m.ID || r.Position.Offset != m.Offset || r.Position.Epoch != m.Epoch {
-				t.Fatalf("node %d: delivered %+v, receipt %+v", i, *m, r)
-			}
-		}
-	}
-	for number := range answered {
-		if times := answered[number].Load(); times != 1 {
-			t.Errorf("message %d was answered %d times", number, times)
-		}
 	}
 }
 
