@@ -52,7 +52,7 @@ func TestSubscribedAnew(t *testing.T) {
 	if !b.outdated(&before) || !b.apply(&before) || len(got.Messages("a")) != 1 {
 		t.Errorf("%d messages, by what was read before", len(got.Messages("a")))
 	}
-	here := []entry{{said(21, 200).stamp, ""}, {said(22, 300).stamp, ""}}
+	here := []entry{{stamp: said(21, 200).stamp}, {stamp: said(22, 300).stamp}}
 	after := beginReading(r)
 	after.page = page{epoch: "e", head: 22, entries: here}
 	if track.links != 1 || b.outdated(&after) || !after.diverged() {
@@ -67,7 +67,7 @@ func TestReadElsewhere(t *testing.T) {
 	reading := beginReading(r)
 	b.follow(r, said(22, 400))
 	text := func(offset uint64, at time.Duration) entry {
-		return entry{said(offset, at).stamp, string(appendBody(nil, "other", uint64(at), message("a", fmt.Sprint(int64(at)))))}
+		return newEntry(said(offset, at).stamp, string(appendBody(nil, "other", uint64(at), message("a", fmt.Sprint(int64(at))))))
 	}
 	reading.page = page{epoch: "e", head: 23, entries: []entry{text(21, 100), text(22, 200), text(23, 300)}}
 	if b.apply(&reading) || !r.track.Load().live || b.held.Load() != 0 {

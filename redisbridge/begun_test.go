@@ -46,7 +46,7 @@ func TestFollowedLate(t *testing.T) {
 	var list []entry
 	for i := uint64(1); i <= 5; i++ {
 		text := string(appendBody(nil, "other", i, message("a", fmt.Sprint(i))))
-		list = append(list, entry{stamp{i, int64(i)}, text})
+		list = append(list, newEntry(stamp{i, int64(i)}, text))
 		if i == 3 || i == 4 { // the third is the first that came; the fifth was lost
 			parsed, _ := parseBody(text)
 			b.follow(r, &envelope{epoch: "e", stamp: list[i-1].stamp, body: parsed})

@@ -109,18 +109,6 @@ type reading struct {
 	links int
 	page  page
 	err   error
-
-	bodies []*body // of page.entries; nil: not one of ours
-}
-
-// parse takes the entries apart, without the lock.
-func (r *reading) parse() {
-	r.bodies = make([]*body, len(r.page.entries))
-	for i, e := range r.page.entries {
-		if parsed, ok := parseBody(e.body); ok {
-			r.bodies[i] = &parsed
-		}
-	}
 }
 
 // readSome reads the histories of some rooms. False: there are none, or Redis
@@ -224,7 +212,6 @@ func (r *reading) diverged() bool {
 // apply delivers what the answer has and what was held meanwhile. It tells whether
 // the room must be read again.
 func (b *Bridge) apply(r *reading) (again bool) {
-	r.parse()
 	s := r.room.stripe
 	s.mu.Lock()
 	defer b.unlock(s)
@@ -270,20 +257,20 @@ func (b *Bridge) apply(r *reading) (again bool) {
 
 func (b *Bridge) applyPageLocked(r *reading) {
 	t := r.room.track.Load()
-	for i, e := range r.page.entries {
+	for _, e := range r.page.entries {
 		if e.offset <= t.offset || e.offset > r.page.head {
 			continue
 		}
 		if e.offset > t.offset+1 {
 			b.loseLocked(r.room, e.offset-1)
 		}
-		if r.bodies[i] == nil {
+		if e.body == nil {
 			b.count.foreign.Add(1)
 			b.loseLocked(r.room, e.offset)
 			continue
 		}
 		b.count.caughtUp.Add(1)
-		b.passLocked(r.room, &envelope{epoch: r.page.epoch, stamp: e.stamp, body: *r.bodies[i]})
+		b.passLocked(r.room, &envelope{epoch: r.page.epoch, stamp: e.stamp, body: *e.body})
 	}
 	if !r.page.more && r.page.head > t.offset {
 		b.loseLocked(r.room, r.page.head)

@@ -70,15 +70,13 @@ func (c *client) close() error {
 
 // probe returns when Redis has acknowledged the message. In a cluster any node
 // passes it on; should one be down, another is tried.
-func (c *client) probe(ctx context.Context, channel string, payload []byte) error {
-	all, ok := c.universal().(*redis.ClusterClient)
-	if !ok {
+func (c *client) probe(ctx context.Context, channel string, payload []byte) (err error) {
+	if c.address.kind != cluster {
 		return c.universal().Publish(ctx, channel, payload).Err()
 	}
-	var err error
 	for range 3 {
 		var node *redis.Client
-		if node, err = c.someMaster(ctx, all); err == nil {
+		if node, err = c.masterOf(ctx, rand.N(partitions)); err == nil {
 			if err = node.Publish(ctx, channel, payload).Err(); err == nil {
 				return nil
 			}
@@ -87,32 +85,22 @@ func (c *client) probe(ctx context.Context, channel string, payload []byte) erro
 	return err
 }
 
-func (c *client) someMaster(ctx context.Context, all *redis.ClusterClient) (*redis.Client, error) {
-	return all.MasterForKey(ctx, "{"+c.names.tags[rand.N(partitions)]+"}")
+// masterOf is the one that a partition is on, as far as we know.
+func (c *client) masterOf(ctx context.Context, partition int) (*redis.Client, error) {
+	all, ok := c.universal().(*redis.ClusterClient)
+	if !ok {
+		return nil, errors.New("redisbridge: not a cluster")
+	}
+	return all.MasterForKey(ctx, "{"+c.names.tags[partition]+"}")
 }
 
 // someNode is the address of a master of the cluster, or if none is known of the
 // i-th node that is configured.
 func (c *client) someNode(ctx context.Context, i int) string {
-	if all, ok := c.universal().(*redis.ClusterClient); ok {
-		if node, err := c.someMaster(ctx, all); err == nil {
-			return node.Options().Addr
-		}
+	if node, err := c.masterOf(ctx, rand.N(partitions)); err == nil {
+		return node.Options().Addr
 	}
 	return c.address.hosts[i%len(c.address.hosts)]
-}
-
-// owner is the address of the master that a partition is on, as far as we know.
-func (c *client) owner(ctx context.Context, partition int) (string, error) {
-	all, ok := c.universal().(*redis.ClusterClient)
-	if !ok {
-		return "", errors.New("redisbridge: not a cluster")
-	}
-	node, err := all.MasterForKey(ctx, "{"+c.names.tags[partition]+"}")
-	if err != nil {
-		return "", err
-	}
-	return node.Options().Addr, nil
 }
 
 // reload has a cluster asked for its present layout, soon.
@@ -132,7 +120,15 @@ type page struct {
 
 type entry struct {
 	stamp
-	body string
+	body *body // nil: not one of ours
+}
+
+func newEntry(at stamp, text string) entry {
+	b, ok := parseBody(text)
+	if !ok {
+		return entry{stamp: at}
+	}
+	return entry{at, &b}
 }
 
 // A query is what the read script is asked.
@@ -196,7 +192,7 @@ func parsePage(answer *redis.Cmd) (page, error) {
 		if !okID || !okText || !okAt || at.offset == 0 {
 			continue // somebody else's entry; a hole is noticed by the offsets
 		}
-		p.entries = append(p.entries, entry{at, text})
+		p.entries = append(p.entries, newEntry(at, text))
 	}
 	return p, nil
 }

@@ -45,8 +45,7 @@ func (b *Bridge) pageOf(room string, q broker.Query, p page) broker.Page {
 	out := broker.Page{Head: broker.Position{Epoch: p.epoch, Offset: p.head}, More: p.more}
 	first, next := p.head+1, uint64(0)
 	for _, e := range p.entries {
-		parsed, ok := parseBody(e.body)
-		if !ok || e.offset > p.head {
+		if e.body == nil || e.offset > p.head {
 			b.count.foreign.Add(1)
 			continue
 		}
@@ -54,7 +53,7 @@ func (b *Bridge) pageOf(room string, q broker.Query, p page) broker.Page {
 			first, out.Messages = e.offset, out.Messages[:0]
 		}
 		next = e.offset + 1
-		full := envelope{epoch: p.epoch, stamp: e.stamp, body: parsed}
+		full := envelope{epoch: p.epoch, stamp: e.stamp, body: *e.body}
 		out.Messages = append(out.Messages, full.message(room))
 	}
 	if q.After != nil {

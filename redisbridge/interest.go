@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"barrage/internal/shrinkmap"
 )
 
 // A roomState is how far a room has got. It starts over when a lane that carries
@@ -29,7 +31,7 @@ const (
 	gotBoth     = gotPlain | gotInternal
 )
 
-// shrinkFrom is the number of rooms under which tables are not worth rebuilding.
+// shrinkFrom is the number of rooms under which lists are not worth rebuilding.
 const shrinkFrom = 1024
 
 type room struct {
@@ -66,9 +68,8 @@ type lane struct {
 
 type interest struct {
 	mu        sync.Mutex
-	rooms     map[string]*room
+	rooms     shrinkmap.Map[string, *room]
 	list      []*room // the same rooms, so that a sweep can go in small steps
-	peak      int     // most rooms since the tables were last rebuilt
 	main      lane
 	sharded   bool
 	routes    [partitions]*lane         // sharded: who carries the internal channels; nil: nobody yet
@@ -80,7 +81,7 @@ type interest struct {
 }
 
 func newInterest(sharded bool, patience time.Duration) *interest {
-	i := &interest{rooms: make(map[string]*room), sharded: sharded, patience: patience}
+	i := &interest{sharded: sharded, patience: patience}
 	i.main.carries, i.main.links = gotBoth, new(atomic.Uint64)
 	if sharded {
 		i.main.carries = gotPlain
@@ -95,15 +96,14 @@ func newInterest(sharded bool, patience time.Duration) *interest {
 func (i *interest) want(name string, now time.Duration, fresh func(name string) *room, follow func(r *room) bool) (ready, queued bool, catchup *room) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	r := i.rooms[name]
+	r := i.rooms.Get(name)
 	switch {
 	case r == nil:
 		// A clone, since name may be a slice of a caller's whole request.
 		r = fresh(strings.Clone(name))
 		r.at = len(i.list)
-		i.rooms[r.name] = r
+		i.rooms.Put(r.name, r)
 		i.list = append(i.list, r)
-		i.peak = max(i.peak, len(i.list))
 		queued = i.queueLocked(r, &i.main)
 		if i.sharded {
 			queued = i.useLocked(r, now) || queued
@@ -131,7 +131,7 @@ func (i *interest) queueLocked(r *room, l *lane) bool {
 func (i *interest) lookup(name string) *room {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.rooms[name]
+	return i.rooms.Get(name)
 }
 
 // carriedLocked tells whether l carries a channel of r.
@@ -224,7 +224,7 @@ func (i *interest) take(ln *lane, l *link, n int, dst []*room) []*room {
 func (i *interest) confirm(ln *lane, name string, channel uint8) (r *room, ready bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	r = i.rooms[name]
+	r = i.rooms.Get(name)
 	if r == nil || r.state != roomSubscribing || r.written&channel == 0 || !i.carriedLocked(r, ln) {
 		return nil, false
 	}
@@ -308,7 +308,7 @@ func (i *interest) step(end, n int, dst []string) ([]string, int) {
 func (i *interest) touch(name string, now time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if r := i.rooms[name]; r != nil {
+	if r := i.rooms.Get(name); r != nil {
 		r.alive = now
 	}
 }
@@ -327,7 +327,7 @@ func (i *interest) remove(names []string, cutoff time.Duration, dst []parting) (
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, name := range names {
-		r := i.rooms[name]
+		r := i.rooms.Get(name)
 		if r == nil || r.waiting || r.alive > cutoff {
 			continue
 		}
@@ -344,7 +344,9 @@ func (i *interest) remove(names []string, cutoff time.Duration, dst []parting) (
 		}
 		i.dropLocked(r)
 	}
-	i.shrinkLocked()
+	if cap(i.list) >= shrinkFrom && len(i.list) <= cap(i.list)/4 {
+		i.list = append(make([]*room, 0, len(i.list)), i.list...)
+	}
 	return dst, i.main.link
 }
 
@@ -360,23 +362,8 @@ func (i *interest) dropLocked(r *room) {
 	i.list[r.at].at = r.at
 	i.list[last] = nil
 	i.list = i.list[:last]
-	delete(i.rooms, r.name)
+	i.rooms.Delete(r.name)
 	r.gone.Store(true)
-}
-
-// shrinkLocked rebuilds the tables once they are mostly empty: neither a map
-// nor a slice gives memory back by itself.
-func (i *interest) shrinkLocked() {
-	if i.peak < shrinkFrom || len(i.list) > i.peak/4 {
-		return
-	}
-	rooms := make(map[string]*room, len(i.list))
-	for _, r := range i.list {
-		rooms[r.name] = r
-	}
-	i.rooms = rooms
-	i.list = append(make([]*room, 0, len(i.list)), i.list...)
-	i.peak = len(i.list)
 }
 
 func (i *interest) subscriptions() int {

@@ -74,7 +74,7 @@ func (i *interest) unroute(ln *lane, now time.Duration) {
 func (i *interest) moved(ln *lane, name string, now time.Duration) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	r := i.rooms[name]
+	r := i.rooms.Get(name)
 	if r == nil || r.got&gotInternal == 0 || i.routes[r.part] != ln {
 		return false
 	}

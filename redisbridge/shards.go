@@ -80,12 +80,12 @@ func (b *Bridge) assign() {
 	ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Timeout)
 	defer cancel()
 	for _, p := range b.rooms.partitionsInUse() {
-		addr, err := b.client.owner(ctx, p)
+		owner, err := b.client.masterOf(ctx, p)
 		if err != nil {
 			b.health.blame(err)
 			return
 		}
-		if ln := b.laneTo(addr); ln != nil && b.rooms.routeTo(p, ln) {
+		if ln := b.laneTo(owner.Options().Addr); ln != nil && b.rooms.routeTo(p, ln) {
 			signal(b.write)
 		}
 	}

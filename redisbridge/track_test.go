@@ -34,8 +34,7 @@ func (l *modelLog) clone() modelLog {
 func (l *modelLog) at(epoch string, offset uint64) (id string, ok bool) {
 	for _, e := range l.list {
 		if epoch == l.epoch && e.offset == offset {
-			b, _ := parseBody(e.body)
-			return messageID(b.node, b.number), true
+			return messageID(e.body.node, e.body.number), true
 		}
 	}
 	return "", false
@@ -96,7 +95,7 @@ func (m *model) publish(ours bool) {
 	at, before := stamp{m.log.head, m.clock}, m.log.time
 	m.log.time = m.clock
 	text := string(appendBody(nil, "other", uint64(m.published), message("a", fmt.Sprint(m.published))))
-	m.log.list = append(m.log.list, entry{at, text})
+	m.log.list = append(m.log.list, newEntry(at, text))
 	if len(m.log.list) > m.log.keep {
 		m.log.list = m.log.list[1:]
 	}
@@ -295,7 +294,7 @@ func TestHeldIsBounded(t *testing.T) {
 	for i := range list {
 		at := stamp{uint64(i + 1), int64(i + 1)}
 		text := string(appendBody(nil, "other", uint64(i), message("a", fmt.Sprint(i))))
-		list[i] = entry{at, text}
+		list[i] = newEntry(at, text)
 		parsed, _ := parseBody(text)
 		b.follow(r, &envelope{"e", at, int64(i), parsed})
 	}

@@ -21,7 +21,7 @@ var allowedImports = map[string][]string{
 	"barrage/redisbridge": {
 		"barrage/edge/moderation/replica", "barrage/edge/presence", "barrage/internal/broker",
 		"barrage/internal/broker/keys", "barrage/internal/broker/turns", "barrage/internal/random",
-		"barrage/internal/striped", "github.com/redis/go-redis",
+		"barrage/internal/shrinkmap", "barrage/internal/striped", "github.com/redis/go-redis",
 	},
 	"barrage/web": {},
 
