@@ -112,7 +112,7 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/tally": {"github.com/HdrHistogram/hdrhistogram-go"},
 
 	"barrage/internal/broker":      {"barrage/internal/refusal"},
-	"barrage/internal/broker/keys": {"barrage/internal/broker", "barrage/internal/shrinkmap"},
+	"barrage/internal/broker/keys": {"barrage/internal/broker", "barrage/internal/shrinkmap", "github.com/gammazero/deque"},
 	"barrage/internal/broker/memory": {
 		"barrage/internal/broker", "barrage/internal/broker/keys", "barrage/internal/broker/turns",
 		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped",

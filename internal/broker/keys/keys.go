@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gammazero/deque"
+
 	"barrage/internal/broker"
 	"barrage/internal/shrinkmap"
 )
@@ -17,9 +19,9 @@ type Set[K comparable] struct {
 	max int
 	ttl time.Duration
 
-	mu         sync.Mutex // guards what follows
-	byKey      shrinkmap.Map[K, *First[K]]
-	old, young *First[K] // in the order of Put
+	mu    sync.Mutex // guards what follows
+	byKey shrinkmap.Map[K, *First[K]]
+	order deque.Deque[*First[K]] // of Put
 }
 
 // First is the first publish with a key.
@@ -28,9 +30,8 @@ type First[K comparable] struct {
 	// put without another publish in the room in between.
 	Receipt broker.Receipt
 
-	key     K
-	at      time.Duration
-	younger *First[K] // guarded by Set.mu
+	key K
+	at  time.Duration
 }
 
 // New returns an empty Set.
@@ -56,12 +57,7 @@ func (s *Set[K]) Put(key K, r broker.Receipt, now time.Duration) *First[K] {
 	for s.byKey.Len() >= s.max {
 		s.dropLocked()
 	}
-	if s.young == nil {
-		s.old = f
-	} else {
-		s.young.younger = f
-	}
-	s.young = f
+	s.order.PushBack(f)
 	s.byKey.Put(key, f)
 	return f
 }
@@ -74,17 +70,14 @@ func (s *Set[K]) Expire(now time.Duration) {
 }
 
 func (s *Set[K]) expireLocked(now time.Duration) {
-	for s.old != nil && now-s.old.at >= s.ttl {
+	for s.order.Len() > 0 && now-s.order.Front().at >= s.ttl {
 		s.dropLocked()
 	}
 }
 
 // dropLocked forgets the oldest.
 func (s *Set[K]) dropLocked() {
-	f := s.old
-	if s.old = f.younger; s.old == nil {
-		s.young = nil
-	}
+	f := s.order.PopFront()
 	// Clocks read by two publishers come in either order, so a key that was put
 	// again may still have its first entry before the second.
 	if s.byKey.Get(f.key) == f {

@@ -43,7 +43,7 @@ func TestSet(t *testing.T) {
 	s.Expire(time.Minute + 3)
 	want(6, "a")
 	s.Expire(time.Minute + 4)
-	if got := s.Len(); got != 0 || s.old != nil || s.young != nil {
+	if got := s.Len(); got != 0 || s.order.Len() != 0 {
 		t.Errorf("%d keys are left, or their list", got)
 	}
 }

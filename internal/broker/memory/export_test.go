@@ -23,7 +23,8 @@ func (m *Broker) Histories() []string {
 	list := []string{}
 	for s := range m.stripes.All() {
 		s.mu.Lock()
-		for h := s.old; h != nil; h = h.younger {
+		for e := s.order.Front(); e != nil; e = e.Next() {
+			h := e.Value.(*history)
 			list = append(list, h.room)
 		}
 		s.mu.Unlock()
@@ -39,7 +40,8 @@ func (m *Broker) Audit() error {
 	for s := range m.stripes.All() {
 		i++
 		count, last := 0, uint64(0)
-		for h := s.old; h != nil; h = h.younger {
+		for e := s.order.Front(); e != nil; e = e.Next() {
+			h := e.Value.(*history)
 			count++
 			if s.rooms.Get(h.room) != h || h.number < last {
 				return fmt.Errorf("stripe %d: room %s is out of order or not in the map", i, h.room)

@@ -4,6 +4,7 @@
 package memory
 
 import (
+	"container/list"
 	"time"
 
 	"barrage/internal/broker"
@@ -22,9 +23,8 @@ type history struct {
 	bytes   int64         // of kept
 	touched time.Duration // when the newest message came or, before there is one, it began
 
-	// Where it is in the stripe's order.
-	number         uint64 // of the newest message; 0: never spoke
-	older, younger *history
+	number uint64        // of the newest message; 0: never spoke
+	at     *list.Element // in the stripe's order
 }
 
 // messageOverhead is what a kept message takes beside its texts and payload: the

@@ -3,6 +3,7 @@
 package memory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -42,21 +43,11 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	if c.Node == "" {
-		c.Node = random.Name()
-	}
-	if c.MaxRooms == 0 {
-		c.MaxRooms = 200_000
-	}
-	if c.MaxBytes == 0 {
-		c.MaxBytes = 256 << 20
-	}
-	if c.IdempotencyTTL == 0 {
-		c.IdempotencyTTL = 5 * time.Minute
-	}
-	if c.IdempotencyKeys == 0 {
-		c.IdempotencyKeys = 100_000
-	}
+	c.Node = cmp.Or(c.Node, random.Name())
+	c.MaxRooms = cmp.Or(c.MaxRooms, 200_000)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 256<<20)
+	c.IdempotencyTTL = cmp.Or(c.IdempotencyTTL, 5*time.Minute)
+	c.IdempotencyKeys = cmp.Or(c.IdempotencyKeys, 100_000)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -170,8 +161,8 @@ func (m *Broker) Close() error {
 		for !s.turns.Idle() {
 			s.idle.Wait()
 		}
-		for s.old != nil {
-			m.drop(s, s.old)
+		for s.first() != nil {
+			m.drop(s, s.first())
 		}
 		s.mu.Unlock()
 	}

@@ -4,6 +4,7 @@
 package memory
 
 import (
+	"container/list"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,11 +21,11 @@ type stripe struct {
 	// Written under mu, read by evict without.
 	oldest atomic.Uint64
 
-	mu         sync.Mutex // guards what follows
-	rooms      shrinkmap.Map[string, *history]
-	old, young *history // the ends of the order; those that never spoke are the oldest
-	turns      turns.Rooms[delivery]
-	idle       sync.Cond // told when a turn is over, once the broker is closed
+	mu    sync.Mutex // guards what follows
+	rooms shrinkmap.Map[string, *history]
+	order list.List // of *history, the oldest first; those that never spoke are the oldest
+	turns turns.Rooms[delivery]
+	idle  sync.Cond // told when a turn is over, once the broker is closed
 }
 
 // lock returns the room's stripe, locked, and its history without what is too old by
@@ -64,7 +65,8 @@ func (m *Broker) lock(room string, keep broker.Retention) (s *stripe, h *history
 func (m *Broker) begin(s *stripe, room string, keep broker.Retention, now time.Time) *history {
 	h := &history{room: strings.Clone(room), epoch: random.Name(), keep: keep, touched: m.age(now)}
 	s.rooms.Put(h.room, h)
-	s.link(h, nil, s.old)
+	h.at = s.order.PushFront(h)
+	s.tellOldest()
 	m.count.rooms.Add(1)
 	return h
 }
@@ -89,7 +91,8 @@ func (m *Broker) dropOldest(h *history) {
 // drop ends a history.
 func (m *Broker) drop(s *stripe, h *history) {
 	s.rooms.Delete(h.room)
-	s.unlink(h)
+	s.order.Remove(h.at)
+	s.tellOldest()
 	m.count.rooms.Add(-1)
 	m.count.messages.Add(-int64(h.kept.n))
 	m.count.bytes.Add(-h.bytes)
@@ -97,42 +100,23 @@ func (m *Broker) drop(s *stripe, h *history) {
 
 // spoke moves a history to the young end.
 func (s *stripe) spoke(h *history, number uint64) {
-	s.unlink(h)
 	h.number = number
-	s.link(h, s.young, nil)
-}
-
-// link puts h between two neighbours, nil being an end.
-func (s *stripe) link(h, older, younger *history) {
-	h.older, h.younger = older, younger
-	*s.after(older), *s.before(younger) = h, h
+	s.order.MoveToBack(h.at)
 	s.tellOldest()
 }
 
-func (s *stripe) unlink(h *history) {
-	*s.after(h.older), *s.before(h.younger) = h.younger, h.older
-	h.older, h.younger = nil, nil
-	s.tellOldest()
-}
-
-func (s *stripe) after(h *history) **history {
-	if h == nil {
-		return &s.old
+// first is the history at the old end, nil without one.
+func (s *stripe) first() *history {
+	if e := s.order.Front(); e != nil {
+		return e.Value.(*history)
 	}
-	return &h.younger
-}
-
-func (s *stripe) before(h *history) **history {
-	if h == nil {
-		return &s.young
-	}
-	return &h.older
+	return nil
 }
 
 func (s *stripe) tellOldest() {
 	number := uint64(none)
-	if s.old != nil {
-		number = s.old.number
+	if h := s.first(); h != nil {
+		number = h.number
 	}
 	s.oldest.Store(number)
 }
@@ -157,7 +141,7 @@ func (m *Broker) evict() {
 			return // others have dropped all meanwhile
 		}
 		oldest.mu.Lock()
-		if h := oldest.old; h != nil && h.number == number { // else it has spoken: look again
+		if h := oldest.first(); h != nil && h.number == number { // else it has spoken: look again
 			m.drop(oldest, h)
 			m.count.evicted.Add(1)
 		}
@@ -195,8 +179,8 @@ func (m *Broker) sweepStripe(s *stripe) {
 	var over []string
 	now := m.cfg.Now()
 	s.mu.Lock()
-	for h := s.old; h != nil; h = h.younger {
-		if m.trim(h, now) {
+	for e := s.order.Front(); e != nil; e = e.Next() {
+		if h := e.Value.(*history); m.trim(h, now) {
 			over = append(over, h.room)
 		}
 	}
