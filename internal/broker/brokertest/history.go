@@ -98,8 +98,9 @@ func testEmptyRoom(t *testing.T, c *Cluster) {
 		n.wantPage(t, room, after(head), head, nil, 1, 0)
 		n.wantPage(t, room, after(old), head, unknown(old), 1, 0)
 	}
-	first := c.last().publish(t, text(room, "first")).Position
-	equal(t, first, broker.Position{Epoch: head.Epoch, Offset: 1}, "the first message")
+	r := c.last().publish(t, text(room, "first"))
+	first := r.Position
+	equal(t, r, broker.Receipt{ID: r.ID, Position: broker.Position{Epoch: head.Epoch, Offset: 1}}, "the first message's receipt")
 	for _, n := range c.Nodes {
 		n.wantPage(t, room, after(broker.Position{}), first, nil, 1, 1)
 		n.wantPage(t, room, after(head), first, nil, 1, 1)

@@ -31,7 +31,8 @@ func wantOnce(t *testing.T, c *Cluster, room string, want ...string) {
 	}
 }
 
-// testKeyRepeated repeats a publish on its node and on all others.
+// testKeyRepeated repeats a publish on its node and on all others, also as event loops
+// publish.
 func testKeyRepeated(t *testing.T, c *Cluster) {
 	c.join(t, "keys")
 	first := c.Nodes[0].publish(t, keyed("keys", "one", "k"))
@@ -42,6 +43,11 @@ func testKeyRepeated(t *testing.T, c *Cluster) {
 			wantReplay(t, first, n.publish(t, keyed("keys", "not even the same", "k")))
 		}
 		wantReplay(t, other, n.publish(t, keyed("keys", "two", "k2")))
+		told := make(chan broker.Receipt, 1)
+		eventually(t, "TryPublish accepts", func() bool {
+			return n.TryPublish(keyed("keys", "one", "k"), func(r broker.Receipt, _ error) { told <- r })
+		})
+		wantReplay(t, first, receive(t, told))
 	}
 	wantOnce(t, c, "keys", "one", "two")
 }
@@ -141,24 +147,4 @@ func testKeyWithoutHistory(t *testing.T, c *Cluster) {
 	for i, got := range c.flush(t, "keys") {
 		equal(t, said(got), "[typing@0 the last@1]", "node %d", i)
 	}
-}
-
-// testKeyTry repeats with TryPublish.
-func testKeyTry(t *testing.T, c *Cluster) {
-	c.join(t, "keys")
-	first := c.last().publish(t, keyed("keys", "one", "k"))
-	receipts := make(chan broker.Receipt, len(c.Nodes))
-	for _, n := range c.Nodes {
-		done := func(r broker.Receipt, err error) {
-			if err != nil {
-				t.Errorf("TryPublish: %v", err)
-			}
-			receipts <- r
-		}
-		eventually(t, "TryPublish accepts", func() bool { return n.TryPublish(keyed("keys", "one", "k"), done) })
-	}
-	for range c.Nodes {
-		wantReplay(t, first, receive(t, receipts))
-	}
-	wantOnce(t, c, "keys", "one")
 }

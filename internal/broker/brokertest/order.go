@@ -111,30 +111,6 @@ func (f flood) publish(t *testing.T, c *Cluster, total int) map[string]broker.Re
 	return receipts
 }
 
-// testReceipts compares each receipt with what is delivered, for rooms with
-// members and without.
-func testReceipts(t *testing.T, c *Cluster) {
-	const room = "receipts"
-	c.join(t, room)
-	for i := range 3 * len(c.Nodes) {
-		n := c.node(i)
-		p := text(room, "x")
-		r := n.publish(t, p)
-		want := broker.Receipt{ID: r.ID, Position: broker.Position{Epoch: r.Position.Epoch, Offset: uint64(i + 1)}, Members: n.Receiver.Members(room)}
-		equal(t, r, want, "receipt %d", i+1)
-		for _, n := range c.Nodes {
-			m := n.messages(t, room, i+1)[i]
-			wantMessage(t, n.String(), m, p, r)
-			if m.Epoch == "" || m.Time <= 0 {
-				t.Errorf("delivered in epoch %q with time %d", m.Epoch, m.Time)
-			}
-		}
-	}
-	if r := c.last().publish(t, text("receipts-alone", "x")); r.Members != 0 || r.Position.Offset != 1 {
-		t.Errorf("receipt %+v of a room without members", r)
-	}
-}
-
 // contents are publications that an encoding could spoil.
 func contents() map[string]broker.Publication {
 	all := make([]byte, 64<<10)

@@ -46,8 +46,8 @@ func NewReceiver() *Receiver { return &Receiver{rooms: make(map[string]*record)}
 // Deliver implements broker.Receiver. It returns the number of members.
 func (r *Receiver) Deliver(m *broker.Message) (members int) {
 	r.call("Deliver", m.Room, func(rec *record) {
-		if (m.Epoch == "") != (m.Offset == 0) {
-			r.wrongs = append(r.wrongs, fmt.Sprintf("message %s at %d in epoch %q", m.ID, m.Offset, m.Epoch))
+		if (m.Epoch == "") != (m.Offset == 0) || m.Time <= 0 {
+			r.wrongs = append(r.wrongs, fmt.Sprintf("message %s at %d in epoch %q with time %d", m.ID, m.Offset, m.Epoch, m.Time))
 		}
 		rec.events = append(rec.events, Event{Message: m})
 		rec.messages = append(rec.messages, m)
