@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -98,12 +99,8 @@ func New(cfg Config, receiver broker.Receiver) (*Bridge, error) {
 	}
 	b.shards.wake = make(chan struct{}, 1)
 	b.probeChannel = b.names.probe(0, cfg.Node)
-	b.cfg.Channels = make(map[string]string, len(cfg.Channels))
-	for channel, room := range cfg.Channels {
-		b.cfg.Channels[channel] = room
-		b.fixed = append(b.fixed, channel)
-	}
-	slices.Sort(b.fixed)
+	b.cfg.Channels = maps.Clone(cfg.Channels)
+	b.fixed = slices.Sorted(maps.Keys(cfg.Channels))
 	// Numbers start anywhere, so that those of a restarted node with a configured
 	// name do not meet late messages of its predecessor.
 	b.number.Store(rand.Uint64() >> 1)

@@ -133,25 +133,25 @@ func (s *Orders) Version(ctx context.Context) (uint64, error) {
 func (s *Orders) Load(ctx context.Context) (entries []replica.Entry, version uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	now, all, err := parseOrdersAll(ordersLoad.Run(ctx, s.redis, []string{s.all}))
-	if err == nil && len(all) > 0 {
-		version, err = strconv.ParseUint(all[""], 10, 64)
-		delete(all, "")
+	answer := partsOf(ordersLoad.Run(ctx, s.redis, []string{s.all}))
+	now, all := time.UnixMilli(take[int64](answer)), answer.texts()
+	err = answer.end()
+	ahead := time.Since(now) // this node's clock of Redis's
+	for i := 0; i+1 < len(all) && err == nil; i += 2 {
+		if all[i] == "" {
+			version, err = strconv.ParseUint(all[i+1], 10, 64)
+		} else if e, ok := parseOrders(all[i], all[i+1]); ok {
+			if !e.Until.IsZero() {
+				e.Until = e.Until.Add(ahead)
+			}
+			entries = append(entries, e)
+		}
+	}
+	if err == nil && version == 0 && len(all) > 0 {
+		err = errAnswer // every Put sets a version
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("redisbridge: orders: load: %w", err)
-	}
-	ahead := time.Since(now) // this node's clock of Redis's
-	entries = make([]replica.Entry, 0, len(all))
-	for name, text := range all {
-		e, ok := parseOrders(name, text)
-		if !ok {
-			continue
-		}
-		if !e.Until.IsZero() {
-			e.Until = e.Until.Add(ahead)
-		}
-		entries = append(entries, e)
 	}
 	return entries, version, nil
 }
@@ -161,19 +161,6 @@ var ordersLoad = redis.NewScript(`
 local time = redis.call('TIME')
 return {time[1] * 1000 + math.floor(time[2] / 1000), redis.call('HGETALL', KEYS[1])}
 `)
-
-func parseOrdersAll(answer *redis.Cmd) (now time.Time, all map[string]string, err error) {
-	parts := partsOf(answer)
-	now, list := time.UnixMilli(take[int64](parts)), parts.texts()
-	if err := parts.end(); err != nil {
-		return now, nil, err
-	}
-	all = make(map[string]string, len(list)/2)
-	for i := 0; i+1 < len(list); i += 2 {
-		all[list[i]] = list[i+1]
-	}
-	return now, all, nil
-}
 
 // parseOrders takes a field of the hash apart. What another program wrote
 // is not an entry.

@@ -5,22 +5,23 @@ package memory
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"barrage/internal/broker"
 )
 
 // enter begins a method: it returns what lock does, or an error and then no lock is
 // held.
-func (m *Broker) enter(ctx context.Context, method, room string) (*stripe, *history, error) {
+func (m *Broker) enter(ctx context.Context, method, room string, keep broker.Retention) (*stripe, *history, time.Time, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, nil, fmt.Errorf("broker: %s: %w", method, err)
+		return nil, nil, time.Time{}, fmt.Errorf("broker: %s: %w", method, err)
 	}
-	s, h, _ := m.lock(room, asItIs)
+	s, h, now := m.lock(room, keep)
 	if m.closed.Load() {
 		s.mu.Unlock()
-		return nil, nil, broker.ErrClosed
+		return nil, nil, now, broker.ErrClosed
 	}
-	return s, h, nil
+	return s, h, now, nil
 }
 
 // asItIs has a history keep what it keeps.
@@ -29,19 +30,17 @@ var asItIs broker.Retention
 // History implements broker.Broker. Where a room may keep messages but has no
 // history, one begins here, so that its epoch is known before its first message.
 func (m *Broker) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
-	if err := ctx.Err(); err != nil {
-		return broker.Page{}, fmt.Errorf("broker: history: %w", err)
-	}
 	defer m.evict() // without the lock, as accept does
 	keep := m.cfg.Retention(room)
-	s, h, now := m.lock(room, keep)
+	s, h, now, err := m.enter(ctx, "history", room, keep)
+	if err != nil {
+		return broker.Page{}, err
+	}
 	defer s.mu.Unlock()
-	switch {
-	case m.closed.Load():
-		return broker.Page{}, broker.ErrClosed
-	case !keep.On():
+	if !keep.On() {
 		return broker.Page{Gap: unknown(q.After)}, nil
-	case h == nil:
+	}
+	if h == nil {
 		h = m.begin(s, room, keep, now)
 	}
 	h.reads++
@@ -51,7 +50,7 @@ func (m *Broker) History(ctx context.Context, room string, q broker.Query) (brok
 // Clear implements broker.Broker. Keys of messages that were in the history are
 // still remembered.
 func (m *Broker) Clear(ctx context.Context, room string) error {
-	s, h, err := m.enter(ctx, "clear", room)
+	s, h, _, err := m.enter(ctx, "clear", room, asItIs)
 	if err != nil {
 		return err
 	}
@@ -65,7 +64,7 @@ func (m *Broker) Clear(ctx context.Context, room string) error {
 // ClearAt implements broker.Broker.
 func (m *Broker) ClearAt(ctx context.Context, room string, head broker.Position) (cleared bool, err error) {
 	keep := m.cfg.Retention(room)
-	s, h, err := m.enter(ctx, "clear", room)
+	s, h, _, err := m.enter(ctx, "clear", room, asItIs)
 	if err != nil {
 		return false, err
 	}
@@ -83,7 +82,7 @@ func (m *Broker) ClearAt(ctx context.Context, room string, head broker.Position)
 // Acknowledge implements broker.Broker. A position that is not in the present
 // history, of another epoch or ahead of its head, is ignored.
 func (m *Broker) Acknowledge(ctx context.Context, room string, pos broker.Position) error {
-	s, h, err := m.enter(ctx, "acknowledge", room)
+	s, h, _, err := m.enter(ctx, "acknowledge", room, asItIs)
 	if err != nil {
 		return err
 	}
@@ -96,7 +95,7 @@ func (m *Broker) Acknowledge(ctx context.Context, room string, pos broker.Positi
 
 // Acknowledged implements broker.Broker.
 func (m *Broker) Acknowledged(ctx context.Context, room string) (broker.Position, error) {
-	s, h, err := m.enter(ctx, "acknowledged", room)
+	s, h, _, err := m.enter(ctx, "acknowledged", room, asItIs)
 	if err != nil {
 		return broker.Position{}, err
 	}
@@ -109,7 +108,7 @@ func (m *Broker) Acknowledged(ctx context.Context, room string) (broker.Position
 
 // Unread implements broker.Broker.
 func (m *Broker) Unread(ctx context.Context, room string) (bool, error) {
-	s, h, err := m.enter(ctx, "unread", room)
+	s, h, _, err := m.enter(ctx, "unread", room, asItIs)
 	if err != nil {
 		return false, err
 	}
