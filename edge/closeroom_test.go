@@ -1,7 +1,7 @@
 // Closing a room: nothing that was said may be in neither the transcript nor the
 // history.
 
-package edge
+package edge_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
+	"barrage/edge/edgetest"
 	"barrage/edge/events"
 	"barrage/edge/moderation"
 	"barrage/internal/broker"
@@ -65,9 +67,9 @@ func (a *archive) Close() {}
 // all ends the emitter and returns what came.
 func (a *archive) all(t *testing.T, e *events.Emitter) []archived {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), edgetest.Patience)
 	defer cancel()
-	must(t, e.Close(ctx))
+	edgetest.Must(t, e.Close(ctx))
 	return a.parts
 }
 
@@ -104,42 +106,42 @@ func (b *gateBroker) ClearAt(ctx context.Context, room string, head broker.Posit
 
 // startArchive starts a server that tells an archive of rooms that are closed, and
 // keeps much.
-func startArchive(t *testing.T, a *archive, cfg events.Config) (*Server, *events.Emitter, *gateBroker) {
+func startArchive(t *testing.T, a *archive, cfg events.Config) (*edgetest.Server, *events.Emitter, *gateBroker) {
 	t.Helper()
 	cfg.Sink, cfg.Linger = a, time.Millisecond
 	if cfg.Types == nil {
 		cfg.Types = []events.Type{events.RoomClosed}
 	}
 	e, err := events.New(cfg)
-	must(t, err)
+	edgetest.Must(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = e.Close(ctx)
 	})
 	b := &gateBroker{}
-	s := startServer(t, func(c *Config) { c.Events = e }, func(s *Server) {
+	s := edgetest.Start(t, func(c *edge.Config) { c.Events = e }, func(s *edgetest.Server) {
 		rules := broker.Rules{{Pattern: "off:*"}, {Pattern: "*", Retention: broker.Retention{Messages: broker.MaxRetained, Age: time.Hour}}}
-		b.Broker = newMemory(t, s, memory.Config{Rules: rules})
+		b.Broker = edgetest.NewMemory(t, s, memory.Config{Rules: rules})
 		s.SetBroker(b)
 	})
 	return s, e, b
 }
 
-func publishIDs(t *testing.T, s *Server, room string, count, bytes int) (ids []string) {
+func publishIDs(t *testing.T, s *edgetest.Server, room string, count, bytes int) (ids []string) {
 	t.Helper()
 	for range count {
 		r, err := s.Publish(context.Background(), &broker.Publication{Room: room, Format: broker.Text, Payload: []byte(strings.Repeat("x", bytes))})
-		must(t, err)
+		edgetest.Must(t, err)
 		ids = append(ids, r.ID)
 	}
 	return ids
 }
 
-func kept(t *testing.T, s *Server, room string) (ids []string) {
+func kept(t *testing.T, s *edgetest.Server, room string) (ids []string) {
 	t.Helper()
 	page, err := s.History(context.Background(), room, broker.Query{})
-	must(t, err)
+	edgetest.Must(t, err)
 	for _, m := range page.Messages {
 		ids = append(ids, m.ID)
 	}
@@ -153,7 +155,7 @@ func wantIDs(t *testing.T, what string, got, want []string) {
 	}
 }
 
-func closeRoom(s *Server, room string) error {
+func closeRoom(s *edgetest.Server, room string) error {
 	return s.Moderation.CloseRoom(context.Background(), room, "over")
 }
 
@@ -188,7 +190,7 @@ func TestTranscriptInParts(t *testing.T) {
 			if strings.HasPrefix(x.room, "off:") {
 				ids = nil
 			}
-			must(t, closeRoom(s, x.room))
+			edgetest.Must(t, closeRoom(s, x.room))
 			wantIDs(t, "history", kept(t, s, x.room), nil)
 			parts := a.all(t, e)
 			wantIDs(t, "transcript", wantParts(t, parts, true), ids)
@@ -213,7 +215,7 @@ func TestMessageLongerThanAnEvent(t *testing.T) {
 	a := &archive{}
 	s, e, _ := startArchive(t, a, events.Config{QueueBytes: 2000, BatchBytes: 1000})
 	ids := publishIDs(t, s, "a", 5, 5000)
-	must(t, closeRoom(s, "a"))
+	edgetest.Must(t, closeRoom(s, "a"))
 	wantIDs(t, "transcript", wantParts(t, a.all(t, e), true), ids)
 }
 
@@ -300,13 +302,13 @@ func TestPublishedMeanwhile(t *testing.T) {
 				}
 				left--
 				if x.other {
-					must(t, b.Clear(context.Background(), room))
+					edgetest.Must(t, b.Clear(context.Background(), room))
 				}
 				ids = append(ids, publishIDs(t, s, room, 150, 1)...)
 			}
 			err := closeRoom(s, "a")
 			if x.times < 1000 {
-				must(t, err)
+				edgetest.Must(t, err)
 				wantIDs(t, "history", kept(t, s, "a"), nil)
 				wantIDs(t, "transcript", wantParts(t, a.all(t, e), true), ids)
 				return
@@ -314,7 +316,7 @@ func TestPublishedMeanwhile(t *testing.T) {
 			wantRefused(t, err, 409, "busy")
 			wantIDs(t, "history", kept(t, s, "a"), ids)
 			b.before = nil
-			must(t, closeRoom(s, "a"))
+			edgetest.Must(t, closeRoom(s, "a"))
 			parts := a.all(t, e)
 			again := 1 // where the second closing begins
 			for again < len(parts) && parts[again].Part != 1 {
@@ -347,14 +349,14 @@ func TestCloseUntold(t *testing.T) {
 	s, e, _ := startArchive(t, a, events.Config{Outlets: 1, QueueLen: 1, Types: []events.Type{events.RoomClosed, events.Join}})
 	ids := publishIDs(t, s, "a", 5, 1)
 	e.Emit(&events.Event{Type: events.Join, Room: "b"})
-	waitFor(t, "it to be under way", func() bool { return e.Stats().Bytes == 0 })
+	edgetest.WaitFor(t, "it to be under way", func() bool { return e.Stats().Bytes == 0 })
 	e.Emit(&events.Event{Type: events.Join, Room: "b"}) // the queue is full with it
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	wantRefused(t, s.Moderation.CloseRoom(ctx, "a", "over"), 503, "overloaded")
 	wantIDs(t, "history", kept(t, s, "a"), ids)
 	close(a.hold)
-	must(t, closeRoom(s, "a"))
+	edgetest.Must(t, closeRoom(s, "a"))
 	wantIDs(t, "history", kept(t, s, "a"), nil)
 	wantIDs(t, "transcript", wantParts(t, a.all(t, e), true), ids)
 
@@ -368,6 +370,6 @@ func TestCloseUnwanted(t *testing.T) {
 	t.Parallel()
 	s, _, _ := startArchive(t, &archive{}, events.Config{Types: []events.Type{events.Join}})
 	publishIDs(t, s, "a", 5, 1)
-	must(t, closeRoom(s, "a"))
+	edgetest.Must(t, closeRoom(s, "a"))
 	wantIDs(t, "history", kept(t, s, "a"), nil)
 }

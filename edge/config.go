@@ -51,6 +51,8 @@ type Config struct {
 	RequireOrigin  bool     // refuse clients that send no Origin
 	Echo           bool     // serve /echo
 
+	Protocols []node.Protocol // that it speaks (default those of Protocols)
+
 	MaxMessage       int           // bytes of a message from a socket (default 64 KiB)
 	HandshakeTimeout time.Duration // from accept to a complete request head (default 10s)
 	FrameTimeout     time.Duration // from the first byte of a message to its last (default 10s)
@@ -90,7 +92,6 @@ type Config struct {
 	Logger  *slog.Logger    // default slog.Default()
 	OnFatal func(err error) // a loop has gone deaf: the process should exit (default: panics)
 
-	protocols []node.Protocol // for tests; default: those there are
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -118,8 +119,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	if c.protocols == nil {
-		c.protocols = protocols()
+	if c.Protocols == nil {
+		c.Protocols = Protocols()
 	}
 	if c.OnFatal == nil {
 		c.OnFatal = func(err error) { panic(err) }

@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"bytes"
@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"barrage/edge"
+	"barrage/edge/edgetest"
 )
 
 // TestHalfOpenPeers: peers in a network namespace of the test's own whose link
@@ -18,7 +21,7 @@ import (
 // found by the ping, those in a busy one by TCP_USER_TIMEOUT.
 func TestHalfOpenPeers(t *testing.T) {
 	address, inNamespace, linkDown := testHost(t)
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		c.Listen = address + ":0"
 		c.PingInterval, c.PingTimeout = time.Second, time.Second
 		c.UserTimeout = 2 * time.Second
@@ -27,17 +30,17 @@ func TestHalfOpenPeers(t *testing.T) {
 	const each = 10
 	for i := range 2 * each {
 		room := []string{"silent", "busy"}[i%2]
-		c, resp := shakeOn(t, inNamespace(s.Addr().String()), upgradeRequest("/ws?room="+room))
+		c, resp := edgetest.ShakeOn(t, inNamespace(s.Addr().String()), edgetest.UpgradeRequest("/ws?room="+room))
 		if resp.StatusCode != 101 {
 			t.Fatalf("status %d", resp.StatusCode)
 		}
-		t.Cleanup(func() { _ = c.c.Close() })
+		t.Cleanup(func() { _ = c.Conn.Close() })
 	}
 	linkDown()
 	for s.Stats().Connections > 0 {
-		publishTo(t, s, "busy", "anybody?")
+		edgetest.PublishTo(t, s, "busy", "anybody?")
 		time.Sleep(50 * time.Millisecond) // the pace of a busy room
-		if s.node.Loops.Now() > 2*patience {
+		if s.Node.Loops.Now() > 2*edgetest.Patience {
 			t.Fatalf("%d connections left: %v", s.Stats().Connections, s.Stats().Closed)
 		}
 	}
@@ -108,7 +111,7 @@ func dialWithin(t *testing.T, namespace, addr string) *net.TCPConn {
 	}
 	// A socket stays in the namespace it was made in. A dial to one IP address
 	// stays on this goroutine, and so on this thread.
-	c, dialErr := net.DialTimeout("tcp", addr, patience)
+	c, dialErr := net.DialTimeout("tcp", addr, edgetest.Patience)
 	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err) // the thread stays locked, and ends with the test
 	}
@@ -116,7 +119,7 @@ func dialWithin(t *testing.T, namespace, addr string) *net.TCPConn {
 	if dialErr != nil {
 		t.Fatal(dialErr)
 	}
-	_ = c.SetDeadline(time.Now().Add(2 * patience))
+	_ = c.SetDeadline(time.Now().Add(2 * edgetest.Patience))
 	return c.(*net.TCPConn)
 }
 

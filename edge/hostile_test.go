@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
+	"barrage/edge/edgetest"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -29,10 +31,10 @@ func heapInUse() int64 {
 // little, delay nobody, and are gone at their deadlines.
 func TestStuckClients(t *testing.T) {
 	const stuck = 2000
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		c.HandshakeTimeout, c.FrameTimeout = 10*time.Second, 10*time.Second
 	})
-	a, b := join(t, s, "/ws?room=a"), join(t, s, "/ws?room=a")
+	a, b := edgetest.Join(t, s, "/ws?room=a"), edgetest.Join(t, s, "/ws?room=a")
 	goroutines, before := runtime.NumGoroutine(), heapInUse()
 	dialAll := func(n int, f func(i int) *net.TCPConn) []*net.TCPConn {
 		cs := make([]*net.TCPConn, n)
@@ -41,19 +43,19 @@ func TestStuckClients(t *testing.T) {
 		}
 		return cs
 	}
-	silent := dialAll(stuck/2, func(int) *net.TCPConn { return dialTCP(t, s) })
+	silent := dialAll(stuck/2, func(int) *net.TCPConn { return edgetest.DialTCP(t, s) })
 	halfRequest := dialAll(stuck/2, func(i int) *net.TCPConn {
-		c := dialTCP(t, s)
-		_, _ = io.WriteString(c, upgradeRequest("/ws?room=b")[:20+i%100])
+		c := edgetest.DialTCP(t, s)
+		_, _ = io.WriteString(c, edgetest.UpgradeRequest("/ws?room=b")[:20+i%100])
 		return c
 	})
-	whole := frame.AppendMasked(nil, frame.Text, [4]byte{1, 2, 3, 4}, bytes.Repeat([]byte("x"), 1000))
+	whole := frame.AppendMasked(nil, frame.Text, edgetest.Mask, bytes.Repeat([]byte("x"), 1000))
 	halfFrame := dialAll(stuck, func(i int) *net.TCPConn {
-		c := join(t, s, "/ws?room=b").c
+		c := edgetest.Join(t, s, "/ws?room=b").Conn
 		_, _ = c.Write(whole[:1+i%900])
 		return c
 	})
-	waitFor(t, "all half frames to arrive", func() bool { return s.Delivery.Members("b") == stuck && s.bytesReceived() > stuck*450 })
+	edgetest.WaitFor(t, "all half frames to arrive", func() bool { return s.Delivery.Members("b") == stuck && bytesReceived(s) > stuck*450 })
 	if n := runtime.NumGoroutine() - goroutines; n > 0 {
 		t.Errorf("%d goroutines more with %d stuck clients", n, 2*stuck)
 	}
@@ -62,11 +64,11 @@ func TestStuckClients(t *testing.T) {
 	if grown := heapInUse() - before; grown > 2*stuck*(6<<10) {
 		t.Errorf("heap grew by %d bytes for %d stuck clients", grown, 2*stuck)
 	}
-	a.send(frame.Text, "unmoved")
-	b.want(frame.Text, "unmoved")
+	a.Send(frame.Text, "unmoved")
+	b.Want(frame.Text, "unmoved")
 	for _, group := range [][]*net.TCPConn{silent, halfRequest, halfFrame} {
 		for _, c := range group {
-			_ = c.SetReadDeadline(time.Now().Add(patience))
+			_ = c.SetReadDeadline(time.Now().Add(edgetest.Patience))
 			rest, err := io.ReadAll(c)
 			if ne, ok := err.(net.Error); ok && ne.Timeout() {
 				t.Fatalf("a stuck client is still connected; read %q", rest)
@@ -74,16 +76,16 @@ func TestStuckClients(t *testing.T) {
 			_ = c.Close()
 		}
 	}
-	waitFor(t, "the reasons", func() bool {
+	edgetest.WaitFor(t, "the reasons", func() bool {
 		st := s.Stats()
 		return st.ClosedEarly["handshake_timeout"] == stuck && st.Closed["unfinished_message"] == stuck
 	})
-	a.want(frame.Text, "unmoved")
-	a.send(frame.Text, "still unmoved")
-	a.want(frame.Text, "still unmoved")
+	a.Want(frame.Text, "unmoved")
+	a.Send(frame.Text, "still unmoved")
+	a.Want(frame.Text, "still unmoved")
 }
 
-func (s *Server) bytesReceived() (n int64) {
+func bytesReceived(s *edgetest.Server) (n int64) {
 	for _, l := range s.Stats().Loops {
 		n += l.BytesReceived
 	}
@@ -95,24 +97,24 @@ func (s *Server) bytesReceived() (n int64) {
 // apart as slow and go at the slow timeout.
 func TestFrozenMembers(t *testing.T) {
 	const members, frozen, messages, size = 50, 5, 1500, 4000
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		c.RoomLogBytes, c.SendBuffer, c.SlowTimeout = 256<<10, 32<<10, 4*time.Second
 	})
 	for range frozen {
-		c := join(t, s, "/ws?room=a")
-		_ = c.c.SetReadBuffer(4 << 10)
+		c := edgetest.Join(t, s, "/ws?room=a")
+		_ = c.Conn.SetReadBuffer(4 << 10)
 	}
 	var wg sync.WaitGroup
 	var failed atomic.Int64
 	progress := make([]atomic.Int64, members-frozen)
 	for i := range members - frozen {
-		c := join(t, s, "/ws?room=a")
+		c := edgetest.Join(t, s, "/ws?room=a")
 		wg.Go(func() {
 			for n := range messages {
-				m, err := c.next()
-				if err != nil || !strings.HasPrefix(m.payload, fmt.Sprintf("%d ", n)) {
+				m, err := c.Next()
+				if err != nil || !strings.HasPrefix(m.Payload, fmt.Sprintf("%d ", n)) {
 					failed.Add(1)
-					t.Errorf("reader %d at message %d: %.20q, %v", i, n, m.payload, err)
+					t.Errorf("reader %d at message %d: %.20q, %v", i, n, m.Payload, err)
 					return
 				}
 				progress[i].Add(1)
@@ -121,9 +123,9 @@ func TestFrozenMembers(t *testing.T) {
 	}
 	filling := strings.Repeat("x", size)
 	for n := range messages {
-		publishTo(t, s, "a", fmt.Sprint(n, " ", filling))
+		edgetest.PublishTo(t, s, "a", fmt.Sprint(n, " ", filling))
 		// Stay within what the log holds, so that only the frozen are slow.
-		waitFor(t, "the readers", func() bool {
+		edgetest.WaitFor(t, "the readers", func() bool {
 			least := int64(messages)
 			for i := range progress {
 				least = min(least, progress[i].Load())
@@ -144,35 +146,35 @@ func TestFrozenMembers(t *testing.T) {
 	if logBytes > 2*(256<<10+64<<10) {
 		t.Errorf("logs hold %d bytes", logBytes)
 	}
-	waitFor(t, "the frozen to be closed", func() bool { return s.Stats().Closed["slow"] == frozen })
-	waitMembers(t, s, "a", members-frozen)
-	balanced(t, s)
+	edgetest.WaitFor(t, "the frozen to be closed", func() bool { return s.Stats().Closed["slow"] == frozen })
+	edgetest.WaitMembers(t, s, "a", members-frozen)
+	edgetest.Balanced(t, s)
 }
 
 // TestSlowClose: with the policy "close" a viewer that falls behind is closed,
 // and one that catches up is not.
 func TestSlowClose(t *testing.T) {
-	s := startServer(t, func(c *Config) {
-		c.SlowPolicy, c.RoomLogBytes, c.SendBuffer = SlowClose, 128<<10, 32<<10
+	s := edgetest.Start(t, func(c *edge.Config) {
+		c.SlowPolicy, c.RoomLogBytes, c.SendBuffer = edge.SlowClose, 128<<10, 32<<10
 	})
-	slow, good := join(t, s, "/ws?room=a"), join(t, s, "/ws?room=a")
-	_ = slow.c.SetReadBuffer(4 << 10)
+	slow, good := edgetest.Join(t, s, "/ws?room=a"), edgetest.Join(t, s, "/ws?room=a")
+	_ = slow.Conn.SetReadBuffer(4 << 10)
 	filling := strings.Repeat("x", 3000)
 	for n := 0; s.Stats().Closed["slow"] == 0; n++ {
 		if n > 10000 {
 			t.Fatal("the slow viewer was never closed")
 		}
-		publishTo(t, s, "a", filling)
-		good.want(frame.Text, filling)
+		edgetest.PublishTo(t, s, "a", filling)
+		good.Want(frame.Text, filling)
 	}
-	waitMembers(t, s, "a", 1)
+	edgetest.WaitMembers(t, s, "a", 1)
 }
 
 // TestReuseTorture closes and opens connections in the middle of a storm of
 // messages. No connection may get a byte of another's room.
 func TestReuseTorture(t *testing.T) {
 	const rooms, rounds = 8, 150
-	s := startServer(t, nil)
+	s := edgetest.Start(t, nil)
 	stop := make(chan struct{})
 	var publishers, viewers sync.WaitGroup
 	for r := range rooms {
@@ -192,26 +194,26 @@ func TestReuseTorture(t *testing.T) {
 		viewers.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(r), 7))
 			for range rounds {
-				c := join(t, s, fmt.Sprint("/ws?room=room", r))
+				c := edgetest.Join(t, s, fmt.Sprint("/ws?room=room", r))
 				for range rng.IntN(20) {
-					m, err := c.next()
-					if err != nil || !strings.HasPrefix(m.payload, fmt.Sprintf("room%d ", r)) {
-						t.Errorf("a member of room%d got %q, %v", r, m.payload, err)
+					m, err := c.Next()
+					if err != nil || !strings.HasPrefix(m.Payload, fmt.Sprintf("room%d ", r)) {
+						t.Errorf("a member of room%d got %q, %v", r, m.Payload, err)
 						return
 					}
 				}
 				if rng.IntN(2) == 0 {
-					_ = c.c.SetLinger(0) // RST
+					_ = c.Conn.SetLinger(0) // RST
 				}
-				_ = c.c.Close()
+				_ = c.Conn.Close()
 			}
 		})
 	}
 	viewers.Wait()
 	close(stop)
 	publishers.Wait()
-	waitFor(t, "all to leave", func() bool { return s.Stats().Connections == 0 && s.openSocketsNow() == 0 })
-	balanced(t, s)
+	edgetest.WaitFor(t, "all to leave", func() bool { return s.Stats().Connections == 0 && openSocketsNow(s) == 0 })
+	edgetest.Balanced(t, s)
 	if st := s.Stats(); st.Loops[0].Panics+st.Loops[1].Panics != 0 {
 		t.Error("a handler panicked")
 	}
@@ -224,26 +226,26 @@ func TestRoomChurn(t *testing.T) {
 		t.Skip("opens thousands of connections")
 	}
 	const conns, perConn = 200, 16
-	s := startServer(t, nil)
+	s := edgetest.Start(t, nil)
 	round := func(n int) {
-		cs := make([]*viewer, conns)
+		cs := make([]*edgetest.Viewer, conns)
 		for i := range cs {
 			target := fmt.Sprintf("/ws?room=r-%d-%d-0", n, i)
 			for j := 1; j < perConn; j++ {
 				target += fmt.Sprintf("&room=r-%d-%d-%d", n, i, j)
 			}
-			cs[i], _ = shakeOn(t, dialLoose(t, s), upgradeRequest(target))
+			cs[i], _ = edgetest.ShakeOn(t, edgetest.DialLoose(t, s), edgetest.UpgradeRequest(target))
 		}
 		if got := s.Stats().Rooms; got != conns*perConn {
 			t.Fatalf("%d rooms, want %d", got, conns*perConn)
 		}
-		publishTo(t, s, fmt.Sprintf("r-%d-0-0", n), "x")
-		cs[0].want(frame.Text, "x")
+		edgetest.PublishTo(t, s, fmt.Sprintf("r-%d-0-0", n), "x")
+		cs[0].Want(frame.Text, "x")
 		for _, c := range cs {
-			_ = c.c.SetLinger(0)
-			_ = c.c.Close()
+			_ = c.Conn.SetLinger(0)
+			_ = c.Conn.Close()
 		}
-		waitFor(t, "all rooms to go", func() bool { return s.Stats().Rooms == 0 && s.openSocketsNow() == 0 })
+		edgetest.WaitFor(t, "all rooms to go", func() bool { return s.Stats().Rooms == 0 && openSocketsNow(s) == 0 })
 	}
 	round(0)
 	before := heapInUse()
@@ -258,30 +260,30 @@ func TestRoomChurn(t *testing.T) {
 // TestIdleSocketsAreBounded: sockets that never ask for anything cannot take all
 // descriptors of the process.
 func TestIdleSocketsAreBounded(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.MaxConnections, c.MaxSockets = 10, 20 })
-	a := join(t, s, "/ws?room=a")
+	s := edgetest.Start(t, func(c *edge.Config) { c.MaxConnections, c.MaxSockets = 10, 20 })
+	a := edgetest.Join(t, s, "/ws?room=a")
 	for range 100 {
-		dialTCP(t, s)
+		edgetest.DialTCP(t, s)
 	}
-	waitFor(t, "the rest to be closed", func() bool { return s.Stats().ClosedEarly["crowded"] >= 81 })
-	if n := s.openSocketsNow(); n > 20 {
+	edgetest.WaitFor(t, "the rest to be closed", func() bool { return s.Stats().ClosedEarly["crowded"] >= 81 })
+	if n := openSocketsNow(s); n > 20 {
 		t.Errorf("%d sockets, limit is 20", n)
 	}
-	a.send(frame.Text, "unmoved")
-	a.want(frame.Text, "unmoved")
+	a.Send(frame.Text, "unmoved")
+	a.Want(frame.Text, "unmoved")
 }
 
 // TestConnectStorm: many more come than there is room for. Everyone gets an
 // answer, and exactly as many as fit are let in.
 func TestConnectStorm(t *testing.T) {
 	const limit, storm = 500, 1500
-	s := startServer(t, func(c *Config) { c.MaxConnections = limit })
+	s := edgetest.Start(t, func(c *edge.Config) { c.MaxConnections = limit })
 	var in, refused atomic.Int64
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {
 			for range storm / 10 {
-				_, resp := shake(t, s, upgradeRequest("/ws?room=a"))
+				_, resp := edgetest.Shake(t, s, edgetest.UpgradeRequest("/ws?room=a"))
 				switch {
 				case resp.StatusCode == 101:
 					in.Add(1)

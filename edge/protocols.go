@@ -14,8 +14,8 @@ import (
 	"barrage/fanout"
 )
 
-// protocols are those there are. echo is spoken only if Config.Echo says so.
-func protocols() []node.Protocol {
+// Protocols are those there are. echo is spoken only if Config.Echo says so.
+func Protocols() []node.Protocol {
 	return []node.Protocol{
 		echo.Protocol(),
 		raw.Protocol(),
@@ -26,7 +26,7 @@ func protocols() []node.Protocol {
 // speak notes the protocols, and returns the forms of their messages.
 func (s *Server) speak() *delivery.Forms {
 	forms := new(delivery.Forms)
-	for _, p := range s.cfg.protocols {
+	for _, p := range s.cfg.Protocols {
 		if p.Path == echo.Path && !s.cfg.Echo {
 			continue
 		}

@@ -1,6 +1,6 @@
 // A toy protocol in one file: what a new protocol takes (docs/extending.md).
 
-package edge
+package edge_test
 
 import (
 	"bytes"
@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
 	"barrage/edge/conn"
+	"barrage/edge/edgetest"
 	"barrage/edge/node"
 	"barrage/edge/publish"
 	"barrage/frame"
@@ -72,32 +74,32 @@ func (upper) Gap(*bytes.Buffer, string, *broker.Gap) ([]byte, bool) {
 // connections.
 func TestToyProtocol(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { c.protocols = append(protocols(), shout()) })
+	s := edgetest.Start(t, func(c *edge.Config) { c.Protocols = append(c.Protocols, shout()) })
 	const ask = "Sec-WebSocket-Protocol: shout\r\n"
-	loud, resp := shake(t, s, upgradeRequest("/ws?room=a", ask))
+	loud, resp := edgetest.Shake(t, s, edgetest.UpgradeRequest("/ws?room=a", ask))
 	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Protocol") != "shout" {
 		t.Fatalf("status %d, subprotocol %q", resp.StatusCode, resp.Header.Get("Sec-WebSocket-Protocol"))
 	}
-	raw := join(t, s, "/ws?room=a")
-	wantCount(t, s, "a", 0, 2)
-	raw.send(frame.Text, "hello")
-	loud.want(frame.Text, "HELLO\n")
-	raw.want(frame.Text, "hello")
-	loud.send(frame.Text, "can you hear me?")
-	loud.want(frame.Text, "CAN YOU HEAR ME?\n")
-	raw.want(frame.Text, "can you hear me?")
+	raw := edgetest.Join(t, s, "/ws?room=a")
+	edgetest.WantCount(t, s, "a", 0, 2)
+	raw.Send(frame.Text, "hello")
+	loud.Want(frame.Text, "HELLO\n")
+	raw.Want(frame.Text, "hello")
+	loud.Send(frame.Text, "can you hear me?")
+	loud.Want(frame.Text, "CAN YOU HEAR ME?\n")
+	raw.Want(frame.Text, "can you hear me?")
 	s.Delivery.Lost("a", broker.Gap{Epoch: "e", From: 1, To: 2, Reason: broker.GapTrimmed})
-	loud.want(frame.Text, "SOMETHING IS MISSING\n")
-	raw.want(frame.Ping, "")
-	loud.send(frame.Ping, "x")
-	loud.want(frame.Pong, "x")
-	if _, resp := shake(t, s, upgradeRequest("/ws", ask)); resp.StatusCode != http.StatusBadRequest {
+	loud.Want(frame.Text, "SOMETHING IS MISSING\n")
+	raw.Want(frame.Ping, "")
+	loud.Send(frame.Ping, "x")
+	loud.Want(frame.Pong, "x")
+	if _, resp := edgetest.Shake(t, s, edgetest.UpgradeRequest("/ws", ask)); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("without a room: status %d", resp.StatusCode)
 	}
 	if err := s.Moderation.CloseRoom(t.Context(), "b", ""); err != nil {
 		t.Fatal(err)
 	}
 	go func() { _ = s.Drain(t.Context(), 0) }() // ends with the test at the latest
-	loud.want(frame.Text, "BYE: server is stopping\n")
-	waitFor(t, "all to leave", func() bool { return s.Stats().Connections == 0 })
+	loud.Want(frame.Text, "BYE: server is stopping\n")
+	edgetest.WaitFor(t, "all to leave", func() bool { return s.Stats().Connections == 0 })
 }

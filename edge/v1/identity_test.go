@@ -1,6 +1,6 @@
 // Tokens on living connections, and who may come back.
 
-package edge
+package v1_test
 
 import (
 	"context"
@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
 	"barrage/edge/auth"
 	"barrage/edge/conn"
+	"barrage/edge/edgetest"
 	"barrage/frame"
 	"barrage/internal/workers"
 )
@@ -19,7 +21,7 @@ import (
 // are later.
 func TestBannedByCommand(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	ctx := context.Background()
 	if err := s.Moderation.DisconnectUser(ctx, "ann", "spam", false, time.Hour); err != nil {
 		t.Fatal(err)
@@ -39,29 +41,29 @@ func TestBannedByCommand(t *testing.T) {
 // often it renews its token, and none once it is gone.
 func TestRenewingCostsNothing(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	c, other := joinJSON(t, s, "/ws"), joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
 	for i := range 50 {
 		token := testToken(t, "ann", func(c *auth.Claims) { c.Expires = time.Now().Add(time.Duration(1+i%7) * time.Hour) })
 		okOf(t, c.ask(fmt.Sprintf(`{"id":%d,"cmd":"auth","token":%q}`, i+1, token)))
 	}
-	_ = c.c.Close()
-	_ = other.c.Close()
-	waitFor(t, "all to be forgotten", func() bool { return s.Stats().Clients == 0 })
+	_ = c.Conn.Close()
+	_ = other.Conn.Close()
+	edgetest.WaitFor(t, "all to be forgotten", func() bool { return s.Stats().Clients == 0 })
 }
 
 // TestEndOfTime: a token that is good for thousands of years is.
 func TestEndOfTime(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	token := testToken(t, "ann", func(c *auth.Claims) { c.Expires = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) })
 	c := joinJSON(t, s, "/ws?token="+token)
 	raw := join(t, s, "/ws?room=a&token="+token)
-	publishTo(t, s, "a", "still here")
-	raw.want(frame.Text, "still here")
+	edgetest.PublishTo(t, s, "a", "still here")
+	raw.Want(frame.Text, "still here")
 	for range 2 { // the second tick comes after the first has looked
-		before := s.node.Loops.Now()
-		waitFor(t, "a tick", func() bool { return s.node.Loops.Now() > before+2*s.cfg.Tick })
+		before := s.Node.Loops.Now()
+		edgetest.WaitFor(t, "a tick", func() bool { return s.Node.Loops.Now() > before+2*s.Config.Tick })
 		onLoops(t, s, func(*conn.Loop) int { return 0 })
 	}
 	okOf(t, c.ask(`{"id":1,"cmd":"ping"}`))
@@ -71,13 +73,13 @@ func TestEndOfTime(t *testing.T) {
 // who is anonymous may say later who they are, once.
 func TestAnonymousAndToken(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c); c.Anonymous = true })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c); c.Anonymous = true })
 	for target, status := range map[string]int{
 		"/ws?room=a": 101, "/ws?room=a&token=x": 401, "/ws?room=a&token=": 101, "/ws?room=user:ann": 403,
 		"/ws?room=a&token=" + testToken(t, "ann", nil):                                                             101,
 		"/ws?room=a&token=" + testToken(t, "ann", func(c *auth.Claims) { c.Expires = time.Now().Add(-time.Hour) }): 401,
 	} {
-		if _, resp := shake(t, s, upgradeRequest(target)); resp.StatusCode != status {
+		if _, resp := shake(t, s, edgetest.UpgradeRequest(target)); resp.StatusCode != status {
 			t.Errorf("%.40s: status %d, want %d", target, resp.StatusCode, status)
 		}
 	}
@@ -87,7 +89,7 @@ func TestAnonymousAndToken(t *testing.T) {
 		t.Errorf("an anonymous direct message: %v", v)
 	}
 	okOf(t, c.ask(`{"id":2,"cmd":"auth","token":"`+testToken(t, "ann", nil)+`"}`))
-	wantCount(t, s, "b", 1, 1)
+	edgetest.WantCount(t, s, "b", 1, 1)
 	for _, x := range []struct{ token, code string }{
 		{testToken(t, "bob", nil), "forbidden"}, {"x", "token_invalid"}, {"", "bad_command"},
 	} {
@@ -102,28 +104,28 @@ func TestAnonymousAndToken(t *testing.T) {
 // bound by their rights, and kicked.
 func TestRawWithToken(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	token := testToken(t, "ann", func(c *auth.Claims) { c.Publish = auth.Patterns{"a"} })
 	raw, c := join(t, s, "/ws?room=a&room=b&token="+token), joinJSON(t, s, "/ws?room=a&token="+testToken(t, "bob", nil))
 	c.push("joined")
-	wantCount(t, s, "b", 1, 1)
-	raw.send(frame.Text, "from ann")
+	edgetest.WantCount(t, s, "b", 1, 1)
+	raw.Send(frame.Text, "from ann")
 	v := c.push("message")
 	if from, _ := v["sender"].(map[string]any); v["data"] != "from ann" || from["user"] != "ann" {
 		t.Errorf("got %v", v)
 	}
-	raw.want(frame.Text, "from ann")
+	raw.Want(frame.Text, "from ann")
 	mute := join(t, s, "/ws?room=b&room=a&token="+token)
-	mute.send(frame.Text, "may not")
-	waitFor(t, "the refusal", func() bool { return s.Stats().Refused["forbidden"] == 1 })
+	mute.Send(frame.Text, "may not")
+	edgetest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["forbidden"] == 1 })
 	if err := s.Moderation.Kick(context.Background(), "a", "ann", "spam", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	raw.wantClose(conn.CodeKicked)
-	mute.wantClose(conn.CodeKicked)
-	wantCount(t, s, "a", 1, 1)
-	wantCount(t, s, "b", 0, 0)
-	if _, resp := shake(t, s, upgradeRequest("/ws?room=a&token="+token)); resp.StatusCode != http.StatusForbidden {
+	raw.WantClose(conn.CodeKicked)
+	mute.WantClose(conn.CodeKicked)
+	edgetest.WantCount(t, s, "a", 1, 1)
+	edgetest.WantCount(t, s, "b", 0, 0)
+	if _, resp := shake(t, s, edgetest.UpgradeRequest("/ws?room=a&token="+token)); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("back in: status %d", resp.StatusCode)
 	}
 }
@@ -136,7 +138,7 @@ func TestCountNeedsRights(t *testing.T) {
 		auth, anonymous bool
 		status          int
 	}{{"no tokens", false, false, 200}, {"anonymous too", true, true, 200}, {"tokens only", true, false, 403}} {
-		s := startServer(t, func(c *Config) {
+		s := edgetest.Start(t, func(c *edge.Config) {
 			if x.auth {
 				withAuth(t, c)
 			}
@@ -155,12 +157,12 @@ func TestCountNeedsRights(t *testing.T) {
 // who read histories wait.
 func TestChecksGoOnWhileTheStoreHangs(t *testing.T) {
 	t.Parallel()
-	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	s, b := startHeld(t, func(c *edge.Config) { withAuth(t, c) })
 	wait, release := b.hold(t, "a", false)
 	defer release()
 	reader := joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
 	for i := range 3 * workers.N {
-		reader.send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"history","room":"a","limit":%d}`, i+1, i+1))
+		reader.Send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"history","room":"a","limit":%d}`, i+1, i+1))
 	}
 	wait(workers.N)
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
@@ -175,7 +177,7 @@ func TestChecksGoOnWhileTheStoreHangs(t *testing.T) {
 // clock once it is known here.
 func TestWallClockSteps(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, nil)
+	s := edgetest.Start(t, nil)
 	if err := s.Moderation.DisconnectUser(context.Background(), "ann", "", false, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // Commands that nobody should send.
 
-package edge
+package v1_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"barrage/edge"
+	"barrage/edge/edgetest"
 	"barrage/edge/moderation"
 	"barrage/frame"
 	"barrage/internal/broker"
@@ -18,7 +20,7 @@ import (
 
 func TestHostileCommands(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c); c.Anonymous = true })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c); c.Anonymous = true })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`))
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
@@ -82,7 +84,7 @@ func TestHostileCommands(t *testing.T) {
 			}
 		})
 	}
-	c.send(frame.Binary, `{"id":1,"cmd":"ping"}`)
+	c.Send(frame.Binary, `{"id":1,"cmd":"ping"}`)
 	if v := c.ask(`{"id":1,"cmd":"ping"}`); code(v) != "bad_json" {
 		t.Errorf("a binary command: %v", v)
 	}
@@ -93,7 +95,7 @@ func TestHostileCommands(t *testing.T) {
 // room.
 func TestPoison(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, nil)
+	s := edgetest.Start(t, nil)
 	ctx := context.Background()
 	deep := []byte(strings.Repeat("[", 9999) + strings.Repeat("]", 9999))
 	_, err := s.Publish(ctx, &broker.Publication{Room: "a", Format: broker.JSON, Payload: deep})
@@ -105,14 +107,14 @@ func TestPoison(t *testing.T) {
 	c.push("joined")
 	poison := [][]byte{deep, []byte(`{"not":`), []byte("\xff")}
 	for _, p := range poison {
-		if _, err := s.node.Broker.Publish(ctx, &broker.Publication{Room: "a", Format: broker.JSON, Payload: p}); err != nil {
+		if _, err := s.Node.Broker.Publish(ctx, &broker.Publication{Room: "a", Format: broker.JSON, Payload: p}); err != nil {
 			t.Fatal(err)
 		}
 		if v := c.object(); v["push"] != "message" || v["data"] == nil {
 			t.Errorf("%.10q came as %.100v", p, v)
 		}
 	}
-	publishTo(t, s, "a", "good")
+	edgetest.PublishTo(t, s, "a", "good")
 	c.push("message")
 	second := joinJSON(t, s, "/ws")
 	for _, command := range []string{`{"id":1,"cmd":"join","room":"a","history":10}`, `{"id":1,"cmd":"history","room":"a"}`} {
@@ -126,7 +128,7 @@ func TestPoison(t *testing.T) {
 // TestForeignOrders: only the servers' own room gives orders.
 func TestForeignOrders(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	c := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
 	s.Delivery.Deliver(&broker.Message{Room: "a", Kind: moderation.KindControl, Format: broker.JSON, Payload: []byte(`{"user":"ann","until":99999999999999}`)})
 	s.Delivery.Deliver(&broker.Message{Room: "a", Kind: moderation.KindControl, Format: broker.JSON, Payload: []byte(`{"room":"a","settings":{"muted":true}}`)})
@@ -138,7 +140,7 @@ func TestForeignOrders(t *testing.T) {
 func TestLargestMessage(t *testing.T) {
 	t.Parallel()
 	const most = 16 << 10
-	s := startServer(t, func(c *Config) { c.MaxMessage = most })
+	s := edgetest.Start(t, func(c *edge.Config) { c.MaxMessage = most })
 	c := joinJSON(t, s, "/ws?room=a")
 	c.push("joined")
 	fit := func(before, after string, unit string) string {
@@ -150,7 +152,7 @@ func TestLargestMessage(t *testing.T) {
 		{"base64", fit(`{"id":1,"cmd":"publish","room":"a","base64":"`, `"}`, "AAAA"), "base64"},
 		{"JSON", fit(`{"id":1,"cmd":"publish","room":"a","data":[1`, `]}`, " , 1"), "data"},
 	} {
-		c.send(frame.Text, x.command)
+		c.Send(frame.Text, x.command)
 		v := c.push("message")
 		switch got := v[x.key].(type) {
 		case string:
@@ -165,14 +167,14 @@ func TestLargestMessage(t *testing.T) {
 			t.Errorf("%s came back as %.100v", x.name, v)
 		}
 	}
-	c.send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":"publish","room":"a","data":%q}`, strings.Repeat("x", most)))
+	c.Send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":"publish","room":"a","data":%q}`, strings.Repeat("x", most)))
 	for {
-		m, err := c.next()
+		m, err := c.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.op == frame.Close {
-			if code, _ := frame.ParseClose([]byte(m.payload)); code != frame.CloseTooBig {
+		if m.Op == frame.Close {
+			if code, _ := frame.ParseClose([]byte(m.Payload)); code != frame.CloseTooBig {
 				t.Errorf("close code %d", code)
 			}
 			return

@@ -1,4 +1,6 @@
-package edge
+// Rooms, rights, histories and orders, as clients of barrage.v1 see them.
+
+package v1_test
 
 import (
 	"context"
@@ -11,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
 	"barrage/edge/auth"
 	"barrage/edge/conn"
+	"barrage/edge/edgetest"
 	v1 "barrage/edge/v1"
 	"barrage/frame"
 	"barrage/internal/broker"
@@ -35,7 +39,7 @@ func okOf(t testing.TB, v map[string]any) map[string]any {
 
 // TestRawAndJSONShareRooms: each gets what the other publishes, in its own form.
 func TestRawAndJSONShareRooms(t *testing.T) {
-	s := startServer(t, nil)
+	s := edgetest.Start(t, nil)
 	raw := join(t, s, "/ws?room=a")
 	c := joinJSON(t, s, "/ws?room=a")
 	if v := c.object(); v["push"] != "joined" {
@@ -48,8 +52,8 @@ func TestRawAndJSONShareRooms(t *testing.T) {
 		{`null`, `null`},
 		{`""`, ""},
 	} {
-		c.send(frame.Text, `{"id":1,"cmd":"publish","room":"a","data":`+x.data+`}`)
-		raw.want(frame.Text, x.raw)
+		c.Send(frame.Text, `{"id":1,"cmd":"publish","room":"a","data":`+x.data+`}`)
+		raw.Want(frame.Text, x.raw)
 		var push map[string]any
 		for push == nil {
 			if v := c.object(); v["push"] == "message" {
@@ -64,15 +68,15 @@ func TestRawAndJSONShareRooms(t *testing.T) {
 			t.Errorf("%s came back as %s", x.data, got)
 		}
 	}
-	c.send(frame.Text, `{"cmd":"publish","room":"a","base64":"AP8="}`)
-	raw.want(frame.Binary, "\x00\xff")
+	c.Send(frame.Text, `{"cmd":"publish","room":"a","base64":"AP8="}`)
+	raw.Want(frame.Binary, "\x00\xff")
 	for {
 		if v := c.object(); v["base64"] == "AP8=" {
 			break
 		}
 	}
-	raw.send(frame.Text, `plain "text"`)
-	raw.want(frame.Text, `plain "text"`)
+	raw.Send(frame.Text, `plain "text"`)
+	raw.Want(frame.Text, `plain "text"`)
 	for {
 		if v := c.object(); v["data"] == `plain "text"` {
 			break
@@ -82,14 +86,14 @@ func TestRawAndJSONShareRooms(t *testing.T) {
 
 // speaker is a viewer, who may take batches.
 type speaker interface {
-	send(op frame.Opcode, payload string)
+	Send(op frame.Opcode, payload string)
 	object() map[string]any
 }
 
 // follower joins again and again and keeps the sequence of a room.
 type follower struct {
 	t     *testing.T
-	s     *Server
+	s     *edgetest.Server
 	room  string
 	epoch string
 	next  uint64 // offset wanted next
@@ -109,14 +113,14 @@ func (f *follower) take(m map[string]any) {
 // visit joins, takes some pushes, and goes without a word.
 func (f *follower) visit(pushes int, last uint64) {
 	c := joinJSON(f.t, f.s, "/ws")
-	defer func() { _ = c.c.Close() }()
+	defer func() { _ = c.Conn.Close() }()
 	f.visitAs(c, pushes, last)
 }
 
 // visitAs is visit on a connection that the caller closes.
 func (f *follower) visitAs(c speaker, pushes int, last uint64) {
 	f.t.Helper()
-	c.send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":"join","room":%q,"since":{"epoch":%q,"offset":%d}}`, f.room, f.epoch, f.next-1))
+	c.Send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":"join","room":%q,"since":{"epoch":%q,"offset":%d}}`, f.room, f.epoch, f.next-1))
 	ok := okOf(f.t, c.object())
 	if ok["resumed"] != true {
 		f.t.Fatalf("not resumed: %.300v", ok)
@@ -137,7 +141,7 @@ func (f *follower) visitAs(c speaker, pushes int, last uint64) {
 // message once, in order.
 func TestResume(t *testing.T) {
 	const publishers, each, followers = 2, 700, 12 // few enough for one reply
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		c.History = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: publishers*each + 1, Age: time.Hour}}}
 	})
 	epoch := epochOf(t, s, "a")
@@ -149,7 +153,7 @@ func TestResume(t *testing.T) {
 			for range each {
 				mu.Lock()
 				n++
-				publishTo(t, s, "a", fmt.Sprint("message ", n))
+				edgetest.PublishTo(t, s, "a", fmt.Sprint("message ", n))
 				mu.Unlock()
 			}
 		})
@@ -165,11 +169,11 @@ func TestResume(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	balanced(t, s)
+	edgetest.Balanced(t, s)
 }
 
 // epochOf publishes the first message of a room.
-func epochOf(t *testing.T, s *Server, room string) string {
+func epochOf(t *testing.T, s *edgetest.Server, room string) string {
 	t.Helper()
 	r, err := s.Publish(context.Background(), &broker.Publication{Room: room, Format: broker.Text, Payload: []byte("message 1")})
 	if err != nil {
@@ -179,12 +183,12 @@ func epochOf(t *testing.T, s *Server, room string) string {
 }
 
 func TestGaps(t *testing.T) {
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		c.History = broker.Rules{{Pattern: "big*", Retention: broker.Retention{Messages: 1000, Age: time.Hour}}, {Pattern: "*", Retention: broker.Retention{Messages: 3, Age: time.Hour}}}
 	})
 	epoch := epochOf(t, s, "a")
 	for n := 2; n <= 10; n++ {
-		publishTo(t, s, "a", fmt.Sprint("message ", n))
+		edgetest.PublishTo(t, s, "a", fmt.Sprint("message ", n))
 	}
 	c := joinJSON(t, s, "/ws")
 	ok := okOf(t, c.ask(fmt.Sprintf(`{"id":1,"cmd":"join","room":"a","since":{"epoch":%q,"offset":2}}`, epoch)))
@@ -195,7 +199,7 @@ func TestGaps(t *testing.T) {
 	// A reply is bounded: what does not fit is named, and can be asked for.
 	big := epochOf(t, s, "big")
 	for range 20 {
-		publishTo(t, s, "big", strings.Repeat("x", 60<<10))
+		edgetest.PublishTo(t, s, "big", strings.Repeat("x", 60<<10))
 	}
 	ok = okOf(t, c.ask(fmt.Sprintf(`{"id":2,"cmd":"join","room":"big","since":{"epoch":%q,"offset":0}}`, big)))
 	gap, _ = ok["gap"].(map[string]any)
@@ -220,7 +224,7 @@ func TestGaps(t *testing.T) {
 }
 
 func TestRights(t *testing.T) {
-	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	for _, x := range []struct {
 		name, target string
 		status       int
@@ -233,13 +237,13 @@ func TestRights(t *testing.T) {
 		{"good", "/ws?room=a&token=" + testToken(t, "ann", nil), 101},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			_, resp := shake(t, s, upgradeRequest(x.target))
+			_, resp := shake(t, s, edgetest.UpgradeRequest(x.target))
 			if resp.StatusCode != x.status {
 				t.Errorf("status %d, want %d", resp.StatusCode, x.status)
 			}
 		})
 	}
-	_, resp := shake(t, s, upgradeRequest("/ws?room=a", "Authorization: Bearer "+testToken(t, "ann", nil)+"\r\n"))
+	_, resp := shake(t, s, edgetest.UpgradeRequest("/ws?room=a", "Authorization: Bearer "+testToken(t, "ann", nil)+"\r\n"))
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Errorf("token in the header: status %d", resp.StatusCode)
 	}
@@ -269,7 +273,7 @@ func TestRights(t *testing.T) {
 // TestTokenExpires: a connection ends with its token, unless it brings a newer one.
 func TestTokenExpires(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		v, err := auth.New(auth.Config{Secrets: [][]byte{testSecret}, Leeway: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
@@ -294,32 +298,32 @@ func TestTokenExpires(t *testing.T) {
 
 // wantBye wants the word before the end, and the end.
 func (c *viewer) wantBye(closeCode uint16, reconnect bool) {
-	c.t.Helper()
+	c.T.Helper()
 	for {
 		v := c.object()
 		if v["push"] != "bye" {
 			continue
 		}
 		if v["code"] != float64(closeCode) || v["reconnect"] != reconnect {
-			c.t.Fatalf("got %v, want code %d", v, closeCode)
+			c.T.Fatalf("got %v, want code %d", v, closeCode)
 		}
 		break
 	}
-	c.wantClose(closeCode)
+	c.WantClose(closeCode)
 }
 
 func TestOperatorsOrders(t *testing.T) {
-	s := startServer(t, func(c *Config) { withAuth(t, c); c.Anonymous = true })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c); c.Anonymous = true })
 	ctx := context.Background()
 	token := testToken(t, "ann", nil)
 	ann, bob := joinJSON(t, s, "/ws?room=a&room=b&token="+token), joinJSON(t, s, "/ws?room=a&token="+testToken(t, "bob", nil))
-	waitMembers(t, s, "a", 2)
-	waitMembers(t, s, "b", 1)
+	edgetest.WaitMembers(t, s, "a", 2)
+	edgetest.WaitMembers(t, s, "b", 1)
 
 	if err := s.Moderation.Kick(ctx, "a", "ann", "spam", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	waitMembers(t, s, "a", 1)
+	edgetest.WaitMembers(t, s, "a", 1)
 	for {
 		if v := ann.object(); v["push"] == "left" && v["room"] == "a" && v["reason"] == "spam" {
 			break
@@ -335,11 +339,11 @@ func TestOperatorsOrders(t *testing.T) {
 	if err := s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{Muted: true}); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the room to be muted", func() bool { return s.Moderation.RoomSettings("a").Muted })
+	edgetest.WaitFor(t, "the room to be muted", func() bool { return s.Moderation.RoomSettings("a").Muted })
 	if v := bob.ask(`{"id":2,"cmd":"publish","room":"a","data":1}`); code(v) != "muted" {
 		t.Errorf("got %v", v)
 	}
-	publishTo(t, s, "a", "backends speak")
+	edgetest.PublishTo(t, s, "a", "backends speak")
 
 	conns, total, err := s.Connections(ctx, "bob", "", 10)
 	if err != nil || total != 1 || len(conns) != 1 || conns[0].Rooms[0] != "a" || conns[0].Name != "" || conns[0].Protocol != v1.Subprotocol {
@@ -354,17 +358,17 @@ func TestOperatorsOrders(t *testing.T) {
 		t.Fatal(err)
 	}
 	ann.wantBye(conn.CodeKicked, false)
-	if _, resp := shake(t, s, upgradeRequest("/ws?room=c&token="+token)); resp.StatusCode != 403 {
+	if _, resp := shake(t, s, edgetest.UpgradeRequest("/ws?room=c&token="+token)); resp.StatusCode != 403 {
 		t.Errorf("a banned user: status %d", resp.StatusCode)
 	}
 
 	raw := join(t, s, "/ws?room=b")
-	publishTo(t, s, "b", "last words")
-	raw.want(frame.Text, "last words")
+	edgetest.PublishTo(t, s, "b", "last words")
+	raw.Want(frame.Text, "last words")
 	if err := s.Moderation.CloseRoom(ctx, "b", "over"); err != nil {
 		t.Fatal(err)
 	}
-	raw.wantClose(conn.CodeKicked)
+	raw.WantClose(conn.CodeKicked)
 	if page, err := s.History(ctx, "b", broker.Query{}); err != nil || len(page.Messages) != 0 {
 		t.Errorf("remembered %v, %v", page, err)
 	}
@@ -373,7 +377,7 @@ func TestOperatorsOrders(t *testing.T) {
 // TestDirectMessages: they wait for a user, come in order, again until they are
 // acknowledged, and once to each connection.
 func TestDirectMessages(t *testing.T) {
-	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	ann := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	for i := range 3 {
 		ok := okOf(t, ann.ask(fmt.Sprintf(`{"id":1,"cmd":"publish","to":"bob","data":"m%d"}`, i+1)))
@@ -415,7 +419,7 @@ func TestDirectMessages(t *testing.T) {
 
 // TestManyRoomsOfOneConnection: bounded, switched, and all forgotten at the end.
 func TestManyRoomsOfOneConnection(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.MaxRooms = 3 })
+	s := edgetest.Start(t, func(c *edge.Config) { c.MaxRooms = 3 })
 	c := joinJSON(t, s, "/ws")
 	for i := range 3 {
 		okOf(t, c.ask(fmt.Sprintf(`{"id":1,"cmd":"join","room":"r%d"}`, i)))
@@ -424,9 +428,9 @@ func TestManyRoomsOfOneConnection(t *testing.T) {
 		t.Errorf("got %v", v)
 	}
 	okOf(t, c.ask(`{"id":3,"cmd":"join","room":"r4","leave":"r0"}`))
-	waitMembers(t, s, "r0", 0)
-	_ = c.c.Close()
-	waitFor(t, "all to be forgotten", func() bool {
+	edgetest.WaitMembers(t, s, "r0", 0)
+	_ = c.Conn.Close()
+	edgetest.WaitFor(t, "all to be forgotten", func() bool {
 		st := s.Stats()
 		return st.Clients == 0 && st.Rooms == 0 && st.Presence.Connections == 0
 	})

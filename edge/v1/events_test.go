@@ -1,6 +1,6 @@
 // What backends are told and asked.
 
-package edge
+package v1_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
+	"barrage/edge/edgetest"
 	"barrage/edge/events"
 	v1 "barrage/edge/v1"
 	"barrage/frame"
@@ -44,7 +46,7 @@ func (r *recorder) Close() {}
 // want waits for exactly these, in any order: rooms have lanes of their own.
 func (r *recorder) want(t *testing.T, e *events.Emitter, want ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), edgetest.Patience)
 	defer cancel()
 	if err := e.Close(ctx); err != nil {
 		t.Fatal(err)
@@ -56,13 +58,13 @@ func (r *recorder) want(t *testing.T, e *events.Emitter, want ...string) {
 	}
 }
 
-func startTelling(t *testing.T, change func(*Config)) (*Server, *events.Emitter, *recorder) {
+func startTelling(t *testing.T, change func(*edge.Config)) (*edgetest.Server, *events.Emitter, *recorder) {
 	r := new(recorder)
 	e, err := events.New(events.Config{Sink: r, Linger: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		withAuth(t, c)
 		c.Events = e
 		if change != nil {
@@ -93,17 +95,17 @@ func TestEventsOfAConnection(t *testing.T) {
 		t.Errorf("got %v", v)
 	}
 	raw := join(t, s, "/ws?room=b&token="+testToken(t, "bob", nil))
-	raw.send(frame.Text, "x")
-	raw.want(frame.Text, "x")
-	publishTo(t, s, "b", "from a backend")
-	raw.want(frame.Text, "from a backend")
+	raw.Send(frame.Text, "x")
+	raw.Want(frame.Text, "x")
+	edgetest.PublishTo(t, s, "b", "from a backend")
+	raw.Want(frame.Text, "from a backend")
 	for _, v := range []*viewer{raw, c, silent} {
-		v.send(frame.Close, "\x03\xe8")
-		for m, err := v.next(); err == nil && m.op != frame.Close; m, err = v.next() {
+		v.Send(frame.Close, "\x03\xe8")
+		for m, err := v.Next(); err == nil && m.Op != frame.Close; m, err = v.Next() {
 		}
-		_ = v.c.Close()
+		_ = v.Conn.Close()
 	}
-	waitFor(t, "all to go", func() bool { return s.Stats().Connections == 0 })
+	edgetest.WaitFor(t, "all to go", func() bool { return s.Stats().Connections == 0 })
 	r.want(t, e,
 		"connect room= user=ann reason=",
 		"join room=a user=ann reason=", "leave room=a user=ann reason=", "join room=b user=ann reason=",
@@ -169,14 +171,14 @@ func startBackend(t *testing.T, timeout time.Duration) (*events.Caller, *backend
 	return caller, b
 }
 
-func startAsking(t *testing.T, timeout time.Duration) (*Server, *backend) {
+func startAsking(t *testing.T, timeout time.Duration) (*edgetest.Server, *backend) {
 	caller, b := startBackend(t, timeout)
-	return startServer(t, func(c *Config) { withAuth(t, c); c.Caller = caller }), b
+	return edgetest.Start(t, func(c *edge.Config) { withAuth(t, c); c.Caller = caller }), b
 }
 
 func TestBackendRequests(t *testing.T) {
 	t.Parallel()
-	s, _ := startAsking(t, patience)
+	s, _ := startAsking(t, edgetest.Patience)
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	for _, x := range []struct{ command, code string }{
 		{`{"id":1,"cmd":"request","method":"echo","room":"a","data":{"x":[1]}}`, ""},
@@ -213,23 +215,23 @@ func TestRequestTimeout(t *testing.T) {
 // their answers, and cancelled when it goes.
 func TestRequestsUnderWay(t *testing.T) {
 	t.Parallel()
-	s, b := startAsking(t, patience)
+	s, b := startAsking(t, edgetest.Patience)
 	token := testToken(t, "ann", nil)
 	stays, goes := joinJSON(t, s, "/ws?token="+token), joinJSON(t, s, "/ws?token="+token)
 	for i := range v1.MaxRequests {
 		for _, c := range []*viewer{stays, goes} {
-			c.send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"request","method":"block"}`, i+1))
+			c.Send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"request","method":"block"}`, i+1))
 		}
 	}
 	if v := stays.ask(`{"id":99,"cmd":"request","method":"echo"}`); code(v) != "overloaded" {
 		t.Errorf("got %v", v)
 	}
-	waitFor(t, "all to be asked", func() bool {
+	edgetest.WaitFor(t, "all to be asked", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return len(b.asked) == 2*v1.MaxRequests
 	})
-	_ = goes.c.Close()
+	_ = goes.Conn.Close()
 	for range v1.MaxRequests {
 		<-b.canceled
 	}
@@ -257,13 +259,13 @@ func TestRequestsUnderWay(t *testing.T) {
 func TestPresenceIsThrottled(t *testing.T) {
 	t.Parallel()
 	const users = 250
-	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "watcher", nil))
 	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a","presence":true}`))
 	for i := range users {
 		join(t, s, "/ws?room=a&token="+testToken(t, fmt.Sprint("user", i), nil))
 	}
-	wantCount(t, s, "a", users+1, users+1)
+	edgetest.WantCount(t, s, "a", users+1, users+1)
 	pushes := 0
 	for {
 		v := c.push("presence")
@@ -284,7 +286,7 @@ func TestPresenceIsThrottled(t *testing.T) {
 // TestPingCounts: users once, connections each, those of the room only.
 func TestPingCounts(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c); c.Anonymous = true })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c); c.Anonymous = true })
 	token := testToken(t, "ann", nil)
 	c := joinJSON(t, s, "/ws?room=a&token="+token)
 	c.push("joined")
@@ -314,8 +316,8 @@ func TestDrainOfClients(t *testing.T) {
 	c := joinJSON(t, s, "/ws?room=a&room=b")
 	c.push("joined")
 	wait(1)
-	publishTo(t, s, "a", "last words")
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	edgetest.PublishTo(t, s, "a", "last words")
+	ctx, cancel := context.WithTimeout(context.Background(), edgetest.Patience)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- s.Drain(ctx, time.Millisecond) }() // ends with ctx at the latest
@@ -327,8 +329,8 @@ func TestDrainOfClients(t *testing.T) {
 	if bye["push"] != "bye" || bye["code"] != 1001.0 || bye["reconnect"] != true || wait0 < 0 || wait0 > 2000 {
 		t.Errorf("got %v", bye)
 	}
-	c.wantClose(frame.CloseGoingAway)
-	_ = c.c.Close()
+	c.WantClose(frame.CloseGoingAway)
+	_ = c.Conn.Close()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -339,17 +341,17 @@ func TestDrainOfClients(t *testing.T) {
 // way.
 func TestCloseUnderLoad(t *testing.T) {
 	t.Parallel()
-	var s *Server
+	var s *edgetest.Server
 	t.Run("life", func(t *testing.T) { // the server's ends with it
 		var b *backend
-		s, b = startAsking(t, patience)
+		s, b = startAsking(t, edgetest.Patience)
 		for i := range 20 {
 			c := joinJSON(t, s, "/ws?token="+testToken(t, fmt.Sprint("u", i), nil))
 			for _, command := range []string{
 				`"join","room":"a","history":10`, `"history","room":"a"`, `"publish","to":"u1","data":1`, `"presence","room":"a"`,
 				`"ack","epoch":"x","offset":1`, `"request","method":"block"`, `"auth","token":"` + testToken(t, fmt.Sprint("u", i), nil) + `"`,
 			} {
-				c.send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":%s}`, command))
+				c.Send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":%s}`, command))
 			}
 		}
 		t.Cleanup(func() { close(b.block) }) // so that the backend can be closed, too

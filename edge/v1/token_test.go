@@ -1,6 +1,6 @@
 // Forged and hostile tokens, and issuers out of reach, on the wire.
 
-package edge
+package v1_test
 
 import (
 	"crypto"
@@ -25,7 +25,9 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
 	"barrage/edge/auth"
+	"barrage/edge/edgetest"
 	v1 "barrage/edge/v1"
 	"barrage/frame"
 )
@@ -128,7 +130,7 @@ func failing(w http.ResponseWriter, _ *http.Request) {
 
 // startIssued starts a server that reads keys at url: once, and once more for the
 // sake of a token, within the time of any test.
-func startIssued(t *testing.T, url string, change func(*auth.Config)) *Server {
+func startIssued(t *testing.T, url string, change func(*auth.Config)) *edgetest.Server {
 	t.Helper()
 	cfg := auth.Config{
 		JWKSURL: url, JWKSInterval: 24 * time.Hour, JWKSMinInterval: time.Hour,
@@ -142,22 +144,22 @@ func startIssued(t *testing.T, url string, change func(*auth.Config)) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(v.Close)
-	return startServer(t, func(c *Config) {
+	return edgetest.Start(t, func(c *edge.Config) {
 		c.Auth = v
 		c.MaxMessage = 128 << 10
-		c.HandshakeTimeout = patience
+		c.HandshakeTimeout = edgetest.Patience
 	})
 }
 
 // upgradesWith tries a token in all ways that a request has, raw and barrage.v1, and
 // returns the responses.
-func upgradesWith(t *testing.T, s *Server, token string) []*http.Response {
+func upgradesWith(t *testing.T, s *edgetest.Server, token string) []*http.Response {
 	t.Helper()
 	v1, bearer := "Sec-WebSocket-Protocol: "+v1.Subprotocol+"\r\n", "Authorization: Bearer "+token+"\r\n"
 	var all []*http.Response
 	for _, request := range []string{
-		upgradeRequest("/ws?room=a&token=" + token), upgradeRequest("/ws?room=a", bearer),
-		upgradeRequest("/ws?token="+token, v1), upgradeRequest("/ws?room=a", v1, bearer),
+		edgetest.UpgradeRequest("/ws?room=a&token=" + token), edgetest.UpgradeRequest("/ws?room=a", bearer),
+		edgetest.UpgradeRequest("/ws?token="+token, v1), edgetest.UpgradeRequest("/ws?room=a", v1, bearer),
 	} {
 		_, resp := shake(t, s, request)
 		all = append(all, resp)
@@ -165,11 +167,11 @@ func upgradesWith(t *testing.T, s *Server, token string) []*http.Response {
 	return all
 }
 
-func wantUpgrades(t *testing.T, s *Server, token string, status int) {
+func wantUpgrades(t *testing.T, s *edgetest.Server, token string, status int) {
 	t.Helper()
 	for i, resp := range upgradesWith(t, s, token) {
 		if resp.StatusCode != status {
-			t.Errorf("upgrade %d: status %d, want %d: %s", i, resp.StatusCode, status, body(resp))
+			t.Errorf("upgrade %d: status %d, want %d: %s", i, resp.StatusCode, status, edgetest.Body(resp))
 			continue
 		}
 		header := map[int]string{http.StatusUnauthorized: "WWW-Authenticate", http.StatusServiceUnavailable: "Retry-After"}[status]
@@ -180,7 +182,7 @@ func wantUpgrades(t *testing.T, s *Server, token string, status int) {
 }
 
 // authWith says who it is by a first command, and returns the reply.
-func authWith(t *testing.T, s *Server, token string) (*viewer, map[string]any) {
+func authWith(t *testing.T, s *edgetest.Server, token string) (*viewer, map[string]any) {
 	t.Helper()
 	c := joinJSON(t, s, "/ws")
 	text, err := json.Marshal(token)
@@ -192,7 +194,7 @@ func authWith(t *testing.T, s *Server, token string) (*viewer, map[string]any) {
 
 // wantAuthRefused wants the code, no word of the token, and a client that is nobody
 // still.
-func wantAuthRefused(t *testing.T, s *Server, token, want string) (reply map[string]any) {
+func wantAuthRefused(t *testing.T, s *edgetest.Server, token, want string) (reply map[string]any) {
 	t.Helper()
 	c, reply := authWith(t, s, token)
 	if code(reply) != want {
@@ -333,8 +335,8 @@ func TestLongTokens(t *testing.T) {
 			request string
 			status  int
 		}{
-			"URL":    {upgradeRequest("/ws?room=a&token=" + token), http.StatusRequestURITooLong},
-			"header": {upgradeRequest("/ws?room=a", "Authorization: Bearer "+token+"\r\n"), http.StatusRequestHeaderFieldsTooLarge},
+			"URL":    {edgetest.UpgradeRequest("/ws?room=a&token=" + token), http.StatusRequestURITooLong},
+			"header": {edgetest.UpgradeRequest("/ws?room=a", "Authorization: Bearer "+token+"\r\n"), http.StatusRequestHeaderFieldsTooLarge},
 		} {
 			if _, resp := shake(t, s, x.request); resp.StatusCode != x.status {
 				t.Errorf("%s: status %d, want %d", name, resp.StatusCode, x.status)
@@ -436,29 +438,29 @@ func TestSlowIssuer(t *testing.T) {
 	})
 	keys.answer.Store(&slow)
 	unknown := forge(`{"alg":"RS256","kid":"k2"}`, claimsFor(nil), byRSA(stranger))
-	waiting := dialTCP(t, s)
-	if _, err := io.WriteString(waiting, upgradeRequest("/ws?room=a&token="+unknown)); err != nil {
+	waiting := edgetest.DialTCP(t, s)
+	if _, err := io.WriteString(waiting, edgetest.UpgradeRequest("/ws?room=a&token="+unknown)); err != nil {
 		t.Fatal(err)
 	}
 	command := joinJSON(t, s, "/ws")
-	command.send(frame.Text, `{"id":1,"cmd":"auth","token":"`+unknown+`"}`)
-	waitFor(t, "the issuer to be asked", func() bool { return keys.requests.Load() == 2 })
+	command.Send(frame.Text, `{"id":1,"cmd":"auth","token":"`+unknown+`"}`)
+	edgetest.WaitFor(t, "the issuer to be asked", func() bool { return keys.requests.Load() == 2 })
 	for range 5 {
 		wantUpgrades(t, s, known, http.StatusSwitchingProtocols)
 		_, reply := authWith(t, s, known)
 		okOf(t, reply)
 	}
 	for range auth.MaxJWKSWaiters {
-		if _, err := io.WriteString(dialTCP(t, s), upgradeRequest("/ws?room=a&token="+unknown)); err != nil {
+		if _, err := io.WriteString(edgetest.DialTCP(t, s), edgetest.UpgradeRequest("/ws?room=a&token="+unknown)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "as many strangers to wait as may", func() bool { return s.Stats().Tokens["refused"] >= 2 }) // the two before them
+	edgetest.WaitFor(t, "as many strangers to wait as may", func() bool { return s.Stats().Tokens["refused"] >= 2 }) // the two before them
 	wantUpgrades(t, s, unknown, http.StatusServiceUnavailable)
 	wantUpgrades(t, s, known, http.StatusSwitchingProtocols)
 	letGo()
 	// 503 if the machine was so slow that they waited for too long.
-	_, resp := shakeOn(t, waiting, "")
+	_, resp := edgetest.ShakeOn(t, waiting, "")
 	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("the stranger: status %d", resp.StatusCode)
 	}

@@ -1,6 +1,6 @@
 // Clients that ask too much, or do not read what they asked for.
 
-package edge
+package v1_test
 
 import (
 	"fmt"
@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
 	"barrage/edge/conn"
+	"barrage/edge/edgetest"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -28,14 +30,14 @@ func TestCommandFloods(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t, func(c *Config) { c.PublishRate, c.PublishBurst = 10, 20; withAuth(t, c); c.Anonymous = true })
+			s := edgetest.Start(t, func(c *edge.Config) { c.PublishRate, c.PublishBurst = 10, 20; withAuth(t, c); c.Anonymous = true })
 			neighbour, c := joinJSON(t, s, "/ws?room=a"), joinJSON(t, s, "/ws")
 			neighbour.push("joined")
-			one := frame.AppendMasked(nil, frame.Text, c.mask, []byte(x.command))
-			c.write([]byte(strings.Repeat(string(one), 3000)))
+			one := frame.AppendMasked(nil, frame.Text, edgetest.Mask, []byte(x.command))
+			c.Write([]byte(strings.Repeat(string(one), 3000)))
 			c.wantBye(frame.ClosePolicy, false)
-			_ = c.c.Close()
-			waitFor(t, "the reason", func() bool { return s.Stats().Closed["flood"] == 1 })
+			_ = c.Conn.Close()
+			edgetest.WaitFor(t, "the reason", func() bool { return s.Stats().Closed["flood"] == 1 })
 			okOf(t, neighbour.ask(`{"id":1,"cmd":"publish","room":"a","data":"unmoved"}`))
 		})
 	}
@@ -45,11 +47,11 @@ func TestCommandFloods(t *testing.T) {
 func TestPublishRateIsNotTheCommandRate(t *testing.T) {
 	t.Parallel()
 	const burst = 1000
-	s := startServer(t, func(c *Config) { c.PublishRate, c.PublishBurst = 0.001, burst })
+	s := edgetest.Start(t, func(c *edge.Config) { c.PublishRate, c.PublishBurst = 0.001, burst })
 	c := joinJSON(t, s, "/ws?room=a")
 	c.push("joined")
 	for i := range burst + 1 {
-		c.send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"publish","room":"a","data":1}`, i+1))
+		c.Send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"publish","room":"a","data":1}`, i+1))
 	}
 	replies := c.answers(burst + 1)
 	for i := range burst {
@@ -61,58 +63,34 @@ func TestPublishRateIsNotTheCommandRate(t *testing.T) {
 	}
 }
 
-// TestRawFloodWithLargeBurst: the burst is more than the counter of refusals can
-// hold five times.
-func TestRawFloodWithLargeBurst(t *testing.T) {
-	t.Parallel()
-	s := startServer(t, func(c *Config) { c.PublishRate, c.PublishBurst = 0.001, 20_000 })
-	c := join(t, s, "/ws?room=a")
-	one := frame.AppendMasked(nil, frame.Text, c.mask, nil)
-	go func() { // ends with the connection
-		_, _ = c.c.Write([]byte(strings.Repeat(string(one), 100_000)))
-	}()
-	for {
-		m, err := c.next()
-		if err != nil {
-			t.Fatalf("ended without a close frame: %v", err)
-		}
-		if m.op == frame.Close {
-			if code, _ := frame.ParseClose([]byte(m.payload)); code != frame.ClosePolicy {
-				t.Errorf("close code %d", code)
-			}
-			return
-		}
-	}
-}
-
 // TestUnreadAnswers: a client that asks for much more than its socket takes, and
 // reads late, is not closed for it: each command is answered, with less or with
 // "overloaded". The texts are those whose JSON is six times as long.
 func TestUnreadAnswers(t *testing.T) {
 	t.Parallel()
 	const rooms, each = 12, 20
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		c.SendBuffer = 32 << 10
 		c.History = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: each, Age: time.Hour}}}
 	})
 	for i := range rooms {
 		for range each {
-			publishTo(t, s, fmt.Sprint("r", i), strings.Repeat("\x01", 60<<10))
+			edgetest.PublishTo(t, s, fmt.Sprint("r", i), strings.Repeat("\x01", 60<<10))
 		}
 	}
 	c := joinJSON(t, s, "/ws")
-	_ = c.c.SetReadBuffer(64 << 10)
+	_ = c.Conn.SetReadBuffer(64 << 10)
 	all := []byte{}
 	for i := range rooms {
 		for _, command := range []string{`"join","history":1000`, `"history","limit":1000`} {
 			text := fmt.Sprintf(`{"id":%d,"cmd":%s,"room":"r%d"}`, i+1, command, i)
-			all = frame.AppendMasked(all, frame.Text, c.mask, []byte(text))
+			all = frame.AppendMasked(all, frame.Text, edgetest.Mask, []byte(text))
 		}
 	}
-	all = frame.AppendMasked(all, frame.Text, c.mask, []byte(`{"id":100,"cmd":"ping"}`))
-	c.write(all)
-	waitFor(t, "all histories to be read", func() bool {
-		return s.node.History.Waiting() == 0 && onLoops(t, s, throttled) == 1
+	all = frame.AppendMasked(all, frame.Text, edgetest.Mask, []byte(`{"id":100,"cmd":"ping"}`))
+	c.Write(all)
+	edgetest.WaitFor(t, "all histories to be read", func() bool {
+		return s.Node.History.Waiting() == 0 && onLoops(t, s, throttled) == 1
 	})
 	answers, joined := 0, 0
 	for answers < 2*rooms+1 {
@@ -135,7 +113,7 @@ func TestUnreadAnswers(t *testing.T) {
 	if n := len(page["messages"].([]any)); n < 1 || page["more"] != true {
 		t.Errorf("%d messages, more: %v", n, page["more"])
 	}
-	waitFor(t, "reading to go on", func() bool { return onLoops(t, s, throttled) == 0 })
+	edgetest.WaitFor(t, "reading to go on", func() bool { return onLoops(t, s, throttled) == 0 })
 }
 
 // throttled is how many connections have so many unread answers that nothing is read
@@ -155,13 +133,13 @@ func throttled(l *conn.Loop) (n int) {
 func TestStuckViewerIsToldOnce(t *testing.T) {
 	t.Parallel()
 	const messages = 600
-	s := startServer(t, func(c *Config) { c.RoomLogBytes, c.SendBuffer = 256<<10, 32<<10 })
+	s := edgetest.Start(t, func(c *edge.Config) { c.RoomLogBytes, c.SendBuffer = 256<<10, 32<<10 })
 	c := joinJSON(t, s, "/ws?room=a")
 	c.push("joined")
-	_ = c.c.SetReadBuffer(64 << 10)
+	_ = c.Conn.SetReadBuffer(64 << 10)
 	filling := strings.Repeat("x", 5000)
 	for range messages {
-		publishTo(t, s, "a", filling)
+		edgetest.PublishTo(t, s, "a", filling)
 	}
 	for range 2 {
 		onLoops(t, s, func(*conn.Loop) int { return 0 })
@@ -170,19 +148,19 @@ func TestStuckViewerIsToldOnce(t *testing.T) {
 	if gaps < 1 || gaps > messages/20 { // the kernel may take a little now and then
 		t.Errorf("told of %d gaps", gaps)
 	}
-	balanced(t, s)
+	edgetest.Balanced(t, s)
 }
 
 // TestSlowCloseSaysBye: with the policy "close" the last word says that coming
 // back helps.
 func TestSlowCloseSaysBye(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) {
-		c.SlowPolicy, c.RoomLogBytes, c.SendBuffer, c.CloseTimeout = SlowClose, 128<<10, 32<<10, patience
+	s := edgetest.Start(t, func(c *edge.Config) {
+		c.SlowPolicy, c.RoomLogBytes, c.SendBuffer, c.CloseTimeout = edge.SlowClose, 128<<10, 32<<10, edgetest.Patience
 	})
 	c := joinJSON(t, s, "/ws?room=a")
 	c.push("joined")
-	_ = c.c.SetReadBuffer(64 << 10)
+	_ = c.Conn.SetReadBuffer(64 << 10)
 	filling := strings.Repeat("x", 5000)
 	open := func(l *conn.Loop) (n int) {
 		for range l.OpenIDs() {
@@ -194,7 +172,7 @@ func TestSlowCloseSaysBye(t *testing.T) {
 		if n > 10000 {
 			t.Fatal("the slow viewer was never closed")
 		}
-		publishTo(t, s, "a", filling)
+		edgetest.PublishTo(t, s, "a", filling)
 	}
 	c.wantBye(conn.CodeSlow, true)
 }
@@ -203,10 +181,10 @@ func TestSlowCloseSaysBye(t *testing.T) {
 // client if it panics, and its half answers go to nobody.
 func TestPanicOutsideOfAnEvent(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, nil)
+	s := edgetest.Start(t, nil)
 	c, other := joinJSON(t, s, "/ws"), joinJSON(t, s, "/ws")
 	okOf(t, c.ask(`{"id":1,"cmd":"ping"}`))
-	for _, l := range s.node.Loops.All() {
+	for _, l := range s.Node.Loops.All() {
 		l.Do(func() {
 			for cl := range l.Clients() {
 				if cl.Serial == 1 {
@@ -215,7 +193,7 @@ func TestPanicOutsideOfAnEvent(t *testing.T) {
 			}
 		})
 	}
-	waitFor(t, "the panic", func() bool { return s.Stats().Closed["panic"] == 1 })
+	edgetest.WaitFor(t, "the panic", func() bool { return s.Stats().Closed["panic"] == 1 })
 	if n := s.Stats().Connections; n != 1 {
 		t.Errorf("%d connections", n)
 	}

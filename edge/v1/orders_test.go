@@ -1,4 +1,4 @@
-package edge
+package v1_test
 
 // Orders that last: what a node knows that was not there when they were given.
 
@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
 	"barrage/edge/conn"
+	"barrage/edge/edgetest"
 	"barrage/edge/moderation"
 	"barrage/edge/moderation/replica"
 	"barrage/internal/broker"
@@ -69,15 +71,8 @@ func (o *sharedOrders) Version(context.Context) (uint64, error) {
 }
 
 // startOrdered starts a node that has only the orders in common with others.
-func startOrdered(t *testing.T, o *sharedOrders) *Server {
-	return startServer(t, func(c *Config) { withAuth(t, c); c.Orders = o })
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+func startOrdered(t *testing.T, o *sharedOrders) *edgetest.Server {
+	return edgetest.Start(t, func(c *edge.Config) { withAuth(t, c); c.Orders = o })
 }
 
 // A node that starts later obeys from its first connection on.
@@ -85,13 +80,13 @@ func TestOrdersOutliveTheirNode(t *testing.T) {
 	t.Parallel()
 	ctx, o := context.Background(), &sharedOrders{}
 	first := startOrdered(t, o)
-	must(t, first.Moderation.Kick(ctx, "a", "ann", "spam", time.Hour))
-	must(t, first.Moderation.DisconnectUser(ctx, "bob", "worse", false, time.Hour))
-	must(t, first.Moderation.DisconnectUser(ctx, "eve", "only now", false, 0))
-	must(t, first.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{Muted: true}))
-	must(t, first.Moderation.SetRoomSettings(ctx, "r", broker.RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
-	must(t, first.Moderation.SetRoomSettings(ctx, "gone", broker.RoomSettings{Quiet: true}))
-	must(t, first.Moderation.SetRoomSettings(ctx, "gone", broker.RoomSettings{}))
+	edgetest.Must(t, first.Moderation.Kick(ctx, "a", "ann", "spam", time.Hour))
+	edgetest.Must(t, first.Moderation.DisconnectUser(ctx, "bob", "worse", false, time.Hour))
+	edgetest.Must(t, first.Moderation.DisconnectUser(ctx, "eve", "only now", false, 0))
+	edgetest.Must(t, first.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{Muted: true}))
+	edgetest.Must(t, first.Moderation.SetRoomSettings(ctx, "r", broker.RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
+	edgetest.Must(t, first.Moderation.SetRoomSettings(ctx, "gone", broker.RoomSettings{Quiet: true}))
+	edgetest.Must(t, first.Moderation.SetRoomSettings(ctx, "gone", broker.RoomSettings{}))
 
 	second := startOrdered(t, o)
 	ann := joinJSON(t, second, "/ws?token="+testToken(t, "ann", nil))
@@ -99,7 +94,7 @@ func TestOrdersOutliveTheirNode(t *testing.T) {
 		t.Errorf("ann joins a: %v", v)
 	}
 	okOf(t, ann.ask(`{"id":2,"cmd":"join","room":"b"}`))
-	if _, resp := shake(t, second, upgradeRequest("/ws?room=b&token="+testToken(t, "bob", nil))); resp.StatusCode != 403 {
+	if _, resp := shake(t, second, edgetest.UpgradeRequest("/ws?room=b&token="+testToken(t, "bob", nil))); resp.StatusCode != 403 {
 		t.Errorf("bob comes in: %d", resp.StatusCode)
 	}
 	eve := joinJSON(t, second, "/ws?room=a&token="+testToken(t, "eve", nil))
@@ -107,7 +102,7 @@ func TestOrdersOutliveTheirNode(t *testing.T) {
 		t.Errorf("eve speaks: %v", v)
 	}
 	for i := range 10 {
-		publishTo(t, second, "r", fmt.Sprint(i))
+		edgetest.PublishTo(t, second, "r", fmt.Sprint(i))
 	}
 	page, err := second.History(ctx, "r", broker.Query{})
 	if err != nil || len(page.Messages) != 3 || string(page.Messages[0].Payload) != "7" {
@@ -131,14 +126,14 @@ func TestLift(t *testing.T) {
 	t.Parallel()
 	ctx, o := context.Background(), &sharedOrders{}
 	first, second := startOrdered(t, o), startOrdered(t, o)
-	must(t, first.Moderation.Kick(ctx, "a", "ann", "", time.Hour))
-	must(t, first.Moderation.DisconnectUser(ctx, "ann", "", false, time.Hour))
-	must(t, second.Moderation.Lift(ctx, "ann", "a"))
+	edgetest.Must(t, first.Moderation.Kick(ctx, "a", "ann", "", time.Hour))
+	edgetest.Must(t, first.Moderation.DisconnectUser(ctx, "ann", "", false, time.Hour))
+	edgetest.Must(t, second.Moderation.Lift(ctx, "ann", "a"))
 	if bans := second.Moderation.Bans(); len(bans) != 1 || bans[0].Room != "" {
 		t.Errorf("%+v are left", bans)
 	}
-	must(t, second.Moderation.Lift(ctx, "ann", ""))
-	must(t, first.Moderation.Sync(ctx))
+	edgetest.Must(t, second.Moderation.Lift(ctx, "ann", ""))
+	edgetest.Must(t, first.Moderation.Sync(ctx))
 	if bans := first.Moderation.Bans(); len(bans) != 0 {
 		t.Errorf("%+v are left", bans)
 	}
@@ -160,16 +155,16 @@ func TestMissedOrders(t *testing.T) {
 	first, second := startOrdered(t, o), startOrdered(t, o)
 	ann := joinJSON(t, second, "/ws?room=a&token="+testToken(t, "ann", nil))
 	raw := join(t, second, "/ws?room=b&token="+testToken(t, "bob", nil))
-	waitMembers(t, second, "a", 1)
-	waitMembers(t, second, "b", 1)
-	must(t, first.Moderation.Kick(ctx, "a", "ann", "spam", time.Hour))
-	must(t, first.Moderation.DisconnectUser(ctx, "bob", "", false, time.Hour))
-	must(t, second.Moderation.Sync(ctx))
+	edgetest.WaitMembers(t, second, "a", 1)
+	edgetest.WaitMembers(t, second, "b", 1)
+	edgetest.Must(t, first.Moderation.Kick(ctx, "a", "ann", "spam", time.Hour))
+	edgetest.Must(t, first.Moderation.DisconnectUser(ctx, "bob", "", false, time.Hour))
+	edgetest.Must(t, second.Moderation.Sync(ctx))
 	if v := ann.push("left"); v["reason"] != "spam" {
 		t.Errorf("%v", v)
 	}
-	raw.wantClose(conn.CodeKicked)
-	must(t, second.Moderation.Sync(ctx))
+	raw.WantClose(conn.CodeKicked)
+	edgetest.Must(t, second.Moderation.Sync(ctx))
 	okOf(t, ann.ask(`{"id":1,"cmd":"ping"}`))
 }
 
@@ -192,10 +187,10 @@ func TestOrdersWithoutTheirStore(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	must(t, s.Moderation.Kick(ctx, "a", "ann", "now", 0))
+	edgetest.Must(t, s.Moderation.Kick(ctx, "a", "ann", "now", 0))
 	ann.push("left")
 	o.fail(nil)
-	must(t, s.Moderation.Sync(ctx))
+	edgetest.Must(t, s.Moderation.Sync(ctx))
 	if why := s.NotReady(); len(why) != 0 {
 		t.Errorf("unready: %q", why)
 	}
@@ -205,13 +200,13 @@ func TestOrdersWithoutTheirStore(t *testing.T) {
 func TestRetentionAtRunTime(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	s := startServer(t, func(c *Config) { c.History = broker.Rules{{Pattern: "*"}} })
+	s := edgetest.Start(t, func(c *edge.Config) { c.History = broker.Rules{{Pattern: "*"}} })
 	early := joinJSON(t, s, "/ws?room=a")
-	waitMembers(t, s, "a", 1)
-	publishTo(t, s, "a", "forgotten")
-	must(t, s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
+	edgetest.WaitMembers(t, s, "a", 1)
+	edgetest.PublishTo(t, s, "a", "forgotten")
+	edgetest.Must(t, s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
 	for i := range 10 {
-		publishTo(t, s, "a", fmt.Sprint(i))
+		edgetest.PublishTo(t, s, "a", fmt.Sprint(i))
 	}
 	for i := 0; i < 11; i++ {
 		if v := early.push("message"); i > 0 && v["offset"] != float64(i) {
@@ -223,8 +218,8 @@ func TestRetentionAtRunTime(t *testing.T) {
 	if list := ok["messages"].([]any); len(list) != 3 || ok["offset"] != float64(10) {
 		t.Errorf("joined with %v", ok)
 	}
-	must(t, s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{History: &broker.Retention{}}))
-	publishTo(t, s, "a", "in no history")
+	edgetest.Must(t, s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{History: &broker.Retention{}}))
+	edgetest.PublishTo(t, s, "a", "in no history")
 	if v := late.push("message"); v["offset"] != nil {
 		t.Errorf("%v", v)
 	}
@@ -246,16 +241,16 @@ func TestBansAreBounded(t *testing.T) {
 	s := startOrdered(t, o)
 	for i := range moderation.MaxBans {
 		_, err := o.Put(context.Background(), ban(fmt.Sprint(i), "", `{}`))
-		must(t, err)
+		edgetest.Must(t, err)
 	}
-	must(t, s.Moderation.Sync(context.Background()))
+	edgetest.Must(t, s.Moderation.Sync(context.Background()))
 	var refusal *refusal.Error
 	if err := s.Moderation.DisconnectUser(context.Background(), "ann", "", false, time.Minute); !errors.As(err, &refusal) || refusal.Code() != "too_many_bans" {
 		t.Errorf("%v", err)
 	}
-	must(t, s.Moderation.DisconnectUser(context.Background(), "ann", "", false, 0))
-	must(t, s.Moderation.Lift(context.Background(), "7", ""))
-	must(t, s.Moderation.DisconnectUser(context.Background(), "ann", "", false, time.Minute))
+	edgetest.Must(t, s.Moderation.DisconnectUser(context.Background(), "ann", "", false, 0))
+	edgetest.Must(t, s.Moderation.Lift(context.Background(), "7", ""))
+	edgetest.Must(t, s.Moderation.DisconnectUser(context.Background(), "ann", "", false, time.Minute))
 }
 
 // ban is the entry of somebody who is kept out for an hour.
@@ -269,7 +264,7 @@ func TestManyMissedOrders(t *testing.T) {
 	t.Parallel()
 	const users, bans = 20, 5000
 	ctx, o := context.Background(), &sharedOrders{}
-	s := startServer(t, func(c *Config) { withAuth(t, c); c.Orders, c.Shards = o, 1 })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c); c.Orders, c.Shards = o, 1 })
 	var conns []*viewer
 	for i := range users {
 		conns = append(conns, joinAs(t, s, fmt.Sprint("u", i)))
@@ -284,18 +279,18 @@ func TestManyMissedOrders(t *testing.T) {
 		}
 		user := fmt.Sprint("u", i)
 		_, err := o.Put(ctx, ban(user, room, fmt.Sprintf(`{"user":%q,"room":%q,"reason":"spam","until":3600000}`, user, room)))
-		must(t, err)
+		edgetest.Must(t, err)
 	}
 	goOn := make(chan struct{})
-	s.node.Loops.All()[0].Do(func() { <-goOn })
-	must(t, s.Moderation.Sync(ctx))
+	s.Node.Loops.All()[0].Do(func() { <-goOn })
+	edgetest.Must(t, s.Moderation.Sync(ctx))
 	close(goOn)
 	for i, c := range conns {
 		if i%2 == 0 {
 			c.push("left")
 		} else {
 			c.push("bye")
-			c.wantClose(conn.CodeKicked)
+			c.WantClose(conn.CodeKicked)
 		}
 	}
 }
@@ -303,10 +298,10 @@ func TestManyMissedOrders(t *testing.T) {
 // However short the time for which somebody is kept out, they are sent out.
 func TestKeptOutBriefly(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	ann := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
 	ann.push("joined")
-	must(t, s.Moderation.Kick(context.Background(), "a", "ann", "", time.Microsecond))
+	edgetest.Must(t, s.Moderation.Kick(context.Background(), "a", "ann", "", time.Microsecond))
 	ann.push("left")
 }
 
@@ -316,12 +311,12 @@ func TestOrdersOfNewerNodes(t *testing.T) {
 	ctx, o := context.Background(), &sharedOrders{}
 	s := startOrdered(t, o)
 	ann := joinJSON(t, s, "/ws?room=a&token="+testToken(t, "ann", nil))
-	waitMembers(t, s, "a", 1)
+	edgetest.WaitMembers(t, s, "a", 1)
 	for name, value := range map[string]string{"ban  ": "{}", "freeze a": `{"room":"a"}`, "ban ann b": `{"user":"ann","room":"a"}`, "settings a": "{}", "ban ann a": "no order"} {
 		_, err := o.Put(ctx, replica.Entry{Name: name, Value: value})
-		must(t, err)
+		edgetest.Must(t, err)
 	}
-	must(t, s.Moderation.Sync(ctx))
+	edgetest.Must(t, s.Moderation.Sync(ctx))
 	s.Delivery.Deliver(&broker.Message{Room: moderation.ControlRoom, Kind: moderation.KindControl, Format: broker.JSON, Payload: []byte(`{"thaw":1}`)})
 	okOf(t, ann.ask(`{"id":1,"cmd":"leave","room":"a"}`))
 	if bans := s.Moderation.Bans(); len(bans) != 0 {
@@ -332,22 +327,21 @@ func TestOrdersOfNewerNodes(t *testing.T) {
 // Who was still waiting to be let in when the order came does not get in.
 func TestKeptOutWhileWaiting(t *testing.T) {
 	t.Parallel()
-	var b *lateBroker
-	s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) { b = newLateBroker(t, s) })
+	s, b := edgetest.StartLate(t, func(c *edge.Config) { withAuth(t, c) })
 	for room, order := range map[string]func() error{
 		"a": func() error { return s.Moderation.DisconnectUser(context.Background(), "ann", "", false, time.Hour) },
 		"b": func() error { return s.Moderation.Kick(context.Background(), "b", "bob", "", time.Hour) },
 	} {
 		user := map[string]string{"a": "ann", "b": "bob"}[room]
-		socket := dialTCP(t, s)
-		_, err := io.WriteString(socket, upgradeRequest("/ws?room="+room+"&token="+testToken(t, user, nil)))
-		must(t, err)
-		waitFor(t, "the upgrade to wait", func() bool {
-			return onLoops(t, s, func(l *conn.Loop) int { return s.node.Waits[l.Index()].Len() }) == 1
+		socket := edgetest.DialTCP(t, s)
+		_, err := io.WriteString(socket, edgetest.UpgradeRequest("/ws?room="+room+"&token="+testToken(t, user, nil)))
+		edgetest.Must(t, err)
+		edgetest.WaitFor(t, "the upgrade to wait", func() bool {
+			return onLoops(t, s, func(l *conn.Loop) int { return s.Node.Waits[l.Index()].Len() }) == 1
 		})
-		must(t, order())
-		b.setReady(room)
-		if _, resp := shakeOn(t, socket, ""); resp.StatusCode != http.StatusForbidden {
+		edgetest.Must(t, order())
+		b.Ready(room)
+		if _, resp := edgetest.ShakeOn(t, socket, ""); resp.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: status %d", user, resp.StatusCode)
 		}
 		if s.Delivery.Members(room) != 0 {
@@ -361,10 +355,10 @@ func TestKeptOutWhileWaiting(t *testing.T) {
 func TestBackInARoomThatForgets(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	s := startServer(t, nil)
+	s := edgetest.Start(t, nil)
 	epoch := epochOf(t, s, "a")
-	must(t, s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{History: &broker.Retention{}}))
-	publishTo(t, s, "a", "missed")
+	edgetest.Must(t, s.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{History: &broker.Retention{}}))
+	edgetest.PublishTo(t, s, "a", "missed")
 	v := okOf(t, joinJSON(t, s, "/ws").ask(fmt.Sprintf(`{"id":1,"cmd":"join","room":"a","since":{"epoch":%q,"offset":1}}`, epoch)))
 	gap, _ := v["gap"].(map[string]any)
 	if v["resumed"] != nil || gap["reason"] != broker.GapEpoch || gap["from"] != 2.0 {

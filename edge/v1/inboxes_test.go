@@ -1,10 +1,14 @@
-package edge
+// What waits for users, when they come and while they are there.
+
+package v1_test
 
 import (
 	"context"
 	"sync/atomic"
 	"testing"
 
+	"barrage/edge"
+	"barrage/edge/edgetest"
 	"barrage/internal/broker"
 	"barrage/internal/broker/memory"
 )
@@ -28,11 +32,11 @@ func (b *absentBroker) Unread(ctx context.Context, room string) (bool, error) {
 func TestInboxIsLookedIntoAgain(t *testing.T) {
 	t.Parallel()
 	b := new(absentBroker)
-	s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) {
-		b.Broker = newMemory(t, s, memory.Config{Rules: broker.DefaultRules()})
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) }, func(s *edgetest.Server) {
+		b.Broker = edgetest.NewMemory(t, s, memory.Config{Rules: broker.DefaultRules()})
 		s.SetBroker(b)
 	})
-	publishTo(t, s, "user:bob", "are you there?")
+	edgetest.PublishTo(t, s, "user:bob", "are you there?")
 	bob := joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
 	v := bob.push("joined")
 	messages, _ := v["messages"].([]any)
@@ -78,16 +82,16 @@ func TestWrittenToWhileLookedInto(t *testing.T) {
 	}{"some wait": {2, false}, "none waits": {0, true}} {
 		t.Run(name, func(t *testing.T) {
 			b := &lookingBroker{release: make(chan struct{}), stale: x.stale}
-			s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) {
-				b.Broker = newMemory(t, s, memory.Config{Rules: broker.DefaultRules()})
+			s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) }, func(s *edgetest.Server) {
+				b.Broker = edgetest.NewMemory(t, s, memory.Config{Rules: broker.DefaultRules()})
 				s.SetBroker(b)
 			})
 			for range x.waiting {
-				publishTo(t, s, "user:bob", "waits")
+				edgetest.PublishTo(t, s, "user:bob", "waits")
 			}
 			bob := joinAs(t, s, "bob")
-			waitFor(t, "the question", func() bool { return b.asked.Load() == 1 })
-			publishTo(t, s, "user:bob", "comes")
+			edgetest.WaitFor(t, "the question", func() bool { return b.asked.Load() == 1 })
+			edgetest.PublishTo(t, s, "user:bob", "comes")
 			okOf(t, bob.ask(`{"id":1,"cmd":"ping"}`)) // it was told of the message by now
 			close(b.release)
 			if list, _ := bob.push("joined")["messages"].([]any); len(list) != x.waiting+1 {
@@ -101,13 +105,13 @@ func TestWrittenToWhileLookedInto(t *testing.T) {
 // it later all the same, however often they are written to meanwhile.
 func TestInboxThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
-	publishTo(t, s, "user:bob", "waits")
+	s, b := startHeld(t, func(c *edge.Config) { withAuth(t, c) })
+	edgetest.PublishTo(t, s, "user:bob", "waits")
 	b.setFail(broker.ErrUnavailable)
 	bob := joinAs(t, s, "bob")
 	bob.push("left")
 	for range 5 {
-		publishTo(t, s, "user:bob", "comes")
+		edgetest.PublishTo(t, s, "user:bob", "comes")
 	}
 	okOf(t, bob.ask(`{"id":1,"cmd":"ping"}`))
 	b.setFail(nil)
@@ -120,11 +124,11 @@ func TestInboxThatCannotBeRead(t *testing.T) {
 // waits for the broker: nobody could give it to them later.
 func TestWrittenToWhileWaiting(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c) }, func(s *Server) { newLateBroker(t, s) })
+	s, _ := edgetest.StartLate(t, func(c *edge.Config) { withAuth(t, c) })
 	bob := joinAs(t, s, "bob")
-	waitMembers(t, s, "user:bob", 1)
+	edgetest.WaitMembers(t, s, "user:bob", 1)
 	_, err := s.Publish(context.Background(), &broker.Publication{Room: "user:bob", Format: broker.Text, Payload: []byte("typing"), Forget: true})
-	must(t, err)
+	edgetest.Must(t, err)
 	if v := bob.push("message"); v["data"] != "typing" {
 		t.Errorf("got %v", v)
 	}

@@ -1,4 +1,6 @@
-package edge
+// The examples of docs/protocol.md, and how tests speak the protocol.
+
+package v1_test
 
 import (
 	"context"
@@ -12,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
 	"barrage/edge/auth"
+	"barrage/edge/edgetest"
 	v1 "barrage/edge/v1"
 	"barrage/frame"
 )
@@ -39,7 +43,7 @@ func testToken(t testing.TB, user string, change func(*auth.Claims)) string {
 	return token
 }
 
-func withAuth(t testing.TB, c *Config) {
+func withAuth(t testing.TB, c *edge.Config) {
 	t.Helper()
 	v, err := auth.New(auth.Config{Secrets: [][]byte{testSecret}})
 	if err != nil {
@@ -50,7 +54,7 @@ func withAuth(t testing.TB, c *Config) {
 }
 
 // joinJSON opens a barrage.v1 connection and takes the welcome.
-func joinJSON(t testing.TB, s *Server, target string) *viewer {
+func joinJSON(t testing.TB, s *edgetest.Server, target string) *viewer {
 	t.Helper()
 	c := joinSilent(t, s, target)
 	if m := c.object(); m["push"] != "welcome" {
@@ -59,9 +63,9 @@ func joinJSON(t testing.TB, s *Server, target string) *viewer {
 	return c
 }
 
-func joinSilent(t testing.TB, s *Server, target string) *viewer {
+func joinSilent(t testing.TB, s *edgetest.Server, target string) *viewer {
 	t.Helper()
-	c, resp := shake(t, s, upgradeRequest(target, "Sec-WebSocket-Protocol: "+v1.Subprotocol+"\r\n"))
+	c, resp := shake(t, s, edgetest.UpgradeRequest(target, "Sec-WebSocket-Protocol: "+v1.Subprotocol+"\r\n"))
 	if resp.StatusCode != 101 || resp.Header.Get("Sec-WebSocket-Protocol") != v1.Subprotocol {
 		t.Fatalf("%s: status %d, subprotocol %q", target, resp.StatusCode, resp.Header.Get("Sec-WebSocket-Protocol"))
 	}
@@ -70,22 +74,22 @@ func joinSilent(t testing.TB, s *Server, target string) *viewer {
 
 // object returns the next frame as a JSON object.
 func (c *viewer) object() map[string]any {
-	c.t.Helper()
-	m, err := c.next()
+	c.T.Helper()
+	m, err := c.Next()
 	if err != nil {
-		c.t.Fatalf("want an object: %v", err)
+		c.T.Fatalf("want an object: %v", err)
 	}
 	var v map[string]any
-	if m.op != frame.Text || json.Unmarshal([]byte(m.payload), &v) != nil {
-		c.t.Fatalf("want an object, got %v %.100q", m.op, m.payload)
+	if m.Op != frame.Text || json.Unmarshal([]byte(m.Payload), &v) != nil {
+		c.T.Fatalf("want an object, got %v %.100q", m.Op, m.Payload)
 	}
 	return v
 }
 
 // ask sends a command and returns the reply to it; pushes before it are dropped.
 func (c *viewer) ask(command string) map[string]any {
-	c.t.Helper()
-	c.send(frame.Text, command)
+	c.T.Helper()
+	c.Send(frame.Text, command)
 	for {
 		if v := c.object(); v["push"] == nil {
 			return v
@@ -95,7 +99,7 @@ func (c *viewer) ask(command string) map[string]any {
 
 // TestProtocolDocument runs the examples of docs/protocol.md.
 func TestProtocolDocument(t *testing.T) {
-	doc, err := os.ReadFile("../docs/protocol.md")
+	doc, err := os.ReadFile("../../docs/protocol.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,15 +117,15 @@ func TestProtocolDocument(t *testing.T) {
 
 type example struct {
 	t       *testing.T
-	s       *Server
+	s       *edgetest.Server
 	clients map[string]*viewer
 	epochs  map[string]string // last seen by each viewer
 }
 
 func runExample(t *testing.T, lines []string) {
 	e := &example{t: t, clients: map[string]*viewer{}, epochs: map[string]string{}}
-	caller, _ := startBackend(t, patience)
-	e.s = startServer(t, func(c *Config) {
+	caller, _ := startBackend(t, edgetest.Patience)
+	e.s = edgetest.Start(t, func(c *edge.Config) {
 		withAuth(t, c)
 		c.Caller = caller
 		c.AckTimeout = time.Second
@@ -133,7 +137,7 @@ func runExample(t *testing.T, lines []string) {
 		case ':':
 			e.do(name, strings.Fields(rest))
 		case '>':
-			e.clients[name].send(frame.Text, e.fill(name, rest))
+			e.clients[name].Send(frame.Text, e.fill(name, rest))
 		case '<':
 			// What is in consecutive lines may come in either order.
 			want := []string{rest}
@@ -155,7 +159,7 @@ func (e *example) do(name string, words []string) {
 		}
 		e.clients[name] = joinSilent(e.t, e.s, target)
 	case "publish":
-		publishTo(e.t, e.s, words[1], words[2])
+		edgetest.PublishTo(e.t, e.s, words[1], words[2])
 	case "kick":
 		e.must(e.s.Moderation.Kick(context.Background(), words[1], words[2], words[3], 0))
 	case "disconnect":
@@ -163,7 +167,7 @@ func (e *example) do(name string, words []string) {
 	case "closed":
 		code, err := strconv.ParseUint(words[1], 10, 16)
 		e.must(err)
-		e.clients[name].wantClose(uint16(code))
+		e.clients[name].WantClose(uint16(code))
 	default:
 		e.t.Fatalf("unknown step %q", words)
 	}

@@ -1,6 +1,6 @@
 // Batches: several pushes in one compressed frame.
 
-package edge
+package v1_test
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
+	"barrage/edge/edgetest"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -23,9 +25,9 @@ import (
 // testWait is long enough for a test to publish much within it.
 const testWait = 100 * time.Millisecond
 
-func startBatching(t testing.TB, change func(*Config)) *Server {
+func startBatching(t testing.TB, change func(*edge.Config)) *edgetest.Server {
 	t.Helper()
-	return startServer(t, func(c *Config) {
+	return edgetest.Start(t, func(c *edge.Config) {
 		c.Compression, c.CompressWait = true, testWait
 		if change != nil {
 			change(c)
@@ -40,24 +42,24 @@ type batchViewer struct {
 	sizes []int            // pushes in each compressed frame; 0: it was not compressed
 }
 
-func joinBatch(t testing.TB, s *Server, target string) *batchViewer {
+func joinBatch(t testing.TB, s *edgetest.Server, target string) *batchViewer {
 	t.Helper()
 	return &batchViewer{viewer: joinDeflate(t, s, target, true)}
 }
 
 // frame returns the next frame's payload, and whether it was compressed.
 func (c *batchViewer) frame() (payload string, packed bool) {
-	c.t.Helper()
+	c.T.Helper()
 	whole := make([]byte, 2, 10)
 	read := func(n int) {
 		at := len(whole)
 		whole = append(whole, make([]byte, n)...)
-		if _, err := io.ReadFull(c.r, whole[at:]); err != nil {
-			c.t.Fatalf("reading a frame: %v", err)
+		if _, err := io.ReadFull(c.Reader, whole[at:]); err != nil {
+			c.T.Fatalf("reading a frame: %v", err)
 		}
 	}
-	if _, err := io.ReadFull(c.r, whole); err != nil {
-		c.t.Fatalf("reading a frame: %v", err)
+	if _, err := io.ReadFull(c.Reader, whole); err != nil {
+		c.T.Fatalf("reading a frame: %v", err)
 	}
 	switch n := int(whole[1]); n {
 	case 126:
@@ -69,17 +71,15 @@ func (c *batchViewer) frame() (payload string, packed bool) {
 	default:
 		read(n)
 	}
-	if err := c.asm.Feed(whole, &frame.Limits{MaxMessage: 1 << 24, MaxFragments: 1}, c.viewer); err != nil {
-		c.t.Fatal(err)
-	}
-	m := c.msgs[0]
-	c.msgs = c.msgs[1:]
-	return m.payload, whole[0]&0x40 != 0
+	edgetest.Must(c.T, c.Feed(whole))
+	m, err := c.Next()
+	edgetest.Must(c.T, err)
+	return m.Payload, whole[0]&0x40 != 0
 }
 
 // object returns the next push or reply, out of a batch or by itself.
 func (c *batchViewer) object() map[string]any {
-	c.t.Helper()
+	c.T.Helper()
 	if len(c.left) == 0 {
 		payload, packed := c.frame()
 		var v struct {
@@ -87,13 +87,13 @@ func (c *batchViewer) object() map[string]any {
 			Batch []map[string]any `json:"batch"`
 		}
 		if err := json.Unmarshal([]byte(payload), &v); err != nil {
-			c.t.Fatalf("%v: %.100q", err, payload)
+			c.T.Fatalf("%v: %.100q", err, payload)
 		}
 		if v.Push != "batch" {
 			v.Batch = make([]map[string]any, 1)
 			_ = json.Unmarshal([]byte(payload), &v.Batch[0])
 		} else if len(v.Batch) < 2 {
-			c.t.Fatalf("a batch of %d", len(v.Batch))
+			c.T.Fatalf("a batch of %d", len(v.Batch))
 		}
 		c.left = v.Batch
 		size := 0
@@ -108,7 +108,7 @@ func (c *batchViewer) object() map[string]any {
 }
 
 func (c *batchViewer) joined() *batchViewer {
-	c.t.Helper()
+	c.T.Helper()
 	for c.object()["push"] != "joined" {
 	}
 	c.sizes = nil
@@ -131,13 +131,13 @@ func TestBatches(t *testing.T) {
 		batched = append(batched, joinBatch(t, s, "/ws?room=a&batch=1").joined())
 	}
 	for n := 1; n <= messages; n++ {
-		if got := publishTo(t, s, "a", fmt.Sprint("message ", n)); got != len(batched)+5 {
+		if got := edgetest.PublishTo(t, s, "a", fmt.Sprint("message ", n)); got != len(batched)+5 {
 			t.Errorf("published to %d", got)
 		}
 	}
 	for n := 1; n <= messages; n++ {
-		raw.want(frame.Text, fmt.Sprint("message ", n))
-		rawPacked.want(frame.Text, fmt.Sprint("message ", n))
+		raw.Want(frame.Text, fmt.Sprint("message ", n))
+		rawPacked.Want(frame.Text, fmt.Sprint("message ", n))
 	}
 	check := func(v map[string]any, n int) {
 		t.Helper()
@@ -158,11 +158,11 @@ func TestBatches(t *testing.T) {
 			t.Errorf("pushes in each frame: %v, want the first by itself and the others together", c.sizes)
 		}
 	}
-	waitFor(t, "the batches to be counted", func() bool { return s.Stats().Batched >= messages/2 })
+	edgetest.WaitFor(t, "the batches to be counted", func() bool { return s.Stats().Batched >= messages/2 })
 	if st := s.Stats(); st.Batches < 1 || st.Batched > messages-1 {
 		t.Errorf("%d batches of %d messages are counted", st.Batches, st.Batched)
 	}
-	balanced(t, s)
+	edgetest.Balanced(t, s)
 }
 
 // TestBatchesAreAskedFor in one way only.
@@ -170,12 +170,12 @@ func TestBatchesAreAskedFor(t *testing.T) {
 	t.Parallel()
 	s := startBatching(t, nil)
 	for _, query := range []string{"batch=", "batch=0", "batch=true", "batch=1&batch=1", "batch=%zz"} {
-		_, resp := shake(t, s, upgradeRequest("/ws?room=a&"+query, offer))
+		_, resp := shake(t, s, edgetest.UpgradeRequest("/ws?room=a&"+query, offer))
 		if resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: status %d", query, resp.StatusCode)
 		}
 	}
-	if _, err := New(Config{MaxConnections: 1, CompressWait: 2 * time.Second}); err == nil || !strings.Contains(err.Error(), "CompressWait is 2s") {
+	if _, err := edge.New(edge.Config{MaxConnections: 1, CompressWait: 2 * time.Second}); err == nil || !strings.Contains(err.Error(), "CompressWait is 2s") {
 		t.Errorf("New says %v", err)
 	}
 }
@@ -183,10 +183,10 @@ func TestBatchesAreAskedFor(t *testing.T) {
 // TestNoBatches where the server does not wait.
 func TestNoBatches(t *testing.T) {
 	t.Parallel()
-	s := startBatching(t, func(c *Config) { c.CompressWait = 0 })
+	s := startBatching(t, func(c *edge.Config) { c.CompressWait = 0 })
 	c := joinBatch(t, s, "/ws?room=a&batch=1").joined()
 	for n := range 10 {
-		publishTo(t, s, "a", fmt.Sprint(n))
+		edgetest.PublishTo(t, s, "a", fmt.Sprint(n))
 	}
 	for range 10 {
 		c.object()
@@ -202,8 +202,8 @@ func TestBatchedNotices(t *testing.T) {
 	s := startBatching(t, nil)
 	epoch := epochOf(t, s, "a")
 	c := joinBatch(t, s, "/ws?room=a&batch=1").joined()
-	publishTo(t, s, "a", "message 2")
-	publishTo(t, s, "a", "message 3")
+	edgetest.PublishTo(t, s, "a", "message 2")
+	edgetest.PublishTo(t, s, "a", "message 3")
 	s.Delivery.Lost("a", broker.Gap{Epoch: epoch, From: 1000, To: 1001, Reason: broker.GapTrimmed})
 	s.Delivery.Tell("a", s.Delivery.Notice([]byte(`{"push":"presence","room":"a","users":7}`)))
 	s.Delivery.Deliver(&broker.Message{Room: "a", Format: broker.Text, Payload: []byte("last")})
@@ -220,7 +220,7 @@ func TestBatchedNotices(t *testing.T) {
 func TestResumeWithBatches(t *testing.T) {
 	t.Parallel()
 	const last, followers = 1500, 12
-	s := startBatching(t, func(c *Config) {
+	s := startBatching(t, func(c *edge.Config) {
 		c.CompressWait = 5 * time.Millisecond
 		c.History = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: last, Age: time.Hour}}}
 	})
@@ -229,7 +229,7 @@ func TestResumeWithBatches(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for n := 2; n <= last; n++ {
-			publishTo(t, s, "a", fmt.Sprint("message ", n))
+			edgetest.PublishTo(t, s, "a", fmt.Sprint("message ", n))
 			if n%10 == 0 {
 				time.Sleep(time.Millisecond) // so that it lasts for some batches; nothing is decided by it
 			}
@@ -243,7 +243,7 @@ func TestResumeWithBatches(t *testing.T) {
 				c := joinBatch(t, s, "/ws?batch=1")
 				c.object() // welcome
 				f.visitAs(c, r.IntN(300), last)
-				_ = c.c.Close()
+				_ = c.Conn.Close()
 			}
 		})
 	}
@@ -255,7 +255,7 @@ func TestResumeWithBatches(t *testing.T) {
 	if st := s.Stats(); st.Batches == 0 {
 		t.Error("nothing was batched")
 	}
-	balanced(t, s)
+	edgetest.Balanced(t, s)
 }
 
 // TestStuckViewerOfBatches: gaps are counted in messages, whatever frames these were
@@ -263,19 +263,19 @@ func TestResumeWithBatches(t *testing.T) {
 func TestStuckViewerOfBatches(t *testing.T) {
 	t.Parallel()
 	const messages = 600
-	s := startBatching(t, func(c *Config) {
+	s := startBatching(t, func(c *edge.Config) {
 		c.CompressWait = 10 * time.Millisecond
 		c.RoomLogBytes, c.SendBuffer = 256<<10, 32<<10
 	})
 	c := joinBatch(t, s, "/ws?room=a&batch=1").joined()
-	_ = c.c.SetReadBuffer(64 << 10)
+	_ = c.Conn.SetReadBuffer(64 << 10)
 	rng := rand.NewChaCha8([32]byte{1})
 	noise := make([]byte, 4000)
 	for range messages {
 		_, _ = rng.Read(noise)
-		publishTo(t, s, "a", base64.StdEncoding.EncodeToString(noise))
+		edgetest.PublishTo(t, s, "a", base64.StdEncoding.EncodeToString(noise))
 	}
-	waitFor(t, "the last batch", func() bool {
+	edgetest.WaitFor(t, "the last batch", func() bool {
 		n := uint64(0)
 		for _, f := range s.Stats().Fanout {
 			n += f.Offered
@@ -291,22 +291,22 @@ func TestStuckViewerOfBatches(t *testing.T) {
 	if gaps == 0 || most == 1 {
 		t.Errorf("told of %d gaps; the largest batch had %d", gaps, most)
 	}
-	balanced(t, s)
+	edgetest.Balanced(t, s)
 }
 
 // TestDrainEndsWaiting: who is sent away has got what was waiting for company.
 func TestDrainEndsWaiting(t *testing.T) {
 	t.Parallel()
 	const messages = 5
-	s := startBatching(t, func(c *Config) { c.CompressWait = time.Second })
+	s := startBatching(t, func(c *edge.Config) { c.CompressWait = time.Second })
 	var cs []*batchViewer
 	for range 4 {
 		cs = append(cs, joinBatch(t, s, "/ws?room=a&batch=1").joined())
 	}
 	for n := 1; n <= messages; n++ {
-		publishTo(t, s, "a", fmt.Sprint("message ", n))
+		edgetest.PublishTo(t, s, "a", fmt.Sprint("message ", n))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), edgetest.Patience)
 	defer cancel()
 	drained := make(chan error, 1)
 	go func() { drained <- s.Drain(ctx, 0) }() // ends with the viewers
@@ -319,7 +319,7 @@ func TestDrainEndsWaiting(t *testing.T) {
 		if v := c.object(); v["push"] != "bye" {
 			t.Errorf("got %v", v)
 		}
-		_ = c.c.Close()
+		_ = c.Conn.Close()
 	}
 	if err := <-drained; err != nil {
 		t.Error(err)

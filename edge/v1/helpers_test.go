@@ -1,17 +1,33 @@
 // What the tests of barrage.v1 share.
 
-package edge
+package v1_test
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"testing"
-	"time"
 
+	"barrage/edge"
 	"barrage/edge/conn"
+	"barrage/edge/edgetest"
 	"barrage/internal/broker"
 	"barrage/internal/broker/memory"
 )
+
+// viewer is a viewer that may speak barrage.v1.
+type viewer struct{ *edgetest.Viewer }
+
+func shake(t testing.TB, s *edgetest.Server, request string) (*viewer, *http.Response) {
+	t.Helper()
+	c, resp := edgetest.Shake(t, s, request)
+	return &viewer{c}, resp
+}
+
+func join(t testing.TB, s *edgetest.Server, target string) *viewer {
+	t.Helper()
+	return &viewer{edgetest.Join(t, s, target)}
+}
 
 // heldBroker is a broker in memory whose histories wait for the test, or fail.
 type heldBroker struct {
@@ -71,7 +87,7 @@ func (b *heldBroker) hold(t *testing.T, room string, stale bool) (wait func(n in
 	b.mu.Unlock()
 	wait = func(n int) {
 		t.Helper()
-		waitFor(t, "a history to be read", func() bool {
+		edgetest.WaitFor(t, "a history to be read", func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			return h.n >= n
@@ -91,25 +107,14 @@ func (b *heldBroker) setFail(err error) {
 	b.mu.Unlock()
 }
 
-func startHeld(t *testing.T, change func(*Config)) (*Server, *heldBroker) {
+func startHeld(t *testing.T, change func(*edge.Config)) (*edgetest.Server, *heldBroker) {
 	t.Helper()
 	b := &heldBroker{holds: make(map[string]*hold)}
-	s := startServer(t, change, func(s *Server) {
-		b.Broker = newMemory(t, s, memory.Config{Rules: s.cfg.History})
+	s := edgetest.Start(t, change, func(s *edgetest.Server) {
+		b.Broker = edgetest.NewMemory(t, s, memory.Config{Rules: s.Config.History})
 		s.SetBroker(b)
 	})
 	return s, b
-}
-
-// newMemory makes the broker in memory that a test's broker is in front of.
-func newMemory(t *testing.T, s *Server, cfg memory.Config) *memory.Broker {
-	t.Helper()
-	m, err := memory.New(cfg, s.Delivery)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = m.Close() })
-	return m
 }
 
 // untilOffset takes what a member is given up to the message with the last offset:
@@ -133,11 +138,11 @@ func untilOffset(t *testing.T, object func() map[string]any, last float64) (gaps
 }
 
 // onLoops runs f on each loop and adds up what it returns.
-func onLoops(t testing.TB, s *Server, f func(*conn.Loop) int) int {
+func onLoops(t testing.TB, s *edgetest.Server, f func(*conn.Loop) int) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), edgetest.Patience)
 	defer cancel()
-	ns, err := conn.Gather(ctx, s.node.Loops, f)
+	ns, err := conn.Gather(ctx, s.Node.Loops, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,25 +153,9 @@ func onLoops(t testing.TB, s *Server, f func(*conn.Loop) int) int {
 	return sum
 }
 
-// wantCount waits until a room has so many users and connections.
-func wantCount(t testing.TB, s *Server, room string, users, connections int) {
-	t.Helper()
-	end := time.Now().Add(patience)
-	for {
-		u, c := s.node.Count(room)
-		if u == users && c == connections {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s has %d users and %d connections, want %d and %d", room, u, c, users, connections)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
 // push takes objects until one is of this kind.
 func (c *viewer) push(kind string) map[string]any {
-	c.t.Helper()
+	c.T.Helper()
 	for {
 		if v := c.object(); v["push"] == kind {
 			return v
@@ -177,7 +166,7 @@ func (c *viewer) push(kind string) map[string]any {
 // answers takes objects until n replies have come, in any order, and returns them
 // by id.
 func (c *viewer) answers(n int) map[int]map[string]any {
-	c.t.Helper()
+	c.T.Helper()
 	got := make(map[int]map[string]any)
 	for len(got) < n {
 		if v := c.object(); v["push"] == nil {
@@ -189,7 +178,7 @@ func (c *viewer) answers(n int) map[int]map[string]any {
 
 // answer takes objects until the reply to a command.
 func (c *viewer) answer(id int) map[string]any {
-	c.t.Helper()
+	c.T.Helper()
 	for {
 		if v := c.object(); v["push"] == nil && v["id"] == float64(id) {
 			return v

@@ -1,6 +1,6 @@
 // Messages that are to be acknowledged, and messages with an end.
 
-package edge
+package v1_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
+	"barrage/edge/edgetest"
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/broker/memory"
@@ -17,24 +19,24 @@ import (
 
 const quickAck = 100 * time.Millisecond
 
-func withQuickAck(t *testing.T) func(*Config) {
-	return func(c *Config) { withAuth(t, c); c.AckTimeout = quickAck }
+func withQuickAck(t *testing.T) func(*edge.Config) {
+	return func(c *edge.Config) { withAuth(t, c); c.AckTimeout = quickAck }
 }
 
-func joinAs(t *testing.T, s *Server, user string) *viewer {
+func joinAs(t *testing.T, s *edgetest.Server, user string) *viewer {
 	t.Helper()
 	return joinJSON(t, s, "/ws?token="+testToken(t, user, nil))
 }
 
 // wantSettled waits until nobody owes anything.
-func wantSettled(t *testing.T, s *Server) {
+func wantSettled(t *testing.T, s *edgetest.Server) {
 	t.Helper()
-	waitFor(t, "all to be settled", func() bool { return s.Stats().PendingAcks == 0 })
+	edgetest.WaitFor(t, "all to be settled", func() bool { return s.Stats().PendingAcks == 0 })
 }
 
 // repeat takes objects until a message is pushed again.
 func (c *viewer) repeat() map[string]any {
-	c.t.Helper()
+	c.T.Helper()
 	for {
 		if v := c.push("message"); v["repeat"] == true {
 			return v
@@ -50,7 +52,7 @@ func ackOf(id int, v map[string]any) string {
 // barrage.v1, until any of them acknowledges it.
 func TestRepeatedUntilAcknowledged(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, withQuickAck(t))
+	s := edgetest.Start(t, withQuickAck(t))
 	ann, bob := joinAs(t, s, "ann"), joinAs(t, s, "bob")
 	raw := join(t, s, "/ws?room=user:bob&token="+testToken(t, "bob", nil))
 	okOf(t, ann.ask(`{"id":1,"cmd":"publish","to":"bob","data":"one","qos":1}`))
@@ -68,8 +70,8 @@ func TestRepeatedUntilAcknowledged(t *testing.T) {
 			}
 		}
 	}
-	waitFor(t, "four repetitions to be counted", func() bool { return s.Stats().Repeated >= 4 })
-	second.send(frame.Text, ackOf(1, given))
+	edgetest.WaitFor(t, "four repetitions to be counted", func() bool { return s.Stats().Repeated >= 4 })
+	second.Send(frame.Text, ackOf(1, given))
 	okOf(t, second.answer(1))
 	wantSettled(t, s)
 
@@ -86,21 +88,21 @@ func TestRepeatedUntilAcknowledged(t *testing.T) {
 	}
 	okOf(t, ann.ask(`{"id":4,"cmd":"publish","to":"bob","data":"four"}`))
 	for _, text := range []string{"one", "two", "three", "four"} {
-		raw.want(frame.Text, text)
+		raw.Want(frame.Text, text)
 	}
-	_ = bob.c.Close()
-	_ = second.c.Close()
+	_ = bob.Conn.Close()
+	_ = second.Conn.Close()
 	wantSettled(t, s)
 }
 
 // TestLeavingEndsRepetition: who leaves their own room is left alone.
 func TestLeavingEndsRepetition(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, withQuickAck(t))
+	s := edgetest.Start(t, withQuickAck(t))
 	ann, bob := joinAs(t, s, "ann"), joinAs(t, s, "bob")
 	okOf(t, ann.ask(`{"id":1,"cmd":"publish","to":"bob","data":1,"qos":1}`))
 	bob.repeat()
-	bob.send(frame.Text, `{"id":1,"cmd":"leave","room":"user:bob"}`)
+	bob.Send(frame.Text, `{"id":1,"cmd":"leave","room":"user:bob"}`)
 	okOf(t, bob.answer(1))
 	if n := int(s.Stats().PendingAcks); n != 0 {
 		t.Errorf("%d still owe something", n)
@@ -121,7 +123,7 @@ func TestRepeatedAfterAnOutage(t *testing.T) {
 	eve.push("left")
 	okOf(t, ann.ask(`{"id":3,"cmd":"publish","to":"eve","data":2,"qos":1}`))
 	eve.push("left")
-	waitFor(t, "both to owe something", func() bool { return int(s.Stats().PendingAcks) == 2 })
+	edgetest.WaitFor(t, "both to owe something", func() bool { return int(s.Stats().PendingAcks) == 2 })
 	b.setFail(nil)
 	bob.repeat()
 	if v := eve.push("joined"); len(v["messages"].([]any)) != 2 {
@@ -141,7 +143,7 @@ func TestOwedWhileLooking(t *testing.T) {
 	wait, release := b.hold(t, "user:bob", true)
 	defer release()
 	wait(1)
-	bob.send(frame.Text, ackOf(1, first))
+	bob.Send(frame.Text, ackOf(1, first))
 	okOf(t, bob.answer(1))
 	okOf(t, ann.ask(`{"id":2,"cmd":"publish","to":"bob","data":2,"qos":1}`))
 	for bob.push("message")["data"] != 2.0 {
@@ -155,7 +157,7 @@ func TestOwedWhileLooking(t *testing.T) {
 // long, and a page of it is not all there is.
 func TestRepeatsBehindManyOthers(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, withQuickAck(t))
+	s := edgetest.Start(t, withQuickAck(t))
 	ctx := context.Background()
 	send := func(confirm bool) broker.Position {
 		r, err := s.Publish(ctx, &broker.Publication{Room: "user:bob", Format: broker.Text, Confirm: confirm})
@@ -169,7 +171,7 @@ func TestRepeatsBehindManyOthers(t *testing.T) {
 		send(false)
 	}
 	last := send(true)
-	if err := s.node.Broker.Acknowledge(ctx, "user:bob", first); err != nil {
+	if err := s.Node.Broker.Acknowledge(ctx, "user:bob", first); err != nil {
 		t.Fatal(err)
 	}
 	bob := joinAs(t, s, "bob")
@@ -200,11 +202,11 @@ func (b *pastBroker) say(t *testing.T, ago time.Duration, p broker.Publication) 
 	b.mu.Unlock()
 }
 
-func startPast(t *testing.T) (*Server, *pastBroker) {
+func startPast(t *testing.T) (*edgetest.Server, *pastBroker) {
 	t.Helper()
 	b := &pastBroker{}
-	s := startServer(t, withQuickAck(t), func(s *Server) {
-		m := newMemory(t, s, memory.Config{Rules: s.cfg.History, Now: func() time.Time {
+	s := edgetest.Start(t, withQuickAck(t), func(s *edgetest.Server) {
+		m := edgetest.NewMemory(t, s, memory.Config{Rules: s.Config.History, Now: func() time.Time {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			return time.Now().Add(-b.ago)
@@ -287,7 +289,7 @@ func TestExpiredForAUser(t *testing.T) {
 // TestTermsRefused: each refusal names the field and its limit.
 func TestTermsRefused(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		withAuth(t, c)
 		c.History = broker.Rules{{Pattern: "user:mute"}, {Pattern: "*", Retention: broker.Retention{Messages: 1, Age: time.Hour}}}
 	})

@@ -1,6 +1,6 @@
 // What operators and backends learn about single connections.
 
-package edge
+package v1_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
+	"barrage/edge/edgetest"
 	"barrage/edge/events"
 	"barrage/frame"
 )
@@ -18,7 +20,7 @@ import (
 // TestHasConn: each connection is known by its ID on its node, and by nothing else.
 func TestHasConn(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c) })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	has := func(id string) bool {
 		t.Helper()
 		ok, err := s.HasConn(context.Background(), id)
@@ -38,19 +40,19 @@ func TestHasConn(t *testing.T) {
 		if !has(id) {
 			t.Errorf("%s is not known", id)
 		}
-		for _, other := range []string{strings.ToUpper(id), id + "0", " " + id, strings.Replace(id, "-", "-0", 1), strings.TrimPrefix(id, s.cfg.Node+"-"), "other" + id} {
+		for _, other := range []string{strings.ToUpper(id), id + "0", " " + id, strings.Replace(id, "-", "-0", 1), strings.TrimPrefix(id, s.Config.Node+"-"), "other" + id} {
 			if has(other) {
 				t.Errorf("%q is taken for %s", other, id)
 			}
 		}
 	}
-	for _, id := range []string{"", "-", s.cfg.Node, s.cfg.Node + "-", s.cfg.Node + "-zzzzzzzzzzzzzzzzzzzz", s.cfg.Node + "-zzz"} {
+	for _, id := range []string{"", "-", s.Config.Node, s.Config.Node + "-", s.Config.Node + "-zzzzzzzzzzzzzzzzzzzz", s.Config.Node + "-zzz"} {
 		if has(id) {
 			t.Errorf("%q is known", id)
 		}
 	}
-	_ = viewers[0].c.Close()
-	waitFor(t, "the one that is gone to be forgotten", func() bool { return !has(ids[0]) })
+	_ = viewers[0].Conn.Close()
+	edgetest.WaitFor(t, "the one that is gone to be forgotten", func() bool { return !has(ids[0]) })
 	if !has(ids[1]) {
 		t.Error("another one is gone, too")
 	}
@@ -87,18 +89,18 @@ func TestConnectTellsTheAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Close(context.Background()) })
-	s := startServer(t, func(c *Config) { withAuth(t, c); c.Events = e })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c); c.Events = e })
 	raw := join(t, s, "/ws?room=a&token="+testToken(t, "raw", nil))
 	early := joinJSON(t, s, "/ws?token="+testToken(t, "early", nil))
 	late := joinJSON(t, s, "/ws")
 	okOf(t, late.ask(`{"id":1,"cmd":"auth","token":"`+testToken(t, "late", nil)+`"}`))
 	var want []string
 	for user, c := range map[string]*viewer{"raw": raw, "early": early, "late": late} {
-		want = append(want, "connect "+user+" "+c.c.LocalAddr().String(), "disconnect "+user+" ")
-		c.send(frame.Close, "\x03\xe8")
+		want = append(want, "connect "+user+" "+c.Conn.LocalAddr().String(), "disconnect "+user+" ")
+		c.Send(frame.Close, "\x03\xe8")
 	}
 	want = append(want, "join raw ", "leave raw ")
-	waitFor(t, "all to go", func() bool { return s.Stats().Connections == 0 })
+	edgetest.WaitFor(t, "all to go", func() bool { return s.Stats().Connections == 0 })
 	if err := e.Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}

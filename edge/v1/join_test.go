@@ -1,6 +1,6 @@
 // Joins that are cut short, fail, or are overtaken.
 
-package edge
+package v1_test
 
 import (
 	"context"
@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"barrage/edge"
 	"barrage/edge/auth"
 	"barrage/edge/conn"
+	"barrage/edge/edgetest"
 	"barrage/frame"
 	"barrage/internal/broker"
 )
@@ -24,18 +26,18 @@ func TestLeaveDuringJoin(t *testing.T) {
 	wait, release := b.hold(t, "a", false)
 	defer release()
 	c := joinJSON(t, s, "/ws")
-	c.send(frame.Text, `{"id":1,"cmd":"join","room":"a","presence":true}`)
+	c.Send(frame.Text, `{"id":1,"cmd":"join","room":"a","presence":true}`)
 	wait(1)
-	c.send(frame.Text, `{"id":2,"cmd":"leave","room":"a"}`)
+	c.Send(frame.Text, `{"id":2,"cmd":"leave","room":"a"}`)
 	if v := c.answer(1); code(v) != "not_joined" {
 		t.Errorf("the join: %v", v)
 	}
 	okOf(t, c.answer(2))
 	release()
 	okOf(t, c.ask(`{"id":3,"cmd":"join","room":"a"}`))
-	wantCount(t, s, "a", 0, 1)
+	edgetest.WantCount(t, s, "a", 0, 1)
 	okOf(t, c.ask(`{"id":4,"cmd":"leave","room":"a"}`))
-	wantCount(t, s, "a", 0, 0)
+	edgetest.WantCount(t, s, "a", 0, 0)
 	if n := s.Delivery.Members("a") + s.Delivery.Members("\x00presence:a"); n != 0 {
 		t.Errorf("%d memberships are left", n)
 	}
@@ -44,54 +46,54 @@ func TestLeaveDuringJoin(t *testing.T) {
 // TestCloseDuringJoin: who never was in the room takes nobody else out of it.
 func TestCloseDuringJoin(t *testing.T) {
 	t.Parallel()
-	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	s, b := startHeld(t, func(c *edge.Config) { withAuth(t, c) })
 	token := testToken(t, "ann", nil)
 	first := joinJSON(t, s, "/ws?token="+token)
 	okOf(t, first.ask(`{"id":1,"cmd":"join","room":"a"}`))
 	wait, release := b.hold(t, "a", false)
 	defer release()
 	second := joinJSON(t, s, "/ws?token="+token)
-	second.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+	second.Send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
 	wait(1)
-	_ = second.c.Close()
-	waitFor(t, "the second to go", func() bool { return s.Stats().Connections == 1 })
+	_ = second.Conn.Close()
+	edgetest.WaitFor(t, "the second to go", func() bool { return s.Stats().Connections == 1 })
 	release()
-	wantCount(t, s, "a", 1, 1)
-	_ = first.c.Close()
-	waitFor(t, "all to be forgotten", func() bool { return s.Stats().Presence.Connections == 0 })
+	edgetest.WantCount(t, s, "a", 1, 1)
+	_ = first.Conn.Close()
+	edgetest.WaitFor(t, "all to be forgotten", func() bool { return s.Stats().Presence.Connections == 0 })
 }
 
 // TestIdentityChangesDuringJoin: the room is joined once, by who it is in the end.
 func TestIdentityChangesDuringJoin(t *testing.T) {
 	t.Parallel()
-	s, b := startHeld(t, func(c *Config) { withAuth(t, c); c.Anonymous = true })
+	s, b := startHeld(t, func(c *edge.Config) { withAuth(t, c); c.Anonymous = true })
 	c := joinJSON(t, s, "/ws")
 	join(t, s, "/ws?room=a") // keeps the room
 	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"b"}`))
 	wait, release := b.hold(t, "a", false)
 	defer release()
-	c.send(frame.Text, `{"id":2,"cmd":"join","room":"a"}`)
+	c.Send(frame.Text, `{"id":2,"cmd":"join","room":"a"}`)
 	wait(1)
 	okOf(t, c.ask(`{"id":3,"cmd":"auth","token":"`+testToken(t, "ann", nil)+`"}`))
-	wantCount(t, s, "b", 1, 1)
+	edgetest.WantCount(t, s, "b", 1, 1)
 	release()
 	okOf(t, c.answer(2))
-	wantCount(t, s, "a", 1, 2)
+	edgetest.WantCount(t, s, "a", 1, 2)
 	okOf(t, c.ask(`{"id":4,"cmd":"leave","room":"a"}`))
-	wantCount(t, s, "a", 0, 1)
+	edgetest.WantCount(t, s, "a", 0, 1)
 }
 
 // TestForbiddenDuringJoin: a newer token ends also joins that are under way.
 func TestForbiddenDuringJoin(t *testing.T) {
 	t.Parallel()
-	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	s, b := startHeld(t, func(c *edge.Config) { withAuth(t, c) })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"b"}`))
 	wait, release := b.hold(t, "a", false)
 	defer release()
-	c.send(frame.Text, `{"id":2,"cmd":"join","room":"a"}`)
+	c.Send(frame.Text, `{"id":2,"cmd":"join","room":"a"}`)
 	wait(1)
-	c.send(frame.Text, `{"id":3,"cmd":"auth","token":"`+testToken(t, "ann", func(c *auth.Claims) { c.Rooms = auth.Patterns{"x*"} })+`"}`)
+	c.Send(frame.Text, `{"id":3,"cmd":"auth","token":"`+testToken(t, "ann", func(c *auth.Claims) { c.Rooms = auth.Patterns{"x*"} })+`"}`)
 	okOf(t, c.answer(3))
 	if v := c.answer(2); code(v) != "not_joined" {
 		t.Errorf("the join: %v", v)
@@ -102,18 +104,18 @@ func TestForbiddenDuringJoin(t *testing.T) {
 		}
 	}
 	release()
-	wantCount(t, s, "a", 0, 0)
-	wantCount(t, s, "b", 0, 0)
+	edgetest.WantCount(t, s, "a", 0, 0)
+	edgetest.WantCount(t, s, "b", 0, 0)
 }
 
 // TestKickDuringJoin: an order meets those who are about to come in, too.
 func TestKickDuringJoin(t *testing.T) {
 	t.Parallel()
-	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	s, b := startHeld(t, func(c *edge.Config) { withAuth(t, c) })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	wait, release := b.hold(t, "a", false)
 	defer release()
-	c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+	c.Send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
 	wait(1)
 	if err := s.Moderation.Kick(context.Background(), "a", "ann", "spam", 0); err != nil {
 		t.Fatal(err)
@@ -126,13 +128,13 @@ func TestKickDuringJoin(t *testing.T) {
 	}
 	release()
 	okOf(t, c.ask(`{"id":2,"cmd":"ping"}`))
-	wantCount(t, s, "a", 0, 0)
+	edgetest.WantCount(t, s, "a", 0, 0)
 }
 
 // TestSwitchThatFails: who cannot get into the next room stays in the last one.
 func TestSwitchThatFails(t *testing.T) {
 	t.Parallel()
-	s, b := startHeld(t, func(c *Config) { withAuth(t, c); c.MaxRooms = 1 })
+	s, b := startHeld(t, func(c *edge.Config) { withAuth(t, c); c.MaxRooms = 1 })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`))
 	b.setFail(errors.New("the store is away"))
@@ -147,25 +149,25 @@ func TestSwitchThatFails(t *testing.T) {
 		if v := c.ask(x.command); code(v) != x.code {
 			t.Errorf("%s: %v, want %s", x.command, v, x.code)
 		}
-		publishTo(t, s, "a", "still in a")
+		edgetest.PublishTo(t, s, "a", "still in a")
 		if v := c.push("message"); v["data"] != "still in a" {
 			t.Fatalf("%s: got %v", x.command, v)
 		}
 	}
 	b.setFail(nil)
-	publishTo(t, s, "user:ann", "and at home")
+	edgetest.PublishTo(t, s, "user:ann", "and at home")
 	c.push("joined")
 	wait, release := b.hold(t, "b", false)
 	defer release()
-	c.send(frame.Text, `{"id":3,"cmd":"join","room":"b","leave":"a"}`)
+	c.Send(frame.Text, `{"id":3,"cmd":"join","room":"b","leave":"a"}`)
 	wait(1)
 	if v := c.ask(`{"id":4,"cmd":"join","room":"c","leave":"a"}`); code(v) != "not_joined" {
 		t.Errorf("left for two rooms: %v", v)
 	}
 	release()
 	okOf(t, c.answer(3))
-	wantCount(t, s, "a", 0, 0)
-	wantCount(t, s, "b", 1, 1)
+	edgetest.WantCount(t, s, "a", 0, 0)
+	edgetest.WantCount(t, s, "b", 1, 1)
 	okOf(t, c.ask(`{"id":5,"cmd":"join","room":"c","leave":"b"}`))
 }
 
@@ -174,10 +176,10 @@ func TestSwitchThatFails(t *testing.T) {
 // message brings it back.
 func TestInbox(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { withAuth(t, c); c.MaxRooms = 1 })
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c); c.MaxRooms = 1 })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	okOf(t, c.ask(`{"id":1,"cmd":"join","room":"a"}`))
-	if n := s.hub.Members("user:ann"); n != 0 || !s.Online(context.Background(), "ann") || s.Delivery.Members("user:ann") != 1 {
+	if n, _, in := s.Room("user:ann"); in || !s.Online(context.Background(), "ann") || s.Delivery.Members("user:ann") != 1 {
 		t.Errorf("%d members, online %v, %d to reach", n, s.Online(context.Background(), "ann"), s.Delivery.Members("user:ann"))
 	}
 	brings := func(v map[string]any, texts ...any) (epoch any) {
@@ -192,31 +194,31 @@ func TestInbox(t *testing.T) {
 		}
 		return v["epoch"]
 	}
-	if n := publishTo(t, s, "user:ann", "one"); n != 1 {
+	if n := edgetest.PublishTo(t, s, "user:ann", "one"); n != 1 {
 		t.Errorf("queued for %d", n)
 	}
 	epoch := brings(c.push("joined"), "one")
 	if v := c.ask(`{"id":2,"cmd":"join","room":"user:ann"}`); code(v) != "already_joined" {
 		t.Errorf("got %v", v)
 	}
-	publishTo(t, s, "user:ann", "two")
+	edgetest.PublishTo(t, s, "user:ann", "two")
 	if v := c.push("message"); v["data"] != "two" {
 		t.Errorf("got %v", v)
 	}
 	okOf(t, c.ask(`{"id":3,"cmd":"leave","room":"user:ann"}`))
 	brings(okOf(t, c.ask(fmt.Sprintf(`{"id":4,"cmd":"join","room":"user:ann","since":{"epoch":%q,"offset":0}}`, epoch))), "one", "two")
 	okOf(t, c.ask(`{"id":5,"cmd":"leave","room":"user:ann"}`))
-	publishTo(t, s, "user:ann", "three")
+	edgetest.PublishTo(t, s, "user:ann", "three")
 	brings(c.push("joined"), "three")
-	wantCount(t, s, "user:ann", 1, 1)
+	edgetest.WantCount(t, s, "user:ann", 1, 1)
 
 	second := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	brings(second.push("joined"), "one", "two", "three") // nothing is acknowledged
-	wantCount(t, s, "user:ann", 1, 2)
-	_ = c.c.Close()
-	wantCount(t, s, "user:ann", 1, 1)
-	_ = second.c.Close()
-	waitFor(t, "all to be forgotten", func() bool {
+	edgetest.WantCount(t, s, "user:ann", 1, 2)
+	_ = c.Conn.Close()
+	edgetest.WantCount(t, s, "user:ann", 1, 1)
+	_ = second.Conn.Close()
+	edgetest.WaitFor(t, "all to be forgotten", func() bool {
 		return s.Stats().Presence.Connections == 0 && !s.Online(context.Background(), "ann")
 	})
 }
@@ -225,7 +227,7 @@ func TestInbox(t *testing.T) {
 // and none that is not joined yet.
 func TestPublishWithoutRoom(t *testing.T) {
 	t.Parallel()
-	s, b := startHeld(t, func(c *Config) { withAuth(t, c) })
+	s, b := startHeld(t, func(c *edge.Config) { withAuth(t, c) })
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	if v := c.ask(`{"id":1,"cmd":"publish","data":1}`); code(v) != "not_joined" {
 		t.Errorf("in no room: %v", v)
@@ -233,9 +235,9 @@ func TestPublishWithoutRoom(t *testing.T) {
 	okOf(t, c.ask(`{"id":2,"cmd":"join","room":"a","presence":true}`))
 	wait, release := b.hold(t, "b", false)
 	defer release()
-	c.send(frame.Text, `{"id":3,"cmd":"join","room":"b"}`)
+	c.Send(frame.Text, `{"id":3,"cmd":"join","room":"b"}`)
 	wait(1)
-	c.send(frame.Text, `{"id":4,"cmd":"publish","data":"here"}`)
+	c.Send(frame.Text, `{"id":4,"cmd":"publish","data":"here"}`)
 	if v := c.push("message"); v["room"] != "a" || v["data"] != "here" {
 		t.Errorf("got %v", v)
 	}
@@ -246,20 +248,20 @@ func TestPublishWithoutRoom(t *testing.T) {
 func TestManyWaitForTheBroker(t *testing.T) {
 	t.Parallel()
 	const rooms = 12
-	s, b := startWithBroker(t)
+	s, b := edgetest.StartLate(t, nil)
 	c := joinJSON(t, s, "/ws")
 	for i := range rooms {
-		c.send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"join","room":"r%d"}`, i+1, i))
+		c.Send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"join","room":"r%d"}`, i+1, i))
 	}
-	waitFor(t, "all to wait", func() bool { return s.node.Waiting.Load() == rooms })
+	edgetest.WaitFor(t, "all to wait", func() bool { return s.Node.Waiting.Load() == rooms })
 	if v := c.ask(`{"id":99,"cmd":"join","room":"r0"}`); code(v) != "already_joined" {
 		t.Errorf("got %v", v)
 	}
 	for _, i := range []int{7, 3, 11} {
-		b.setReady(fmt.Sprint("r", i))
+		b.Ready(fmt.Sprint("r", i))
 		okOf(t, c.answer(i+1))
 	}
-	c.send(frame.Text, `{"id":98,"cmd":"leave","room":"r5"}`)
+	c.Send(frame.Text, `{"id":98,"cmd":"leave","room":"r5"}`)
 	if v := c.answer(6); code(v) != "not_joined" {
 		t.Errorf("the join that was left: %v", v)
 	}
@@ -267,20 +269,20 @@ func TestManyWaitForTheBroker(t *testing.T) {
 	for _, v := range c.answers(rooms - 4) {
 		okOf(t, v)
 	}
-	waitFor(t, "nobody to wait", func() bool {
-		return s.node.Waiting.Load() == 0 && onLoops(t, s, func(l *conn.Loop) int { return s.node.Waits[l.Index()].Len() }) == 0
+	edgetest.WaitFor(t, "nobody to wait", func() bool {
+		return s.Node.Waiting.Load() == 0 && onLoops(t, s, func(l *conn.Loop) int { return s.Node.Waits[l.Index()].Len() }) == 0
 	})
-	wantCount(t, s, "r5", 0, 0)
-	wantCount(t, s, "r6", 0, 1)
+	edgetest.WantCount(t, s, "r5", 0, 0)
+	edgetest.WantCount(t, s, "r6", 0, 1)
 }
 
 // flooded publishes more than a room's log holds for a held member, and waits
 // until that was dropped.
-func flooded(t *testing.T, s *Server, from, to int) {
+func flooded(t *testing.T, s *edgetest.Server, from, to int) {
 	t.Helper()
 	filling := strings.Repeat("x", 5000)
 	for n := from; n <= to; n++ {
-		publishTo(t, s, "a", fmt.Sprint("message ", n, " ", filling))
+		edgetest.PublishTo(t, s, "a", fmt.Sprint("message ", n, " ", filling))
 	}
 	for range 2 { // the second call comes behind the loop's work on what was there at the first
 		onLoops(t, s, func(*conn.Loop) int { return 0 })
@@ -294,8 +296,8 @@ func flooded(t *testing.T, s *Server, from, to int) {
 	}
 }
 
-func startDropping(t *testing.T, policy SlowPolicy) (*Server, *heldBroker) {
-	return startHeld(t, func(c *Config) {
+func startDropping(t *testing.T, policy edge.SlowPolicy) (*edgetest.Server, *heldBroker) {
+	return startHeld(t, func(c *edge.Config) {
 		c.RoomLogBytes, c.SlowPolicy = 128<<10, policy
 		c.History = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: 1000, Age: time.Hour}}}
 	})
@@ -307,33 +309,33 @@ func startDropping(t *testing.T, policy SlowPolicy) (*Server, *heldBroker) {
 func TestDroppedWhileHeld(t *testing.T) {
 	t.Parallel()
 	const last = 100
-	for _, policy := range []SlowPolicy{SlowSkip, SlowClose} {
+	for _, policy := range []edge.SlowPolicy{edge.SlowSkip, edge.SlowClose} {
 		t.Run("covered by the history, "+string(policy), func(t *testing.T) {
 			s, b := startDropping(t, policy)
 			wait, release := b.hold(t, "a", false)
 			defer release()
 			c := joinJSON(t, s, "/ws")
-			c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+			c.Send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
 			wait(1)
 			flooded(t, s, 1, last)
 			release()
 			if ok := okOf(t, c.answer(1)); ok["offset"] != float64(last) {
 				t.Errorf("joined at %v", ok["offset"])
 			}
-			publishTo(t, s, "a", "next")
+			edgetest.PublishTo(t, s, "a", "next")
 			if v := c.object(); v["push"] != "message" || v["offset"] != float64(last+1) {
 				t.Errorf("got %.200v", v)
 			}
-			balanced(t, s)
+			edgetest.Balanced(t, s)
 		})
 	}
 	t.Run("behind the history", func(t *testing.T) {
-		s, b := startDropping(t, SlowSkip)
-		publishTo(t, s, "a", "message 1")
+		s, b := startDropping(t, edge.SlowSkip)
+		edgetest.PublishTo(t, s, "a", "message 1")
 		wait, release := b.hold(t, "a", true)
 		defer release()
 		c := joinJSON(t, s, "/ws")
-		c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+		c.Send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
 		wait(1)
 		flooded(t, s, 2, last)
 		release()
@@ -350,15 +352,15 @@ func TestDroppedWhileHeld(t *testing.T) {
 				t.Fatalf("got %.200v, want offset %v", v, next)
 			}
 		}
-		balanced(t, s)
+		edgetest.Balanced(t, s)
 	})
 	t.Run("behind the history, close", func(t *testing.T) {
-		s, b := startDropping(t, SlowClose)
-		publishTo(t, s, "a", "message 1")
+		s, b := startDropping(t, edge.SlowClose)
+		edgetest.PublishTo(t, s, "a", "message 1")
 		wait, release := b.hold(t, "a", true)
 		defer release()
 		c := joinJSON(t, s, "/ws")
-		c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+		c.Send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
 		wait(1)
 		flooded(t, s, 2, last)
 		release()
@@ -372,18 +374,18 @@ func TestClearedDuringJoin(t *testing.T) {
 	t.Parallel()
 	s, b := startHeld(t, nil)
 	other := join(t, s, "/ws?room=a")
-	publishTo(t, s, "a", "old")
-	other.want(frame.Text, "old")
+	edgetest.PublishTo(t, s, "a", "old")
+	other.Want(frame.Text, "old")
 	wait, release := b.hold(t, "a", true)
 	defer release()
 	c := joinJSON(t, s, "/ws")
-	c.send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
+	c.Send(frame.Text, `{"id":1,"cmd":"join","room":"a"}`)
 	wait(1)
 	if err := s.Moderation.Clear(context.Background(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	publishTo(t, s, "a", "new")
-	other.want(frame.Text, "new")
+	edgetest.PublishTo(t, s, "a", "new")
+	other.Want(frame.Text, "new")
 	release()
 	old := okOf(t, c.answer(1))
 	if v := c.push("message"); v["data"] != "new" || v["epoch"] == old["epoch"] {
@@ -397,15 +399,15 @@ func TestLostDuringJoin(t *testing.T) {
 	s, b := startHeld(t, nil)
 	epoch := epochOf(t, s, "a")
 	for n := 2; n <= 5; n++ {
-		publishTo(t, s, "a", fmt.Sprint("message ", n))
+		edgetest.PublishTo(t, s, "a", fmt.Sprint("message ", n))
 	}
 	wait, release := b.hold(t, "a", false)
 	defer release()
 	c, raw := joinJSON(t, s, "/ws"), join(t, s, "/ws?room=a")
-	c.send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":"join","room":"a","since":{"epoch":%q,"offset":1}}`, epoch))
+	c.Send(frame.Text, fmt.Sprintf(`{"id":1,"cmd":"join","room":"a","since":{"epoch":%q,"offset":1}}`, epoch))
 	wait(1)
 	s.Delivery.Lost("a", broker.Gap{Epoch: epoch, From: 3, To: 4, Reason: broker.GapTrimmed})
-	raw.want(frame.Ping, "")
+	raw.Want(frame.Ping, "")
 	release()
 	if ok := okOf(t, c.answer(1)); ok["resumed"] != true || len(ok["messages"].([]any)) != 4 {
 		t.Errorf("got %v", ok)
@@ -419,7 +421,7 @@ func TestLostDuringJoin(t *testing.T) {
 // TestEpochGapIsTold also to a member who has heard nothing since it joined.
 func TestEpochGapIsTold(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, nil)
+	s := edgetest.Start(t, nil)
 	epoch := epochOf(t, s, "a")
 	c := joinJSON(t, s, "/ws?room=a")
 	c.push("joined")
@@ -438,20 +440,20 @@ func TestEpochGapIsTold(t *testing.T) {
 // does not is let in without one.
 func TestLateJoin(t *testing.T) {
 	t.Parallel()
-	s, b := startWithBroker(t)
+	s, b := edgetest.StartLate(t, nil)
 	c := joinJSON(t, s, "/ws")
-	publishTo(t, s, "a", "one")
+	edgetest.PublishTo(t, s, "a", "one")
 	if v := c.ask(`{"id":1,"cmd":"join","room":"a","since":{"epoch":"","offset":0}}`); code(v) != "unavailable" || v["error"].(map[string]any)["retry_after"] == nil {
 		t.Errorf("got %v", v)
 	}
 	if ok := okOf(t, c.ask(`{"id":2,"cmd":"join","room":"a"}`)); ok["offset"] != 0.0 || ok["epoch"] != nil {
 		t.Errorf("got %v", ok)
 	}
-	publishTo(t, s, "a", "two")
+	edgetest.PublishTo(t, s, "a", "two")
 	if v := c.push("message"); v["data"] != "two" || v["offset"] != 2.0 {
 		t.Errorf("got %v", v)
 	}
-	b.setReady("a")
+	b.Ready("a")
 	okOf(t, c.ask(`{"id":3,"cmd":"leave","room":"a"}`))
 	ok := okOf(t, c.ask(`{"id":4,"cmd":"join","room":"a","since":{"epoch":"","offset":0}}`))
 	if m, _ := ok["messages"].([]any); len(m) != 2 || ok["resumed"] != true {

@@ -1,6 +1,6 @@
 // Compression at the edge.
 
-package edge
+package v1_test
 
 import (
 	"bytes"
@@ -10,7 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"barrage/edge"
 	"barrage/edge/delivery"
+	"barrage/edge/edgetest"
 	v1 "barrage/edge/v1"
 	"barrage/frame"
 	"barrage/internal/broker"
@@ -19,17 +21,17 @@ import (
 const offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
 // joinDeflate opens a connection that compresses.
-func joinDeflate(t testing.TB, s *Server, target string, json bool) *viewer {
+func joinDeflate(t testing.TB, s *edgetest.Server, target string, json bool) *viewer {
 	t.Helper()
 	headers := []string{offer}
 	if json {
 		headers = append(headers, "Sec-WebSocket-Protocol: "+v1.Subprotocol+"\r\n")
 	}
-	c, resp := shake(t, s, upgradeRequest(target, headers...))
+	c, resp := shake(t, s, edgetest.UpgradeRequest(target, headers...))
 	if got := resp.Header.Get("Sec-WebSocket-Extensions"); !strings.HasPrefix(got, "permessage-deflate") {
 		t.Fatalf("status %d, extensions %q", resp.StatusCode, got)
 	}
-	c.asm.Deflate = true
+	c.Frames.Deflate = true
 	return c
 }
 
@@ -37,9 +39,9 @@ func joinDeflate(t testing.TB, s *Server, target string, json bool) *viewer {
 func TestDeflateIsNegotiated(t *testing.T) {
 	t.Parallel()
 	for _, on := range []bool{false, true} {
-		s := startServer(t, func(c *Config) { c.Compression = on })
+		s := edgetest.Start(t, func(c *edge.Config) { c.Compression = on })
 		for _, header := range []string{"", offer} {
-			_, resp := shake(t, s, upgradeRequest("/ws?room=a", header))
+			_, resp := shake(t, s, edgetest.UpgradeRequest("/ws?room=a", header))
 			if got := resp.Header.Get("Sec-WebSocket-Extensions") != ""; got != (on && header != "") {
 				t.Errorf("server %v, client %q: %v", on, header, got)
 			}
@@ -64,14 +66,13 @@ func TestOneEncodingEach(t *testing.T) {
 	t.Parallel()
 	const each = 6
 	n := make(map[string]*atomic.Int32)
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		c.Compression = true
-		for _, p := range protocols() {
-			if p.Codec != nil {
+		for i := range c.Protocols {
+			if p := &c.Protocols[i]; p.Codec != nil {
 				n[p.Name] = new(atomic.Int32)
 				p.Codec = counted{p.Codec, n[p.Name]}
 			}
-			c.protocols = append(c.protocols, p)
 		}
 	})
 	text := strings.Repeat("the same again and again ", 100)
@@ -91,8 +92,8 @@ func TestOneEncodingEach(t *testing.T) {
 	}
 	tell()
 	for _, c := range raw {
-		c.want(frame.Text, text)
-		c.want(frame.Text, text)
+		c.Want(frame.Text, text)
+		c.Want(frame.Text, text)
 	}
 	for _, c := range json {
 		if v := c.object(); v["push"] != "message" || v["data"] != text {
@@ -109,7 +110,7 @@ func TestOneEncodingEach(t *testing.T) {
 // TestDeflatedMessages go both ways and fewer bytes than they have.
 func TestDeflatedMessages(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { c.Compression = true })
+	s := edgetest.Start(t, func(c *edge.Config) { c.Compression = true })
 	text := strings.Repeat("the same again and again ", 400)
 	for _, json := range []bool{false, true} {
 		room := fmt.Sprint("room-", json)
@@ -119,20 +120,20 @@ func TestDeflatedMessages(t *testing.T) {
 			c.push("joined")
 			message = fmt.Sprintf(`{"cmd":"publish","room":%q,"data":%q}`, room, text)
 		}
-		packed := frame.AppendMaskedDeflated(nil, frame.Text, c.mask, []byte(message))
+		packed := frame.AppendMaskedDeflated(nil, frame.Text, edgetest.Mask, []byte(message))
 		if len(packed) > len(message)/10 {
 			t.Fatalf("%d bytes", len(packed))
 		}
 		for i := range packed { // byte by byte: the inflater's state is kept
-			c.write(packed[i : i+1])
+			c.Write(packed[i : i+1])
 		}
-		plain.want(frame.Text, text)
+		plain.Want(frame.Text, text)
 		if json {
 			if v := c.push("message"); v["data"] != text {
 				t.Errorf("got %.100v", v)
 			}
 		} else {
-			c.want(frame.Text, text)
+			c.Want(frame.Text, text)
 		}
 	}
 }
@@ -165,7 +166,7 @@ func TestBomb(t *testing.T) {
 		for _, json := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, JSON %v", x.name, json), func(t *testing.T) {
 				t.Parallel()
-				s := startServer(t, func(c *Config) { c.Compression = x.compressed })
+				s := edgetest.Start(t, func(c *edge.Config) { c.Compression = x.compressed })
 				neighbour := join(t, s, "/ws?room=a")
 				var c *viewer
 				switch {
@@ -179,16 +180,16 @@ func TestBomb(t *testing.T) {
 				if json {
 					c.push("joined")
 				}
-				p := frame.AppendMasked(nil, frame.Text, c.mask, x.payload)
+				p := frame.AppendMasked(nil, frame.Text, edgetest.Mask, x.payload)
 				p[0] |= 0x40 // RSV1: compressed
-				c.write(p)
+				c.Write(p)
 				if json {
 					c.wantBye(x.code, false)
 				} else {
-					c.wantClose(x.code)
+					c.WantClose(x.code)
 				}
-				neighbour.send(frame.Text, "unmoved")
-				neighbour.want(frame.Text, "unmoved")
+				neighbour.Send(frame.Text, "unmoved")
+				neighbour.Want(frame.Text, "unmoved")
 			})
 		}
 	}

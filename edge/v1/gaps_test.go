@@ -1,10 +1,14 @@
-package edge
+// What a node that is too far behind tells its members.
+
+package v1_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"barrage/edge"
+	"barrage/edge/edgetest"
 	"barrage/edge/publish"
 	"barrage/internal/broker"
 )
@@ -13,21 +17,21 @@ import (
 // for its members, in its place.
 func TestOverloadIsToldOf(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) {
-		c.Shards, c.History = 1, broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: 10, Age: patience}}}
+	s := edgetest.Start(t, func(c *edge.Config) {
+		c.Shards, c.History = 1, broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: 10, Age: edgetest.Patience}}}
 	})
 	c := joinJSON(t, s, "/ws?room=a&room=b")
 	c.push("joined")
 	c.push("joined")
 	busy, rest := make(chan struct{}), make(chan struct{})
-	s.node.Loops.All()[0].Do(func() { close(busy); <-rest })
+	s.Node.Loops.All()[0].Do(func() { close(busy); <-rest })
 	<-busy
 	filling, n := strings.Repeat("x", 64<<10), 0
 	say := func(text string) (refused bool) {
-		before := s.refused.Of(publish.Overload)
-		publishTo(t, s, "a", text)
+		before := s.Node.Publisher.Refused.Of(publish.Overload)
+		edgetest.PublishTo(t, s, "a", text)
 		n++
-		return s.refused.Of(publish.Overload) > before
+		return s.Node.Publisher.Refused.Of(publish.Overload) > before
 	}
 	for refused := 0; refused < 3; {
 		if say(filling) {
@@ -37,10 +41,10 @@ func TestOverloadIsToldOf(t *testing.T) {
 			t.Fatal("nothing was refused")
 		}
 	}
-	publishTo(t, s, "b", "of the other room")
-	_ = c.c.SetDeadline(time.Now().Add(3 * patience)) // filling a shard takes a busy machine long
+	edgetest.PublishTo(t, s, "b", "of the other room")
+	_ = c.Conn.SetDeadline(time.Now().Add(3 * edgetest.Patience)) // filling a shard takes a busy machine long
 	close(rest)
-	waitFor(t, "the shard to catch up", func() bool { return !say("the last") })
+	edgetest.WaitFor(t, "the shard to catch up", func() bool { return !say("the last") })
 	told := false
 	for next := 1.0; next <= float64(n); {
 		v := c.object()

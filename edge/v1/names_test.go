@@ -1,6 +1,6 @@
 // Hostile room names, in every place that takes one.
 
-package edge
+package v1_test
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 
+	"barrage/edge"
+	"barrage/edge/edgetest"
 	"barrage/edge/events"
 	"barrage/edge/moderation"
 	v1 "barrage/edge/v1"
@@ -97,10 +99,10 @@ func TestHostileRoomNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := startServer(t, func(c *Config) {
+	s := edgetest.Start(t, func(c *edge.Config) {
 		c.Logger, c.Caller = slog.New(slog.NewTextHandler(&log, nil)), caller
-	}, func(s *Server) {
-		b.Broker = newMemory(t, s, memory.Config{Rules: s.cfg.History})
+	}, func(s *edgetest.Server) {
+		b.Broker = edgetest.NewMemory(t, s, memory.Config{Rules: s.Config.History})
 		s.SetBroker(b)
 	})
 	for name, room := range names {
@@ -116,7 +118,7 @@ func TestHostileRoomNames(t *testing.T) {
 			t.Errorf("%s of no room: %v", cmd, v)
 		}
 	}
-	if _, resp := shake(t, s, upgradeRequest("/ws?room=")); resp.StatusCode != http.StatusBadRequest {
+	if _, resp := shake(t, s, edgetest.UpgradeRequest("/ws?room=")); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("an empty room: status %d", resp.StatusCode)
 	}
 	b.mu.Lock()
@@ -160,7 +162,7 @@ func byCommand(t *testing.T, c *viewer, room string) {
 }
 
 // byURL names it in requests. One of 10 KB is more than a request line may have.
-func byURL(t *testing.T, s *Server, room string) {
+func byURL(t *testing.T, s *edgetest.Server, room string) {
 	t.Helper()
 	query := url.QueryEscape(room)
 	want := http.StatusBadRequest
@@ -169,7 +171,7 @@ func byURL(t *testing.T, s *Server, room string) {
 	}
 	v1 := "Sec-WebSocket-Protocol: " + v1.Subprotocol + "\r\n"
 	for _, request := range []string{
-		upgradeRequest("/ws?room=" + query), upgradeRequest("/ws?room=a&room=" + query), upgradeRequest("/ws?room="+query, v1),
+		edgetest.UpgradeRequest("/ws?room=" + query), edgetest.UpgradeRequest("/ws?room=a&room=" + query), edgetest.UpgradeRequest("/ws?room="+query, v1),
 		"GET /count?room=" + query + " HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
 		if _, resp := shake(t, s, request); resp.StatusCode != want {
@@ -179,7 +181,7 @@ func byURL(t *testing.T, s *Server, room string) {
 }
 
 // byOperator names it to the server itself, as the admin API does.
-func byOperator(t *testing.T, s *Server, room string) {
+func byOperator(t *testing.T, s *edgetest.Server, room string) {
 	t.Helper()
 	ctx := context.Background()
 	_, published := s.Publish(ctx, &broker.Publication{Room: room, Format: broker.Text, Payload: []byte("x")})
