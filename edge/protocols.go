@@ -44,6 +44,17 @@ func (s *Server) speak() *delivery.Forms {
 	return forms
 }
 
+// maxUnread is the most that one of the protocols has a connection leave unread.
+func (s *Server) maxUnread() int {
+	most := 2 * s.cfg.MaxMessage
+	for _, p := range s.protocols {
+		if p.Unread != nil {
+			most = max(most, p.Unread(s.cfg.MaxMessage))
+		}
+	}
+	return most
+}
+
 func (s *Server) newHub(forms *delivery.Forms) (*fanout.Hub, error) {
 	fc := fanout.Config{
 		Shards:     s.cfg.Shards,

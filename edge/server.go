@@ -19,7 +19,6 @@ import (
 	"barrage/edge/node"
 	"barrage/edge/presence"
 	"barrage/edge/publish"
-	v1 "barrage/edge/v1"
 	"barrage/edge/wait"
 	"barrage/edge/ws"
 	"barrage/fanout"
@@ -224,7 +223,7 @@ func (s *Server) connConfig() conn.Config {
 	return conn.Config{
 		Node: c.Node, Hub: s.hub, Observer: observer{s},
 		MaxConnections: c.MaxConnections, MaxSockets: c.MaxSockets, MaxPerIP: c.MaxPerIP,
-		MaxQueue:         v1.MaxUnread + 2*v1.MaxEscape*c.MaxMessage + 64<<10,
+		MaxQueue:         s.maxUnread() + 64<<10,
 		HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout,
 		CloseTimeout: c.CloseTimeout, SlowTimeout: c.SlowTimeout, CloseSlow: c.SlowPolicy == SlowClose,
 		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst, Tick: c.Tick, Logger: c.Logger, OnFatal: c.OnFatal,

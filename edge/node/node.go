@@ -41,6 +41,9 @@ type Protocol struct {
 	// AuthByMessage: a connection without a token is let in, if there must be one, and
 	// says by a message who it is.
 	AuthByMessage bool
+	// Unread is how many bytes one of its connections may leave unread, of messages up to a
+	// size; nil: two of those.
+	Unread func(maxMessage int) int
 	// Codec writes what its rooms say; nil without rooms.
 	Codec delivery.Codec
 	// Start is called once for each server, before the broker starts. What it returns

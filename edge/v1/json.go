@@ -11,8 +11,8 @@ import (
 	"barrage/internal/broker"
 )
 
-// MaxEscape is by how much a text's JSON may be longer than the text: \u0001.
-const MaxEscape = 6
+// maxEscape is by how much a text's JSON may be longer than the text: \u0001.
+const maxEscape = 6
 
 // replyJSON answers the command with the same id.
 type replyJSON struct {

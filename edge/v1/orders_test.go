@@ -1,6 +1,6 @@
-package v1_test
-
 // Orders that last: what a node knows that was not there when they were given.
+
+package v1_test
 
 import (
 	"context"

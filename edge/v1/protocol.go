@@ -21,7 +21,8 @@ const Subprotocol = "barrage.v1"
 func Protocol() node.Protocol {
 	return node.Protocol{
 		Name: Subprotocol, Path: "/ws", Subprotocol: Subprotocol, Rooms: node.ByDemand, AuthByMessage: true,
-		Codec: codec{}, Start: start,
+		Unread: func(maxMessage int) int { return maxUnread + 2*maxEscape*maxMessage },
+		Codec:  codec{}, Start: start,
 	}
 }
 

@@ -14,10 +14,8 @@ import (
 // Bounds of what one client has not read.
 const (
 	pageBytes  = 512 << 10 // of the messages in one reply
-	largeReply = 16 << 10  // further ones above this are refused above MaxUnread
-
-	// MaxUnread is how many bytes of answers a client that does not read is owed, about.
-	MaxUnread = 1 << 20
+	largeReply = 16 << 10  // further ones above this are refused above maxUnread
+	maxUnread  = 1 << 20   // of answers that a client which does not read is owed, about
 )
 
 // push sends one object to the client.
@@ -40,7 +38,7 @@ func (p *protocol) reply(r *conn.Read, c *client, id uint64, ok any) {
 	switch {
 	case !sound:
 		p.replyError(r, c, id, refusal.New(500, "unavailable", "the answer cannot be written as JSON"))
-	case len(payload) > largeReply && unread > 0 && unread+len(payload) > MaxUnread:
+	case len(payload) > largeReply && unread > 0 && unread+len(payload) > maxUnread:
 		p.replyError(r, c, id, errUnread)
 	default:
 		p.loop.Write(r, c.ID, false, payload)
@@ -51,7 +49,7 @@ var errUnread = overloaded("answers to earlier commands have not been read yet")
 
 // room is how many bytes of messages the next reply may have.
 func (p *protocol) room(r *conn.Read, c *client) int {
-	return min(pageBytes, max(0, MaxUnread-pageBytes/4-p.loop.Queued(r, c.ID)))
+	return min(pageBytes, max(0, maxUnread-pageBytes/4-p.loop.Queued(r, c.ID)))
 }
 
 // replyError answers also where there is no id to answer to.
