@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/valyala/bytebufferpool"
+
 	"barrage/edge"
 	"barrage/edge/conn"
 	"barrage/edge/edgetest"
@@ -60,13 +62,13 @@ func (p *shouting) Closed(id conn.ID, _ conn.Reason) {
 
 type upper struct{}
 
-func (upper) Message(buf *bytes.Buffer, m *broker.Message) (binary bool, payload []byte) {
+func (upper) Message(buf *bytebufferpool.ByteBuffer, m *broker.Message) (binary bool, payload []byte) {
 	buf.Write(bytes.ToUpper(m.Payload))
 	buf.WriteByte('\n')
 	return false, buf.Bytes()
 }
 
-func (upper) Gap(*bytes.Buffer, string, *broker.Gap) ([]byte, bool) {
+func (upper) Gap(*bytebufferpool.ByteBuffer, string, *broker.Gap) ([]byte, bool) {
 	return []byte("SOMETHING IS MISSING\n"), true
 }
 

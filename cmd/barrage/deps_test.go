@@ -43,8 +43,11 @@ var allowedImports = map[string][]string{
 		"barrage/edge/auth", "barrage/edge/presence", "barrage/fanout", "barrage/internal/broker",
 		"barrage/internal/paged", "barrage/internal/striped", "barrage/netpoll",
 	},
-	"barrage/edge/delivery": {"barrage/edge/publish", "barrage/fanout", "barrage/internal/broker", "barrage/internal/striped"},
-	"barrage/edge/echo":     {"barrage/edge/conn", "barrage/edge/node"},
+	"barrage/edge/delivery": {
+		"barrage/edge/publish", "barrage/fanout", "barrage/internal/broker", "barrage/internal/striped",
+		"github.com/valyala/bytebufferpool",
+	},
+	"barrage/edge/echo": {"barrage/edge/conn", "barrage/edge/node"},
 	"barrage/edge/events": {
 		"barrage/internal/broker", "barrage/internal/random", "barrage/internal/refusal", "github.com/gammazero/deque",
 	},
@@ -71,12 +74,13 @@ var allowedImports = map[string][]string{
 	"barrage/edge/publish":  {"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/refusal"},
 	"barrage/edge/raw": {
 		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker",
-		"barrage/internal/paged",
+		"barrage/internal/paged", "github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/v1": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",
 		"barrage/edge/mailbox", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/wait",
 		"barrage/internal/broker", "barrage/internal/paged", "barrage/internal/refusal",
+		"github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/wait": {},
 	"barrage/edge/ws":   {"barrage/edge/conn", "barrage/fanout", "barrage/frame"},

@@ -3,6 +3,8 @@
 package delivery
 
 import (
+	"github.com/valyala/bytebufferpool"
+
 	"barrage/edge/publish"
 	"barrage/fanout"
 	"barrage/internal/broker"
@@ -75,7 +77,7 @@ func (r *Receiver) Deliver(m *broker.Message) (members int) {
 	seq := r.Sequences.Of(m.Room, m.Epoch, m.Offset)
 	err := error(fanout.ErrOverloaded)
 	if r.tellPending(m.Room) {
-		members, err = r.cfg.Hub.Publish(m.Room, &message{r.cfg.Forms, m, seq})
+		members, err = r.cfg.Hub.Publish(m.Room, r.cfg.Forms.Message(m, seq))
 	}
 	if err != nil {
 		r.missed(m, seq)
@@ -101,7 +103,7 @@ func (r *Receiver) Lost(room string, g broker.Gap) {
 	if user, ok := broker.UserOf(room); ok && r.cfg.Users.Count(user) > 0 {
 		r.mailboxes.Missed(user)
 	}
-	r.tell(&gap{r.cfg.Forms, room, g, seq})
+	r.tell(r.cfg.Forms.gap(room, g, seq))
 }
 
 // gapOverloaded is the reason of a gap whose messages this node could not take.
@@ -111,7 +113,7 @@ const gapOverloaded = "overloaded"
 func (r *Receiver) missed(m *broker.Message, seq uint64) {
 	r.cfg.Refused.Add(publish.Overload)
 	if m.Offset > 0 { // else it is delivered at most once
-		r.tell(&gap{r.cfg.Forms, m.Room, broker.Gap{Epoch: m.Epoch, From: m.Offset, To: m.Offset, Reason: gapOverloaded}, seq})
+		r.tell(r.cfg.Forms.gap(m.Room, broker.Gap{Epoch: m.Epoch, From: m.Offset, To: m.Offset, Reason: gapOverloaded}, seq))
 	}
 }
 
@@ -131,6 +133,10 @@ func (r *Receiver) Members(room string) int {
 	return n
 }
 
-// Tell gives a notice to the members of a room here. A node too far behind leaves it
-// out.
-func (r *Receiver) Tell(room string, n *Notice) { _, _ = r.cfg.Hub.Publish(room, n) }
+// Tell gives what a protocol tells its own clients to those in a room here. A node too
+// far behind leaves it out.
+func (r *Receiver) Tell(room string, text []byte) {
+	_, _ = r.cfg.Hub.Publish(room, &Publication{r.cfg.Forms, 0, len(text), func(*bytebufferpool.ByteBuffer, Codec) (bool, []byte, bool) {
+		return false, text, true
+	}})
+}

@@ -3,9 +3,9 @@
 package delivery
 
 import (
-	"bytes"
 	"iter"
-	"sync"
+
+	"github.com/valyala/bytebufferpool"
 
 	"barrage/fanout"
 	"barrage/internal/broker"
@@ -15,16 +15,16 @@ import (
 // empty, and the payload may be in it: both are valid until the next call only.
 type Codec interface {
 	// Message writes a message.
-	Message(buf *bytes.Buffer, m *broker.Message) (binary bool, payload []byte)
+	Message(buf *bytebufferpool.ByteBuffer, m *broker.Message) (binary bool, payload []byte)
 	// Gap writes that messages of a room are missing; false if the protocol has no words
 	// for that, and a ping is to do.
-	Gap(buf *bytes.Buffer, room string, g *broker.Gap) (payload []byte, ok bool)
+	Gap(buf *bytebufferpool.ByteBuffer, room string, g *broker.Gap) (payload []byte, ok bool)
 }
 
 // Batcher is a Codec that can write several payloads as one message.
 type Batcher interface {
 	Codec
-	Batch(buf *bytes.Buffer, payloads iter.Seq[[]byte]) []byte
+	Batch(buf *bytebufferpool.ByteBuffer, payloads iter.Seq[[]byte]) []byte
 }
 
 // Framing is a transport's part of a form.
@@ -51,85 +51,68 @@ func (f *Forms) Add(form Form) fanout.Encoding {
 }
 
 // Publication is what may be published to the members of a room: a message, a gap, or
-// what a protocol tells its own clients.
-type Publication interface {
-	fanout.Publication
-	// payload writes it with a codec; false if the protocol has no words for it.
-	payload(buf *bytes.Buffer, c Codec) (binary bool, p []byte, ok bool)
-}
-
-// encode makes the frame that all members with this form are sent.
-func (f *Form) encode(p Publication) fanout.Message {
-	buf := getBuffer()
-	defer putBuffer(buf)
-	binary, payload, ok := p.payload(buf, f.Codec)
-	if !ok {
-		return f.Framing.Ping()
-	}
-	return f.Framing.Message(binary, payload)
-}
-
-// part appends the payload of one of several publications in a frame.
-func (f *Form) part(b []byte, p Publication) []byte {
-	buf := getBuffer()
-	defer putBuffer(buf)
-	_, payload, _ := p.payload(buf, f.Codec)
-	return append(b, payload...)
-}
-
-// Batch makes one frame of several publications. It is fanout.Config.Batch.
-func (f *Forms) Batch(e fanout.Encoding, ps []fanout.Publication) fanout.Message {
-	buf := getBuffer()
-	defer putBuffer(buf)
-	form, part := &(*f)[e], []byte(nil)
-	return form.Framing.Message(false, form.Codec.(Batcher).Batch(buf, func(yield func([]byte) bool) {
-		for _, p := range ps {
-			if part = p.AppendPart(part[:0], e); !yield(part) {
-				return
-			}
-		}
-	}))
+// what a protocol tells its own clients. It implements fanout.Publication.
+type Publication struct {
+	forms *Forms
+	seq   uint64 // 0: it has none
+	bytes int    // of its payload, about
+	// write writes it with a codec; false if the protocol has no words for it.
+	write func(buf *bytebufferpool.ByteBuffer, c Codec) (binary bool, payload []byte, ok bool)
 }
 
 // overhead is about what a publication holds beside its payload.
 const overhead = 256
 
-// message is a message on its way to the members of its room here.
-type message struct {
-	forms *Forms
-	m     *broker.Message
-	seq   uint64
+// Sequence implements fanout.Publication.
+func (p *Publication) Sequence() uint64 { return p.seq }
+
+// Size implements fanout.Publication.
+func (p *Publication) Size() int { return overhead + p.bytes }
+
+// Encode implements fanout.Publication: it makes the frame that all members with this
+// form are sent.
+func (p *Publication) Encode(e fanout.Encoding) fanout.Message {
+	form, buf := &(*p.forms)[e], bytebufferpool.Get()
+	defer bytebufferpool.Put(buf)
+	binary, payload, ok := p.write(buf, form.Codec)
+	if !ok {
+		return form.Framing.Ping()
+	}
+	return form.Framing.Message(binary, payload)
 }
 
-func (p *message) Sequence() uint64 { return p.seq }
-func (p *message) Size() int        { return overhead + len(p.m.Payload) }
+// AppendPart implements fanout.Publication: it appends the payload of one of several
+// publications in a frame.
+func (p *Publication) AppendPart(b []byte, e fanout.Encoding) []byte {
+	buf := bytebufferpool.Get()
+	defer bytebufferpool.Put(buf)
+	_, payload, _ := p.write(buf, (*p.forms)[e].Codec)
+	return append(b, payload...)
+}
 
-func (p *message) Encode(e fanout.Encoding) fanout.Message       { return (*p.forms)[e].encode(p) }
-func (p *message) AppendPart(b []byte, e fanout.Encoding) []byte { return (*p.forms)[e].part(b, p) }
-
-func (p *message) payload(buf *bytes.Buffer, c Codec) (binary bool, payload []byte, ok bool) {
-	binary, payload = c.Message(buf, p.m)
-	return binary, payload, true
+// Message is a message on its way to the members of its room here.
+func (f *Forms) Message(m *broker.Message, seq uint64) *Publication {
+	return &Publication{f, seq, len(m.Payload), func(buf *bytebufferpool.ByteBuffer, c Codec) (bool, []byte, bool) {
+		binary, payload := c.Message(buf, m)
+		return binary, payload, true
+	}}
 }
 
 // gap is a gap on its way to the members of a room. Those whose protocol has no words
-// for it get a ping.
+// for it get a ping. Members that were given the history up to its sequence have none.
 type gap struct {
-	forms *Forms
-	room  string
-	gap   broker.Gap
-	seq   uint64 // members that were given the history up to there have no gap
+	Publication
+	room string
+	gap  broker.Gap
 }
 
-func (p *gap) Sequence() uint64 { return p.seq }
-func (p *gap) Size() int        { return overhead }
-
-func (p *gap) Encode(e fanout.Encoding) fanout.Message       { return (*p.forms)[e].encode(p) }
-func (p *gap) AppendPart(b []byte, e fanout.Encoding) []byte { return (*p.forms)[e].part(b, p) }
-
-func (p *gap) payload(buf *bytes.Buffer, c Codec) (binary bool, payload []byte, ok bool) {
-	payload, ok = c.Gap(buf, p.room, &p.gap)
-	return false, payload, ok
+func (f *Forms) gap(room string, g broker.Gap, seq uint64) *gap {
+	p := &gap{Publication{forms: f, seq: seq}, room, g}
+	p.write = func(buf *bytebufferpool.ByteBuffer, c Codec) (binary bool, payload []byte, ok bool) {
+		payload, ok = c.Gap(buf, p.room, &p.gap)
+		return false, payload, ok
+	}
+	return p
 }
 
 // extend makes one gap of two of the same epoch, the second being later, before
@@ -142,31 +125,16 @@ func (p *gap) extend(next *gap) bool {
 	return true
 }
 
-// Notice is what a protocol tells its own clients in a room. It has no sequence.
-type Notice struct {
-	forms *Forms
-	text  []byte
-}
-
-// Notice returns one with this text.
-func (r *Receiver) Notice(text []byte) *Notice { return &Notice{r.cfg.Forms, text} }
-
-// The methods of Publication.
-
-func (p *Notice) Sequence() uint64                                  { return 0 }
-func (p *Notice) Size() int                                         { return overhead + len(p.text) }
-func (p *Notice) Encode(e fanout.Encoding) fanout.Message           { return (*p.forms)[e].encode(p) }
-func (p *Notice) AppendPart(b []byte, e fanout.Encoding) []byte     { return (*p.forms)[e].part(b, p) }
-func (p *Notice) payload(*bytes.Buffer, Codec) (bool, []byte, bool) { return false, p.text, true }
-
-// buffers are recycled memory only.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-func getBuffer() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }
-
-func putBuffer(b *bytes.Buffer) {
-	if b.Cap() <= 256<<10 {
-		b.Reset()
-		buffers.Put(b)
-	}
+// Batch makes one frame of several publications. It is fanout.Config.Batch.
+func (f *Forms) Batch(e fanout.Encoding, ps []fanout.Publication) fanout.Message {
+	buf := bytebufferpool.Get()
+	defer bytebufferpool.Put(buf)
+	form, part := &(*f)[e], []byte(nil)
+	return form.Framing.Message(false, form.Codec.(Batcher).Batch(buf, func(yield func([]byte) bool) {
+		for _, p := range ps {
+			if part = p.AppendPart(part[:0], e); !yield(part) {
+				return
+			}
+		}
+	}))
 }

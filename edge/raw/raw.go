@@ -5,7 +5,7 @@
 package raw
 
 import (
-	"bytes"
+	"github.com/valyala/bytebufferpool"
 
 	"barrage/edge/conn"
 	"barrage/edge/node"
@@ -123,9 +123,9 @@ func (p *protocol) Client(id conn.ID) *conn.Client { return p.clients.Get(id) }
 type codec struct{}
 
 // Message implements delivery.Codec.
-func (codec) Message(_ *bytes.Buffer, m *broker.Message) (binary bool, payload []byte) {
+func (codec) Message(_ *bytebufferpool.ByteBuffer, m *broker.Message) (binary bool, payload []byte) {
 	return m.Format == broker.Binary, m.Payload
 }
 
 // Gap implements delivery.Codec: there are no words for it.
-func (codec) Gap(*bytes.Buffer, string, *broker.Gap) ([]byte, bool) { return nil, false }
+func (codec) Gap(*bytebufferpool.ByteBuffer, string, *broker.Gap) ([]byte, bool) { return nil, false }

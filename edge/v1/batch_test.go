@@ -205,7 +205,7 @@ func TestBatchedNotices(t *testing.T) {
 	edgetest.PublishTo(t, s, "a", "message 2")
 	edgetest.PublishTo(t, s, "a", "message 3")
 	s.Delivery.Lost("a", broker.Gap{Epoch: epoch, From: 1000, To: 1001, Reason: broker.GapTrimmed})
-	s.Delivery.Tell("a", s.Delivery.Notice([]byte(`{"push":"presence","room":"a","users":7}`)))
+	s.Delivery.Tell("a", []byte(`{"push":"presence","room":"a","users":7}`))
 	s.Delivery.Deliver(&broker.Message{Room: "a", Format: broker.Text, Payload: []byte("last")})
 	for i, want := range []string{`"message 2"`, `"message 3"`, `"gap","reason":"trimmed"`, `"presence"`, `"last"`} {
 		text, _ := json.Marshal(c.object())

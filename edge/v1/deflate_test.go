@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/valyala/bytebufferpool"
+
 	"barrage/edge"
 	"barrage/edge/delivery"
 	"barrage/edge/edgetest"
@@ -55,7 +57,7 @@ type counted struct {
 	n *atomic.Int32
 }
 
-func (c counted) Message(buf *bytes.Buffer, m *broker.Message) (binary bool, payload []byte) {
+func (c counted) Message(buf *bytebufferpool.ByteBuffer, m *broker.Message) (binary bool, payload []byte) {
 	c.n.Add(1)
 	return c.Codec.Message(buf, m)
 }

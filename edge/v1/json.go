@@ -6,7 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
-	"sync"
+
+	"github.com/valyala/bytebufferpool"
 
 	"barrage/internal/broker"
 )
@@ -148,19 +149,19 @@ type leftPush struct {
 type codec struct{}
 
 // Message implements delivery.Codec.
-func (codec) Message(buf *bytes.Buffer, m *broker.Message) (binary bool, payload []byte) {
+func (codec) Message(buf *bytebufferpool.ByteBuffer, m *broker.Message) (binary bool, payload []byte) {
 	return false, appendJSON(buf, pushOf(broker.Sanitize(m)))
 }
 
 // Gap implements delivery.Codec.
-func (codec) Gap(buf *bytes.Buffer, room string, g *broker.Gap) ([]byte, bool) {
+func (codec) Gap(buf *bytebufferpool.ByteBuffer, room string, g *broker.Gap) ([]byte, bool) {
 	j := gapOf(g)
 	j.Push, j.Room = "gap", room
 	return appendJSON(buf, j), true
 }
 
 // Batch implements delivery.Batcher.
-func (codec) Batch(buf *bytes.Buffer, payloads iter.Seq[[]byte]) []byte {
+func (codec) Batch(buf *bytebufferpool.ByteBuffer, payloads iter.Seq[[]byte]) []byte {
 	buf.WriteString(`{"push":"batch","batch":`)
 	sep := byte('[')
 	for p := range payloads {
@@ -172,19 +173,8 @@ func (codec) Batch(buf *bytes.Buffer, payloads iter.Seq[[]byte]) []byte {
 	return buf.Bytes()
 }
 
-// buffers are recycled memory only.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-func getBuffer() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }
-
-func putBuffer(b *bytes.Buffer) {
-	if b.Cap() <= 256<<10 {
-		buffers.Put(b)
-	}
-}
-
 // appendJSON encodes v, one of the types above, into buf and returns its bytes.
-func appendJSON(buf *bytes.Buffer, v any) []byte {
+func appendJSON(buf *bytebufferpool.ByteBuffer, v any) []byte {
 	p, ok := tryJSON(buf, v)
 	if !ok {
 		buf.Reset()
@@ -196,7 +186,7 @@ func appendJSON(buf *bytes.Buffer, v any) []byte {
 
 // tryJSON is appendJSON for what may have raw parts that were not checked when
 // they came: those of a message in a store that others write to, or of a backend.
-func tryJSON(buf *bytes.Buffer, v any) (p []byte, ok bool) {
+func tryJSON(buf *bytebufferpool.ByteBuffer, v any) (p []byte, ok bool) {
 	buf.Reset()
 	e := json.NewEncoder(buf)
 	e.SetEscapeHTML(false)

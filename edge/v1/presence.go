@@ -4,10 +4,11 @@
 package v1
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/valyala/bytebufferpool"
 
 	"barrage/edge/conn"
 	"barrage/edge/node"
@@ -132,6 +133,6 @@ func pushOfChange(c *presence.Change) *presencePush {
 // tell tells the members here that asked for it. A node too far behind leaves it out:
 // the next ping has the counts.
 func tell(n *node.Node, room string, push *presencePush) {
-	var buf bytes.Buffer
-	n.Delivery.Tell(presencePrefix+room, n.Delivery.Notice(appendJSON(&buf, push)))
+	var buf bytebufferpool.ByteBuffer
+	n.Delivery.Tell(presencePrefix+room, appendJSON(&buf, push))
 }

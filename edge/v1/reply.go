@@ -5,6 +5,8 @@ package v1
 import (
 	"context"
 
+	"github.com/valyala/bytebufferpool"
+
 	"barrage/edge/conn"
 	"barrage/edge/publish"
 	"barrage/internal/broker"
@@ -20,8 +22,8 @@ const (
 
 // push sends one object to the client.
 func (p *protocol) push(r *conn.Read, c *client, v any) {
-	buf := getBuffer()
-	defer putBuffer(buf)
+	buf := bytebufferpool.Get()
+	defer bytebufferpool.Put(buf)
 	p.loop.Write(r, c.ID, false, appendJSON(buf, v))
 }
 
@@ -31,8 +33,8 @@ func (p *protocol) reply(r *conn.Read, c *client, id uint64, ok any) {
 	if id == 0 {
 		return
 	}
-	buf := getBuffer()
-	defer putBuffer(buf)
+	buf := bytebufferpool.Get()
+	defer bytebufferpool.Put(buf)
 	payload, sound := tryJSON(buf, &replyJSON{ID: id, OK: ok})
 	unread := p.loop.Queued(r, c.ID)
 	switch {

@@ -1,15 +1,19 @@
-package delivery_test
+// What batches save.
+
+package v1_test
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/valyala/bytebufferpool"
+
 	"barrage/edge/delivery"
 	v1 "barrage/edge/v1"
 	"barrage/edge/ws"
 	"barrage/fanout"
 	"barrage/internal/broker"
-	"bytes"
-	"fmt"
-	"math/rand/v2"
-	"testing"
 )
 
 // comments are what viewers say, for the benchmark.
@@ -47,8 +51,8 @@ func BenchmarkBatchDeflate(b *testing.B) {
 	ps, json := make([]fanout.Publication, all), 0
 	for i := range ps {
 		m := newComment(r, i)
-		ps[i] = delivery.NewMessage(forms, m)
-		_, text := codec.Message(new(bytes.Buffer), m)
+		ps[i] = forms.Message(m, 0)
+		_, text := codec.Message(new(bytebufferpool.ByteBuffer), m)
 		json += len(text)
 	}
 	for _, n := range []int{1, 2, 5, 20, 100} {
