@@ -3,6 +3,9 @@
 package edge
 
 import (
+	"context"
+	"time"
+
 	"barrage/edge/conn"
 	"barrage/edge/events"
 )
@@ -52,5 +55,27 @@ func (o observer) tell(c *conn.Client, e *events.Event) {
 	if to := o.s.cfg.Events; to.Wants(e.Type, e.Room) {
 		e.User, e.Conn = c.User(), o.s.node.Loops.ConnName(c.Serial)
 		to.Emit(e)
+	}
+}
+
+// presenceTick is how often protocols are told who has come and gone.
+const presenceTick = 100 * time.Millisecond
+
+// announce tells them until ctx ends. It goes on where no protocol wants to be told: the
+// registry keeps a room until this has been looked into.
+func (s *Server) announce(ctx context.Context) {
+	tick := time.NewTicker(presenceTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, c := range s.node.Presence.Due(now) {
+				for _, tell := range s.node.Announce {
+					tell(&c)
+				}
+			}
+		}
 	}
 }

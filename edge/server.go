@@ -107,6 +107,7 @@ func New(cfg Config) (*Server, error) {
 		Background: func(f func(context.Context)) { s.runs = append(s.runs, f) },
 	}
 	s.node.Background(registry.Run)
+	s.node.Background(s.announce)
 	s.node.Background(s.Moderation.Run)
 	for _, p := range s.protocols {
 		s.attach = append(s.attach, p.Start(s.node))

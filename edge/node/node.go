@@ -81,6 +81,9 @@ type Node struct {
 	Tokens    *auth.Checker // nil: there are no tokens
 	Waits     []*wait.List  // by loop; each is its loop's
 
+	// Announce are told, by one goroutine, of each change of who is in a room. To be
+	// appended to by Protocol.Start.
+	Announce []func(*presence.Change)
 	// Background has f run, on a goroutine of its own, from the server's start until its
 	// end, which waits for it. To be called by Protocol.Start.
 	Background func(f func(context.Context))

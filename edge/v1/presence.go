@@ -6,7 +6,6 @@ package v1
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"github.com/valyala/bytebufferpool"
 
@@ -17,8 +16,7 @@ import (
 )
 
 const (
-	maxUsers     = 500 // users in one reply
-	presenceTick = 100 * time.Millisecond
+	maxUsers = 500 // users in one reply
 
 	// kindPresence is that of messages between nodes; no kind of the outside begins so.
 	kindPresence = "\x00presence"
@@ -84,20 +82,7 @@ func announce(n *node.Node) {
 			tell(n, m.Room, &push)
 		}
 	})
-	n.Background(func(ctx context.Context) {
-		tick := time.NewTicker(presenceTick)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case now := <-tick.C:
-				for _, c := range n.Presence.Due(now) {
-					announceChange(n, &c)
-				}
-			}
-		}
-	})
+	n.Announce = append(n.Announce, func(c *presence.Change) { announceChange(n, c) })
 }
 
 func announceChange(n *node.Node, c *presence.Change) {
