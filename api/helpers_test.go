@@ -146,7 +146,7 @@ func (s *memServer) Presence(_ context.Context, room string, limit int) (Presenc
 		return Presence{}, s.err
 	}
 	return Presence{
-		Users: []Viewer{{User: "7", Name: "Ann", Avatar: "https://x.example/a.png"}, {User: "8"}},
+		Users: []broker.User{{ID: "7", Name: "Ann", Avatar: "https://x.example/a.png"}, {ID: "8"}},
 		Total: 5, Connections: 9,
 	}, s.err
 }
@@ -202,14 +202,14 @@ func (s *memServer) User(_ context.Context, user string) (User, error) {
 	return User{Connections: 2, Rooms: []string{"lobby"}}, s.err
 }
 
-func (s *memServer) Connections(_ context.Context, q ConnectionQuery) ([]Connection, int, error) {
-	s.note("connections %+v", q)
+func (s *memServer) Connections(_ context.Context, user, room string, limit int) ([]broker.Connection, int, error) {
+	s.note("connections {User:%s Room:%s Limit:%d}", user, room, limit)
 	if s.err != nil {
 		return nil, 0, s.err
 	}
-	return []Connection{
-		{ID: "c1", User: "7", Name: "Ann", Address: "192.0.2.1:5", Protocol: "barrage.v1", Since: time.UnixMilli(1700000000000), Rooms: []string{"lobby"}},
-		{ID: "c2", Protocol: "raw", Since: time.UnixMilli(1700000000001)},
+	return []broker.Connection{
+		{ID: "c1", User: "7", Name: "Ann", Address: "192.0.2.1:5", Protocol: "barrage.v1", Since: 1700000000000, Rooms: []string{"lobby"}},
+		{ID: "c2", Protocol: "raw", Since: 1700000000001},
 	}, 12, nil
 }
 

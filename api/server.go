@@ -58,7 +58,8 @@ type Users interface {
 	// User describes a user; one who is not online is no error.
 	User(ctx context.Context, user string) (User, error)
 	// Connections lists connections of this node; total counts all that match.
-	Connections(ctx context.Context, q ConnectionQuery) (list []Connection, total int, err error)
+	// Empty names select all.
+	Connections(ctx context.Context, user, room string, limit int) (list []broker.Connection, total int, err error)
 }
 
 // Moderation is what operators do to rooms and users.
@@ -99,38 +100,15 @@ type Audience struct {
 
 // Presence is the viewers of a room over all nodes.
 type Presence struct {
-	Users       []Viewer // at most as many as asked for
-	Total       int      // users, named above or not
-	Connections int      // theirs and those of anonymous viewers
-}
-
-// Viewer is a user in a room.
-type Viewer struct {
-	User   string `json:"user"`
-	Name   string `json:"name,omitempty"`
-	Avatar string `json:"avatar,omitempty"`
+	Users       []broker.User `json:"users"`       // at most as many as asked for
+	Total       int           `json:"total"`       // users, named above or not
+	Connections int           `json:"connections"` // theirs and those of anonymous viewers
 }
 
 // User describes a user over all nodes, as far as known.
 type User struct {
 	Connections int
 	Rooms       []string
-}
-
-// ConnectionQuery selects connections; empty fields select all.
-type ConnectionQuery struct {
-	User, Room string
-	Limit      int
-}
-
-// Connection describes a connection.
-type Connection struct {
-	ID         string // as in broker.Sender.Conn
-	User, Name string
-	Address    string // the client's
-	Protocol   string // raw or barrage.v1
-	Since      time.Time
-	Rooms      []string
 }
 
 // Removal says which connections are to go, and how. Either User or Conn is set.

@@ -2,7 +2,11 @@
 
 package api
 
-import "net/http"
+import (
+	"net/http"
+
+	"barrage/internal/broker"
+)
 
 const (
 	defaultListed = 100
@@ -16,26 +20,14 @@ type userAnswer struct {
 	Rooms       []string `json:"rooms"`
 }
 
-type connectionAnswer struct {
-	Conn     string   `json:"conn"`
-	User     string   `json:"user,omitempty"`
-	Name     string   `json:"name,omitempty"`
-	Address  string   `json:"address,omitempty"`
-	Protocol string   `json:"protocol"`
-	Since    int64    `json:"since"` // milliseconds since the Unix epoch
-	Rooms    []string `json:"rooms"`
-}
-
 type connectionsAnswer struct {
-	Connections []connectionAnswer `json:"connections"`
-	Total       int                `json:"total"`
+	Connections []broker.Connection `json:"connections"`
+	Total       int                 `json:"total"`
 }
 
 type presenceAnswer struct {
-	Room        string   `json:"room"`
-	Users       []Viewer `json:"users"`
-	Total       int      `json:"total"`
-	Connections int      `json:"connections"`
+	Room string `json:"room"`
+	Presence
 }
 
 // showUser handles GET /v1/users/{user}.
@@ -60,25 +52,21 @@ func listed[T any](list []T) []T {
 // listConnections handles GET /v1/connections.
 func (a *API) listConnections(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	query := ConnectionQuery{User: q.value("user", ""), Room: q.room(), Limit: q.limit(defaultListed, maxListed)}
-	if query.User != "" {
-		q.check(checkUser(query.User))
+	user, room, limit := q.value("user", ""), q.room(), q.limit(defaultListed, maxListed)
+	if user != "" {
+		q.check(checkUser(user))
 	}
 	if q.err != nil {
 		return q.err
 	}
-	list, total, err := a.server.Connections(r.Context(), query)
+	list, total, err := a.server.Connections(r.Context(), user, room, limit)
 	if err != nil {
 		return err
 	}
-	answer := connectionsAnswer{Connections: make([]connectionAnswer, len(list)), Total: total}
-	for i, c := range list {
-		answer.Connections[i] = connectionAnswer{
-			Conn: c.ID, User: c.User, Name: c.Name, Address: c.Address, Protocol: c.Protocol,
-			Since: c.Since.UnixMilli(), Rooms: listed(c.Rooms),
-		}
+	for i := range list {
+		list[i].Rooms = listed(list[i].Rooms)
 	}
-	return writeJSON(x, http.StatusOK, answer)
+	return writeJSON(x, http.StatusOK, connectionsAnswer{Connections: listed(list), Total: total})
 }
 
 // presence handles GET /v1/rooms/{room}/members.
@@ -92,7 +80,6 @@ func (a *API) presence(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(x, http.StatusOK, presenceAnswer{
-		Room: x.param, Users: listed(p.Users), Total: p.Total, Connections: p.Connections,
-	})
+	p.Users = listed(p.Users)
+	return writeJSON(x, http.StatusOK, presenceAnswer{x.param, p})
 }

@@ -3,11 +3,11 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"barrage/edge/conn"
 	"barrage/edge/history"
@@ -64,22 +64,12 @@ func (s *Server) NotReady() []string {
 	return why
 }
 
-// Conn describes a connection that has an identity or speaks barrage.v1. Raw
-// anonymous connections are only counted.
-type Conn struct {
-	ID         string // as in broker.Sender.Conn
-	User, Name string
-	Address    string
-	Protocol   string // as node.Protocol.Name
-	Since      time.Time
-	Rooms      []string
-}
-
 // Connections lists connections of this node, of a user or in a room where these
-// are given, at most limit; total counts all that match. It visits every one.
-func (s *Server) Connections(ctx context.Context, user, room string, limit int) (list []Conn, total int, err error) {
+// are given, at most limit; total counts all that match. It visits every one that has an
+// identity or speaks barrage.v1: raw anonymous connections are only counted.
+func (s *Server) Connections(ctx context.Context, user, room string, limit int) (list []broker.Connection, total int, err error) {
 	type part struct {
-		list  []Conn
+		list  []broker.Connection
 		total int
 	}
 	parts, err := conn.Gather(ctx, s.node.Loops, func(l *conn.Loop) part {
@@ -89,11 +79,11 @@ func (s *Server) Connections(ctx context.Context, user, room string, limit int) 
 	for _, p := range parts {
 		list, total = append(list, p.list...), total+p.total
 	}
-	slices.SortFunc(list, func(a, b Conn) int { return a.Since.Compare(b.Since) })
+	slices.SortFunc(list, func(a, b broker.Connection) int { return cmp.Compare(a.Since, b.Since) })
 	return list[:min(limit, len(list))], total, err
 }
 
-func (s *Server) connections(l *conn.Loop, user, room string, limit int) (list []Conn, total int) {
+func (s *Server) connections(l *conn.Loop, user, room string, limit int) (list []broker.Connection, total int) {
 	for c := range l.Clients() {
 		if user != "" && c.User() != user || room != "" && !l.In(c.ID, room) {
 			continue
@@ -105,10 +95,10 @@ func (s *Server) connections(l *conn.Loop, user, room string, limit int) (list [
 	return list, total
 }
 
-func (s *Server) describe(l *conn.Loop, c *conn.Client) Conn {
-	d := Conn{
+func (s *Server) describe(l *conn.Loop, c *conn.Client) broker.Connection {
+	d := broker.Connection{
 		ID: s.node.Loops.ConnName(c.Serial), User: c.User(), Address: l.Remote(c.ID).String(),
-		Protocol: s.protocols[l.KindOf(c.ID)/2].Name, Since: s.node.Loops.OpenedAt(c),
+		Protocol: s.protocols[l.KindOf(c.ID)/2].Name, Since: s.node.Loops.OpenedAt(c).UnixMilli(),
 		Rooms: slices.Sorted(l.Rooms(c.ID)),
 	}
 	if who := c.Who(); who != nil {

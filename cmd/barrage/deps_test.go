@@ -70,7 +70,7 @@ var allowedImports = map[string][]string{
 		"barrage/edge/mailbox", "barrage/edge/moderation", "barrage/edge/presence", "barrage/edge/publish",
 		"barrage/edge/wait", "barrage/internal/broker", "barrage/internal/workers",
 	},
-	"barrage/edge/presence": {"barrage/internal/striped"},
+	"barrage/edge/presence": {"barrage/internal/broker", "barrage/internal/striped"},
 	"barrage/edge/publish":  {"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/refusal"},
 	"barrage/edge/raw": {
 		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker",

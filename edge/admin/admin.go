@@ -72,7 +72,7 @@ func (a Server) Presence(ctx context.Context, room string, limit int) (api.Prese
 	l, _ := a.Registry().Cluster(ctx, room, limit) // with an error, this node's
 	p := api.Presence{Total: l.Total, Connections: l.Connections}
 	for _, e := range l.Users {
-		p.Users = append(p.Users, api.Viewer{User: e.User.ID, Name: e.User.Name, Avatar: e.User.Avatar})
+		p.Users = append(p.Users, *e.User)
 	}
 	return p, nil
 }
@@ -108,7 +108,7 @@ func (a Server) Online(ctx context.Context, user string) (bool, error) {
 
 // User describes a user: connections are the cluster's, rooms those of this node.
 func (a Server) User(ctx context.Context, user string) (api.User, error) {
-	list, here, err := a.Server.Connections(ctx, user, "", 1000)
+	list, here, err := a.Connections(ctx, user, "", 1000)
 	if err != nil {
 		return api.User{}, err
 	}
@@ -124,19 +124,6 @@ func (a Server) User(ctx context.Context, user string) (api.User, error) {
 	return u, nil
 }
 
-// Connections lists connections of this node.
-func (a Server) Connections(ctx context.Context, q api.ConnectionQuery) ([]api.Connection, int, error) {
-	list, total, err := a.Server.Connections(ctx, q.User, q.Room, q.Limit)
-	if err != nil {
-		return nil, 0, err
-	}
-	out := make([]api.Connection, 0, len(list))
-	for _, c := range list {
-		out = append(out, api.Connection{ID: c.ID, User: c.User, Name: c.Name, Address: c.Address, Protocol: c.Protocol, Since: c.Since, Rooms: c.Rooms})
-	}
-	return out, total, nil
-}
-
 // Remove sends connections away, on all nodes. The number is this node's, before.
 func (a Server) Remove(ctx context.Context, r api.Removal) (int, error) {
 	if r.Conn != "" {
@@ -148,7 +135,7 @@ func (a Server) Remove(ctx context.Context, r api.Removal) (int, error) {
 		}
 		return n, a.Moderation.DisconnectConn(ctx, r.Conn, r.Reason, r.Reconnect)
 	}
-	_, n, err := a.Server.Connections(ctx, r.User, r.Room, 0)
+	_, n, err := a.Connections(ctx, r.User, r.Room, 0)
 	if err != nil {
 		return 0, err
 	}

@@ -6,19 +6,16 @@ package presence
 import (
 	"iter"
 	"time"
+
+	"barrage/internal/broker"
 )
 
 // indexFrom is the number of users from which on a room has an index. Below, a
 // walk costs less than a map's memory.
 const indexFrom = 9
 
-// A User is one who may be in many rooms through many connections. It is shared
-// and never changed. Only ID tells users apart.
-type User struct {
-	ID     string // never empty
-	Name   string
-	Avatar string // URL
-}
+// User is shared and never changed.
+type User = broker.User
 
 // What is known of a member, or still to be done with it.
 const (

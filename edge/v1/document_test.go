@@ -36,7 +36,7 @@ func TestProtocolTables(t *testing.T) {
 		wantNames(t, "push "+push, named(pushes[push][1]+pushes[push][2]), membersOf(object), "push")
 	}
 	for name, object := range map[string]any{
-		"sender": broker.Sender{}, "join": userJSON{}, "error": errorJSON{}, "since": positionJSON{},
+		"sender": broker.Sender{}, "join": broker.User{}, "error": errorJSON{}, "since": positionJSON{},
 	} {
 		wantNames(t, "object "+name, named(objects[name][1]+objects[name][2]), membersOf(object))
 	}

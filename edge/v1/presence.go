@@ -25,32 +25,24 @@ const (
 	presencePrefix = conn.InternalPrefix + "presence:"
 )
 
-type userJSON struct {
-	User   string `json:"user"`
-	Name   string `json:"name,omitempty"`
-	Avatar string `json:"avatar,omitempty"`
-}
-
-func userOf(u *presence.User) userJSON { return userJSON{u.ID, u.Name, u.Avatar} }
-
 type presenceReply struct {
-	Room        string     `json:"room"`
-	List        []userJSON `json:"list"`               // newest first
-	Complete    bool       `json:"complete,omitempty"` // the list has all users
-	Users       int        `json:"users"`
-	Connections int        `json:"connections"`
+	Room        string           `json:"room"`
+	List        []*presence.User `json:"list"`               // newest first
+	Complete    bool             `json:"complete,omitempty"` // the list has all users
+	Users       int              `json:"users"`
+	Connections int              `json:"connections"`
 }
 
 // presencePush tells who came or went, or, in large rooms, how many there are.
 type presencePush struct {
-	Push        string     `json:"push"` // "presence"
-	Room        string     `json:"room"`
-	Join        *userJSON  `json:"join,omitempty"`
-	Leave       *userJSON  `json:"leave,omitempty"`
-	Joined      []userJSON `json:"joined,omitempty"` // a sample
-	Users       int        `json:"users"`
-	Connections int        `json:"connections"`
-	Exact       bool       `json:"exact,omitempty"` // ask for the list again: from now on each join and leave is told
+	Push        string           `json:"push"` // "presence"
+	Room        string           `json:"room"`
+	Join        *presence.User   `json:"join,omitempty"`
+	Leave       *presence.User   `json:"leave,omitempty"`
+	Joined      []*presence.User `json:"joined,omitempty"` // a sample
+	Users       int              `json:"users"`
+	Connections int              `json:"connections"`
+	Exact       bool             `json:"exact,omitempty"` // ask for the list again: from now on each join and leave is told
 }
 
 // cmdPresence lists who is in a room.
@@ -65,9 +57,9 @@ func cmdPresence(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	room := cmd.Room
 	return p.later(c, cmd.ID, func(ctx context.Context) (any, error) {
 		l, err := p.node.Presence.Cluster(ctx, room, limit) // with an error, this node's: better than none
-		a := &presenceReply{Room: room, List: make([]userJSON, 0, len(l.Users)), Complete: l.Complete && err == nil, Users: l.Total, Connections: l.Connections}
+		a := &presenceReply{Room: room, List: make([]*presence.User, 0, len(l.Users)), Complete: l.Complete && err == nil, Users: l.Total, Connections: l.Connections}
 		for _, e := range l.Users {
-			a.List = append(a.List, userOf(e.User))
+			a.List = append(a.List, e.User)
 		}
 		return a, nil
 	})
@@ -100,17 +92,12 @@ func announceChange(n *node.Node, c *presence.Change) {
 }
 
 func pushOfChange(c *presence.Change) *presencePush {
-	push := &presencePush{Push: "presence", Room: c.Room, Users: c.Count, Connections: c.Connections, Exact: c.Exact}
+	push := &presencePush{Push: "presence", Room: c.Room, Users: c.Count, Connections: c.Connections, Exact: c.Exact, Joined: c.Joined}
 	switch c.Kind {
 	case presence.Join:
-		u := userOf(c.User)
-		push.Join = &u
+		push.Join = c.User
 	case presence.Leave:
-		u := userOf(c.User)
-		push.Leave = &u
-	}
-	for _, u := range c.Joined {
-		push.Joined = append(push.Joined, userOf(u))
+		push.Leave = c.User
 	}
 	return push
 }

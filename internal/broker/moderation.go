@@ -1,4 +1,4 @@
-// What operators set for rooms and users.
+// What operators set for rooms and users, and what they are told of them.
 
 package broker
 
@@ -15,4 +15,23 @@ type RoomSettings struct {
 type Ban struct {
 	User, Room, Reason string
 	Until              time.Time
+}
+
+// User is one who may be in many rooms through many connections. Only ID tells users
+// apart.
+type User struct {
+	ID     string `json:"user"` // never empty
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"` // URL
+}
+
+// Connection describes one to a node.
+type Connection struct {
+	ID       string   `json:"conn"` // as in Sender.Conn
+	User     string   `json:"user,omitempty"`
+	Name     string   `json:"name,omitempty"`
+	Address  string   `json:"address,omitempty"` // the client's
+	Protocol string   `json:"protocol"`          // raw or barrage.v1
+	Since    int64    `json:"since"`             // milliseconds since the Unix epoch
+	Rooms    []string `json:"rooms"`
 }
