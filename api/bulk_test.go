@@ -120,7 +120,7 @@ func TestBatchServerFails(t *testing.T) {
 	n := 0
 	s := &memServer{onSend: func(context.Context) error {
 		if n++; n == 2 {
-			return &codedError{429, "srv_too_fast", "slow down", 1500 * time.Millisecond}
+			return coded(429, "srv_too_fast", "slow down", 1500*time.Millisecond)
 		}
 		return nil
 	}}
@@ -201,6 +201,6 @@ func TestBroadcastFails(t *testing.T) {
 	}
 	failing = map[int]bool{5: true, 6: true}
 	answered(t, request(t, a, "POST", "/v1/broadcast?pattern=*", "hi", keyHeader, "k"), 503, "unavailable")
-	s.err = &codedError{503, "srv_down", "down", 0}
+	s.err = coded(503, "srv_down", "down", 0)
 	answered(t, request(t, a, "POST", "/v1/broadcast?pattern=*", "hi"), 503, "srv_down")
 }

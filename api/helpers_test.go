@@ -19,23 +19,19 @@ import (
 	"go.uber.org/goleak"
 
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// codedError is an error that chooses its answer. Codes that begin with srv_ are
-// made up: the contract does not know them.
-type codedError struct {
-	status int
-	code   string
-	text   string
-	after  time.Duration
+// coded is an error that chooses its answer. Codes that begin with srv_ are made up:
+// the contract does not know them.
+func coded(status int, code, text string, after time.Duration) error {
+	if after == 0 {
+		return refusal.New(status, code, text)
+	}
+	return refusal.Retry(status, code, text, after)
 }
-
-func (e *codedError) Error() string             { return e.text }
-func (e *codedError) HTTPStatus() int           { return e.status }
-func (e *codedError) Code() string              { return e.code }
-func (e *codedError) RetryAfter() time.Duration { return e.after }
 
 // memServer is a Server over a map of rooms. It notes what it was asked to do.
 type memServer struct {

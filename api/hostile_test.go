@@ -163,7 +163,7 @@ func TestFullBatch(t *testing.T) {
 
 // TestTooFast: where the server limits rates, the client learns for how long.
 func TestTooFast(t *testing.T) {
-	s := &memServer{onSend: func(context.Context) error { return &codedError{429, "srv_rate", "slow down", 7 * time.Second} }}
+	s := &memServer{onSend: func(context.Context) error { return coded(429, "srv_rate", "slow down", 7*time.Second) }}
 	a := newAPI(t, Config{}, s)
 	for _, path := range []string{"/v1/rooms/r/messages", "/v1/users/7/messages"} {
 		w := request(t, a, "POST", path, "hi")

@@ -153,7 +153,7 @@ func TestRetryIsHarmless(t *testing.T) {
 }
 
 func TestPublishToUser(t *testing.T) {
-	down := &codedError{status: 503, code: "srv_down", text: "down"}
+	down := coded(503, "srv_down", "down", 0)
 	tests := []struct {
 		name, path string
 		server     memServer
@@ -197,11 +197,11 @@ func TestPublishErrors(t *testing.T) {
 		wantCode   string
 		retryAfter string
 	}{
-		{"coded", &codedError{503, "srv_down", "redis: no answer within 1s", 0}, 503, "srv_down", "1"},
-		{"wrapped", fmt.Errorf("edge: %w", &codedError{429, "srv_too_fast", "slow down", 0}), 429, "srv_too_fast", "1"},
-		{"with its own wait", fmt.Errorf("edge: %w", &codedError{429, "srv_too_fast", "slow down", 2100 * time.Millisecond}), 429, "srv_too_fast", "3"},
-		{"a wait that means nothing", &codedError{400, "srv_odd", "x", time.Minute}, 400, "srv_odd", ""},
-		{"silly status", &codedError{200, "srv_odd", "x", 0}, 500, "internal", ""},
+		{"coded", coded(503, "srv_down", "redis: no answer within 1s", 0), 503, "srv_down", "1"},
+		{"wrapped", fmt.Errorf("edge: %w", coded(429, "srv_too_fast", "slow down", 0)), 429, "srv_too_fast", "1"},
+		{"with its own wait", fmt.Errorf("edge: %w", coded(429, "srv_too_fast", "slow down", 2100*time.Millisecond)), 429, "srv_too_fast", "3"},
+		{"a wait that means nothing", coded(400, "srv_odd", "x", time.Minute), 400, "srv_odd", ""},
+		{"silly status", coded(200, "srv_odd", "x", 0), 500, "internal", ""},
 		{"plain", errors.New("secret detail"), 500, "internal", ""},
 		{"broker unavailable", fmt.Errorf("redisbridge: secret: %w", broker.ErrUnavailable), 503, "unavailable", "1"},
 		{"broker closed", broker.ErrClosed, 503, "unavailable", "1"},

@@ -279,7 +279,7 @@ func TestLists(t *testing.T) {
 
 // A server that cannot do something says so by its error, wherever it is asked.
 func TestServerRefuses(t *testing.T) {
-	refusal := fmt.Errorf("edge: %w", &codedError{503, "srv_not_here", "presence is turned off", 5 * time.Second})
+	refusal := fmt.Errorf("edge: %w", coded(503, "srv_not_here", "presence is turned off", 5*time.Second))
 	for _, e := range newAPI(t, Config{}, &memServer{}).routes {
 		body := map[string]string{"kick": `{"user":"7"}`, "settings": `{}`}[e.pattern[strings.LastIndexByte(e.pattern, '/')+1:]]
 		switch {

@@ -44,24 +44,8 @@ func (e *Error) HTTPStatus() int { return e.status }
 // RetryAfter returns when it may be tried again; 0 if that will not help.
 func (e *Error) RetryAfter() time.Duration { return e.retry }
 
-// Of returns the refusal in err's chain: an [Error], or another error with a code and
-// a status. Its sentence is then that error's. nil if there is none.
+// Of returns the refusal in err's chain, nil if there is none.
 func Of(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
-		return e
-	}
-	var other interface {
-		error
-		Code() string
-		HTTPStatus() int
-	}
-	if !errors.As(err, &other) {
-		return nil
-	}
-	e = New(other.HTTPStatus(), other.Code(), other.Error())
-	if later, ok := other.(interface{ RetryAfter() time.Duration }); ok {
-		e.retry = later.RetryAfter()
-	}
+	e, _ := errors.AsType[*Error](err)
 	return e
 }
