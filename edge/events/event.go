@@ -31,38 +31,22 @@ func AllTypes() []Type { return []Type{Connect, Disconnect, Join, Leave, Publish
 // Event is something that happened. Which fields it has depends on its type; see
 // the package comment.
 type Event struct {
-	Type   Type
-	Time   int64  // milliseconds since the Unix epoch; 0: when it is emitted
-	Node   string // "": Config.Node
-	ID     string // unique; "": the emitter makes one
-	Room   string
-	User   string
-	Conn   string
-	Reason string
-	Remote string // Connect: the address the client comes from
+	ID     string `json:"id"` // unique; "": the emitter makes one
+	Type   Type   `json:"type"`
+	Time   int64  `json:"time"` // milliseconds since the Unix epoch; 0: when it is emitted
+	Node   string `json:"node"` // "": Config.Node
+	Room   string `json:"room,omitempty"`
+	User   string `json:"user,omitempty"`
+	Conn   string `json:"conn,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Remote string `json:"remote,omitempty"` // Connect: the address the client comes from
+
+	Part int  `json:"part,omitempty"` // RoomClosed: the transcript's, from 1
+	Last bool `json:"last,omitempty"` // RoomClosed: no more parts come, and the room's history is gone
 
 	// Message and Transcript are kept until they are sent and must not change.
-	Message    *broker.Message   // Publish
-	Transcript []*broker.Message // RoomClosed, oldest first
-
-	Part int  // RoomClosed: the transcript's, from 1
-	Last bool // RoomClosed: no more parts come, and the room's history is gone
-}
-
-type wireEvent struct {
-	ID         string        `json:"id"`
-	Type       Type          `json:"type"`
-	Time       int64         `json:"time"`
-	Node       string        `json:"node"`
-	Room       string        `json:"room,omitempty"`
-	User       string        `json:"user,omitempty"`
-	Conn       string        `json:"conn,omitempty"`
-	Reason     string        `json:"reason,omitempty"`
-	Remote     string        `json:"remote,omitempty"`
-	Message    *wireMessage  `json:"message,omitempty"`
-	Part       int           `json:"part,omitempty"`
-	Last       bool          `json:"last,omitempty"`
-	Transcript []wireMessage `json:"transcript,omitzero"`
+	Message    *broker.Message   `json:"-"` // Publish
+	Transcript []*broker.Message `json:"-"` // RoomClosed, oldest first
 }
 
 type wireMessage struct {
@@ -79,11 +63,12 @@ type wireMessage struct {
 // MarshalJSON returns the JSON form. It fails if a message's Format is unknown, or
 // is JSON and its payload is not.
 func (e *Event) MarshalJSON() ([]byte, error) {
-	w := wireEvent{
-		ID: e.ID, Type: e.Type, Time: e.Time, Node: e.Node, Room: e.Room,
-		User: e.User, Conn: e.Conn, Reason: e.Reason, Remote: e.Remote,
-		Part: e.Part, Last: e.Last,
-	}
+	type plain Event // without this method
+	w := struct {
+		*plain
+		Message    *wireMessage  `json:"message,omitempty"`
+		Transcript []wireMessage `json:"transcript,omitzero"`
+	}{plain: (*plain)(e)}
 	if e.Message != nil {
 		m, err := newWireMessage(e.Message)
 		if err != nil {
