@@ -3,6 +3,7 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"barrage/edge/presence"
 	"barrage/fanout"
 	"barrage/internal/broker"
+	"barrage/internal/limits"
 )
 
 // SlowPolicy says what happens to a viewer for whom the bound of a room's log
@@ -91,34 +93,31 @@ type Config struct {
 
 	Logger  *slog.Logger    // default slog.Default()
 	OnFatal func(err error) // a loop has gone deaf: the process should exit (default: panics)
-
 }
 
 func (c Config) withDefaults() (Config, error) {
-	setDefault(&c.Node, NewNode())
-	setDefault(&c.Listen, "127.0.0.1:8080")
-	setDefault(&c.Shards, min(runtime.GOMAXPROCS(0), fanout.MaxShards))
-	setDefault(&c.MaxSockets, c.MaxConnections+1024)
-	setDefault(&c.MaxRooms, 16)
-	setDefault(&c.MaxMessage, 64<<10)
-	setDefault(&c.HandshakeTimeout, 10*time.Second)
-	setDefault(&c.FrameTimeout, 10*time.Second)
-	setDefault(&c.PingInterval, 50*time.Second)
-	setDefault(&c.PingTimeout, 10*time.Second)
-	setDefault(&c.CloseTimeout, time.Second)
-	setDefault(&c.PublishBurst, 20)
-	setDefault(&c.AuthTimeout, 10*time.Second)
-	setDefault(&c.AckTimeout, 30*time.Second)
+	c.Node = cmp.Or(c.Node, NewNode())
+	c.Listen = cmp.Or(c.Listen, "127.0.0.1:8080")
+	c.Shards = cmp.Or(c.Shards, min(runtime.GOMAXPROCS(0), fanout.MaxShards))
+	c.MaxSockets = cmp.Or(c.MaxSockets, c.MaxConnections+1024)
+	c.MaxRooms = cmp.Or(c.MaxRooms, 16)
+	c.MaxMessage = cmp.Or(c.MaxMessage, 64<<10)
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
+	c.FrameTimeout = cmp.Or(c.FrameTimeout, 10*time.Second)
+	c.PingInterval = cmp.Or(c.PingInterval, 50*time.Second)
+	c.PingTimeout = cmp.Or(c.PingTimeout, 10*time.Second)
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, time.Second)
+	c.PublishBurst = cmp.Or(c.PublishBurst, 20)
+	c.AuthTimeout = cmp.Or(c.AuthTimeout, 10*time.Second)
+	c.AckTimeout = cmp.Or(c.AckTimeout, 30*time.Second)
 	if c.History == nil {
 		c.History = broker.DefaultRules()
 	}
-	setDefault(&c.SlowPolicy, SlowSkip)
-	setDefault(&c.RoomLogBytes, 4<<20)
-	setDefault(&c.LogBytes, 256<<20)
-	setDefault(&c.Tick, 100*time.Millisecond)
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.SlowPolicy = cmp.Or(c.SlowPolicy, SlowSkip)
+	c.RoomLogBytes = cmp.Or(c.RoomLogBytes, 4<<20)
+	c.LogBytes = cmp.Or(c.LogBytes, 256<<20)
+	c.Tick = cmp.Or(c.Tick, 100*time.Millisecond)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Protocols == nil {
 		c.Protocols = Protocols()
 	}
@@ -128,66 +127,35 @@ func (c Config) withDefaults() (Config, error) {
 	return c, c.check()
 }
 
-func setDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
-}
-
 func (c *Config) check() error {
-	var errs []error
-	bad := func(field string, v any, want string) {
-		errs = append(errs, fmt.Errorf("edge: %s is %v, want %s", field, v, want))
-	}
-	if c.Shards < 1 || c.Shards > fanout.MaxShards {
-		bad("Shards", c.Shards, fmt.Sprintf("1 to %d", fanout.MaxShards))
-	}
-	if c.MaxConnections < 1 {
-		bad("MaxConnections", c.MaxConnections, "at least 1")
-	}
-	if c.MaxSockets < c.MaxConnections {
-		bad("MaxSockets", c.MaxSockets, "at least MaxConnections")
-	}
-	if c.MaxPerIP < 0 {
-		bad("MaxPerIP", c.MaxPerIP, "0 or more")
-	}
+	var room, policy error
 	if c.DefaultRoom != "" {
 		if err := broker.CheckRoom(c.DefaultRoom); err != nil {
-			errs = append(errs, fmt.Errorf("edge: DefaultRoom: %w", err))
+			room = fmt.Errorf("edge: DefaultRoom: %w", err)
 		}
-	}
-	for _, p := range []struct {
-		field string
-		v     int
-		min   int
-	}{{"MaxRooms", c.MaxRooms, 1}, {"MaxMessage", c.MaxMessage, 1}, {"PublishBurst", c.PublishBurst, 1}} {
-		if p.v < p.min {
-			bad(p.field, p.v, fmt.Sprintf("at least %d", p.min))
-		}
-	}
-	for _, p := range []struct {
-		field string
-		v     time.Duration
-	}{
-		{"HandshakeTimeout", c.HandshakeTimeout}, {"FrameTimeout", c.FrameTimeout}, {"PingInterval", c.PingInterval},
-		{"PingTimeout", c.PingTimeout}, {"CloseTimeout", c.CloseTimeout}, {"AuthTimeout", c.AuthTimeout}, {"AckTimeout", c.AckTimeout},
-		{"Tick", c.Tick},
-	} {
-		if p.v < time.Millisecond {
-			bad(p.field, p.v, "at least 1ms")
-		}
-	}
-	if c.CompressWait < 0 || c.CompressWait > time.Second {
-		bad("CompressWait", c.CompressWait, "0 to 1s")
-	}
-	if c.PublishRate < 0 || c.PublishRate > 1e6 {
-		bad("PublishRate", c.PublishRate, "0 to 1000000")
 	}
 	if c.SlowPolicy != SlowSkip && c.SlowPolicy != SlowClose {
-		bad("SlowPolicy", c.SlowPolicy, `"skip" or "close"`)
+		policy = fmt.Errorf(`edge: SlowPolicy is %v, want "skip" or "close"`, c.SlowPolicy)
 	}
-	return errors.Join(errs...)
+	return errors.Join(room, policy,
+		limits.Within("edge: Shards", c.Shards, 1, fanout.MaxShards),
+		limits.AtLeast("edge: MaxConnections", c.MaxConnections, 1),
+		limits.AtLeast("edge: MaxSockets", c.MaxSockets, c.MaxConnections),
+		limits.AtLeast("edge: MaxPerIP", c.MaxPerIP, 0),
+		limits.AtLeast("edge: MaxRooms", c.MaxRooms, 1),
+		limits.AtLeast("edge: MaxMessage", c.MaxMessage, 1),
+		limits.Within("edge: PublishRate", c.PublishRate, 0, 1e6),
+		limits.AtLeast("edge: PublishBurst", c.PublishBurst, 1),
+		limits.AtLeast("edge: HandshakeTimeout", c.HandshakeTimeout, time.Millisecond),
+		limits.AtLeast("edge: FrameTimeout", c.FrameTimeout, time.Millisecond),
+		limits.AtLeast("edge: PingInterval", c.PingInterval, time.Millisecond),
+		limits.AtLeast("edge: PingTimeout", c.PingTimeout, time.Millisecond),
+		limits.AtLeast("edge: CloseTimeout", c.CloseTimeout, time.Millisecond),
+		limits.AtLeast("edge: AuthTimeout", c.AuthTimeout, time.Millisecond),
+		limits.AtLeast("edge: AckTimeout", c.AckTimeout, time.Millisecond),
+		limits.AtLeast("edge: Tick", c.Tick, time.Millisecond),
+		limits.Within("edge: CompressWait", c.CompressWait, 0, time.Second),
+	)
 }
 
 // maxFragments bounds the frames of one message: tiny or empty fragments cost

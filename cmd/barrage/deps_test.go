@@ -30,13 +30,13 @@ var allowedImports = map[string][]string{
 		"barrage/edge/handshake", "barrage/edge/history", "barrage/edge/mailbox", "barrage/edge/moderation",
 		"barrage/edge/moderation/replica", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish",
 		"barrage/edge/raw", "barrage/edge/v1", "barrage/edge/wait", "barrage/edge/ws", "barrage/fanout", "barrage/frame",
-		"barrage/internal/broker", "barrage/internal/broker/memory", "barrage/internal/random", "barrage/internal/refusal",
-		"barrage/internal/workers", "barrage/netpoll",
+		"barrage/internal/broker", "barrage/internal/broker/memory", "barrage/internal/limits", "barrage/internal/random",
+		"barrage/internal/refusal", "barrage/internal/workers", "barrage/netpoll",
 	},
 	"barrage/edge/admin": {"barrage/api", "barrage/edge", "barrage/edge/presence", "barrage/internal/broker"},
 	"barrage/edge/auth": {
-		"barrage/internal/broker", "barrage/internal/refusal", "barrage/internal/workers", "github.com/go-jose/go-jose",
-		"github.com/golang-jwt/jwt",
+		"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/refusal", "barrage/internal/workers",
+		"github.com/go-jose/go-jose", "github.com/golang-jwt/jwt",
 	},
 	"barrage/edge/auth/token": {"barrage/edge/auth", "barrage/internal/refusal", "barrage/internal/settings"},
 	"barrage/edge/conn": {
@@ -49,7 +49,8 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/echo": {"barrage/edge/conn", "barrage/edge/node"},
 	"barrage/edge/events": {
-		"barrage/internal/broker", "barrage/internal/random", "barrage/internal/refusal", "github.com/gammazero/deque",
+		"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/random", "barrage/internal/refusal",
+		"github.com/gammazero/deque",
 	},
 	"barrage/edge/handshake": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/node", "barrage/edge/wait", "barrage/fanout",
@@ -70,7 +71,7 @@ var allowedImports = map[string][]string{
 		"barrage/edge/mailbox", "barrage/edge/moderation", "barrage/edge/presence", "barrage/edge/publish",
 		"barrage/edge/wait", "barrage/internal/broker", "barrage/internal/workers",
 	},
-	"barrage/edge/presence": {"barrage/internal/broker", "barrage/internal/striped"},
+	"barrage/edge/presence": {"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/striped"},
 	"barrage/edge/publish":  {"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/refusal"},
 	"barrage/edge/raw": {
 		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker",
@@ -133,6 +134,7 @@ var allowedImports = map[string][]string{
 		"barrage/edge", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/netpoll",
 		"barrage/redisbridge", "github.com/prometheus/client_golang",
 	},
+	"barrage/internal/limits":    {},
 	"barrage/internal/paged":     {},
 	"barrage/internal/random":    {},
 	"barrage/internal/refusal":   {},

@@ -3,6 +3,7 @@
 package auth
 
 import (
+	"barrage/internal/limits"
 	"bytes"
 	"cmp"
 	"errors"
@@ -67,12 +68,12 @@ func (c Config) withDefaults() (Config, error) {
 func (c *Config) check() error {
 	return errors.Join(
 		checkURL(c.JWKSURL),
-		within("JWKSInterval", c.JWKSInterval, time.Second, 24*time.Hour),
-		within("JWKSMinInterval", c.JWKSMinInterval, time.Second, time.Hour),
-		within("JWKSTimeout", c.JWKSTimeout, 10*time.Millisecond, time.Minute),
-		within("JWKSBytes", c.JWKSBytes, 1<<10, 16<<20),
-		within("Leeway", c.Leeway, time.Millisecond, 5*time.Minute),
-		within("MaxToken", c.MaxToken, 256, 64<<10),
+		limits.Within("auth: JWKSInterval", c.JWKSInterval, time.Second, 24*time.Hour),
+		limits.Within("auth: JWKSMinInterval", c.JWKSMinInterval, time.Second, time.Hour),
+		limits.Within("auth: JWKSTimeout", c.JWKSTimeout, 10*time.Millisecond, time.Minute),
+		limits.Within("auth: JWKSBytes", c.JWKSBytes, 1<<10, 16<<20),
+		limits.Within("auth: Leeway", c.Leeway, time.Millisecond, 5*time.Minute),
+		limits.Within("auth: MaxToken", c.MaxToken, 256, 64<<10),
 	)
 }
 
@@ -83,13 +84,6 @@ func checkURL(s string) error {
 	if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
 		// The URL itself is not shown: its query may hold a key.
 		return errors.New("auth: JWKSURL is not an https or http URL with a host and without a user")
-	}
-	return nil
-}
-
-func within[T cmp.Ordered](field string, v, lo, hi T) error {
-	if v < lo || v > hi {
-		return fmt.Errorf("auth: %s is %v, want %v to %v", field, v, lo, hi)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/limits"
 	"barrage/internal/refusal"
 )
 
@@ -110,8 +111,8 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 	cfg.MaxReply = cmp.Or(cfg.MaxReply, 64<<10)
 	errs := []error{
 		cfg.HTTP.check("caller: "),
-		atLeast("caller: MaxConcurrent", cfg.MaxConcurrent, 1),
-		atLeast("caller: MaxReply", cfg.MaxReply, 1),
+		limits.AtLeast("events: caller: MaxConcurrent", cfg.MaxConcurrent, 1),
+		limits.AtLeast("events: caller: MaxReply", cfg.MaxReply, 1),
 	}
 	c := &Caller{maxReply: cfg.MaxReply, failed: map[string]*atomic.Uint64{}}
 	for _, r := range cfg.Routes {

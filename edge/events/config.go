@@ -3,6 +3,7 @@
 package events
 
 import (
+	"barrage/internal/limits"
 	"cmp"
 	"errors"
 	"fmt"
@@ -67,31 +68,18 @@ func (c *Config) prepare() error {
 	if slices.Contains(c.Rooms, "") {
 		bad("Rooms", "a pattern is empty")
 	}
-	errs = append(errs,
-		atLeast("Outlets", c.Outlets, 1), atLeast("QueueLen", c.QueueLen, 1), atLeast("QueueBytes", c.QueueBytes, 1),
-		atLeast("BatchLen", c.BatchLen, 1), atLeast("BatchBytes", c.BatchBytes, 1))
-	// A batch that the queue cannot hold would never be full.
-	if c.BatchLen > c.QueueLen {
-		bad("BatchLen", "%d is over QueueLen, %d", c.BatchLen, c.QueueLen)
-	}
-	if c.BatchBytes > c.QueueBytes {
-		bad("BatchBytes", "%d is over QueueBytes, %d", c.BatchBytes, c.QueueBytes)
-	}
-	errs = append(errs,
-		atLeast("Linger", c.Linger, time.Millisecond), atLeast("MaxAge", c.MaxAge, time.Millisecond),
-		atLeast("BackoffMin", c.BackoffMin, time.Millisecond), atLeast("BackoffMax", c.BackoffMax, time.Millisecond),
-		atLeast("MaxRetryAfter", c.MaxRetryAfter, time.Millisecond))
-	if c.BackoffMin > c.BackoffMax {
-		bad("BackoffMin", "%v is over BackoffMax, %v", c.BackoffMin, c.BackoffMax)
-	}
-	return errors.Join(errs...)
-}
-
-func atLeast[T cmp.Ordered](field string, v, lo T) error {
-	if v < lo {
-		return fmt.Errorf("events: %s: %v is under %v", field, v, lo)
-	}
-	return nil
+	return errors.Join(append(errs,
+		limits.AtLeast("events: Outlets", c.Outlets, 1),
+		limits.AtLeast("events: QueueLen", c.QueueLen, 1),
+		limits.AtLeast("events: QueueBytes", c.QueueBytes, 1),
+		// A batch that the queue cannot hold would never be full.
+		limits.Within("events: BatchLen", c.BatchLen, 1, c.QueueLen),
+		limits.Within("events: BatchBytes", c.BatchBytes, 1, c.QueueBytes),
+		limits.AtLeast("events: Linger", c.Linger, time.Millisecond),
+		limits.AtLeast("events: MaxAge", c.MaxAge, time.Millisecond),
+		limits.Within("events: BackoffMin", c.BackoffMin, time.Millisecond, c.BackoffMax),
+		limits.AtLeast("events: BackoffMax", c.BackoffMax, time.Millisecond),
+		limits.AtLeast("events: MaxRetryAfter", c.MaxRetryAfter, time.Millisecond))...)
 }
 
 func (c *Config) setDefaults() {

@@ -40,7 +40,7 @@ func TestConfig(t *testing.T) {
 				t.Fatalf("got %v", err)
 			}
 			for _, field := range tt.want {
-				if !strings.Contains(err.Error(), "events: "+field+": ") {
+				if text := err.Error(); !strings.Contains(text, "events: "+field+": ") && !strings.Contains(text, "events: "+field+" is ") {
 					t.Errorf("%s is not in %q", field, err)
 				}
 			}

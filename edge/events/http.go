@@ -3,6 +3,7 @@
 package events
 
 import (
+	"barrage/internal/limits"
 	"bytes"
 	"context"
 	"errors"
@@ -48,7 +49,7 @@ func (h *HTTP) check(prefix string) error {
 			bad("Secrets: number %d has %d bytes, want %d or more", i+1, len(s), minSecret)
 		}
 	}
-	errs = append(errs, atLeast(prefix+"Timeout", h.Timeout, time.Millisecond))
+	errs = append(errs, limits.AtLeast("events: "+prefix+"Timeout", h.Timeout, time.Millisecond))
 	return errors.Join(errs...)
 }
 

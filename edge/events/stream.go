@@ -3,6 +3,7 @@
 package events
 
 import (
+	"barrage/internal/limits"
 	"cmp"
 	"context"
 	"errors"
@@ -35,7 +36,7 @@ func NewStream(cfg StreamConfig) (*Stream, error) {
 	cfg.Key = cmp.Or(cfg.Key, "barrage:events")
 	cfg.MaxLen = cmp.Or(cfg.MaxLen, 100_000)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
-	errs := []error{atLeast("stream: MaxLen", cfg.MaxLen, 1), atLeast("stream: Timeout", cfg.Timeout, time.Millisecond)}
+	errs := []error{limits.AtLeast("events: stream: MaxLen", cfg.MaxLen, 1), limits.AtLeast("events: stream: Timeout", cfg.Timeout, time.Millisecond)}
 	if strings.ContainsFunc(cfg.Key, func(r rune) bool { return r <= ' ' }) {
 		errs = append(errs, fmt.Errorf("events: stream: Key: %q has spaces", cfg.Key))
 	}

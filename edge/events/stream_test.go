@@ -165,8 +165,8 @@ func TestStreamThroughFailures(t *testing.T) {
 
 func TestStreamConfig(t *testing.T) {
 	_, err := events.NewStream(events.StreamConfig{Key: "a b", MaxLen: -1, Timeout: -1})
-	for _, want := range []string{"Key", "MaxLen", "Timeout", "Add"} {
-		if err == nil || !strings.Contains(err.Error(), "events: stream: "+want+": ") {
+	for _, want := range []string{"Key:", "MaxLen is -1", "Timeout is -1ns", "Add:"} {
+		if err == nil || !strings.Contains(err.Error(), "events: stream: "+want) {
 			t.Errorf("%s is not in %v", want, err)
 		}
 	}

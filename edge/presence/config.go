@@ -3,6 +3,7 @@
 package presence
 
 import (
+	"barrage/internal/limits"
 	"cmp"
 	"errors"
 	"fmt"
@@ -65,37 +66,23 @@ type Config struct {
 // prepare fills in the defaults and reports every bad field in one error.
 func (c *Config) prepare() error {
 	c.setDefaults()
-	var errs []error
-	bad := func(field, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("presence: %s: %s", field, fmt.Sprintf(format, args...)))
-	}
-	errs = append(errs,
-		within("ExactLimit", c.ExactLimit, 1, maxExactLimit), within("NewestLimit", c.NewestLimit, 1, c.ExactLimit),
-		within("EventLimit", c.EventLimit, 1, c.ExactLimit), within("SampleSize", c.SampleSize, 1, c.ExactLimit),
-		within("SampleLimit", c.SampleLimit, 1, 1<<31),
-		measurable("Grace", c.Grace), measurable("SummaryInterval", c.SummaryInterval), measurable("SummaryMax", c.SummaryMax),
-		measurable("SyncInterval", c.SyncInterval), measurable("RenewInterval", c.RenewInterval))
-	if c.SummaryMax < c.SummaryInterval {
-		bad("SummaryMax", "%v is less than SummaryInterval, %v", c.SummaryMax, c.SummaryInterval)
-	}
+	var bucket error
 	if c.ViewerBucket < time.Second || c.ViewerBucket%time.Second != 0 {
-		bad("ViewerBucket", "%v is not a number of whole seconds", c.ViewerBucket)
+		bucket = fmt.Errorf("presence: ViewerBucket is %v, want whole seconds", c.ViewerBucket)
 	}
-	return errors.Join(errs...)
-}
-
-func within(field string, v, lo, hi int) error {
-	if v < lo || v > hi {
-		return fmt.Errorf("presence: %s: %d is not in %d to %d", field, v, lo, hi)
-	}
-	return nil
-}
-
-func measurable(field string, d time.Duration) error {
-	if d < time.Millisecond {
-		return fmt.Errorf("presence: %s: %v is under 1ms", field, d)
-	}
-	return nil
+	return errors.Join(
+		limits.Within("presence: ExactLimit", c.ExactLimit, 1, maxExactLimit),
+		limits.Within("presence: NewestLimit", c.NewestLimit, 1, c.ExactLimit),
+		limits.Within("presence: EventLimit", c.EventLimit, 1, c.ExactLimit),
+		limits.Within("presence: SampleSize", c.SampleSize, 1, c.ExactLimit),
+		limits.AtLeast("presence: SampleLimit", c.SampleLimit, 1),
+		limits.AtLeast("presence: Grace", c.Grace, time.Millisecond),
+		limits.AtLeast("presence: SummaryInterval", c.SummaryInterval, time.Millisecond),
+		limits.AtLeast("presence: SummaryMax", c.SummaryMax, c.SummaryInterval),
+		limits.AtLeast("presence: SyncInterval", c.SyncInterval, time.Millisecond),
+		limits.AtLeast("presence: RenewInterval", c.RenewInterval, time.Millisecond),
+		bucket,
+	)
 }
 
 func (c *Config) setDefaults() {
