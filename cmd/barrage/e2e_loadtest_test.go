@@ -50,6 +50,7 @@ func TestLoadtestBadSettings(t *testing.T) {
 // TestLoadtest: against the real server, with two agent processes: every copy
 // arrives, and conditions decide the exit code.
 func TestLoadtest(t *testing.T) {
+	t.Parallel()
 	bin := buildBinary(t)
 	n := bin.serve(t)
 	dir := t.TempDir()

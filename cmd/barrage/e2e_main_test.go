@@ -8,12 +8,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,8 +26,8 @@ import (
 // patience bounds every wait; it decides nothing but that a thing never happens.
 const patience = 30 * time.Second
 
-// One test, so that the binary is built once and is gone when all are done.
 func TestEndToEnd(t *testing.T) {
+	t.Parallel()
 	bin := buildBinary(t)
 	for _, scenario := range []struct {
 		name string
@@ -61,18 +63,35 @@ func TestEndToEnd(t *testing.T) {
 // binary is the path of the program.
 type binary string
 
-// buildBinary builds the program, with the race detector if this test has it.
-func buildBinary(t *testing.T) binary {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "barrage")
+// programDir has the program that buildProgram built, for TestMain to remove.
+var programDir string
+
+// buildProgram builds the program, with the race detector if this test has it;
+// once, for all tests of this process.
+var buildProgram = sync.OnceValues(func() (binary, error) {
+	dir, err := os.MkdirTemp("", "barrage-test-")
+	if err != nil {
+		return "", err
+	}
+	programDir = dir
+	path := filepath.Join(dir, "barrage")
 	args := []string{"build", "-o", path}
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		args = append(args, "-race")
 	}
 	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return binary(path)
+	return binary(path), nil
+})
+
+func buildBinary(t *testing.T) binary {
+	t.Helper()
+	bin, err := buildProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
 }
 
 // command prepares a run of the program with settings from env only.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,9 +15,18 @@ import (
 	"barrage/internal/config"
 )
 
-// A pool of go-redis that could not dial may try on for a second after it is closed.
+// TestMain has four tests wait at the same time, which they mostly do, and
+// removes the program that they share. A pool of go-redis that could not dial may
+// try on for a second after it is closed.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+	flag.Parse()
+	_ = flag.Set("test.parallel", "4")
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"),
+		goleak.Cleanup(func(code int) {
+			_ = os.RemoveAll(programDir)
+			os.Exit(code)
+		}))
 }
 
 // outcome is what a run of the program left.

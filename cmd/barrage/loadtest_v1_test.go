@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,10 +13,11 @@ import (
 // TestLoadtestDeflate: viewers inflate what the server compresses, and batches, and
 // count every copy. What the server does not agree to is told.
 func TestLoadtestDeflate(t *testing.T) {
+	t.Parallel()
 	bin := buildBinary(t)
 	on, off := bin.serve(t, "--compression"), bin.serve(t)
 	const small, large = "100", "600" // single messages below 256 bytes are not compressed
-	for _, c := range []struct {
+	for i, c := range []struct {
 		name   string
 		n      *child
 		assert string
@@ -29,8 +31,10 @@ func TestLoadtestDeflate(t *testing.T) {
 		{"sockets", on, "deflated==50", []string{"--preset", "barrage.v1", "--deflate", "--batch", "--publish", "socket", "--talkers", "40"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			o := bin.run(t, nil, "", append([]string{
 				"loadtest", "room", "--url", "ws://" + c.n.ws, "--publish-url", "http://" + c.n.admin, "--connections", "50", "--rate", "100",
+				"--room", fmt.Sprint("r", i), // nobody else's: they run at the same time
 				"--duration", "1s", "--hold", "100ms", "--drain", "5s", "--plain", "--assert",
 				"missing==0 && delivered==5000 && duplicated+out_of_order+misrouted+closed+publish_failed==0 && " + c.assert,
 			}, c.args...)...)
@@ -44,6 +48,7 @@ func TestLoadtestDeflate(t *testing.T) {
 // TestLoadtestV1: viewers who speak barrage.v1, each a user with a token of its
 // own, join by command and with presence; the admin listener wants a token, too.
 func TestLoadtestV1(t *testing.T) {
+	t.Parallel()
 	bin, secret := buildBinary(t), strings.Repeat("s", 32)
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
