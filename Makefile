@@ -39,9 +39,13 @@ race: ## all Go tests under the race detector, and those of allocations without 
 	go test -run 'Alloc' $$(grep -rl --include='*_test.go' '^func Test.*Alloc' . | xargs -n1 dirname | sort -u)
 
 fuzz: ## fuzz every parser, FUZZTIME inputs each
-	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
-		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -d' ' -f2); do echo $$dir $$target; done; \
-	done | xargs -P 2 -n 2 sh -c 'go test $$0 -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZTIME) || exit 255'
+	@export tests=$$(mktemp -d) cache=$$(go env GOCACHE)/fuzz/barrage; trap 'rm -r "$$tests"' EXIT; \
+	grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | xargs -P 2 -n 1 sh -c '\
+		test=$$tests/$$(echo $$0 | tr / _); go test -c -vet=off -fuzz . -o $$test $$0 && cd $$0 || exit 255; \
+		for target in $$(grep -ho "^func Fuzz[A-Za-z0-9_]*" *_test.go | cut -d" " -f2); do \
+			echo $$0 $$target; \
+			$$test -test.run "^$$" -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) -test.fuzzcachedir $$cache/$$0 || exit 255; \
+		done'
 
 browser: build ## drive the viewer page in chromium
 	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage npm test
