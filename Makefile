@@ -34,9 +34,11 @@ lint: ## gofmt, vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
+# Without vet, which lint runs in full; one package more than there are cores, since
+# many tests wait.
 race: ## all Go tests under the race detector, and those of allocations without it
-	go test -race ./redisbridge ./... # the longest first, which mostly waits
-	go test -run 'Alloc' $$(grep -rl --include='*_test.go' '^func Test.*Alloc' . | xargs -n1 dirname | sort -u)
+	go test -race -vet=off -p $$(( $$(nproc) + 1 )) ./redisbridge ./... # the longest first, which mostly waits
+	go test -vet=off -run 'Alloc' $$(grep -rl --include='*_test.go' '^func Test.*Alloc' . | xargs -n1 dirname | sort -u)
 
 fuzz: ## fuzz every parser, FUZZTIME inputs each
 	@export tests=$$(mktemp -d) cache=$$(go env GOCACHE)/fuzz/barrage; trap 'rm -r "$$tests"' EXIT; \
