@@ -42,7 +42,7 @@ func (s *Shard) pass(st *stream, sends, visits *int) (done bool) {
 			st.next++
 			num := m.at(st)
 			if num != st.log.head && m.link&held == 0 {
-				if sub := s.links.at(m.id()).sub; !s.sink.Blocked(sub) {
+				if sub := s.links.At(m.id()).sub; !s.sink.Blocked(sub) {
 					num = s.flush(st, m, sub, num)
 					*sends--
 					st.passSent = true

@@ -19,7 +19,7 @@ func (s *Shard) Join(sub uint32, room string, enc Encoding, hold bool) bool {
 		st = s.newStream(room, enc)
 	}
 	l := s.links.alloc()
-	*s.links.at(l) = link{sub: sub, stream: st.index, member: uint32(len(st.members)), next: s.links.first(sub)}
+	*s.links.At(l) = link{sub: sub, stream: st.index, member: uint32(len(st.members)), next: s.links.first(sub)}
 	s.links.setFirst(sub, l)
 	m := member{low: uint32(st.log.head), link: l}
 	if hold {
@@ -35,7 +35,7 @@ func (s *Shard) Join(sub uint32, room string, enc Encoding, hold bool) bool {
 func (s *Shard) find(sub uint32, room string) uint32 {
 	l := s.links.first(sub)
 	for l != 0 && s.streamOf(l).room != room {
-		l = s.links.at(l).next
+		l = s.links.At(l).next
 	}
 	return l
 }
@@ -48,7 +48,7 @@ func (s *Shard) In(sub uint32, room string) bool { return s.find(sub, room) != 0
 func (s *Shard) Rooms(sub uint32) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for l := s.links.first(sub); l != 0; {
-			next := s.links.at(l).next
+			next := s.links.At(l).next
 			if !yield(s.streamOf(l).room) {
 				return
 			}
@@ -60,14 +60,14 @@ func (s *Shard) Rooms(sub uint32) iter.Seq[string] {
 // Leave ends one membership. It returns false if there was none.
 func (s *Shard) Leave(sub uint32, room string) bool {
 	prev := uint32(0)
-	for l := s.links.first(sub); l != 0; prev, l = l, s.links.at(l).next {
+	for l := s.links.first(sub); l != 0; prev, l = l, s.links.At(l).next {
 		if s.streamOf(l).room != room {
 			continue
 		}
-		if next := s.links.at(l).next; prev == 0 {
+		if next := s.links.At(l).next; prev == 0 {
 			s.links.setFirst(sub, next)
 		} else {
-			s.links.at(prev).next = next
+			s.links.At(prev).next = next
 		}
 		s.remove(l)
 		return true
@@ -83,7 +83,7 @@ func (s *Shard) LeaveAll(sub uint32) {
 	}
 	s.links.setFirst(sub, 0)
 	for l != 0 {
-		next := s.links.at(l).next
+		next := s.links.At(l).next
 		s.remove(l)
 		l = next
 	}
@@ -99,7 +99,7 @@ func (s *Shard) LastJoined(sub uint32) string {
 }
 
 // streamOf returns the stream of a membership.
-func (s *Shard) streamOf(link uint32) *stream { return s.streams[s.links.at(link).stream] }
+func (s *Shard) streamOf(link uint32) *stream { return s.streams[s.links.At(link).stream] }
 
 func (s *Shard) newStream(room string, enc Encoding) *stream {
 	st := &stream{room: strings.Clone(room), enc: enc} // the caller's may be part of a read buffer
@@ -119,7 +119,7 @@ func (s *Shard) newStream(room string, enc Encoding) *stream {
 // the shard with its last member. A pass under way misses nobody: the members
 // before stream.next stay before it.
 func (s *Shard) remove(l uint32) {
-	st, i := s.streamOf(l), int(s.links.at(l).member)
+	st, i := s.streamOf(l), int(s.links.At(l).member)
 	num := st.members[i].at(st)
 	s.stats.Skipped[SkipLeft] += st.log.head - num
 	st.forgetAhead(l)
@@ -148,7 +148,7 @@ func (s *Shard) remove(l uint32) {
 func (s *Shard) move(st *stream, from, to int) {
 	if from != to {
 		st.members[to] = st.members[from]
-		s.links.at(st.members[to].id()).member = uint32(to)
+		s.links.At(st.members[to].id()).member = uint32(to)
 	}
 }
 

@@ -21,7 +21,7 @@ func (s *Shard) Resume(sub uint32, room string, after uint64) {
 		return
 	}
 	st := s.streamOf(l)
-	m := &st.members[s.links.at(l).member]
+	m := &st.members[s.links.At(l).member]
 	if m.link&held == 0 {
 		return
 	}

@@ -178,7 +178,7 @@ func (s *Shard) skip(st *stream, m *member, num uint64) {
 	from, to := st.log.span(m.at(st), num)
 	m.to(num)
 	s.stats.Skipped[SkipSlow] += n
-	s.sink.Skipped(s.links.at(m.id()).sub, st.room, n, from, to)
+	s.sink.Skipped(s.links.At(m.id()).sub, st.room, n, from, to)
 }
 
 // trim gives back what all members of a stream have got.
@@ -210,7 +210,7 @@ func (s *Shard) reclaim() bool {
 		least := st.log.head
 		for i := range st.members {
 			m := &st.members[i]
-			if m.at(st) != st.log.head && (m.link&held != 0 || s.sink.Blocked(s.links.at(m.id()).sub)) {
+			if m.at(st) != st.log.head && (m.link&held != 0 || s.sink.Blocked(s.links.At(m.id()).sub)) {
 				s.skip(st, m, st.log.head)
 				st.again = true // a pass under way may have counted its old cursor
 			}
@@ -246,8 +246,8 @@ func (s *Shard) noteMoved(st *stream, from, to uint64) {
 
 // Drained continues with a subscriber whose socket takes bytes again.
 func (s *Shard) Drained(sub uint32) {
-	for l := s.links.first(sub); l != 0; l = s.links.at(l).next {
-		link := s.links.at(l)
+	for l := s.links.first(sub); l != 0; l = s.links.At(l).next {
+		link := s.links.At(l)
 		st := s.streamOf(l)
 		m := &st.members[link.member]
 		if m.at(st) == st.log.head || m.link&held != 0 {
@@ -273,7 +273,7 @@ func (s *Shard) drain(st *stream, m *member, sub uint32) {
 // is in; the zero time if never.
 func (s *Shard) LastMessage(sub uint32) time.Time {
 	var last time.Duration
-	for l := s.links.first(sub); l != 0; l = s.links.at(l).next {
+	for l := s.links.first(sub); l != 0; l = s.links.At(l).next {
 		last = max(last, s.streamOf(l).last)
 	}
 	if last == 0 {

@@ -23,7 +23,7 @@ func (c *conn) live() bool { return c.state == stateOpen }
 // len(p) means that the connection is blocked, and Drained will be called, or
 // that it is closing. Nothing is queued.
 func (l *Loop) Send(id ID, p []byte) int {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	if !c.live() || c.flags&flagBlocked != 0 || len(p) == 0 {
 		return 0
 	}
@@ -36,7 +36,7 @@ func (l *Loop) Send(id ID, p []byte) int {
 
 // Sendv is Send for the concatenation of at most MaxVectors slices.
 func (l *Loop) Sendv(id ID, bufs [][]byte) int {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	if !c.live() || c.flags&flagBlocked != 0 {
 		return 0
 	}
@@ -65,7 +65,7 @@ func (l *Loop) Sendv(id ID, bufs [][]byte) int {
 // before anything else. A connection with more than Config.MaxQueue waiting is
 // closed with reason QueueFull.
 func (l *Loop) Queue(id ID, p []byte) {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	if !c.live() {
 		return
 	}
@@ -100,21 +100,21 @@ func (l *Loop) Queued(id ID) int {
 // Blocked reports whether the connection takes no bytes at present, because the
 // socket is full or because it is closing.
 func (l *Loop) Blocked(id ID) bool {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	return !c.live() || c.flags&flagBlocked != 0
 }
 
 // Pause stops reading from the connection until Resume. The peer's FIN is not
 // noticed meanwhile; a reset is.
 func (l *Loop) Pause(id ID) {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	c.flags |= flagPaused
 	l.apply(id, c)
 }
 
 // Resume undoes Pause.
 func (l *Loop) Resume(id ID) {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	c.flags &^= flagPaused
 	l.apply(id, c)
 }
@@ -123,7 +123,7 @@ func (l *Loop) Resume(id ID) {
 // goes on with its ticks, and up to Config.Sweep and a tick later. It replaces
 // the deadline set before; 0 clears it.
 func (l *Loop) SetDeadline(id ID, d time.Duration) {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	if d <= 0 {
 		c.deadline = 0
 		return
@@ -134,7 +134,7 @@ func (l *Loop) SetDeadline(id ID, d time.Duration) {
 // Close closes the connection at the end of the current event. Queued bytes are
 // lost. The first reason given is the one reported.
 func (l *Loop) Close(id ID, reason CloseReason) {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	if c.state == stateFree || c.state == stateDoomed {
 		return
 	}
@@ -149,7 +149,7 @@ func (l *Loop) Close(id ID, reason CloseReason) {
 // connection is gone, bytes on their way in either direction are lost, and no
 // TIME_WAIT keeps the port: for clients that leave by the thousand.
 func (l *Loop) Abort(id ID, reason CloseReason) {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	if c.state == stateFree || c.state == stateDoomed {
 		return
 	}
@@ -164,7 +164,7 @@ func (l *Loop) Abort(id ID, reason CloseReason) {
 // linger it is closed in any case, for the given reason. No Handler method but
 // Closed is called for it any more. One that is still connecting is closed.
 func (l *Loop) Shutdown(id ID, reason CloseReason, linger time.Duration) {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	if c.state == stateConnecting {
 		l.Close(id, reason)
 	}
@@ -184,7 +184,7 @@ func (l *Loop) Shutdown(id ID, reason CloseReason, linger time.Duration) {
 // Peer returns the peer's address, asked from the kernel: nothing is stored for
 // it. The zero value means that the peer is gone.
 func (l *Loop) Peer(id ID) netip.AddrPort {
-	sa, err := unix.Getpeername(int(l.table.at(id).fd))
+	sa, err := unix.Getpeername(int(l.table.At(id).fd))
 	if err != nil {
 		return netip.AddrPort{}
 	}
@@ -252,7 +252,7 @@ func interest(flags uint8) (ev easygo.EpollEvent) {
 // onReadable reads once: level-triggered epoll comes back for the rest after all
 // other connections had a turn.
 func (l *Loop) onReadable(id ID) {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	n, errno := l.wire.recv(c.fd, l.buf)
 	switch {
 	case errno == unix.EAGAIN:
@@ -280,7 +280,7 @@ func (l *Loop) onPeerDone(id ID, c *conn) {
 // onWritable sends the queue; when it is gone the user may go on sending. For a
 // dialled connection it is how connecting ends, well or not.
 func (l *Loop) onWritable(id ID) {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	if q := l.queues[id]; q != nil {
 		n := l.send(id, c, *q)
 		if c.state == stateDoomed {

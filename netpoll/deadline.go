@@ -32,7 +32,7 @@ func (l *Loop) onTick() {
 		}
 		id := ID(l.sweepAt)
 		l.sweepAt++
-		if c := l.table.at(id); c.deadline != 0 && c.deadline <= l.clock {
+		if c := l.table.At(id); c.deadline != 0 && c.deadline <= l.clock {
 			c.deadline = 0
 			l.Guard(id, l.onExpired)
 		}
@@ -42,11 +42,11 @@ func (l *Loop) onTick() {
 }
 
 func (l *Loop) onExpired(id ID) {
-	switch l.table.at(id).state {
+	switch l.table.At(id).state {
 	case stateOpen, stateConnecting:
 		l.h.Expired(id)
 	case stateFlushing, stateLinger:
-		l.Close(id, l.table.at(id).reason)
+		l.Close(id, l.table.At(id).reason)
 	}
 }
 

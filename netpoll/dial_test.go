@@ -60,7 +60,7 @@ func TestDialExchange(t *testing.T) {
 	var id ID
 	onLoop(client, func() {
 		id = mustDial(t, client, addr, DialConfig{ReceiveBuffer: 64 << 10})
-		fd := int(client.table.at(id).fd)
+		fd := int(client.table.At(id).fd)
 		// The kernel doubles what it is asked for.
 		if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err != nil || n != 128<<10 {
 			t.Errorf("receive buffer of %d, %v", n, err)

@@ -271,7 +271,7 @@ func (l *Loop) open(fd int) {
 // belongs to the caller, and there is no trace of it.
 func (l *Loop) enter(fd int, state connState, flags uint8) (ID, error) {
 	id := l.table.alloc()
-	c := l.table.at(id)
+	c := l.table.At(id)
 	gen := c.gen
 	*c = conn{fd: int32(fd), gen: gen, state: state, flags: flags}
 	if err := l.p.add(fd, interest(flags), func(ev easygo.EpollEvent) { l.onEvent(id, gen, ev) }); err != nil {

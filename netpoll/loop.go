@@ -280,7 +280,7 @@ func (l *Loop) Guard(id ID, f func(ID)) {
 // onEvent handles an epoll event of a connection. gen is the generation the
 // callback was registered for.
 func (l *Loop) onEvent(id ID, gen uint32, ev easygo.EpollEvent) {
-	c := l.table.at(id)
+	c := l.table.At(id)
 	if c.gen != gen || c.state == stateFree {
 		l.stats.staleEvents.Add(1)
 		return
@@ -314,7 +314,7 @@ func (l *Loop) socketError(fd int) CloseReason {
 func (l *Loop) reap() {
 	for i := 0; i < len(l.doomed); i++ {
 		id := l.doomed[i]
-		c := l.table.at(id)
+		c := l.table.At(id)
 		fd := int(c.fd)
 		l.p.del(fd)
 		_ = unix.Close(fd) // EINTR on Linux still closes; there is nothing else to do

@@ -101,7 +101,7 @@ func TestStaleEvent(t *testing.T) {
 	release, held := make(chan struct{}), make(chan struct{})
 	var fds [2]int32
 	l.Post(func() {
-		fds = [2]int32{l.table.at(idA).fd, l.table.at(idB).fd}
+		fds = [2]int32{l.table.At(idA).fd, l.table.At(idB).fd}
 		close(held)
 		<-release
 	})

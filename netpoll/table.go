@@ -3,13 +3,13 @@
 
 package netpoll
 
+import "barrage/internal/paged"
+
 // ID names a connection within its loop: the slot of its record. IDs are small
 // and reused before new ones are made, so users may index their own tables by
 // them. An ID is valid from Handler.Opened, or Dial's return,
 // until Handler.Closed returns.
 type ID uint32
-
-const pageSize = 512 // records per page: 8 KiB
 
 type connState uint8
 
@@ -41,29 +41,25 @@ type conn struct {
 }
 
 type table struct {
-	pages []*[pageSize]conn
-	n     uint32 // slots ever handed out
-	free  uint32 // head of the free list + 1, 0 is empty
+	paged.Table[ID, conn]
+	n    uint32 // slots ever handed out
+	free uint32 // head of the free list + 1, 0 is empty
 }
-
-func (t *table) at(id ID) *conn { return &t.pages[id/pageSize][id%pageSize] }
 
 func (t *table) alloc() ID {
 	if t.free != 0 {
 		id := ID(t.free - 1)
-		t.free = uint32(t.at(id).fd)
+		t.free = uint32(t.At(id).fd)
 		return id
 	}
 	id := ID(t.n)
-	if int(id/pageSize) == len(t.pages) {
-		t.pages = append(t.pages, new([pageSize]conn))
-	}
+	t.Make(id)
 	t.n++
 	return id
 }
 
 func (t *table) release(id ID) {
-	c := t.at(id)
+	c := t.At(id)
 	*c = conn{fd: int32(t.free), gen: c.gen + 1}
 	t.free = uint32(id) + 1
 }

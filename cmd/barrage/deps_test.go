@@ -15,9 +15,9 @@ var allowedImports = map[string][]string{
 		"github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
 	},
 	"barrage/api/client": {},
-	"barrage/fanout":     {"barrage/internal/shrinkmap", "barrage/internal/striped", "github.com/valyala/bytebufferpool"},
+	"barrage/fanout":     {"barrage/internal/paged", "barrage/internal/shrinkmap", "barrage/internal/striped", "github.com/valyala/bytebufferpool"},
 	"barrage/frame":      {"github.com/gobwas/ws", "github.com/klauspost/compress", "github.com/valyala/bytebufferpool"},
-	"barrage/netpoll":    {"github.com/mailru/easygo", "golang.org/x/sys/unix"},
+	"barrage/netpoll":    {"barrage/internal/paged", "github.com/mailru/easygo", "golang.org/x/sys/unix"},
 	"barrage/redisbridge": {
 		"barrage/edge/moderation/replica", "barrage/edge/presence", "barrage/internal/broker",
 		"barrage/internal/broker/keys", "barrage/internal/broker/turns", "barrage/internal/random",
