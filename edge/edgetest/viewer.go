@@ -99,6 +99,7 @@ func Join(t testing.TB, s *Server, target string) *Viewer {
 // Write sends bytes.
 func (c *Viewer) Write(p []byte) {
 	c.T.Helper()
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(Patience))
 	_, err := c.Conn.Write(p)
 	Must(c.T, err)
 }
@@ -114,10 +115,12 @@ func (c *Viewer) Feed(p []byte) error {
 	return c.Frames.Feed(p, &frame.Limits{MaxMessage: 1 << 24, MaxFragments: 1000}, c)
 }
 
-// Next returns the next frame.
+// Next returns the next frame. Each wait has its own deadline: how long a whole test
+// takes is the machine's affair.
 func (c *Viewer) Next() (Received, error) {
 	buf := make([]byte, 64<<10)
 	for len(c.messages) == 0 {
+		_ = c.Conn.SetReadDeadline(time.Now().Add(Patience))
 		n, err := c.Reader.Read(buf)
 		if err == nil {
 			err = c.Feed(buf[:n])
