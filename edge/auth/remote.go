@@ -161,12 +161,13 @@ func (r *remote) mayRefresh() bool {
 func (r *remote) mayAskLocked(now time.Time) bool { return !r.closed && !now.Before(r.next) }
 
 // refresh waits for the end of the reading under way, or else of a new one if
-// there may be one for a token's sake; if not it returns at once. The error is
-// ctx's.
-func (r *remote) refresh(ctx context.Context) error {
+// there may be one for a token's sake; if not, or if there have been more than seen
+// readings, which the caller knew of when it looked at the keys, it returns at once.
+// The error is ctx's.
+func (r *remote) refresh(ctx context.Context, seen uint64) error {
 	now := r.now()
 	r.mu.Lock()
-	asked := r.reading == nil && r.mayAskLocked(now)
+	asked := r.reading == nil && r.good+r.failed == seen && r.mayAskLocked(now)
 	if asked {
 		r.next = now.Add(r.minInterval)
 		r.reading = make(chan struct{})

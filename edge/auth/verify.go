@@ -78,11 +78,12 @@ func (v *Verifier) Readings() (good, failed uint64) {
 // the key set, until ctx ends at the latest, only if the token names a key that
 // is not at hand.
 func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
+	good, failed := v.Readings()
 	id, keyMissing, err := v.check(token)
 	if !keyMissing {
 		return id, err
 	}
-	if waitErr := v.remote.refresh(ctx); waitErr != nil {
+	if waitErr := v.remote.refresh(ctx, good+failed); waitErr != nil {
 		return Identity{}, unavailable(waitErr)
 	}
 	if id, keyMissing, err = v.check(token); keyMissing {
