@@ -176,7 +176,7 @@ func (s *Server) attachTo(l *conn.Loop) (conn.Door, []conn.Kind) {
 	return s.desk.Attach(l, waits), kinds
 }
 
-// onReady tells the loops that a room's messages come here now, if anybody waits.
+// onReady tells the loops that a room's messages come here now, if a connection waits.
 func (s *Server) onReady(room string) {
 	if s.node.Waiting.Load() == 0 {
 		return

@@ -26,7 +26,7 @@ type Stats struct {
 	Handshakes     map[string]uint64 // by HTTP status
 	Tokens         map[string]uint64 // checked, by result
 	Presence       presence.Stats
-	Memory         *memory.Stats  // nil with a broker of somebody else
+	Memory         *memory.Stats  // nil with any other broker
 	Batches        uint64         // frames of several messages, each made once for all it went to
 	Batched        uint64         // messages in them
 	Fanout         []fanout.Stats // by loop

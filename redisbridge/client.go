@@ -1,9 +1,8 @@
 package redisbridge
 
-// The client that publishes and reads. Of the bridge only address.go, config.go,
-// errors.go, link.go, log.go, pipeline.go, reader.go, scripts.go, sentinel.go and
-// tls.go know go-redis beside it; presence and orders are stores of their own
-// (presence.go, presence_script.go, orders.go).
+// The client that publishes and reads. Catching up, delivering, the interest in rooms,
+// the health and the queue know nothing of go-redis; presence and orders are stores of
+// their own.
 
 import (
 	"context"

@@ -40,7 +40,7 @@ func TestEndToEnd(t *testing.T) {
 		{"ports in use", portsInUse},
 		{"three nodes", threeNodes},
 		{"rooms with a memory", rooms},
-		{"orders that last", ordersLast},
+		{"persistent orders", ordersLast},
 		{"subscription killed, Redis killed", redisKilled},
 		{"Redis frozen", redisFrozen},
 		{"Redis comes later", redisComesLater},

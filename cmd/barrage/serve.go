@@ -23,7 +23,7 @@ import (
 type node struct {
 	admin.Server
 	bridge   *redisbridge.Bridge   // nil on a single node
-	redis    redis.UniversalClient // of the presence, the orders that last and the event stream; likewise
+	redis    redis.UniversalClient // of the presence, the persistent orders and the event stream; likewise
 	backends backends
 	log      *slog.Logger
 }
@@ -63,7 +63,7 @@ func newNode(p nodeDeps) (_ server, err error) {
 	return n, p.registry.Register(&metrics.Collector{Server: es, Bridge: n.bridge, Tokens: b.verifier, Emitter: b.emitter, Caller: b.caller})
 }
 
-// store makes what keeps in Redis who is where, and the orders that last.
+// store makes what keeps in Redis who is where, and the persistent orders.
 func (n *node) store(p nodeDeps, ec *edge.Config) (err error) {
 	c := p.cfg
 	redisbridge.RouteClientLog(p.log)

@@ -116,7 +116,7 @@ func (f *Forms) gap(room string, g broker.Gap, seq uint64) *gap {
 }
 
 // extend makes one gap of two of the same epoch, the second being later, before
-// anybody has been told.
+// a member has been told.
 func (p *gap) extend(next *gap) bool {
 	if p.gap.Epoch != next.gap.Epoch || p.gap.To == 0 || next.gap.To == 0 {
 		return false

@@ -47,7 +47,7 @@ const (
 	// MaxBans is how many users are kept out at most.
 	MaxBans = 100_000
 
-	firstRead = 2 * time.Second // for the first reading of the store, before anybody is let in
+	firstRead = 2 * time.Second // for the first reading of the store, before a client is let in
 )
 
 // Config is what New needs.
@@ -76,7 +76,7 @@ func New(cfg Config) (*Moderation, error) {
 	return m, err
 }
 
-// Start begins to give and obey orders, and reads the store, once, before anybody is
+// Start begins to give and obey orders, and reads the store, once, before a client is
 // let in. Without an answer the server starts all the same, and Run goes on asking.
 func (m *Moderation) Start(ctx context.Context, b broker.Broker) {
 	m.broker = b

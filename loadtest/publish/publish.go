@@ -85,8 +85,8 @@ type Publisher struct {
 	rooms   int
 	grace   time.Duration
 
-	current  atomic.Pointer[ledger] // of the latest Run
-	failures []swarm.Failure        // likewise; Run's goroutine, and then who has waited for it
+	current  atomic.Pointer[totals] // of the latest Run
+	failures []swarm.Failure        // likewise; Run's goroutine, and then the caller of Run
 }
 
 // New returns a Publisher for a valid plan whose Publish is http or redis.
@@ -95,7 +95,7 @@ func New(p *plan.Plan, l *plan.Layout) (*Publisher, error) {
 	// emulated one.
 	timeout := max(defaultTimeout, p.Drain/6)
 	pub := &Publisher{rooms: l.Rooms(), grace: max(defaultGrace, p.Drain/6)}
-	pub.current.Store(newLedger())
+	pub.current.Store(newTotals())
 	for range p.Publishers {
 		var s sender
 		var err error
@@ -140,8 +140,8 @@ func (p *Publisher) Run(ctx context.Context, run stamp.Run, s *plan.Schedule, no
 	if n := s.Layout.Rooms(); n != p.rooms {
 		return fmt.Errorf("publish: the schedule has %d rooms, the plan %d", n, p.rooms)
 	}
-	book := newLedger()
-	p.current.Store(book)
+	totals := newTotals()
+	p.current.Store(totals)
 	limit := time.Duration(s.End()-now()) + p.grace
 	bounded, cancel := context.WithTimeoutCause(ctx, limit, errBehind)
 	defer cancel()
@@ -153,7 +153,7 @@ func (p *Publisher) Run(ctx context.Context, run stamp.Run, s *plan.Schedule, no
 			return err
 		}
 		defer a.close()
-		workers[i] = newWorker(p.senders[i], book, run, s, now)
+		workers[i] = newWorker(p.senders[i], totals, run, s, now)
 		workers[i].sleep = a.sleep
 	}
 	share(workers, s)
@@ -195,7 +195,7 @@ func gather(workers []*worker) (all []swarm.Failure) {
 	return all
 }
 
-// Failures are the failed messages of the latest Run, for who has waited for its
+// Failures are the failed messages of the latest Run, for a caller that has waited for its
 // return, by room and lane; the spans of each are in order.
 func (p *Publisher) Failures() []swarm.Failure { return p.failures }
 

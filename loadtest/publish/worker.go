@@ -22,7 +22,7 @@ type laneID struct{ room, lane int }
 // while that runs.
 type worker struct {
 	sender sender
-	book   *ledger
+	totals *totals
 	msgRun stamp.Run
 	now    func() int64
 	sleep  func(context.Context, time.Duration) error
@@ -35,9 +35,9 @@ type worker struct {
 	err    error
 }
 
-func newWorker(s sender, book *ledger, run stamp.Run, sched *plan.Schedule, now func() int64) *worker {
+func newWorker(s sender, totals *totals, run stamp.Run, sched *plan.Schedule, now func() int64) *worker {
 	return &worker{
-		sender: s, book: book, msgRun: run, now: now, agenda: plan.NewAgenda(sched),
+		sender: s, totals: totals, msgRun: run, now: now, agenda: plan.NewAgenda(sched),
 		failed: make(map[laneID][]tally.Span), most: maxSpans,
 	}
 }
@@ -54,10 +54,10 @@ func (w *worker) run(ctx context.Context) {
 		for i := range w.batch {
 			m := &w.batch[i]
 			if m.err == nil {
-				w.book.publish()
+				w.totals.publish()
 				continue
 			}
-			w.book.fail(outcome(ctx, m.err), 1)
+			w.totals.fail(outcome(ctx, m.err), 1)
 			w.fail(laneID{m.room, m.lane}, tally.Span{First: m.seq, Last: m.seq})
 		}
 	}
@@ -95,7 +95,7 @@ func (w *worker) wait(ctx context.Context, due int64) error {
 func (w *worker) take() {
 	w.batch = w.batch[:0]
 	now := w.now()
-	w.book.late(now - w.agenda.First().At)
+	w.totals.late(now - w.agenda.First().At)
 	for t := w.agenda.First(); t != nil && t.At <= now && len(w.batch) < w.sender.burst(); t = w.agenda.First() {
 		w.batch = append(w.batch, message{room: int(t.Room), lane: int(t.Lane), seq: t.Seq, due: t.At})
 		w.agenda.Next()
@@ -112,7 +112,7 @@ func (w *worker) giveUp(ctx context.Context, err error) {
 		w.err = err // the machine's
 	}
 	for _, t := range w.agenda.Left() {
-		w.book.fail(err, uint64(t.Count-t.Seq)+1)
+		w.totals.fail(err, uint64(t.Count-t.Seq)+1)
 		w.fail(laneID{int(t.Room), int(t.Lane)}, tally.Span{First: t.Seq, Last: t.Count})
 	}
 }

@@ -79,11 +79,11 @@ func TestOrder(t *testing.T) {
 			clock = s.End()
 		}
 		sender := &scripted{clock: &clock, cost: 1000, most: rapid.IntRange(1, 50).Draw(t, "burst")}
-		w := newWorker(sender, newLedger(), testRun, s, func() int64 { return clock })
+		w := newWorker(sender, newTotals(), testRun, s, func() int64 { return clock })
 		w.sleep = func(_ context.Context, d time.Duration) error { clock += int64(d); return nil }
 		share([]*worker{w}, s)
 		w.run(context.Background())
-		if got := w.book.stats(); got.Published != s.Offered() || uint64(len(sender.sent)) != s.Offered() {
+		if got := w.totals.stats(); got.Published != s.Offered() || uint64(len(sender.sent)) != s.Offered() {
 			t.Fatalf("sent %d of %d", got.Published, s.Offered())
 		}
 		next := make(map[laneID]uint32)
@@ -112,7 +112,7 @@ func TestManySpans(t *testing.T) {
 		}
 		return nil
 	}}
-	w := newWorker(sender, newLedger(), testRun, s, func() int64 { return clock })
+	w := newWorker(sender, newTotals(), testRun, s, func() int64 { return clock })
 	w.most = 3
 	w.agenda.Add(0, 0, 0)
 	w.run(context.Background())
@@ -120,13 +120,13 @@ func TestManySpans(t *testing.T) {
 	if got := w.failures(); len(got) != 1 || !slices.Equal(got[0].Spans, want) {
 		t.Errorf("%+v", got)
 	}
-	if got := w.book.stats(); got.Failed != 10 || got.Published != 90 || got.Errors["number 1"] != 3 {
+	if got := w.totals.stats(); got.Failed != 10 || got.Published != 90 || got.Errors["number 1"] != 3 {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestManyKinds(t *testing.T) {
-	l := newLedger()
+	l := newTotals()
 	for i := range 100 {
 		l.fail(fmt.Errorf("error %d %0200d", i, 0), 1)
 		l.fail(errors.New("error 0"), 1)

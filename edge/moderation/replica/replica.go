@@ -41,8 +41,8 @@ type Replica struct {
 	entries map[string]Entry
 	version uint64
 	read    bool       // entries are the store's at version
-	untold  []Entry    // of which Changed has still to be told
-	queued  uint64     // entries that were ever in untold
+	pending []Entry    // of which Changed has still to be told
+	queued  uint64     // entries that were ever in pending
 	told    uint64     // of these, those that are told
 	telling bool       // somebody tells, and will tell what comes meanwhile
 	onTold  *sync.Cond // on mu: told has grown, or telling has ended
@@ -123,7 +123,7 @@ func (r *Replica) setLocked(e Entry) {
 }
 
 func (r *Replica) changedLocked(e Entry) {
-	r.untold = append(r.untold, e)
+	r.pending = append(r.pending, e)
 	r.queued++
 }
 
@@ -139,9 +139,9 @@ func (r *Replica) tell() {
 			continue
 		}
 		r.telling = true
-		for len(r.untold) > 0 {
-			batch := r.untold
-			r.untold = nil
+		for len(r.pending) > 0 {
+			batch := r.pending
+			r.pending = nil
 			r.mu.Unlock()
 			for _, e := range batch {
 				r.cfg.Changed(e)

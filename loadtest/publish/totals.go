@@ -38,27 +38,27 @@ var (
 	errTimeout     = errors.New("no answer in time")
 )
 
-// ledger is the sums of one Run. Any goroutine may use it.
-type ledger struct {
+// totals are the sums of one Run. Any goroutine may use it.
+type totals struct {
 	mu   sync.Mutex // guards what follows
 	sums Stats
 }
 
-func newLedger() *ledger { return &ledger{sums: Stats{Errors: make(map[string]uint64)}} }
+func newTotals() *totals { return &totals{sums: Stats{Errors: make(map[string]uint64)}} }
 
-func (l *ledger) late(lag int64) {
+func (l *totals) late(lag int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sums.LagMax = max(l.sums.LagMax, time.Duration(lag))
 }
 
-func (l *ledger) publish() {
+func (l *totals) publish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sums.Published++
 }
 
-func (l *ledger) fail(err error, n uint64) {
+func (l *totals) fail(err error, n uint64) {
 	kind := err.Error()
 	kind = kind[:min(len(kind), maxKindSize)]
 	l.mu.Lock()
@@ -70,7 +70,7 @@ func (l *ledger) fail(err error, n uint64) {
 	l.sums.Errors[kind] += n
 }
 
-func (l *ledger) stats() Stats {
+func (l *totals) stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.sums
