@@ -3,7 +3,6 @@
 package auth
 
 import (
-	"barrage/internal/limits"
 	"bytes"
 	"cmp"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"barrage/internal/limits"
 )
 
 // Config holds the settings of a Verifier. It is copied by New. The zero value

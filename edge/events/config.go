@@ -3,13 +3,14 @@
 package events
 
 import (
-	"barrage/internal/limits"
 	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"time"
+
+	"barrage/internal/limits"
 )
 
 // Config is what New needs. It is copied and never changed afterwards. Zero values

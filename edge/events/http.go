@@ -3,7 +3,6 @@
 package events
 
 import (
-	"barrage/internal/limits"
 	"bytes"
 	"context"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"barrage/internal/limits"
 )
 
 // HTTP says how backends are reached. It is copied and never changed afterwards.

@@ -3,13 +3,14 @@
 package events
 
 import (
-	"barrage/internal/limits"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"barrage/internal/limits"
 )
 
 // AddFunc appends entries to the stream at key, in their order and all or none,

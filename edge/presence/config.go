@@ -3,12 +3,13 @@
 package presence
 
 import (
-	"barrage/internal/limits"
 	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"barrage/internal/limits"
 )
 
 // maxExactLimit keeps one room's update within what one command of a store takes in one

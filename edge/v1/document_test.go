@@ -1,13 +1,14 @@
 package v1
 
 import (
-	"barrage/internal/broker"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"barrage/internal/broker"
 )
 
 // TestProtocolTables: the tables of commands and pushes name the members that the
