@@ -3,11 +3,11 @@ package config
 import (
 	"flag"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 
+	"barrage/internal/doctable"
 	"barrage/internal/settings"
 )
 
@@ -35,25 +35,7 @@ func docsTable() string {
 var update = flag.Bool("update", false, "write the table of settings into "+docsPath)
 
 func TestDocsTable(t *testing.T) {
-	text, err := os.ReadFile(docsPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok1 := strings.Cut(string(text), "-update) -->\n")
-	_, tail, ok2 := strings.Cut(rest, "<!-- settings:end -->")
-	if !ok1 || !ok2 {
-		t.Fatal("the marks around the table are gone")
-	}
-	want := head + "-update) -->\n" + docsTable() + "<!-- settings:end -->" + tail
-	if *update {
-		if err := os.WriteFile(docsPath, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if string(text) != want {
-		t.Errorf("%s differs from the settings: run go test ./internal/config -run TestDocsTable -update", docsPath)
-	}
+	doctable.Hold(t, docsPath, *update, map[string]string{"settings": docsTable()})
 }
 
 // Every field has a row, in the same order, a default of its very type, and

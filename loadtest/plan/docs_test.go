@@ -5,10 +5,10 @@ package plan
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
+	"barrage/internal/doctable"
 	"barrage/internal/settings"
 )
 
@@ -54,33 +54,7 @@ func presetsTable() string {
 	return b.String()
 }
 
-// between replaces what is between two marks, each on a line of its own.
-func between(t *testing.T, text, name, table string) string {
-	t.Helper()
-	begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->\n"
-	head, rest, ok1 := strings.Cut(text, begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatalf("the marks around the table of %s are gone", name)
-	}
-	return head + begin + table + end + tail
-}
-
 // TestDocsTables keeps two tables of docs/loadtest.md at what the program takes.
 func TestDocsTables(t *testing.T) {
-	text, err := os.ReadFile(docsPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := between(t, string(text), "settings", settingsTable())
-	want = between(t, want, "presets", presetsTable())
-	if *update {
-		if err := os.WriteFile(docsPath, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if string(text) != want {
-		t.Errorf("%s differs from the program: run go test ./loadtest/plan -run TestDocsTables -update", docsPath)
-	}
+	doctable.Hold(t, docsPath, *update, map[string]string{"settings": settingsTable(), "presets": presetsTable()})
 }
