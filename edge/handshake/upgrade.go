@@ -45,7 +45,6 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	}
 	u := &d.upgrading
 	*u = upgrade{protocol: p, rest: rest}
-	defer func() { *u = upgrade{} }()
 	token, batch, err := "", false, error(nil)
 	if p.Rooms != node.NoRooms {
 		if u.Rooms, err = d.rooms(req, p); err != nil {
