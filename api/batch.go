@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 	"unicode/utf8"
@@ -123,7 +124,7 @@ func splitBatch(body []byte) ([]json.RawMessage, error) {
 	if _, err := d.Token(); err != nil {
 		return nil, jsonFailure(err)
 	}
-	if len(bytes.TrimSpace(body[d.InputOffset():])) > 0 {
+	if _, err := d.Token(); err != io.EOF {
 		return nil, errNotArray
 	}
 	return items, nil

@@ -57,7 +57,7 @@ func FuzzMatch(f *testing.F) {
 // which gives a receipt or an error.
 func FuzzBatch(f *testing.F) {
 	for _, seed := range []string{
-		"", "[]", "[1]", "[{}]", "[{}] x", "{}", "null", `[{"room":"r","text":"x"}]`, `[{"room":"r","data":[1, 2]},{"room":"r","base64":"AA=="}]`,
+		"", "[]", "[]\f", "[1]", "[{}]", "[{}] x", "{}", "null", `[{"room":"r","text":"x"}]`, `[{"room":"r","data":[1, 2]},{"room":"r","base64":"AA=="}]`,
 		`[{"room":"r","data":null,"text":"x"}]`, "[[[[", "[\"\xff\"]", `[{"room":"r","text":"x","history":false,"key":"k"},]`,
 	} {
 		f.Add([]byte(seed))
