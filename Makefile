@@ -22,12 +22,12 @@ build: ## build bin/barrage
 run: build ## serve on 127.0.0.1:8080: open the page, type, see comments fly
 	bin/barrage serve
 
-# The browser's tests wait much, so the others run beside them; their output comes last.
-test: deps lint ## everything CI runs; installs what the tests need
+# The browser's tests wait much, so the fuzzers run beside them; their output comes last.
+test: deps lint race ## everything CI runs; installs what the tests need
 	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
 	$(MAKE) --no-print-directory browser >"$$out" 2>&1 & browser=$$!; \
-	$(MAKE) --no-print-directory race fuzz; others=$$?; \
-	wait $$browser; browser=$$?; cat "$$out"; exit $$((others | browser))
+	$(MAKE) --no-print-directory fuzz; fuzz=$$?; \
+	wait $$browser; browser=$$?; cat "$$out"; exit $$((fuzz | browser))
 
 deps: ## install redis-server, chromium and iproute2 from Debian's packages if absent
 	@command -v redis-server >/dev/null && command -v chromium >/dev/null && command -v ip >/dev/null || { \
