@@ -1,0 +1,18 @@
+// Package fair shares out what there is not enough of: turns at the workers, and the
+// bytes that answers may have in a second. Each of those who want some is a payer, and
+// no payer gets more than another that still wants some (max-min fairness).
+//
+// A [Queue] is start-time fair queueing (Goyal, Vin and Cheng: "Start-time Fair
+// Queueing", SIGCOMM 1996) on three levels. Classes of work share by weight, the
+// addresses within a class equally, and the connections of an address equally. An
+// item's cost is charged to all three when its turn comes, and what it turned out to
+// cost beyond that afterwards, so that a payer whose answers are large waits longer
+// for the next one. Of two payers that both have something waiting, one never gets more
+// than the other by over one largest item each.
+//
+// The places of those who wait are shared too, by dynamic thresholds (Choudhury and
+// Hahne: "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998): an
+// address may have as many items waiting as there are places free, and a connection as
+// many as its address may still have. So who floods takes half of the places at most,
+// and one who has none finds one.
+package fair
