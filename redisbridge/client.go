@@ -113,7 +113,8 @@ func (c *client) reload() {
 type page struct {
 	epoch   string // "" if there is no history
 	head    uint64
-	more    bool
+	more    bool // a limit cut off newer ones
+	cut     bool // likewise, older ones
 	entries []entry
 }
 
@@ -183,7 +184,7 @@ func parsePage(answer *redis.Cmd) (page, error) {
 	if p.head, err = strconv.ParseUint(head, 10, 64); err != nil || len(parts.rest)%2 != 0 {
 		return page{}, errAnswer
 	}
-	p.more = more != 0
+	p.more, p.cut = more == 1, more == 2
 	for list := parts.rest; len(list) > 0; list = list[2:] {
 		id, okID := list[0].(string)
 		text, okText := list[1].(string)

@@ -25,9 +25,12 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 		}
 		return p, nil
 	}
-	query := query{begin: random.Name(), mode: "newest", limit: q.Limit, age: keep.Age, keep: keep.Age + metaKeep}
+	query := query{begin: random.Name(), mode: "newest", limit: q.Limit, bytes: q.Bytes, age: keep.Age, keep: keep.Age + metaKeep}
 	if q.After != nil {
 		query.mode, query.after, query.epoch = "after", q.After.Offset, q.After.Epoch
+		if q.Last {
+			query.mode = "last"
+		}
 		if query.epoch == "" && query.after > 0 {
 			query.epoch = noEpoch
 		}
@@ -58,6 +61,9 @@ func (b *Bridge) pageOf(room string, q broker.Query, p page) broker.Page {
 	}
 	if q.After != nil {
 		out.Gap = gapAfter(*q.After, p, first)
+		if q.Last && p.cut && out.Gap != nil && out.Gap.Reason == broker.GapTrimmed {
+			out.Gap.Reason = broker.GapLarge
+		}
 	}
 	return out
 }

@@ -71,10 +71,13 @@ return {0, result}
 // ms beyond which messages are left out (0: none). Modes:
 //
 //	newest  the newest ones
-//	after   those after the offset; the newest ones if the epoch has none such
-//	follow  those after the offset; none if the epoch is another
+//	last    the newest ones after the offset, or as newest if the epoch has none such
+//	after   those after the offset, the oldest first; otherwise likewise
+//	follow  as after; none if the epoch is another
 //
-// Answers {epoch, newest offset, 1 if a limit cut it short, id, body, ...}.
+// Answers {epoch, newest offset, 1 if a limit cut off newer ones and 2 if older ones,
+// id, body, ...}. It reads few entries at a time where they are large: what it does
+// not give away it must not have taken either.
 var readScript = redis.NewScript(`
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
 local epoch, head = meta[1], tonumber(meta[2] or '')
@@ -95,48 +98,53 @@ if ARGV[8] ~= '0' then
 end
 if ARGV[5] ~= '' and (ARGV[5] ~= epoch or after > head) then
   if mode == 'follow' then return reply end
-  if mode == 'after' then mode = 'newest' end
+  mode = 'newest'
 end
-local step = 128
-if limit > 0 and limit < step then step = limit + 1 end
+local backwards = mode == 'newest' or mode == 'last'
+local bottom = mode == 'newest' and '-' or string.format('%.0f', after + 1)
+local from, count, size, found = backwards and '+' or bottom, 0, 0, {}
 local function old(id) return tonumber(string.match(id, '%-(%d+)$')) < oldest end
-local function newest()
-  local found, from = {}, '+'
+local function step()
+  local n = 128
+  if bytes > 0 then
+    n = count == 0 and 8 or math.min(n, math.floor((bytes - size) / (size / count)) + 1)
+  end
+  if limit > 0 then n = math.min(n, limit - count + 1) end
+  return math.max(n, 1)
+end
+local function take(entry)
+  local body = entry[2][2]
+  if (limit > 0 and count == limit) or (bytes > 0 and count > 0 and size + #body > bytes) then
+    reply[3] = backwards and 2 or 1
+    return false
+  end
+  count, size = count + 1, size + #body
+  found[count] = entry
+  return true
+end
+local function read()
   while true do
-    local chunk = redis.call('XREVRANGE', KEYS[2], from, '-', 'COUNT', step)
-    for _, entry in ipairs(chunk) do
-      if old(entry[1]) or (limit > 0 and #found == limit) then return found end
-      found[#found + 1] = entry
+    local n = step()
+    local chunk
+    if backwards then
+      chunk = redis.call('XREVRANGE', KEYS[2], from, bottom, 'COUNT', n)
+    else
+      chunk = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', n)
     end
-    if #chunk < step then return found end
+    for _, entry in ipairs(chunk) do
+      if old(entry[1]) then
+        if backwards then return end
+      elseif not take(entry) then return end
+    end
+    if #chunk < n then return end
     from = '(' .. chunk[#chunk][1]
   end
 end
-if mode == 'newest' then
-  local found = newest()
-  for i = #found, 1, -1 do
-    reply[#reply + 1] = found[i][1]
-    reply[#reply + 1] = found[i][2][2]
-  end
-else
-  local from, count, size = string.format('%.0f', after + 1), 0, 0
-  while true do
-    local chunk = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', step)
-    for _, entry in ipairs(chunk) do
-      local body = entry[2][2]
-      if not old(entry[1]) then
-        if (limit > 0 and count == limit) or (bytes > 0 and count > 0 and size + #body > bytes) then
-          reply[3] = 1
-          return reply
-        end
-        count, size = count + 1, size + #body
-        reply[#reply + 1] = entry[1]
-        reply[#reply + 1] = body
-      end
-    end
-    if #chunk < step then break end
-    from = '(' .. chunk[#chunk][1]
-  end
+read()
+for i = 1, count do
+  local entry = found[backwards and count + 1 - i or i]
+  reply[#reply + 1] = entry[1]
+  reply[#reply + 1] = entry[2][2]
 end
 return reply
 `)

@@ -81,13 +81,14 @@ type Gap struct {
 	Epoch  string `json:"epoch"`
 	From   uint64 `json:"from"`
 	To     uint64 `json:"to,omitempty"`
-	Reason string `json:"reason"` // GapTrimmed or GapEpoch
+	Reason string `json:"reason"` // one of those below
 }
 
 // Reasons of a gap.
 const (
 	GapTrimmed = "trimmed" // older than the history keeps
 	GapEpoch   = "epoch"   // the history the position speaks of is gone
+	GapLarge   = "large"   // more than one answer takes; see Query.Last
 )
 
 // Publication is a message to be published. The broker copies what it keeps.
@@ -132,8 +133,12 @@ type Receipt struct {
 
 // Query asks for a part of a room's history.
 type Query struct {
-	After *Position // messages after it, oldest first; nil: the newest Limit ones
-	Limit int       // at most so many; 0 is all that is kept
+	After *Position // messages after it, oldest first; nil: the newest ones
+	Limit int       // at most so many messages; 0 is all that are kept
+	Bytes int       // at most so many bytes of them, about, but always one message; 0 is no bound
+	// Last: of the messages after After the newest that Limit and Bytes allow. What
+	// does not fit is a gap with the reason GapLarge.
+	Last bool
 }
 
 // Page is a part of a room's history.
@@ -141,7 +146,7 @@ type Page struct {
 	Messages []*Message // by ascending offset, without holes
 	Head     Position   // the newest message's; of an empty history the epoch with offset 0
 	Gap      *Gap       // what Query.After asked for and is gone; Messages then begin behind it, or with the newest ones
-	More     bool       // Limit cut the messages short of Head
+	More     bool       // Limit or Bytes cut the messages short of Head
 }
 
 // Receiver is the node: what a Broker calls. Calls for one room never overlap, and

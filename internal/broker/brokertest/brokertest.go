@@ -102,6 +102,7 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "positions", run: testPositions},
 		{name: "empty room", run: testEmptyRoom},
 		{name: "paging", run: testPaging},
+		{name: "bytes", run: testBytes},
 		{name: "no history", run: testNoHistory},
 		{name: "forget", run: testForget},
 		{name: "retention changed", run: testRetention},

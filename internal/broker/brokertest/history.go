@@ -107,6 +107,54 @@ func testEmptyRoom(t *testing.T, c *Cluster) {
 	}
 }
 
+// testBytes bounds what is read of a history by its bytes, whatever is asked for.
+func testBytes(t *testing.T, c *Cluster) {
+	const room, total, size, fit = "bytes", 20, 1000, 4 // fit: with what a message has beside its payload
+	for i := range total {
+		c.Nodes[0].publish(t, text(room, fmt.Sprintf("%0*d", size, i+1)))
+	}
+	head := c.last().history(t, room, broker.Query{Limit: 1}).Head
+	at := func(offset uint64) *broker.Position { return &broker.Position{Epoch: head.Epoch, Offset: offset} }
+	large := func(from, to uint64) *broker.Gap {
+		return &broker.Gap{Epoch: head.Epoch, From: from, To: to, Reason: broker.GapLarge}
+	}
+	old := broker.Position{Epoch: "old", Offset: 3}
+	for _, test := range []struct {
+		name        string
+		query       broker.Query
+		gap         *broker.Gap
+		more        bool
+		first, last uint64
+	}{
+		{"newest", broker.Query{}, nil, false, total - fit + 1, total},
+		{"newest, fewer", broker.Query{Limit: 2}, nil, false, total - 1, total},
+		{"after", broker.Query{After: at(3)}, nil, true, 4, 3 + fit},
+		{"after, fewer", broker.Query{After: at(3), Limit: 2}, nil, true, 4, 5},
+		{"after, the rest", broker.Query{After: at(total - 2)}, nil, false, total - 1, total},
+		{"last", broker.Query{After: at(3), Last: true}, large(4, total-fit), false, total - fit + 1, total},
+		{"last, fewer", broker.Query{After: at(3), Last: true, Limit: 2}, large(4, total-2), false, total - 1, total},
+		{"last, all", broker.Query{After: at(total - 3), Last: true}, nil, false, total - 2, total},
+		{"last, none", broker.Query{After: at(total), Last: true}, nil, false, total + 1, total},
+		{"another epoch", broker.Query{After: &old}, unknown(old), false, total - fit + 1, total},
+		{"last of another epoch", broker.Query{After: &old, Last: true}, unknown(old), false, total - fit + 1, total},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, n := range c.Nodes {
+				q := test.query
+				q.Bytes = fit*size + size*9/10
+				page := n.history(t, room, q)
+				wantGap(t, n.String(), page.Gap, test.gap)
+				wantOffsets(t, n.String(), page.Messages, test.first, test.last)
+				equal(t, page.More, test.more, "%v: more", n)
+				q.Bytes = 1 // one message at least
+				if got := len(n.history(t, room, q).Messages); got != min(1, int(test.last+1-test.first)) {
+					t.Errorf("%v: %d messages of a byte", n, got)
+				}
+			}
+		})
+	}
+}
+
 // testPaging reads page after page while there is More.
 func testPaging(t *testing.T, c *Cluster) {
 	const room, total = "paging", 25

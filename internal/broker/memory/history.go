@@ -56,21 +56,50 @@ func (h *history) page(q broker.Query) broker.Page {
 		page.Gap = h.trimmed(q.After.Offset, first)
 		next = max(first, q.After.Offset+1)
 	}
-	count := int(h.head + 1 - next)
-	if q.Limit > 0 && count > q.Limit {
-		// After a position the oldest come first; if it is lost, the newest.
-		if page.More = q.After != nil && (page.Gap == nil || page.Gap.Reason == broker.GapTrimmed); !page.More {
-			next += uint64(count - q.Limit)
-		}
-		count = q.Limit
+	// After a position the oldest come first; if it is lost, the newest.
+	newest := q.After == nil || q.Last || page.Gap != nil && page.Gap.Reason == broker.GapEpoch
+	from, to := h.cut(first, next, newest, q)
+	page.More = to <= h.head
+	if q.Last && from > next && (page.Gap == nil || page.Gap.Reason == broker.GapTrimmed) {
+		page.Gap = &broker.Gap{Epoch: h.epoch, From: q.After.Offset + 1, To: from - 1, Reason: broker.GapLarge}
 	}
-	if count > 0 {
-		page.Messages = make([]*broker.Message, count)
+	if from < to {
+		page.Messages = make([]*broker.Message, to-from)
 	}
 	for i := range page.Messages {
-		page.Messages[i] = h.kept.at(int(next-first) + i).message
+		page.Messages[i] = h.kept.at(int(from-first) + i).message
 	}
 	return page
+}
+
+// cut is what a query's bounds leave of the messages from next on, the end not included:
+// the newest of them or the oldest. first is the oldest kept.
+func (h *history) cut(first, next uint64, newest bool, q broker.Query) (from, to uint64) {
+	from, to = next, h.head+1
+	if n := to - from; q.Limit > 0 && n > uint64(q.Limit) {
+		if newest {
+			from = to - uint64(q.Limit)
+		} else {
+			to = from + uint64(q.Limit)
+		}
+	}
+	if q.Bytes <= 0 || from == to {
+		return from, to
+	}
+	sizeAt := func(offset uint64) int64 { return size(h.kept.at(int(offset - first)).message) }
+	left := int64(q.Bytes)
+	if newest {
+		i := to - 1
+		for left -= sizeAt(i); i > from && left >= sizeAt(i-1); i-- {
+			left -= sizeAt(i - 1)
+		}
+		return i, to
+	}
+	i := from + 1
+	for left -= sizeAt(from); i < to && left >= sizeAt(i); i++ {
+		left -= sizeAt(i)
+	}
+	return from, i
 }
 
 // trimmed is the gap between what was seen last and the first message kept.
