@@ -13,7 +13,7 @@ import (
 const (
 	defaultPage  = 100
 	maxPage      = 1000
-	maxPageBytes = 4 << 20 // of payloads, as an answer is built in memory
+	maxPageBytes = 4 << 20 // as an answer is built in memory
 )
 
 // messageAnswer is a message. Exactly one of Data, Text and Base64 is there.
@@ -47,7 +47,7 @@ type doneAnswer struct {
 // history handles GET /v1/rooms/{room}/messages.
 func (a *API) history(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	query := broker.Query{Limit: q.limit(defaultPage, maxPage)}
+	query := broker.Query{Limit: q.limit(defaultPage, maxPage), Bytes: maxPageBytes}
 	epoch, after := q.text("epoch", "", maxEpoch), q.value("after", "")
 	if after != "" {
 		offset, err := strconv.ParseUint(after, 10, 64)
@@ -73,30 +73,7 @@ func (a *API) history(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	trimPage(&page, query.After != nil, maxPageBytes)
 	return writeJSON(x, http.StatusOK, answerPage(x.param, &page))
-}
-
-// trimPage bounds the bytes of a page, but leaves it one message: of those after
-// a position it keeps the first ones, of the newest the last.
-func trimPage(page *broker.Page, fromFront bool, limit int) {
-	m, total := page.Messages, 0
-	for i := range m {
-		next := m[i]
-		if !fromFront {
-			next = m[len(m)-1-i]
-		}
-		total += len(next.Payload)
-		if total <= limit || i == 0 {
-			continue
-		}
-		if fromFront {
-			page.Messages, page.More = m[:i], true
-		} else {
-			page.Messages = m[len(m)-i:]
-		}
-		return
-	}
 }
 
 func answerPage(room string, page *broker.Page) pageAnswer {

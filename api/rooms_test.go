@@ -100,6 +100,9 @@ func TestHistory(t *testing.T) {
 		{ID: "c", Offset: 9, Time: 1700000000002, Format: broker.Binary, Payload: nil, Confirm: true, TTL: 1000},
 	}
 	page := func(q broker.Query) broker.Page {
+		if q.Bytes != maxPageBytes && q.Limit != 1 {
+			t.Errorf("a page of %d messages is bounded to %d bytes", q.Limit, q.Bytes)
+		}
 		p := broker.Page{Messages: messages[len(messages)-min(q.Limit, 3):], Head: head}
 		switch {
 		case q.After == nil:
@@ -164,36 +167,6 @@ func TestHistoryOfBadJSON(t *testing.T) {
 	}}
 	answered(t, request(t, newAPI(t, Config{}, s), "GET", "/v1/rooms/r/messages", ""), 200,
 		`{"room":"r","messages":[{"id":"a","offset":0,"time":0,"text":"{"}],"epoch":"","offset":0}`)
-}
-
-func TestTrimPage(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		sizes []int
-		front bool
-		want  []uint64
-		more  bool
-	}{
-		{"fits", []int{4, 6}, true, []uint64{0, 1}, false},
-		{"front", []int{4, 6, 1}, true, []uint64{0, 1}, true},
-		{"newest", []int{4, 6, 1}, false, []uint64{1, 2}, false},
-		{"one too large", []int{11, 1}, true, []uint64{0}, true},
-		{"newest too large", []int{1, 11}, false, []uint64{1}, false},
-		{"none", nil, true, nil, false},
-	} {
-		var page broker.Page
-		for i, n := range tt.sizes {
-			page.Messages = append(page.Messages, &broker.Message{Offset: uint64(i), Payload: make([]byte, n)})
-		}
-		trimPage(&page, tt.front, 10)
-		var got []uint64
-		for _, m := range page.Messages {
-			got = append(got, m.Offset)
-		}
-		if !slices.Equal(got, tt.want) || page.More != tt.more {
-			t.Errorf("%s: %v more %v, want %v %v", tt.name, got, page.More, tt.want, tt.more)
-		}
-	}
 }
 
 func TestSettings(t *testing.T) {

@@ -100,7 +100,7 @@ func Read(ctx context.Context, b broker.Broker, room string, q broker.Query) (br
 	for err == nil && page.More && len(page.Messages) == 0 && len(all) > 0 {
 		last := all[len(all)-1]
 		// Not by q's limit: one message each time could be a thousand times.
-		page, err = b.History(ctx, room, broker.Query{After: last.Position(), Limit: max(q.Limit, MaxPage)})
+		page, err = b.History(ctx, room, broker.Query{After: last.Position(), Limit: max(q.Limit, MaxPage), Bytes: q.Bytes})
 		all, gap = page.Messages, joinGaps(gap, page.Gap)
 		page.Messages, page.Gap = unexpired(all), gap
 	}

@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	maxRead       = 100 // messages read for a client at a time
-	maxQuestions  = 64  // of a loop under way: the pool is for clients that join, too
-	maxBackoff    = 10  // times Config.AckTimeout, between two repetitions
-	mostDoublings = 4   // the first that is beyond maxBackoff
+	maxRead       = 100       // messages read for a client at a time
+	maxReadBytes  = 512 << 10 // likewise
+	maxQuestions  = 64        // of a loop under way: the pool is for clients that join, too
+	maxBackoff    = 10        // times Config.AckTimeout, between two repetitions
+	mostDoublings = 4         // the first that is beyond maxBackoff
 )
 
 // pendingAck is what a client may have to acknowledge: only those that were given
@@ -127,7 +128,7 @@ func (o *Office) unacked(ctx context.Context, room string, from broker.Position)
 	if after == (broker.Position{}) || after.Epoch == from.Epoch && after.Offset < from.Offset {
 		after = from
 	}
-	page, err := history.Read(ctx, o.cfg.Broker, room, broker.Query{After: &after, Limit: maxRead})
+	page, err := history.Read(ctx, o.cfg.Broker, room, broker.Query{After: &after, Limit: maxRead, Bytes: maxReadBytes})
 	if err != nil {
 		return u, err
 	}

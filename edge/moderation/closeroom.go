@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	closeTime = 30 * time.Second // bounds it all, so that the HTTP API can still answer
-	closePage = 100              // messages read at once
+	closeTime  = 30 * time.Second // bounds it all, so that the HTTP API can still answer
+	closePage  = 100              // messages read at once
+	closeBytes = 1 << 20          // likewise
 
 	// CloseRounds is how often, while a room is closed, something may be published.
 	CloseRounds = 10
@@ -74,7 +75,7 @@ func (m *Moderation) handOver(ctx context.Context, t *transcript) error {
 // message when it begins.
 func (m *Moderation) readOn(ctx context.Context, t *transcript) error {
 	for newest := uint64(0); ; {
-		page, err := m.broker.History(ctx, t.room, broker.Query{After: &t.end, Limit: closePage})
+		page, err := m.broker.History(ctx, t.room, broker.Query{After: &t.end, Limit: closePage, Bytes: closeBytes})
 		if err != nil {
 			return publish.Refuse(err)
 		}
