@@ -66,7 +66,7 @@ func parseAddress(c *Config) (*address, error) {
 			opt.ClientName = "barrage:" + c.Node
 		}
 		if opt.PipelinePoolSize == 0 {
-			opt.PipelinePoolSize = 2 // the publisher and the catch-up pipeline
+			opt.PipelinePoolSize = 2 + questionsInFlight // the publisher and the catch-up pipeline, too
 		}
 	}
 	return a, nil

@@ -117,7 +117,7 @@ func (b *Bridge) Start() {
 		return
 	}
 	b.started = true
-	b.client = newClient(b.address, b.names, b.cfg.Sharded)
+	b.client = newClient(b.address, b.names, b.cfg.Sharded, b.cfg.Timeout)
 	// All end with b.ctx; Close waits.
 	b.goroutines.Go(b.read)
 	b.goroutines.Go(b.subscribe)

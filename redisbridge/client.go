@@ -24,14 +24,16 @@ type client struct {
 	announce string          // the command that announces messages
 	plain    [batchLen]plain // the publisher goroutine's, one for each message of its batch
 
+	questions questions
+
 	mu     sync.Mutex // guards what follows
 	redis  redis.UniversalClient
 	closed bool
 	master string // that the sentinels named last; "" before
 }
 
-func newClient(a *address, names *layout, sharded bool) *client {
-	c := &client{address: a, names: names, announce: "PUBLISH", redis: a.connect()}
+func newClient(a *address, names *layout, sharded bool, timeout time.Duration) *client {
+	c := &client{address: a, names: names, announce: "PUBLISH", redis: a.connect(), questions: questions{timeout: timeout}}
 	if sharded {
 		c.announce = "SPUBLISH"
 	}
@@ -62,9 +64,11 @@ func (c *client) follow(master string) {
 
 func (c *client) close() error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.closed = true
-	return c.redis.Close()
+	err := c.redis.Close()
+	c.mu.Unlock()
+	c.questions.goroutines.Wait()
+	return err
 }
 
 // probe returns when Redis has acknowledged the message. In a cluster any node
@@ -145,7 +149,11 @@ type query struct {
 
 func (c *client) read(ctx context.Context, room string, q query) (page, error) {
 	call := c.readCall(room, q)
-	return parsePage(readScript.Run(ctx, c.universal(), call.keys, call.args...))
+	answer, err := poseScript(ctx, c, readScript, call.keys, call.args...)
+	if err != nil {
+		return page{}, err
+	}
+	return parsePage(answer)
 }
 
 func (c *client) readCall(room string, q query) scriptCall {
@@ -200,11 +208,15 @@ func parsePage(answer *redis.Cmd) (page, error) {
 // clear deletes a room's history, if epoch is "" or its epoch, and offset is "" or its
 // newest one.
 func (c *client) clear(ctx context.Context, room, epoch, offset string) (cleared bool, err error) {
-	return clearScript.Run(ctx, c.universal(), []string{c.names.meta(room), c.names.log(room)}, epoch, offset).Bool()
+	answer, err := poseScript(ctx, c, clearScript, []string{c.names.meta(room), c.names.log(room)}, epoch, offset)
+	if err != nil {
+		return false, err
+	}
+	return answer.Bool()
 }
 
 func (c *client) acknowledge(ctx context.Context, room string, pos broker.Position) (any, error) {
-	return acknowledgeScript.Run(ctx, c.universal(), []string{c.names.meta(room)}, pos.Epoch, pos.Offset).Result()
+	return poseScript(ctx, c, acknowledgeScript, []string{c.names.meta(room)}, pos.Epoch, pos.Offset)
 }
 
 // A meta is what Redis has of a room beside its messages; zero what it has not.
@@ -215,6 +227,11 @@ type meta struct {
 }
 
 func (c *client) meta(ctx context.Context, room string) (m meta, err error) {
-	err = c.universal().HMGet(ctx, c.names.meta(room), "e", "o", "a").Scan(&m)
-	return m, err
+	answer, err := pose(ctx, c, func(pipe redis.Pipeliner, _ bool) *redis.SliceCmd {
+		return pipe.HMGet(ctx, c.names.meta(room), "e", "o", "a")
+	})
+	if err != nil {
+		return m, err
+	}
+	return m, answer.Scan(&m)
 }

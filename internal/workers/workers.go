@@ -1,67 +1,138 @@
-// Package workers runs what may block on a few goroutines, off the event loops. Its
-// queue is bounded, and so is the time of each task, its wait for a worker included:
-// where a store hangs, those who waited too long are told at once, instead of each
-// waiting for a timeout of its own.
+// Package workers runs what may block on a few goroutines, off the event loops. Whose
+// turn it is, and who may wait, is shared out fairly (package fair), by the kind of work,
+// by address and by connection; so are the bytes that the answers may have in a second.
+// The time of each task is bounded, its wait for a worker included: where a store hangs,
+// those who waited too long are told at once, instead of each waiting for a timeout of
+// its own.
 package workers
 
 import (
 	"context"
 	"sync"
 	"time"
+
+	"barrage/internal/fair"
 )
 
 const (
-	// N is how many tasks run at a time.
-	N        = 8
-	maxTasks = 16 << 10 // waiting for a worker
+	places = 16 << 10 // for tasks that wait for a worker
 	// Timeout is the time of one task.
 	Timeout = 3 * time.Second
+	// TaskCost is what any task costs, in bytes of an answer.
+	TaskCost = 4 << 10
 )
+
+// Task does some work and returns how many bytes its answer has. Its context ends with
+// its time.
+type Task func(context.Context) (bytes int)
 
 // Pool runs tasks. Its methods may be called from any goroutine.
 type Pool struct {
-	tasks chan func()
-	done  chan struct{}
-	wg    sync.WaitGroup
+	rate int64 // bytes of answers a second; 0: no bound
+	wg   sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	more   sync.Cond  // a task was added, or the pool closed
+	tasks  *fair.Queue[func() int]
+	paid   time.Time // when the answers so far are paid for, at the rate
+	closed bool
 }
 
-// New returns a running pool; its goroutines end with Close.
-func New() *Pool {
-	p := &Pool{tasks: make(chan func(), maxTasks), done: make(chan struct{})}
-	for range N {
+// New returns a running pool of n goroutines, which end with Close. While tasks of
+// several classes wait, each gets turns in proportion to its weight; answers have rate
+// bytes a second, 0 being no bound.
+func New(n int, rate int64, weights ...int) *Pool {
+	p := &Pool{rate: rate, tasks: fair.New[func() int](places, weights...)}
+	p.more.L = &p.mu
+	for range n {
 		p.wg.Go(p.work)
 	}
 	return p
 }
 
-func (p *Pool) work() {
-	for {
-		select {
-		case f := <-p.tasks:
-			f()
-		case <-p.done:
-			return
-		}
+// Try has a task run for a payer, or returns false if too much is waiting already.
+func (p *Pool) Try(c fair.Class, who fair.Payer, f Task) bool {
+	until := time.Now().Add(Timeout)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.tasks.Add(c, who, TaskCost, func() int {
+		ctx, cancel := context.WithDeadline(context.Background(), until)
+		defer cancel()
+		return f(ctx)
+	}) {
+		return false
+	}
+	p.more.Signal()
+	return true
+}
+
+// Spend counts bytes of answers that no task returned: those that share one.
+func (p *Pool) Spend(bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spend(bytes)
+}
+
+func (p *Pool) spend(bytes int) {
+	if now := time.Now(); p.paid.Before(now) {
+		p.paid = now
+	}
+	if p.rate > 0 {
+		p.paid = p.paid.Add(time.Duration(bytes) * time.Second / time.Duration(p.rate))
 	}
 }
 
-// Try has f run, or returns false if too much is waiting already.
-func (p *Pool) Try(f func(context.Context)) bool {
-	until := time.Now().Add(Timeout)
-	select {
-	case p.tasks <- func() {
-		ctx, cancel := context.WithDeadline(context.Background(), until)
-		defer cancel()
-		f(ctx)
-	}:
-		return true
-	default:
-		return false
+func (p *Pool) work() {
+	for {
+		task, ticket, ok := p.next()
+		if !ok {
+			return
+		}
+		bytes := task()
+		p.mu.Lock()
+		p.tasks.Settle(ticket, int64(bytes))
+		p.spend(bytes)
+		p.mu.Unlock()
 	}
+}
+
+// next waits for a task, and until the answers before it are paid for. False: the pool
+// is closed.
+func (p *Pool) next() (task func() int, ticket fair.Ticket[func() int], ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		for !p.closed && p.tasks.Len() == 0 {
+			p.more.Wait()
+		}
+		if p.closed {
+			return nil, ticket, false
+		}
+		wait := time.Until(p.paid)
+		if wait <= 0 {
+			return p.tasks.Next()
+		}
+		p.mu.Unlock()
+		time.Sleep(min(wait, maxSleep))
+		p.mu.Lock()
+	}
+}
+
+// maxSleep bounds how long Close waits for a worker that waits for the rate.
+const maxSleep = 100 * time.Millisecond
+
+// Waiting is how many tasks of a class wait.
+func (p *Pool) Waiting(c fair.Class) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tasks.Waiting(c)
 }
 
 // Close waits for the tasks under way; those that wait are forgotten.
 func (p *Pool) Close() {
-	close(p.done)
+	p.mu.Lock()
+	p.closed = true
+	p.more.Broadcast()
+	p.mu.Unlock()
 	p.wg.Wait()
 }
