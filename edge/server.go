@@ -13,20 +13,20 @@ import (
 	"barrage/edge/conn"
 	"barrage/edge/delivery"
 	"barrage/edge/handshake"
-	"barrage/edge/history"
 	"barrage/edge/mailbox"
 	"barrage/edge/moderation"
 	"barrage/edge/node"
 	"barrage/edge/presence"
 	"barrage/edge/publish"
+	"barrage/edge/share"
 	"barrage/edge/wait"
 	"barrage/edge/ws"
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/broker/memory"
+	"barrage/internal/fair"
 	"barrage/internal/random"
-	"barrage/internal/workers"
 	"barrage/netpoll"
 )
 
@@ -130,8 +130,7 @@ func (s *Server) Start() error {
 		}
 		n.Broker, s.ownBroker = m, m
 	}
-	n.Pool = workers.New()
-	n.History = history.NewReader(n.Broker, n.Pool)
+	n.Pool = share.NewPool()
 	n.Publisher = publish.New(n.Broker, s.Moderation, s.cfg.Events, &s.refused, s.cfg.PublishRate > 0)
 	n.Mailboxes = mailbox.NewOffice(s.mailConfig())
 	s.Delivery.SetMailboxes(n.Mailboxes)
@@ -235,7 +234,8 @@ func (s *Server) mailConfig() mailbox.Config {
 	loops := s.node.Loops
 	c := mailbox.Config{
 		Users: loops.Users, Broker: s.node.Broker, Pool: s.node.Pool, AckTimeout: s.cfg.AckTimeout,
-		Post: func(c *conn.Client, f func()) { loops.Of(c).Post(c, f) },
+		Payer: func(c *conn.Client) fair.Payer { return loops.Of(c).Payer(c) },
+		Post:  func(c *conn.Client, f func()) { loops.Of(c).Post(c, f) },
 	}
 	if s.node.Clustered {
 		c.Presence = s.node.Presence

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"barrage/internal/fair"
 	"barrage/internal/refusal"
 	"barrage/internal/workers"
 )
@@ -15,6 +16,9 @@ import (
 // MaxJWKSWaiters bounds the tokens that wait for the issuer's newest keys: they must not
 // keep those out whose keys are at hand.
 const MaxJWKSWaiters = 64
+
+// checks is how many tokens are checked at a time.
+const checks = 8
 
 // Checker checks tokens on goroutines of its own. Its methods may be called from any
 // goroutine.
@@ -28,32 +32,37 @@ type Checker struct {
 
 // NewChecker returns a Checker for a Verifier's tokens. It is to be closed.
 func NewChecker(v *Verifier) *Checker {
-	return &Checker{verifier: v, pool: workers.New(), jwksWaiters: make(chan struct{}, MaxJWKSWaiters)}
+	return &Checker{verifier: v, pool: workers.New(checks, 0, 1), jwksWaiters: make(chan struct{}, MaxJWKSWaiters)}
 }
 
 // Check checks a token and calls answer, on another goroutine. It returns false if too
 // many are being checked.
 func (c *Checker) Check(token string, answer func(*Identity, error)) bool {
-	return c.pool.Try(func(context.Context) {
-		ident, done, err := c.verifier.TryVerify(token)
-		if done {
-			c.answer(&ident, err, answer)
-			return
-		}
-		select {
-		case c.jwksWaiters <- struct{}{}:
-		default:
-			c.answer(nil, refusal.Retry(http.StatusServiceUnavailable, CodeUnavailable, "the issuer's keys are being read", time.Second), answer)
-			return
-		}
-		go func() { // ends with workers.Timeout at the latest
-			defer func() { <-c.jwksWaiters }()
-			ctx, cancel := context.WithTimeout(context.Background(), workers.Timeout)
-			defer cancel()
-			ident, err := c.verifier.Verify(ctx, token)
-			c.answer(&ident, err, answer)
-		}()
+	return c.pool.Try(0, fair.Payer{}, func(context.Context) int {
+		c.check(token, answer)
+		return 0
 	})
+}
+
+func (c *Checker) check(token string, answer func(*Identity, error)) {
+	ident, done, err := c.verifier.TryVerify(token)
+	if done {
+		c.answer(&ident, err, answer)
+		return
+	}
+	select {
+	case c.jwksWaiters <- struct{}{}:
+	default:
+		c.answer(nil, refusal.Retry(http.StatusServiceUnavailable, CodeUnavailable, "the issuer's keys are being read", time.Second), answer)
+		return
+	}
+	go func() { // ends with workers.Timeout at the latest
+		defer func() { <-c.jwksWaiters }()
+		ctx, cancel := context.WithTimeout(context.Background(), workers.Timeout)
+		defer cancel()
+		ident, err := c.verifier.Verify(ctx, token)
+		c.answer(&ident, err, answer)
+	}()
 }
 
 func (c *Checker) answer(ident *Identity, err error, answer func(*Identity, error)) {

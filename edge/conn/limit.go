@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"barrage/internal/fair"
 )
 
 // Errors of Loop.Take.
@@ -46,6 +48,12 @@ func (r Rate) Wait(tat, now time.Duration, n int) time.Duration {
 	return max(0, max(tat, now)+time.Duration(n-1)*r.interval-now-r.slack)
 }
 
+// Spend takes n from the bucket that have been used already: what is lacking is lacking
+// for those who come next.
+func (r Rate) Spend(tat *time.Duration, now time.Duration, n int) {
+	*tat = max(*tat, now) + time.Duration(n)*r.interval
+}
+
 // addressLimit counts connections per address. Any goroutine.
 type addressLimit struct {
 	max int
@@ -60,6 +68,11 @@ func network(a netip.Addr) netip.Addr {
 		return p.Addr()
 	}
 	return a
+}
+
+// Payer is whom what a client asks for is charged to.
+func (l *Loop) Payer(c *Client) fair.Payer {
+	return fair.Payer{Address: network(l.net.Peer(c.ID).Addr()), Conn: c.Serial}
 }
 
 func (l *addressLimit) take(a netip.Addr) bool {

@@ -10,48 +10,60 @@ package history
 import (
 	"cmp"
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 
 	"barrage/internal/broker"
+	"barrage/internal/fair"
 	"barrage/internal/workers"
 )
 
 // MaxPage bounds the messages in one answer.
 const MaxPage = 1000
 
-// Reader reads histories from the broker. Those who ask for the same while it has not
+// Reader reads histories from the broker and renders what was read as a T, which those
+// who asked share. Those who ask for the same while it has not
 // been begun get one answer: after a node went down thousands come back with the same
 // position. golang.org/x/sync/singleflight would let them share a read that has begun;
 // here it must begin after the call, or who joins then would miss what came between.
 // Any goroutine.
-type Reader struct {
+type Reader[T any] struct {
 	broker broker.Broker
 	pool   *workers.Pool
+	render func(broker.Page) (T, int, error)
+	// processors bounds how many pages are rendered at a time: the loops need some.
+	processors chan struct{}
 
 	mu      sync.Mutex // guards waiting
-	waiting map[key]*fetch
+	waiting map[key]*fetch[T]
 }
 
 type key struct {
+	class fair.Class
 	room  string
 	after broker.Position
 	new   bool // no position: the newest
+	last  bool
 	limit int
+	bytes int
 }
 
-type fetch struct{ answers []func(broker.Page, error) }
+type fetch[T any] struct{ answers []func(T, error) }
 
-// NewReader returns a Reader whose reads run in a pool.
-func NewReader(b broker.Broker, p *workers.Pool) *Reader {
-	return &Reader{broker: b, pool: p, waiting: make(map[key]*fetch)}
+// NewReader returns a Reader whose reads run in a pool. render is called there; it also
+// returns how many bytes an answer has of the page.
+func NewReader[T any](b broker.Broker, p *workers.Pool, render func(broker.Page) (page T, bytes int, err error)) *Reader[T] {
+	return &Reader[T]{
+		broker: b, pool: p, render: render, waiting: make(map[key]*fetch[T]),
+		processors: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+	}
 }
 
 // Get calls answer, on another goroutine, with a part of the room's history read after
-// the call of Get. Its messages can be written as JSON. It returns false if too much is
-// under way.
-func (r *Reader) Get(room string, q broker.Query, answer func(broker.Page, error)) bool {
-	k := key{room: room, new: q.After == nil, limit: q.Limit}
+// the call of Get, at the payer's expense. It returns false if too much is under way.
+func (r *Reader[T]) Get(c fair.Class, who fair.Payer, room string, q broker.Query, answer func(T, error)) bool {
+	k := key{class: c, room: room, new: q.After == nil, last: q.Last, limit: q.Limit, bytes: q.Bytes}
 	if q.After != nil {
 		k.after = *q.After
 	}
@@ -61,33 +73,33 @@ func (r *Reader) Get(room string, q broker.Query, answer func(broker.Page, error
 		w.answers = append(w.answers, answer)
 		return true
 	}
-	if !r.pool.Try(func(ctx context.Context) { r.read(ctx, k, q) }) {
+	if !r.pool.Try(c, who, func(ctx context.Context) int { return r.read(ctx, k, q) }) {
 		return false
 	}
-	r.waiting[k] = &fetch{answers: []func(broker.Page, error){answer}}
+	r.waiting[k] = &fetch[T]{answers: []func(T, error){answer}}
 	return true
 }
 
-func (r *Reader) read(ctx context.Context, k key, q broker.Query) {
+// read returns how many bytes the answer has to who asked first; the others' are counted
+// too, but not as that one's.
+func (r *Reader[T]) read(ctx context.Context, k key, q broker.Query) int {
 	r.mu.Lock()
 	w := r.waiting[k]
 	delete(r.waiting, k) // who asks from now on may want what is newer
 	r.mu.Unlock()
+	var answer T
+	bytes := 0
 	page, err := Read(ctx, r.broker, k.room, q)
-	page.Messages = slices.Clone(page.Messages)
-	for i, m := range page.Messages {
-		page.Messages[i] = broker.Sanitize(m) // here, not on the loops
+	if err == nil {
+		r.processors <- struct{}{}
+		answer, bytes, err = r.render(page)
+		<-r.processors
 	}
-	for _, answer := range w.answers {
-		answer(page, err)
+	r.pool.Spend(bytes * (len(w.answers) - 1))
+	for _, f := range w.answers {
+		f(answer, err)
 	}
-}
-
-// Waiting is the number of reads that have not begun.
-func (r *Reader) Waiting() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.waiting)
+	return bytes
 }
 
 // Read reads a part of a room's history without what has expired. Where that is a

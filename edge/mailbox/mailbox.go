@@ -24,8 +24,10 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/edge/presence"
+	"barrage/edge/share"
 	"barrage/fanout"
 	"barrage/internal/broker"
+	"barrage/internal/fair"
 	"barrage/internal/shrinkmap"
 	"barrage/internal/workers"
 )
@@ -67,6 +69,8 @@ type Config struct {
 	Broker     broker.Broker
 	Pool       *workers.Pool
 	AckTimeout time.Duration // until a message that is not acknowledged is pushed again
+	// Payer is whom what is read for a client is charged to. The loop's goroutine.
+	Payer func(c *conn.Client) fair.Payer
 	// Post has f run on the client's loop, if it is there still.
 	Post func(c *conn.Client, f func())
 }
@@ -198,13 +202,14 @@ func (b *Box) lookAgain(c *conn.Client) {
 // ask asks the broker whether something waits for the client. What comes from now on
 // wakes it.
 func (b *Box) ask(c *conn.Client, room string, k *look) {
-	if !b.office.cfg.Pool.Try(func(ctx context.Context) {
+	if !b.office.cfg.Pool.Try(share.Mail, b.office.cfg.Payer(c), func(ctx context.Context) int {
 		unread, err := b.office.cfg.Broker.Unread(ctx, room)
 		var since broker.Position
 		if err == nil && unread {
 			since, err = b.office.cfg.Broker.Acknowledged(ctx, room)
 		}
 		b.host.Post(c, func() { b.onAnswer(c, room, k.woken, unread, &since, err) })
+		return 0
 	}) {
 		b.looks.Delete(c)
 		b.Retry(c)

@@ -10,6 +10,7 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/edge/history"
+	"barrage/edge/share"
 	"barrage/internal/broker"
 )
 
@@ -95,7 +96,7 @@ func (b *Box) Tick() {
 func (b *Box) askUnacked(p *pendingAck) {
 	p.more = false
 	room, from := broker.UserRoom(p.c.User()), p.from
-	if !b.office.cfg.Pool.Try(func(ctx context.Context) {
+	if !b.office.cfg.Pool.Try(share.Mail, b.office.cfg.Payer(p.c), func(ctx context.Context) (bytes int) {
 		u, err := b.office.unacked(ctx, room, from)
 		b.host.Do(func() { b.pending.questions-- })
 		b.host.Post(p.c, func() {
@@ -103,6 +104,10 @@ func (b *Box) askUnacked(p *pendingAck) {
 				b.onUnacked(p, room, &u, err)
 			}
 		})
+		for _, m := range u.again {
+			bytes += len(m.Payload)
+		}
+		return bytes
 	}) {
 		b.askLater(p)
 		return

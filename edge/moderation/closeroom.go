@@ -18,7 +18,7 @@ import (
 const (
 	closeTime  = 30 * time.Second // bounds it all, so that the HTTP API can still answer
 	closePage  = 100              // messages read at once
-	closeBytes = 1 << 20          // likewise
+	closeBytes = 8 << 20          // likewise
 
 	// CloseRounds is how often, while a room is closed, something may be published.
 	CloseRounds = 10

@@ -12,7 +12,6 @@ import (
 	"barrage/edge/conn"
 	"barrage/edge/delivery"
 	"barrage/edge/events"
-	"barrage/edge/history"
 	"barrage/edge/mailbox"
 	"barrage/edge/moderation"
 	"barrage/edge/presence"
@@ -75,7 +74,6 @@ type Node struct {
 
 	Broker    broker.Broker
 	Pool      *workers.Pool
-	History   *history.Reader
 	Publisher *publish.Publisher
 	Mailboxes *mailbox.Office
 	Tokens    *auth.Checker // nil: there are no tokens

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"barrage/edge/conn"
+	"barrage/edge/share"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
@@ -20,7 +21,7 @@ func cmdAck(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 		return badCommand("ack needs epoch and offset")
 	}
 	pos := broker.Position{Epoch: cmd.Epoch, Offset: cmd.Offset}
-	return p.later(c, cmd.ID, func(ctx context.Context) (any, error) {
+	return p.later(share.Mail, c, cmd.ID, func(ctx context.Context) (any, error) {
 		return empty{}, p.node.Broker.Acknowledge(ctx, own, pos)
 	})
 }

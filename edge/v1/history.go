@@ -5,17 +5,20 @@ package v1
 import (
 	"barrage/edge/conn"
 	"barrage/edge/history"
+	"barrage/edge/share"
 	"barrage/internal/broker"
 )
 
 type historyReply struct {
-	Room     string         `json:"room"`
-	Epoch    string         `json:"epoch,omitempty"`
-	Offset   uint64         `json:"offset"` // the newest message's
-	Messages []*messageJSON `json:"messages"`
-	Gap      *gapPush       `json:"gap,omitempty"`
-	More     bool           `json:"more,omitempty"` // ask again since the last of them
+	Room     string   `json:"room"`
+	Epoch    string   `json:"epoch,omitempty"`
+	Offset   uint64   `json:"offset"` // the newest message's
+	Messages messages `json:"messages"`
+	Gap      *gapPush `json:"gap,omitempty"`
+	More     bool     `json:"more,omitempty"` // ask again since the last of them
 }
+
+func (a *historyReply) list() messages { return a.Messages }
 
 // cmdHistory reads from a room's history.
 func cmdHistory(p *protocol, _ *conn.Read, c *client, cmd *command) error {
@@ -26,8 +29,11 @@ func cmdHistory(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	if err != nil {
 		return err
 	}
-	id, room := cmd.ID, cmd.Room
-	return p.fetch(c, room, broker.Query{After: cmd.Since.position(), Limit: limit}, func(page *broker.Page, err error) {
+	if err := p.mayAsk(c); err != nil {
+		return err
+	}
+	id, room, newest := cmd.ID, cmd.Room, cmd.Since == nil
+	return p.fetch(share.History, c, room, broker.Query{After: cmd.Since.position(), Limit: limit}, func(page *page, err error) {
 		left := p.room(nil, c)
 		switch {
 		case err != nil:
@@ -35,22 +41,21 @@ func cmdHistory(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 		case left == 0:
 			p.replyError(nil, c, id, errUnread)
 		default:
-			p.reply(nil, c, id, historyOf(room, page, left))
+			p.reply(nil, c, id, historyOf(room, page, newest, left))
 		}
 	})
 }
 
-// historyOf takes at least one message, and so many as have room.
-func historyOf(room string, page *broker.Page, left int) *historyReply {
+// historyOf takes at least one message, and so many as have room: of those behind a
+// position the oldest, else the newest.
+func historyOf(room string, page *page, newest bool, left int) *historyReply {
 	a := &historyReply{Room: room, Epoch: page.Head.Epoch, Offset: page.Head.Offset, Gap: gapOf(page.Gap), More: page.More}
-	a.Messages = make([]*messageJSON, 0, len(page.Messages))
-	for _, m := range page.Messages {
-		j := messageOf(m)
-		if left -= j.size(); left < 0 && len(a.Messages) > 0 {
-			a.More = true
-			break
-		}
-		a.Messages = append(a.Messages, j)
+	from, to := 0, len(page.json)
+	if newest {
+		from = page.json.last(left, 1)
+	} else if to = page.json.first(left, 1); to < len(page.json) {
+		a.More = true
 	}
+	a.Messages = append(messages{}, page.json[from:to]...)
 	return a
 }

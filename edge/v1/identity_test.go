@@ -13,8 +13,8 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/conn"
 	"barrage/edge/edgetest"
+	"barrage/edge/share"
 	"barrage/frame"
-	"barrage/internal/workers"
 )
 
 // TestBannedByCommand: who has been sent out does not come back by saying who they
@@ -160,16 +160,23 @@ func TestChecksGoOnWhileTheStoreHangs(t *testing.T) {
 	s, b := startHeld(t, func(c *edge.Config) { withAuth(t, c) })
 	wait, release := b.hold(t, "a", false)
 	defer release()
-	reader := joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
-	for i := range 3 * workers.N {
-		reader.Send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"history","room":"a","limit":%d}`, i+1, i+1))
+	const each = 20 // within a connection's rate of commands
+	var readers []*viewer
+	for r := range 2*share.Tasks/each + 1 {
+		reader := joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
+		for i := range each {
+			reader.Send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"history","room":"a","limit":%d}`, i+1, r*each+i+1))
+		}
+		readers = append(readers, reader)
 	}
-	wait(workers.N)
+	wait(share.Tasks)
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	okOf(t, c.ask(`{"id":1,"cmd":"ping"}`))
 	release()
-	for _, v := range reader.answers(3 * workers.N) {
-		okOf(t, v)
+	for _, reader := range readers {
+		for _, v := range reader.answers(each) {
+			okOf(t, v)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"barrage/edge/conn"
 	"barrage/edge/delivery"
 	"barrage/edge/history"
+	"barrage/edge/share"
 	"barrage/edge/wait"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
@@ -32,16 +33,18 @@ type joining struct {
 // joinReply tells what a member has. It is exactly one of: resumed, a gap, or
 // (without since) neither.
 type joinReply struct {
-	Push        string         `json:"push,omitempty"` // "joined", when no command asked for it
-	Room        string         `json:"room"`
-	Epoch       string         `json:"epoch,omitempty"` // with offset the position from which pushes follow
-	Offset      uint64         `json:"offset"`
-	Resumed     bool           `json:"resumed,omitempty"` // messages are all that was missed
-	Gap         *gapPush       `json:"gap,omitempty"`
-	Messages    []*messageJSON `json:"messages,omitempty"`
-	Users       int            `json:"users"`
-	Connections int            `json:"connections"`
+	Push        string   `json:"push,omitempty"` // "joined", when no command asked for it
+	Room        string   `json:"room"`
+	Epoch       string   `json:"epoch,omitempty"` // with offset the position from which pushes follow
+	Offset      uint64   `json:"offset"`
+	Resumed     bool     `json:"resumed,omitempty"` // messages are all that was missed
+	Gap         *gapPush `json:"gap,omitempty"`
+	Messages    messages `json:"messages,omitempty"`
+	Users       int      `json:"users"`
+	Connections int      `json:"connections"`
 }
+
+func (a *joinReply) list() messages { return a.Messages }
 
 func cmdJoin(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	if err := p.mayJoin(c, cmd.Room); err != nil {
@@ -53,6 +56,11 @@ func cmdJoin(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	}
 	if p.loop.In(c.ID, cmd.Room) || c.joining(cmd.Room) != nil {
 		return refusal.New(409, "already_joined", "this connection is in room "+cmd.Room+" already")
+	}
+	if cmd.Since != nil || limit > 0 {
+		if err := p.mayAsk(c); err != nil {
+			return err
+		}
 	}
 	j := &joining{c: c, id: cmd.ID, room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence, leave: cmd.Leave}
 	if j.leave != "" && !p.mayLeaveFor(c, j.leave) {
@@ -129,7 +137,7 @@ func (p *protocol) enter(r *conn.Read, j *joining) {
 	kept := p.node.Moderation.Retention(j.room).On() || j.since != nil
 	p.loop.Join(c.ID, j.room, c.Encoding, kept)
 	if !kept {
-		p.entered(r, j, &broker.Page{})
+		p.entered(r, j, &page{})
 		return
 	}
 	limit := j.history
@@ -139,7 +147,7 @@ func (p *protocol) enter(r *conn.Read, j *joining) {
 	case limit == 0:
 		limit = 1 // only the head is wanted
 	}
-	if err := p.fetch(c, j.room, broker.Query{After: j.since, Limit: limit}, func(page *broker.Page, err error) {
+	if err := p.fetch(share.Join, c, j.room, broker.Query{After: j.since, Limit: limit, Last: true}, func(page *page, err error) {
 		if j.under() {
 			p.onHistory(j, page, err)
 		}
@@ -152,7 +160,7 @@ func (p *protocol) enter(r *conn.Read, j *joining) {
 // nothing, as what is published next may not come here. A client that asked for no
 // history is let in without, and without a position: the room goes on here while Redis
 // is unreachable.
-func (p *protocol) onHistory(j *joining, page *broker.Page, err error) {
+func (p *protocol) onHistory(j *joining, pg *page, err error) {
 	if err == nil && !p.follows(j.room) {
 		err = broker.ErrUnavailable
 	}
@@ -161,9 +169,9 @@ func (p *protocol) onHistory(j *joining, page *broker.Page, err error) {
 			p.refuseJoin(nil, j, err)
 			return
 		}
-		page = &broker.Page{}
+		pg = &page{}
 	}
-	p.entered(nil, j, page)
+	p.entered(nil, j, pg)
 }
 
 // follows tells whether all that is published to a room from now on comes here.
@@ -185,7 +193,7 @@ func (p *protocol) refuseJoin(r *conn.Read, j *joining, err error) {
 }
 
 // entered tells the client what it has, and lets what came meanwhile follow.
-func (p *protocol) entered(r *conn.Read, j *joining, page *broker.Page) {
+func (p *protocol) entered(r *conn.Read, j *joining, page *page) {
 	c := j.c
 	p.endJoin(j)
 	if j.leave != "" {
@@ -221,21 +229,14 @@ func (p *protocol) entered(r *conn.Read, j *joining, page *broker.Page) {
 
 // fill puts the missed messages into the reply, as far as one reply takes them: if not
 // all, the client is told which it lacks, and may ask for them.
-func (a *joinReply) fill(j *joining, page *broker.Page, left int) {
-	from := len(page.Messages)
-	for ; from > 0; from-- {
-		m := messageOf(page.Messages[from-1])
-		if left -= m.size(); left < 0 {
-			break
-		}
-		a.Messages = append(a.Messages, m)
-	}
-	slices.Reverse(a.Messages)
+func (a *joinReply) fill(j *joining, page *page, left int) {
+	from := page.json.last(left, 0)
+	a.Messages = page.json[from:]
 	a.Gap = gapOf(page.Gap)
 	switch {
 	case from == 0 || j.since == nil:
 	case a.Gap == nil:
-		a.Gap = &gapPush{Epoch: page.Head.Epoch, From: j.since.Offset + 1, To: page.Messages[from-1].Offset, Reason: "large"}
+		a.Gap = &gapPush{Epoch: page.Head.Epoch, From: j.since.Offset + 1, To: page.Messages[from-1].Offset, Reason: broker.GapLarge}
 	case a.Gap.To != 0:
 		a.Gap.To = page.Messages[from-1].Offset
 	}

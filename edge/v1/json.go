@@ -50,6 +50,55 @@ type messageJSON struct {
 	Local bool `json:"local_only,omitempty"` // as in publishReply
 }
 
+// messages are those of a reply, each as its JSON. That was made before, so insert puts
+// it in as it is: encoding/json would check and copy each byte once more.
+type messages [][]byte
+
+const noMessages = `"messages":[]`
+
+// MarshalJSON leaves the place for insert.
+func (messages) MarshalJSON() ([]byte, error) { return []byte("[]"), nil }
+
+// first is the end of the first messages that have at most so many bytes, last the
+// beginning of the last such; at least so many messages, if there are.
+func (l messages) first(bytes, least int) int {
+	for i := range l {
+		if bytes -= len(l[i]); bytes < 0 && i >= least {
+			return i
+		}
+	}
+	return len(l)
+}
+
+func (l messages) last(bytes, least int) int {
+	for i := len(l); i > 0; i-- {
+		if bytes -= len(l[i-1]); bytes < 0 && len(l)-i >= least {
+			return i
+		}
+	}
+	return 0
+}
+
+// insert puts the messages that v has into its JSON, which is the end of buf. Within a
+// text of that JSON there is no unescaped quote, so the place is the only one.
+func insert(buf *bytebufferpool.ByteBuffer, payload []byte, v any) []byte {
+	l, ok := v.(interface{ list() messages })
+	if !ok || len(l.list()) == 0 {
+		return payload
+	}
+	at := bytes.LastIndex(payload, []byte(noMessages)) + len(noMessages) - 1
+	tail := bytes.Clone(payload[at:])
+	buf.B = payload[:at]
+	for i, m := range l.list() {
+		if i > 0 {
+			buf.B = append(buf.B, ',')
+		}
+		buf.B = append(buf.B, m...)
+	}
+	buf.B = append(buf.B, tail...)
+	return buf.B
+}
+
 // pushOf is a message as a push; m is sanitized.
 func pushOf(m *broker.Message) *messageJSON {
 	j := messageOf(m)
@@ -192,4 +241,12 @@ func tryJSON(buf *bytebufferpool.ByteBuffer, v any) (p []byte, ok bool) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err == nil
+}
+
+// toJSON is tryJSON for what is kept.
+func toJSON(v any) ([]byte, bool) {
+	buf := bytebufferpool.Get()
+	defer bytebufferpool.Put(buf)
+	p, ok := tryJSON(buf, v)
+	return bytes.Clone(p), ok
 }

@@ -12,6 +12,7 @@ import (
 	"barrage/edge/conn"
 	"barrage/edge/node"
 	"barrage/edge/presence"
+	"barrage/edge/share"
 	"barrage/internal/broker"
 )
 
@@ -55,7 +56,7 @@ func cmdPresence(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 		return err
 	}
 	room := cmd.Room
-	return p.later(c, cmd.ID, func(ctx context.Context) (any, error) {
+	return p.later(share.Presence, c, cmd.ID, func(ctx context.Context) (any, error) {
 		l, err := p.node.Presence.Cluster(ctx, room, limit) // with an error, this node's: better than none
 		a := &presenceReply{Room: room, List: make([]*presence.User, 0, len(l.Users)), Complete: l.Complete && err == nil, Users: l.Total, Connections: l.Connections}
 		for _, e := range l.Users {

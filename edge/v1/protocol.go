@@ -7,11 +7,13 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/edge/delivery"
+	"barrage/edge/history"
 	"barrage/edge/mailbox"
 	"barrage/edge/node"
 	"barrage/edge/wait"
 	"barrage/internal/broker"
 	"barrage/internal/paged"
+	"barrage/internal/shrinkmap"
 )
 
 // Subprotocol is the name under which clients ask for it.
@@ -28,11 +30,13 @@ func Protocol() node.Protocol {
 
 func start(n *node.Node) func(*conn.Loop) conn.Protocol {
 	announce(n)
+	pages := readers(n)
 	rate := conn.NewRate(commandsPerSecond+n.PublishRate, commandBurst+n.PublishBurst)
 	return func(l *conn.Loop) conn.Protocol {
-		p := &protocol{node: n, loop: l, rate: rate, waits: n.Waits[l.Index()]}
+		p := &protocol{node: n, loop: l, rate: rate, waits: n.Waits[l.Index()], pages: pages()}
 		p.mail = n.Mailboxes.Attach(l.Index(), mailHost{p})
 		l.OnTick(p.mail.Tick)
+		l.OnTick(p.forgetAnswers)
 		return p
 	}
 }
@@ -44,7 +48,9 @@ type protocol struct {
 	rate    conn.Rate // of commands, in pings
 	waits   *wait.List
 	mail    *mailbox.Box
+	pages   *history.Reader[*page]
 	clients paged.Table[conn.ID, *client]
+	answers shrinkmap.Map[conn.ID, time.Duration] // of answerRate, of those that had large ones of late
 }
 
 // client is a connection. There may be as many as users: it is kept at 64 bytes.
@@ -140,6 +146,7 @@ func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 		c.pending.leave()
 	}
 	*p.clients.Make(id) = nil
+	p.answers.Delete(id)
 }
 
 // Client implements conn.Protocol.

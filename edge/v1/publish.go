@@ -10,6 +10,7 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/edge/publish"
+	"barrage/edge/share"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
@@ -54,7 +55,7 @@ func (p *protocol) onPublished(c *client, id uint64, to string, got *broker.Rece
 		return
 	}
 	// Whether the user written to is there, other nodes may have to be asked.
-	if err := p.later(c, id, func(ctx context.Context) (any, error) {
+	if err := p.later(share.Mail, c, id, func(ctx context.Context) (any, error) {
 		online := p.node.Online(ctx, to)
 		a.Online = &online
 		return a, nil

@@ -4,31 +4,39 @@ package v1
 
 import (
 	"context"
+	"time"
 
 	"github.com/valyala/bytebufferpool"
 
 	"barrage/edge/conn"
 	"barrage/edge/publish"
-	"barrage/internal/broker"
+	"barrage/edge/share"
+	"barrage/internal/fair"
 	"barrage/internal/refusal"
 )
 
 // Bounds of what one client has not read.
 const (
 	pageBytes  = 512 << 10 // of the messages in one reply
+	smallReply = 4 << 10   // not counted as large answers
 	largeReply = 16 << 10  // further ones above this are refused above maxUnread
 	maxUnread  = 1 << 20   // of answers that a client which does not read is owed, about
 )
+
+// answerRate is of the bytes of a connection's large answers, beyond what its commands
+// cost.
+var answerRate = conn.NewRate(share.ConnAnswerRate, share.ConnAnswerBurst)
 
 // push sends one object to the client.
 func (p *protocol) push(r *conn.Read, c *client, v any) {
 	buf := bytebufferpool.Get()
 	defer bytebufferpool.Put(buf)
-	p.loop.Write(r, c.ID, false, appendJSON(buf, v))
+	payload := insert(buf, appendJSON(buf, v), v)
+	p.answered(c.ID, len(payload))
+	p.loop.Write(r, c.ID, false, payload)
 }
 
-// reply answers a command. A client that does not read has its further large answers
-// refused, before it is owed so much that it would be closed.
+// reply answers a command.
 func (p *protocol) reply(r *conn.Read, c *client, id uint64, ok any) {
 	if id == 0 {
 		return
@@ -36,18 +44,34 @@ func (p *protocol) reply(r *conn.Read, c *client, id uint64, ok any) {
 	buf := bytebufferpool.Get()
 	defer bytebufferpool.Put(buf)
 	payload, sound := tryJSON(buf, &replyJSON{ID: id, OK: ok})
-	unread := p.loop.Queued(r, c.ID)
-	switch {
-	case !sound:
-		p.replyError(r, c, id, refusal.New(500, "unavailable", "the answer cannot be written as JSON"))
-	case len(payload) > largeReply && unread > 0 && unread+len(payload) > maxUnread:
-		p.replyError(r, c, id, errUnread)
-	default:
-		p.loop.Write(r, c.ID, false, payload)
+	if !sound {
+		p.replyError(r, c, id, errNotJSON)
+		return
 	}
+	p.send(r, c, id, insert(buf, payload, ok))
 }
 
-var errUnread = overloaded("answers to earlier commands have not been read yet")
+// send sends a reply. A client that does not read has its further large answers refused,
+// before it is owed so much that it would be closed.
+func (p *protocol) send(r *conn.Read, c *client, id uint64, payload []byte) {
+	unread := p.loop.Queued(r, c.ID)
+	if len(payload) > largeReply && unread > 0 && unread+len(payload) > maxUnread {
+		p.replyError(r, c, id, errUnread)
+		return
+	}
+	p.answered(c.ID, len(payload))
+	p.loop.Write(r, c.ID, false, payload)
+}
+
+var (
+	errUnread  = overloaded("answers to earlier commands have not been read yet")
+	errNotJSON = refusal.New(500, "unavailable", "the answer cannot be written as JSON")
+)
+
+// tooManyBytes refuses what would have a large answer.
+func tooManyBytes(wait time.Duration) error {
+	return refusal.TooMany("rate_limited", "the answers to this connection were too large of late", wait)
+}
 
 // room is how many bytes of messages the next reply may have.
 func (p *protocol) room(r *conn.Read, c *client) int {
@@ -64,30 +88,29 @@ func errorOf(err error) *errorJSON {
 	return &errorJSON{no.Code(), no.Error(), no.RetryAfter().Milliseconds()}
 }
 
-// later does what may block, and replies with what comes of it.
-func (p *protocol) later(c *client, id uint64, f func(context.Context) (any, error)) error {
-	if !p.node.Pool.Try(func(ctx context.Context) {
+// later does what may block, and replies with what comes of it. The reply is written as
+// JSON where it is made, not on the loop.
+func (p *protocol) later(class fair.Class, c *client, id uint64, f func(context.Context) (any, error)) error {
+	if !p.node.Pool.Try(class, p.loop.Payer(&c.Client), func(ctx context.Context) int {
 		ok, err := f(ctx)
-		p.loop.Post(&c.Client, func() {
-			if err != nil {
-				p.replyError(nil, c, id, err)
-				return
+		var payload []byte
+		if err == nil && id != 0 {
+			sound := false
+			if payload, sound = toJSON(&replyJSON{ID: id, OK: ok}); !sound {
+				err = errNotJSON
 			}
-			p.reply(nil, c, id, ok)
+		}
+		p.loop.Post(&c.Client, func() {
+			switch {
+			case err != nil:
+				p.replyError(nil, c, id, err)
+			case id != 0:
+				p.send(nil, c, id, payload)
+			}
 		})
+		return len(payload)
 	}) {
 		return overloaded("the server has too much to do")
-	}
-	return nil
-}
-
-// fetch reads from a room's history and has answer called on the loop, if the client is
-// still there.
-func (p *protocol) fetch(c *client, room string, q broker.Query, answer func(*broker.Page, error)) error {
-	if !p.node.History.Get(room, q, func(page broker.Page, err error) {
-		p.loop.Post(&c.Client, func() { answer(&page, err) })
-	}) {
-		return overloaded("too many histories are being read")
 	}
 	return nil
 }

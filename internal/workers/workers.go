@@ -78,7 +78,7 @@ func (p *Pool) spend(bytes int) {
 		p.paid = now
 	}
 	if p.rate > 0 {
-		p.paid = p.paid.Add(time.Duration(bytes) * time.Second / time.Duration(p.rate))
+		p.paid = p.paid.Add(time.Duration(float64(bytes) / float64(p.rate) * float64(time.Second)))
 	}
 }
 

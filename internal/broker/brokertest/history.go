@@ -127,6 +127,7 @@ func testBytes(t *testing.T, c *Cluster) {
 		first, last uint64
 	}{
 		{"newest", broker.Query{}, nil, false, total - fit + 1, total},
+		{"last of all", broker.Query{Last: true}, nil, false, total - fit + 1, total},
 		{"newest, fewer", broker.Query{Limit: 2}, nil, false, total - 1, total},
 		{"after", broker.Query{After: at(3)}, nil, true, 4, 3 + fit},
 		{"after, fewer", broker.Query{After: at(3), Limit: 2}, nil, true, 4, 5},

@@ -60,7 +60,7 @@ func (h *history) page(q broker.Query) broker.Page {
 	newest := q.After == nil || q.Last || page.Gap != nil && page.Gap.Reason == broker.GapEpoch
 	from, to := h.cut(first, next, newest, q)
 	page.More = to <= h.head
-	if q.Last && from > next && (page.Gap == nil || page.Gap.Reason == broker.GapTrimmed) {
+	if q.Last && q.After != nil && from > next && (page.Gap == nil || page.Gap.Reason == broker.GapTrimmed) {
 		page.Gap = &broker.Gap{Epoch: h.epoch, From: q.After.Offset + 1, To: from - 1, Reason: broker.GapLarge}
 	}
 	if from < to {

@@ -1,0 +1,54 @@
+// Package share is the one place that says what clients may take of what a node has of
+// its store and its answers, and who goes first where that is not enough. docs/limits.md
+// has its tables.
+package share
+
+import (
+	"barrage/internal/fair"
+	"barrage/internal/workers"
+)
+
+// The classes of work that is done for clients off the loops.
+const (
+	Join     fair.Class = iota // histories of those who join
+	Mail                       // what waits for users, and what they have to acknowledge
+	History                    // the command
+	Presence                   // likewise
+
+	numClasses
+)
+
+// Class is what the table says of one.
+type Class struct {
+	Name   string
+	Weight int // turns, in proportion to the others'
+	What   string
+}
+
+// Classes are those there are. Joins go first: a viewer who reads what was said
+// can wait, one who is to see what is said now cannot.
+var Classes = [numClasses]Class{
+	Join:     {"join", 8, "histories for those who join"},
+	Mail:     {"mail", 2, "messages that wait for users, and their acknowledgement"},
+	History:  {"history", 1, "the command `history`"},
+	Presence: {"presence", 1, "the command `presence`"},
+}
+
+const (
+	// Tasks is how many are done at a time: they wait for the store, not for a processor.
+	Tasks = 64
+	// AnswerRate is how many bytes a second all these answers have together, and
+	// ConnAnswerRate those of one connection, after ConnAnswerBurst at once.
+	AnswerRate      = 64 << 20
+	ConnAnswerRate  = 1 << 20
+	ConnAnswerBurst = 4 << 20
+)
+
+// NewPool returns the running pool that does the work of these classes.
+func NewPool() *workers.Pool {
+	weights := make([]int, len(Classes))
+	for i, c := range Classes {
+		weights[i] = c.Weight
+	}
+	return workers.New(Tasks, AnswerRate, weights...)
+}
