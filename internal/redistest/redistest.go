@@ -9,6 +9,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -55,20 +56,45 @@ func Start(t testing.TB, options ...string) *Server {
 	return s
 }
 
-// FreeAddr finds a free port. It and the one 10000 above, where a server of a Redis
-// Cluster meets its like, are below those that the kernel gives to outgoing
-// connections: one of those could take the port while its server is down.
+// FreeAddr is an address with a FreePort.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			_ = l.Close()
-			return addr
+	return fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+}
+
+// FreePort finds a port that nobody listens on, and claims it until the test ends: a
+// server may be down for a while, and no other test, of any process, is given its port
+// meanwhile. The port, and the one 10000 above, where a server of a Redis Cluster meets
+// its like, are below those that the kernel gives to outgoing connections, one of which
+// could take it as well.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	for range 1000 {
+		port := 10000 + rand.IntN(10000)
+		if claim, ok := claimPort(port); ok {
+			t.Cleanup(func() { _ = claim.Close() })
+			return port
 		}
 	}
 	t.Fatal("no free port")
-	return ""
+	return 0
+}
+
+// claimPort claims a port of TCP by holding that of UDP with the same number, which no
+// Redis uses: only one can, and with the process the claim ends.
+func claimPort(port int) (claim io.Closer, ok bool) {
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	claim, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return nil, false
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil { // somebody else's server
+		_ = claim.Close()
+		return nil, false
+	}
+	_ = l.Close()
+	return claim, true
 }
 
 // Port is Addr's.

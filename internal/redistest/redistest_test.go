@@ -2,6 +2,8 @@ package redistest
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"testing"
 	"time"
 )
@@ -35,5 +37,34 @@ func TestStartWithPassword(t *testing.T) {
 	s := Start(t, "--requirepass", "secret")
 	if err := s.Ping(t.Context()).Err(); err == nil {
 		t.Error("wants no password")
+	}
+}
+
+// TestFreePort: a port is one test's, and free again after it.
+func TestFreePort(t *testing.T) {
+	var port int
+	t.Run("claims", func(t *testing.T) {
+		port = FreePort(t)
+		if _, ok := claimPort(port); ok {
+			t.Errorf("port %d is claimed twice", port)
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatalf("who claims the port cannot use it: %v", err)
+		}
+		_ = l.Close()
+	})
+	claim, ok := claimPort(port)
+	if !ok {
+		t.Fatalf("port %d is still claimed after the test", port)
+	}
+	_ = claim.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, ok := claimPort(l.Addr().(*net.TCPAddr).Port); ok {
+		t.Error("a port that somebody listens on is claimed")
 	}
 }

@@ -4,7 +4,6 @@ package publish
 
 import (
 	"context"
-	"net"
 	"os"
 	"sync"
 	"testing"
@@ -184,14 +183,4 @@ func checkStats(t *testing.T, pub *Publisher, s *plan.Schedule, failed uint64) S
 		t.Errorf("offered %d, %+v, %d of kinds, %d listed; want %d failed", s.Offered(), got, kinds, failedIn(pub.Failures()), failed)
 	}
 	return got
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/internal/redistest"
 	"barrage/loadtest/plan"
 )
 
@@ -221,7 +222,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	p := load(t, overHTTP(fmt.Sprintf("http://127.0.0.1:%d", freePort(t))))
+	p := load(t, overHTTP(fmt.Sprintf("http://127.0.0.1:%d", redistest.FreePort(t))))
 	pub, s := newPublisher(t, p), schedule(p)
 	if err := pub.Run(context.Background(), testRun, s, now); err != nil {
 		t.Fatal(err)

@@ -133,7 +133,7 @@ func TestRedisStuck(t *testing.T) {
 }
 
 func TestCheckRedisRefused(t *testing.T) {
-	port := freePort(t)
+	port := redistest.FreePort(t)
 	p := load(t, overRedis(fmt.Sprintf("redis://me:secret@127.0.0.1:%d", port)))
 	err := newPublisher(t, p).Check(context.Background())
 	want := fmt.Sprintf("publish: PUBLISH test:room-1 to redis://me:xxxxx@127.0.0.1:%d: connection refused", port)
