@@ -108,7 +108,6 @@ func TestBehindAnother(t *testing.T) {
 // TestEnvelopesSayWhatWasBefore: all but an epoch's first have the time of the one
 // before.
 func TestEnvelopesSayWhatWasBefore(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, kept(calmConfig(s.URL()), plenty))
 	sub := s.Subscribe(context.Background(), n.names.message("a"))

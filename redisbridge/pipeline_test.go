@@ -46,7 +46,6 @@ func TestInOrder(t *testing.T) {
 // TestScriptForgotten: what goes without the script does not overtake what Redis
 // refuses because it has lost the script, which could not be repeated then.
 func TestScriptForgotten(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	n := healthyNode(t, kept(calmConfig(s.URL()), plenty), "a")
 	if err := s.ScriptFlush(context.Background()).Err(); err != nil {

@@ -116,7 +116,6 @@ func hereUser(id string) *presence.User {
 
 func TestPresenceAcrossNodes(t *testing.T) {
 	s := startRedis(t)
-	checkLeaks(t)
 	testPresenceAcrossNodes(t, s.URL(), PresenceConfig{})
 }
 

@@ -5,11 +5,12 @@ package redisbridge
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -22,11 +23,32 @@ import (
 )
 
 // patience bounds every wait of a test. It is never the thing measured.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	RouteClientLog(slog.New(slog.NewTextHandler(io.Discard, nil)))
-	os.Exit(m.Run())
+	// The parallel tests wait for Redis more than they compute. The command line overrules.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if code == 0 {
+		code = checkLeaks()
+	}
+	os.Exit(code)
+}
+
+// checkLeaks wants no goroutine left of any test. go-redis's pool may take a second to
+// end its redial loop.
+func checkLeaks() (code int) {
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if err = goleak.Find(); err == nil {
+			return 0
+		}
+	}
+	fmt.Fprintln(os.Stderr, "goroutines left:", err)
+	return 1
 }
 
 // eventually polls until ok or patience runs out.
@@ -39,21 +61,6 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// checkLeaks asserts, after everything registered later is cleaned up, that no
-// goroutine is left. go-redis's pool may take a second to end its redial loop.
-func checkLeaks(t *testing.T) {
-	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() {
-		var err error
-		for end := time.Now().Add(patience); time.Now().Before(end); {
-			if err = goleak.Find(before); err == nil {
-				return
-			}
-		}
-		t.Errorf("goroutines left: %v", err)
-	})
-}
-
 type server struct {
 	*redistest.Server
 	t      testing.TB
@@ -64,15 +71,6 @@ type server struct {
 func startRedis(t testing.TB, args ...string) *server {
 	t.Helper()
 	return &server{Server: redistest.Start(t, args...), t: t}
-}
-
-func freePort(t testing.TB) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // peerPort is where its like talk to it.
@@ -127,9 +125,14 @@ func calmConfig(url string) Config {
 }
 
 // hastyConfig is for tests in which an outage must be seen soon. A slow machine
-// may show it one more than there are.
+// may show it one more than there are, so these tests do not run in parallel.
 func hastyConfig(url string) Config {
 	return Config{URL: url, ProbeInterval: 50 * time.Millisecond, ProbeTimeout: 500 * time.Millisecond, Timeout: 300 * time.Millisecond}
+}
+
+// steadyConfig is for outages of which there may be more than one, beside other tests.
+func steadyConfig(url string) Config {
+	return Config{URL: url, ProbeInterval: 50 * time.Millisecond, ProbeTimeout: 3 * time.Second, Timeout: 2 * time.Second}
 }
 
 // kept has all rooms keep their last messages.

@@ -42,7 +42,6 @@ func TestRefusals(t *testing.T) {
 			[][]any{{"CONFIG", "SET", "min-replicas-to-write", "0"}}, "redis has too few replicas: NOREPLICAS", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			checkLeaks(t)
 			s := startRedis(t)
 			run := func(commands [][]any) {
 				t.Helper()
@@ -126,10 +125,9 @@ func (s *server) stat(name string) int {
 // Redis needs seconds to read its file, answers meanwhile that it does, and passes
 // probes on.
 func TestRedisLoading(t *testing.T) {
-	checkLeaks(t)
+	t.Parallel()
 	s := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-	cfg := kept(hastyConfig(s.URL()), plenty)
-	cfg.Timeout, cfg.ProbeTimeout = 2*time.Second, 5*time.Second
+	cfg := kept(steadyConfig(s.URL()), plenty)
 	st := startStorm(t, cfg, 2, true)
 	st.flow()
 	// Redis answers once in 1024 commands that it reads, which is soon enough.

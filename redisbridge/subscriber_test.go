@@ -9,10 +9,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"barrage/internal/redistest"
 )
 
 func TestSubscriptionsFollowMembers(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	cfg := calmConfig(s.URL())
 	cfg.Linger = 60 * time.Millisecond
@@ -58,7 +59,6 @@ func TestSubscriptionsFollowMembers(t *testing.T) {
 // Rooms flicker in and out at the pace of the sweep; whatever the interleaving,
 // a room that is wanted last is heard.
 func TestWantWhileUnsubscribing(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	cfg := calmConfig(s.URL())
 	cfg.Linger = 3 * time.Millisecond
@@ -87,7 +87,6 @@ func TestWantWhileUnsubscribing(t *testing.T) {
 }
 
 func TestManyRooms(t *testing.T) {
-	checkLeaks(t)
 	s := startRedis(t)
 	cfg := calmConfig(s.URL())
 	cfg.Linger = 300 * time.Millisecond
@@ -132,8 +131,7 @@ func TestManyRooms(t *testing.T) {
 }
 
 func TestWantDoesNotWaitWhileDown(t *testing.T) {
-	checkLeaks(t)
-	n := newNode(t, hastyConfig(fmt.Sprintf("redis://127.0.0.1:%d", freePort(t))))
+	n := newNode(t, hastyConfig(fmt.Sprintf("redis://127.0.0.1:%d", redistest.FreePort(t))))
 	for i := range 100 {
 		if !n.Want(fmt.Sprint(i)) {
 			t.Fatal("Want asks to wait for a Redis that is not there")
@@ -143,8 +141,7 @@ func TestWantDoesNotWaitWhileDown(t *testing.T) {
 
 // During an outage rooms come and go too; the gone ones must not pile up.
 func TestRoomsAreForgottenWhileDown(t *testing.T) {
-	checkLeaks(t)
-	cfg := hastyConfig(fmt.Sprintf("redis://127.0.0.1:%d", freePort(t)))
+	cfg := hastyConfig(fmt.Sprintf("redis://127.0.0.1:%d", redistest.FreePort(t)))
 	cfg.Linger = 30 * time.Millisecond
 	n := newNode(t, cfg)
 	for i := range 5000 {

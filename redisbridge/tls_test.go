@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"barrage/internal/redistest"
 )
 
 // An authority signs certificates.
@@ -121,7 +123,7 @@ func startSecure(t *testing.T, certs *certificates, args ...string) *server {
 	if certs == nil {
 		return startRedis(t, args...)
 	}
-	port := freePort(t)
+	port := redistest.FreePort(t)
 	s := startRedis(t, append(certs.args(port), args...)...)
 	s.secure = port
 	return s
@@ -130,7 +132,6 @@ func startSecure(t *testing.T, certs *certificates, args ...string) *server {
 func (s *server) secureAddr(host string) string { return net.JoinHostPort(host, fmt.Sprint(s.secure)) }
 
 func TestTLS(t *testing.T) {
-	checkLeaks(t)
 	a := newAuthority(t)
 	certs := a.sign(t, "127.0.0.1")
 	s := startSecure(t, certs)
@@ -178,7 +179,7 @@ func TestTLS(t *testing.T) {
 
 // The sentinels are asked over TLS, too. Each host proves its own name.
 func TestSentinelTLS(t *testing.T) {
-	checkLeaks(t)
+	t.Parallel()
 	a := newAuthority(t)
 	data := a.sign(t, "127.0.0.1")
 	set := startSentinels(t, data, a.sign(t, "localhost"))
@@ -186,7 +187,7 @@ func TestSentinelTLS(t *testing.T) {
 	for _, s := range set.list {
 		hosts = append(hosts, s.secureAddr("localhost"))
 	}
-	st := startStorm(t, kept(hastyConfig("rediss+sentinel://"+strings.Join(hosts, ",")+"/main"+data.query()), plenty), 2, true)
+	st := startStorm(t, kept(steadyConfig("rediss+sentinel://"+strings.Join(hosts, ",")+"/main"+data.query()), plenty), 2, true)
 	st.flow()
 	set.master.Kill()
 	set.failover(t)
@@ -197,10 +198,10 @@ func TestSentinelTLS(t *testing.T) {
 
 // Both kinds of connections, to masters that Redis tells by their addresses.
 func TestClusterTLS(t *testing.T) {
-	checkLeaks(t)
+	t.Parallel()
 	certs := newAuthority(t).sign(t, "127.0.0.1")
 	c := startRedisCluster(t, certs)
-	cfg := kept(hastyConfig("rediss+cluster://"+c.nodes[0].secureAddr("127.0.0.1")+certs.query()), plenty)
+	cfg := kept(steadyConfig("rediss+cluster://"+c.nodes[0].secureAddr("127.0.0.1")+certs.query()), plenty)
 	cfg.Sharded = true
 	st := startStorm(t, cfg, 2, true)
 	st.flow()

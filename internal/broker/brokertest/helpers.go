@@ -166,6 +166,11 @@ func pageWrong(room string, q broker.Query, page broker.Page) string {
 // messages waits until a node got so many in a room and returns them.
 func (n *Node) messages(t *testing.T, room string, count int) []*broker.Message {
 	t.Helper()
+	defer func() {
+		if t.Failed() {
+			t.Logf("%v has %d messages of %s, and %.999s", n, n.Receiver.Count(room), room, said(n.Receiver.Messages(room)))
+		}
+	}()
 	eventually(t, fmt.Sprintf("%d messages of %s", count, room), func() bool { return n.Receiver.Count(room) >= count })
 	got := n.Receiver.Messages(room)
 	if len(got) > count {
