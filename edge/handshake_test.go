@@ -35,6 +35,8 @@ func TestRequests(t *testing.T) {
 		{"unknown", get("/nothing"), 404, "", ""},
 		{"echo is off", edgetest.UpgradeRequest("/echo"), 404, "", ""},
 		{"upgrade", edgetest.UpgradeRequest("/ws?room=a"), 101, "Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="},
+		{"two lines of a list", edgetest.UpgradeRequest("/ws?room=a", "Connection: keep-alive\r\n", "Upgrade: h2c\r\n"), 101, "Upgrade", "websocket"},
+		{"page with two lines of a list", get("/", "Connection: keep-alive\r\nConnection: x\r\n"), 200, "", ""},
 		{"no room", edgetest.UpgradeRequest("/ws"), 400, "", ""},
 		{"bad room", edgetest.UpgradeRequest("/ws?room=a/b"), 400, "", ""},
 		{"empty room", edgetest.UpgradeRequest("/ws?room="), 400, "", ""},

@@ -33,8 +33,8 @@ type Request struct {
 
 	http10     bool
 	headers    string // the checked header lines, each with its CRLF
-	upgrade    string
-	connection string
+	upgrade    string // list
+	connection string // list
 	key        string
 	version    string
 	seen       field // the single-valued headers so far
@@ -47,8 +47,6 @@ type field uint16
 const (
 	fieldHost field = 1 << iota
 	fieldOrigin
-	fieldUpgrade
-	fieldConnection
 	fieldKey
 	fieldVersion
 	fieldContentLength
@@ -186,9 +184,9 @@ func (r *Request) set(name, value string) error {
 	case len("Origin"):
 		return r.setOnce(name, "Origin", fieldOrigin, &r.Origin, value)
 	case len("Upgrade"):
-		return r.setOnce(name, "Upgrade", fieldUpgrade, &r.upgrade, value)
+		addToList(name, "Upgrade", &r.upgrade, value)
 	case len("Connection"):
-		return r.setOnce(name, "Connection", fieldConnection, &r.connection, value)
+		addToList(name, "Connection", &r.connection, value)
 	case len("Authorization"):
 		var unused string // see Header
 		return r.setOnce(name, "Authorization", fieldAuthorization, &unused, value)
@@ -221,6 +219,19 @@ func (r *Request) setOnce(name, want string, f field, dst *string, value string)
 	r.seen |= f
 	*dst = value
 	return nil
+}
+
+// addToList stores value in list if name is want. Several lines of a header whose
+// value is a list are one list, as some proxies and clients send them (RFC 9110
+// section 5.3).
+func addToList(name, want string, list *string, value string) {
+	switch {
+	case !strings.EqualFold(name, want):
+	case *list == "":
+		*list = value
+	default:
+		*list += ", " + value
+	}
 }
 
 // setHost is setOnce for Host, which must be valid and yields to the host in a
