@@ -16,6 +16,7 @@ import (
 	"barrage/edge/node"
 	"barrage/edge/presence"
 	"barrage/fanout"
+	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/limits"
 )
@@ -49,7 +50,7 @@ type Config struct {
 	MaxPerIP       int      // of them from one IPv4 address or IPv6 /64; 0 is no limit
 	MaxRooms       int      // rooms one connection may join (default 16)
 	DefaultRoom    string   // for /ws without room; "" refuses
-	AllowedOrigins []string // besides the server's own; see frame.CheckOrigin
+	AllowedOrigins []string // besides the server's own; see frame.ParseOrigins
 	RequireOrigin  bool     // refuse clients that send no Origin
 	Echo           bool     // serve /echo
 
@@ -128,7 +129,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 func (c *Config) check() error {
-	var room, policy error
+	var room, policy, origins error
 	if c.DefaultRoom != "" {
 		if err := broker.CheckRoom(c.DefaultRoom); err != nil {
 			room = fmt.Errorf("edge: DefaultRoom: %w", err)
@@ -137,7 +138,10 @@ func (c *Config) check() error {
 	if c.SlowPolicy != SlowSkip && c.SlowPolicy != SlowClose {
 		policy = fmt.Errorf(`edge: SlowPolicy is %v, want "skip" or "close"`, c.SlowPolicy)
 	}
-	return errors.Join(room, policy,
+	if _, err := frame.ParseOrigins(c.AllowedOrigins); err != nil {
+		origins = fmt.Errorf("edge: AllowedOrigins: %w", err)
+	}
+	return errors.Join(room, policy, origins,
 		limits.Within("edge: Shards", c.Shards, 1, fanout.MaxShards),
 		limits.AtLeast("edge: MaxConnections", c.MaxConnections, 1),
 		limits.AtLeast("edge: MaxSockets", c.MaxSockets, c.MaxConnections),

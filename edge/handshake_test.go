@@ -16,7 +16,7 @@ func TestRequests(t *testing.T) {
 	s := edgetest.Start(t, func(c *edge.Config) {
 		c.Assets = []edge.Asset{{Path: "/", ContentType: "text/html", Body: []byte("<p>hello</p>")}}
 		c.AssetHeaders = "X-Test: yes\r\n"
-		c.AllowedOrigins = []string{"https://ok.example"}
+		c.AllowedOrigins = []string{"https://ok.example", "file://", "https://\u4f8b\u5b50.cn"}
 		c.MaxRooms = 3
 	})
 	get := func(target string, headers ...string) string {
@@ -52,6 +52,8 @@ func TestRequests(t *testing.T) {
 		{"allowed origin", edgetest.UpgradeRequest("/ws?room=a", "Origin: https://ok.example\r\n"), 101, "", ""},
 		{"own origin", edgetest.UpgradeRequest("/ws?room=a", "Origin: http://example.com\r\n"), 101, "", ""},
 		{"foreign origin", edgetest.UpgradeRequest("/ws?room=a", "Origin: https://evil.example\r\n"), 403, "", ""},
+		{"origin without a host", edgetest.UpgradeRequest("/ws?room=a", "Origin: file://\r\n"), 101, "", ""},
+		{"allowed origin in ASCII", edgetest.UpgradeRequest("/ws?room=a", "Origin: https://xn--fsqu00a.cn\r\n"), 101, "", ""},
 		{"null origin", edgetest.UpgradeRequest("/ws?room=a", "Origin: null\r\n"), 403, "", ""},
 		{"two hosts", strings.Replace(edgetest.UpgradeRequest("/ws?room=a"), "Host: example.com", "Host: a\r\nHost: b", 1), 400, "", ""},
 		{"two keys", edgetest.UpgradeRequest("/ws?room=a", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), 400, "", ""},

@@ -245,9 +245,10 @@ func (s *Server) mailConfig() mailbox.Config {
 
 func (s *Server) handshakeConfig() handshake.Config {
 	c := &s.cfg
+	origins, _ := frame.ParseOrigins(c.AllowedOrigins) // New has checked them
 	return handshake.Config{
 		Node: s.node, Protocols: s.protocols, Page: s.page, Guest: &s.anonymous, GuestsToo: c.Anonymous,
-		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, Deflate: c.Compression,
+		DefaultRoom: c.DefaultRoom, AllowedOrigins: origins, RequireOrigin: c.RequireOrigin, Deflate: c.Compression,
 		Timeout: c.HandshakeTimeout, CloseTimeout: c.CloseTimeout, Logger: c.Logger,
 	}
 }

@@ -56,7 +56,10 @@ func BenchmarkFeed(b *testing.B) {
 func BenchmarkHandshake(b *testing.B) {
 	in := []byte(chromeRequest)
 	out := make([]byte, 0, 512)
-	allowed := []string{"https://example.com", "*.example.com"}
+	allowed, err := ParseOrigins([]string{"https://example.com", "*.example.com"})
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		r, n, err := ParseRequest(in)

@@ -4,71 +4,193 @@
 package frame
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
+
+// Origins are pages of other hosts that may connect. The zero value has none.
+type Origins struct {
+	all, opaque bool
+	patterns    []originPattern
+}
+
+// originPattern stands for the origins of one entry of a list.
+type originPattern struct {
+	scheme string // "": any
+	hostPort
+	subdomains bool // of host, of any depth, not host itself
+	anyHost    bool
+	anyPort    bool // else noPort is the scheme's own
+}
+
+// ParseOrigins makes Origins of a list. An entry is an origin as browsers write it
+// ("https://example.com", "http://[::1]:3000", "file://"), where instead of the host
+// there may be a pattern for subdomains of any depth ("https://*.example.com") or a star
+// for any host ("moz-extension://*"), and instead of the port a star for any
+// ("http://localhost:*"). Without a scheme it stands for that host with any
+// ("*.example.com", "example.com:8443"). A port that is not the scheme's own must be
+// given. A name may be in Unicode. "null" is the opaque origin, of sandboxed frames and
+// local files, and "*" stands for every page.
+func ParseOrigins(entries []string) (o Origins, err error) {
+	for _, entry := range entries {
+		switch {
+		case entry == "*":
+			o.all = true
+		case equalASCII(entry, "null"):
+			o.opaque = true
+		default:
+			p, err := parseOriginPattern(entry)
+			if err != nil {
+				return Origins{}, fmt.Errorf("origin %q: %w", entry, err)
+			}
+			o.patterns = append(o.patterns, p)
+		}
+	}
+	return o, nil
+}
+
+func parseOriginPattern(entry string) (p originPattern, err error) {
+	rest := entry
+	if scheme, behind, ok := strings.Cut(entry, "://"); ok {
+		if !isScheme(scheme) {
+			return p, errors.New("the scheme has characters that no scheme has")
+		}
+		p.scheme, rest = strings.ToLower(scheme), behind
+	}
+	if strings.ContainsAny(rest, "/?#") {
+		return p, errors.New("an origin is without a path, even a slash at its end")
+	}
+	rest, p.anyPort = strings.CutSuffix(rest, ":*")
+	switch name, isPattern := strings.CutPrefix(rest, "*."); {
+	case isPattern:
+		rest, p.subdomains = name, true
+	case rest == "*", strings.HasPrefix(rest, "*:"):
+		rest, p.anyHost = "any"+rest[1:], true // a name in the star's place, which nothing is compared with
+	}
+	if rest, err = toASCII(rest); err != nil {
+		return p, err
+	}
+	var ok bool
+	switch p.hostPort, ok = parseHost(rest); {
+	case !ok || p.anyPort && p.port != noPort:
+		return p, errors.New("this is no host, with a port or without; a star may stand for a whole host, for its first labels, and for a port")
+	case p.host == "" && (p.subdomains || p.anyPort || p.scheme == "" || webPort(p.scheme) != noPort):
+		return p, errors.New("the host is missing")
+	}
+	return p, nil
+}
+
+// toASCII writes a name in Unicode as browsers do in an origin.
+func toASCII(hostport string) (string, error) {
+	for i := range len(hostport) {
+		if hostport[i] >= utf8.RuneSelf {
+			name, port, hasPort := strings.Cut(hostport, ":")
+			name, err := idna.Lookup.ToASCII(name)
+			if err != nil || !utf8.ValidString(hostport) {
+				return "", errors.New("this is no internationalized domain name")
+			}
+			if hasPort {
+				name += ":" + port
+			}
+			return name, nil
+		}
+	}
+	return hostport, nil
+}
+
+func (p *originPattern) matches(scheme string, o hostPort) bool {
+	switch {
+	case p.scheme != "" && p.scheme != scheme:
+		return false
+	case !p.anyPort && orWebPort(p.port, scheme) != o.port:
+		return false
+	case p.subdomains:
+		sub, ok := strings.CutSuffix(o.host, p.host)
+		return ok && len(sub) > 1 && sub[len(sub)-1] == '.'
+	}
+	return p.anyHost || p.host == o.host
+}
 
 // CheckOrigin refuses a request that a foreign web page makes in a visitor's
 // name: cross-site WebSocket hijacking. The error is an *HTTPError.
 //
-// A page of the same host and port as Host is always allowed; otherwise an entry
-// of allowed must match: an origin ("https://example.com"), the same with a
-// pattern for subdomains of any depth ("https://*.example.com"), either without
-// the scheme for any scheme ("*.example.com"), or "*" for every page. A port
-// that is not the scheme's own must be given ("example.com:8443"). The opaque
-// origin "null", of sandboxed frames and local files, is allowed only if listed.
-// No Origin at all, as programs send it, is allowed unless require is set.
-func CheckOrigin(origin, host string, allowed []string, require bool) error {
-	if origin == "" {
+// A page that came by HTTP or HTTPS from the host and port in Host is always allowed,
+// any other if it is one of allowed. No Origin at all, as programs send it, is allowed
+// unless require is set. Origins are compared by RFC 6454 section 5: scheme, host and
+// port, with the scheme's own port for none, and letters in any case.
+func CheckOrigin(origin, host string, allowed Origins, require bool) error {
+	switch {
+	case origin == "":
 		if require {
 			return forbidden("Origin header required")
 		}
 		return nil
-	}
-	scheme, hostport, wellFormed := strings.Cut(origin, "://")
-	wellFormed = wellFormed && isToken(scheme) && isHost(hostport)
-	hostport = trimDefaultPort(scheme, hostport)
-	if wellFormed && strings.EqualFold(hostport, trimDefaultPort(scheme, host)) {
+	case allowed.all || allowed.opaque && origin == "null":
 		return nil
 	}
-	for _, entry := range allowed {
-		if strings.EqualFold(entry, origin) {
+	scheme, o, ok := parseOrigin(origin)
+	if !ok {
+		return forbidden("origin not allowed")
+	}
+	if webPort(scheme) != noPort {
+		if own, ok := parseHost(host); ok && own.host == o.host && orWebPort(own.port, scheme) == o.port {
 			return nil
 		}
-		if wellFormed && matchOrigin(entry, scheme, hostport) {
+	}
+	for i := range allowed.patterns {
+		if allowed.patterns[i].matches(scheme, o) {
 			return nil
 		}
 	}
 	return forbidden("origin not allowed")
 }
 
-func matchOrigin(entry, scheme, hostport string) bool {
-	if entry == "*" {
-		return true
+// parseOrigin parses an origin that is not opaque (RFC 6454 section 6.2).
+func parseOrigin(s string) (scheme string, o hostPort, ok bool) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok || !isScheme(scheme) {
+		return "", o, false
 	}
-	if s, h, ok := strings.Cut(entry, "://"); ok {
-		if !strings.EqualFold(s, scheme) {
-			return false
-		}
-		entry = h
+	scheme = strings.ToLower(scheme)
+	if o, ok = parseHost(rest); o.host == "" && webPort(scheme) != noPort {
+		return "", o, false
 	}
-	entry = trimDefaultPort(scheme, entry)
-	if suffix, ok := strings.CutPrefix(entry, "*"); ok && strings.HasPrefix(suffix, ".") {
-		sub := len(hostport) - len(suffix)
-		return sub > 0 && strings.EqualFold(hostport[sub:], suffix)
-	}
-	return strings.EqualFold(entry, hostport)
+	o.port = orWebPort(o.port, scheme)
+	return scheme, o, ok
 }
 
-// trimDefaultPort removes the port that an origin would not show.
-func trimDefaultPort(scheme, hostport string) string {
-	switch {
-	case strings.EqualFold(scheme, "http"):
-		return strings.TrimSuffix(hostport, ":80")
-	case strings.EqualFold(scheme, "https"):
-		return strings.TrimSuffix(hostport, ":443")
+// isScheme reports whether s is the scheme of a URI (RFC 3986 section 3.1).
+func isScheme(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlnum(c) && strings.IndexByte("+-.", c) < 0 {
+			return false
+		}
 	}
-	return hostport
+	return s != "" && s[0] > '9' && isAlnum(s[0])
+}
+
+// webPort is the port that pages of a scheme come from if none is given, noPort for
+// schemes that are not the web's.
+func webPort(scheme string) int {
+	switch scheme {
+	case "http":
+		return 80
+	case "https":
+		return 443
+	}
+	return noPort
+}
+
+func orWebPort(port int, scheme string) int {
+	if port == noPort {
+		return webPort(scheme)
+	}
+	return port
 }
 
 func forbidden(reason string) error {

@@ -42,17 +42,6 @@ func isPrintable(s string) bool {
 	return true
 }
 
-// isHost reports whether s has only the characters of a host and port. It does
-// not check their order: hosts are only ever compared.
-func isHost(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isAlnum(c) && strings.IndexByte("-._:[]", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
 func isAlnum(c byte) bool {
 	lower := c | 0x20
 	return lower >= 'a' && lower <= 'z' || c >= '0' && c <= '9'

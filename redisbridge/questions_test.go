@@ -13,7 +13,7 @@ import (
 // in a few pipelines over a few connections, each gets its own answer, also where the
 // script has to be sent again, and who has given up meanwhile disturbs nobody.
 func TestManyQuestions(t *testing.T) {
-	checkLeaks(t)
+	t.Parallel()
 	const rooms = 200
 	ctx := context.Background()
 	s := startRedis(t)

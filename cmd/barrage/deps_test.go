@@ -19,7 +19,10 @@ var allowedImports = map[string][]string{
 		"barrage/internal/paged", "barrage/internal/shrinkmap", "barrage/internal/striped",
 		"github.com/valyala/bytebufferpool",
 	},
-	"barrage/frame": {"github.com/gobwas/ws", "github.com/klauspost/compress", "github.com/valyala/bytebufferpool"},
+	"barrage/frame": {
+		"github.com/gobwas/ws", "github.com/klauspost/compress", "github.com/valyala/bytebufferpool",
+		"golang.org/x/net/idna",
+	},
 	"barrage/netpoll": {"barrage/internal/paged", "github.com/mailru/easygo", "golang.org/x/sys/unix"},
 	"barrage/redisbridge": {
 		"barrage/edge/moderation/replica", "barrage/edge/presence", "barrage/internal/broker",
@@ -76,7 +79,7 @@ var allowedImports = map[string][]string{
 		"barrage/internal/broker", "barrage/internal/workers",
 	},
 	"barrage/edge/presence": {"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/striped"},
-	"barrage/edge/publish": {"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/refusal"},
+	"barrage/edge/publish":  {"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/refusal"},
 	"barrage/edge/raw": {
 		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker",
 		"barrage/internal/paged", "github.com/valyala/bytebufferpool",
@@ -89,7 +92,7 @@ var allowedImports = map[string][]string{
 		"barrage/internal/refusal", "barrage/internal/shrinkmap", "github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/wait": {},
-	"barrage/edge/ws": {"barrage/edge/conn", "barrage/fanout", "barrage/frame"},
+	"barrage/edge/ws":   {"barrage/edge/conn", "barrage/fanout", "barrage/frame"},
 
 	"barrage/loadtest": {
 		"barrage/edge/auth", "barrage/internal/build", "barrage/internal/settings", "barrage/loadtest/agent",
@@ -97,7 +100,7 @@ var allowedImports = map[string][]string{
 		"barrage/loadtest/report", "barrage/loadtest/stamp", "barrage/loadtest/swarm", "barrage/loadtest/tally",
 		"github.com/spf13/pflag",
 	},
-	"barrage/loadtest/agent": {"barrage/internal/build", "barrage/loadtest/plan", "barrage/loadtest/swarm", "golang.org/x/sys/unix"},
+	"barrage/loadtest/agent":  {"barrage/internal/build", "barrage/loadtest/plan", "barrage/loadtest/swarm", "golang.org/x/sys/unix"},
 	"barrage/loadtest/assert": {},
 	"barrage/loadtest/bench": {
 		"barrage/loadtest/probe", "barrage/loadtest/report", "github.com/prometheus/procfs", "golang.org/x/sys/unix",
@@ -121,33 +124,33 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/loadtest/tally": {"github.com/HdrHistogram/hdrhistogram-go"},
 
-	"barrage/internal/broker": {"barrage/internal/refusal"},
+	"barrage/internal/broker":      {"barrage/internal/refusal"},
 	"barrage/internal/broker/keys": {"barrage/internal/broker", "barrage/internal/shrinkmap", "github.com/gammazero/deque"},
 	"barrage/internal/broker/memory": {
 		"barrage/internal/broker", "barrage/internal/broker/keys", "barrage/internal/broker/turns",
 		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped",
 	},
 	"barrage/internal/broker/turns": {"github.com/gammazero/deque"},
-	"barrage/internal/build": {"github.com/prometheus/client_golang"},
+	"barrage/internal/build":        {"github.com/prometheus/client_golang"},
 	"barrage/internal/config": {
-		"barrage/api", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/internal/broker",
-		"barrage/internal/settings", "barrage/redisbridge", "github.com/spf13/pflag",
+		"barrage/api", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/frame",
+		"barrage/internal/broker", "barrage/internal/settings", "barrage/redisbridge", "github.com/spf13/pflag",
 	},
-	"barrage/internal/fair": {},
+	"barrage/internal/fair":      {},
 	"barrage/internal/footprint": {"github.com/prometheus/client_golang", "github.com/prometheus/procfs", "golang.org/x/sys/unix"},
-	"barrage/internal/limits": {},
-	"barrage/internal/machine": {"golang.org/x/sys/unix"},
+	"barrage/internal/limits":    {},
+	"barrage/internal/machine":   {"golang.org/x/sys/unix"},
 	"barrage/internal/metrics": {
 		"barrage/edge", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/netpoll",
 		"barrage/redisbridge", "github.com/prometheus/client_golang",
 	},
-	"barrage/internal/paged": {},
-	"barrage/internal/random": {},
-	"barrage/internal/refusal": {},
-	"barrage/internal/settings": {"github.com/go-viper/mapstructure", "github.com/knadh/koanf", "github.com/spf13/pflag"},
+	"barrage/internal/paged":     {},
+	"barrage/internal/random":    {},
+	"barrage/internal/refusal":   {},
+	"barrage/internal/settings":  {"github.com/go-viper/mapstructure", "github.com/knadh/koanf", "github.com/spf13/pflag"},
 	"barrage/internal/shrinkmap": {},
-	"barrage/internal/striped": {},
-	"barrage/internal/workers": {"barrage/internal/fair"},
+	"barrage/internal/striped":   {},
+	"barrage/internal/workers":   {"barrage/internal/fair"},
 }
 
 // unbound may import what they like: this command, tests' helpers, the load test's

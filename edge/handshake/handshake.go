@@ -56,7 +56,7 @@ type Config struct {
 	Guest          *auth.Identity // of connections without a token
 	GuestsToo      bool           // with Node.Tokens: those without a token are let in too
 	DefaultRoom    string         // for requests that name none; "" refuses
-	AllowedOrigins []string
+	AllowedOrigins frame.Origins
 	RequireOrigin  bool
 	Deflate        bool          // permessage-deflate for those who offer it
 	Timeout        time.Duration // for a token's check, and for a page to go out
