@@ -60,6 +60,7 @@ func TestRequests(t *testing.T) {
 		{"body announced", edgetest.UpgradeRequest("/ws?room=a", "Content-Length: 5\r\n"), 400, "", ""},
 		{"chunked", edgetest.UpgradeRequest("/ws?room=a", "Transfer-Encoding: chunked\r\n"), 400, "", ""},
 		{"old http", strings.Replace(edgetest.UpgradeRequest("/ws?room=a"), "HTTP/1.1", "HTTP/1.0", 1), 400, "", ""},
+		{"16 KiB of cookies", edgetest.UpgradeRequest("/ws?room=a&token="+strings.Repeat("x", 7<<10), "Cookie: "+strings.Repeat("x", 16<<10)+"\r\n"), 101, "", ""},
 		{"endless header", get("/", "X: "+strings.Repeat("x", 1<<20)), 431, "", ""},
 		{"many headers", get("/", strings.Repeat("X: y\r\n", 1000)), 431, "", ""},
 		{"endless target", get("/" + strings.Repeat("x", 1<<20)), 414, "", ""},

@@ -11,10 +11,13 @@ import (
 )
 
 const (
-	// MaxRequest is the largest request head in bytes, its empty line included.
-	MaxRequest = 8 << 10
+	// MaxRequest is the largest request head in bytes, its empty line included: 16 KiB
+	// of cookies, of which a browser sends all that the whole domain has set, and as much
+	// again as the request line may have.
+	MaxRequest = 24 << 10
 
-	maxHeaders = 100
+	maxRequestLine = 8 << 10 // bytes, its end included
+	maxHeaders     = 100
 )
 
 // Request is the head of an HTTP request. It has no body: ParseRequest refuses
@@ -63,6 +66,9 @@ func ParseRequest(b []byte) (req Request, n int, err error) {
 	if end < 0 {
 		return Request{}, 0, refuseEarly(b)
 	}
+	if _, _, _, err := cutLine(b); err != nil {
+		return Request{}, 0, err
+	}
 	line, headers, _ := strings.Cut(string(b[:end+2]), "\r\n")
 	req.headers = headers
 	if err := req.parseLine(line); err != nil {
@@ -70,6 +76,9 @@ func ParseRequest(b []byte) (req Request, n int, err error) {
 	}
 	if err := req.parseHeaders(headers); err != nil {
 		return Request{}, 0, err
+	}
+	if req.seen&fieldHost == 0 && !req.http10 {
+		return Request{}, 0, badRequest("no Host header")
 	}
 	return req, end + 4, nil
 }
@@ -79,29 +88,38 @@ func ParseRequest(b []byte) (req Request, n int, err error) {
 // cap there is no end to come.
 func refuseEarly(b []byte) error {
 	b = b[:min(len(b), MaxRequest)]
-	line, headers, found := bytes.Cut(b, []byte("\r\n"))
+	line, headers, found, err := cutLine(b)
 	if !found {
-		if !isPrintable(string(bytes.TrimSuffix(line, []byte("\r")))) {
-			return errRequestLine()
-		}
-		if len(b) == MaxRequest {
-			return &HTTPError{Status: http.StatusRequestURITooLong, Reason: "request line too long"}
-		}
-		return nil
+		return err
 	}
 	var req Request
 	if err := req.parseLine(string(line)); err != nil {
 		return err
 	}
-	for i, c := range headers {
-		if c == '\n' && (i == 0 || headers[i-1] != '\r') {
-			return badRequest("line not ended by CR LF")
-		}
+	complete := headers[:bytes.LastIndexByte(headers, '\n')+1]
+	if err := req.parseHeaders(string(complete)); err != nil {
+		return err
 	}
 	if len(b) == MaxRequest {
 		return &HTTPError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "request head too large"}
 	}
 	return nil
+}
+
+// cutLine cuts the request line off. One that has no end yet is an error if it can be
+// none any more.
+func cutLine(b []byte) (line, rest []byte, found bool, err error) {
+	begin := b[:min(len(b), maxRequestLine)]
+	if end := bytes.Index(begin, []byte("\r\n")); end >= 0 {
+		return b[:end], b[end+2:], true, nil
+	}
+	switch {
+	case !isPrintable(string(bytes.TrimSuffix(begin, []byte("\r")))):
+		err = errRequestLine()
+	case len(begin) == maxRequestLine:
+		err = &HTTPError{Status: http.StatusRequestURITooLong, Reason: "request line too long"}
+	}
+	return nil, nil, false, err
 }
 
 // parseLine parses "method SP target SP version" (RFC 9112 section 3).
@@ -166,9 +184,6 @@ func (r *Request) parseHeaders(lines string) error {
 		if err := r.set(name, value); err != nil {
 			return err
 		}
-	}
-	if r.seen&fieldHost == 0 && !r.http10 {
-		return badRequest("no Host header")
 	}
 	return nil
 }

@@ -15,6 +15,7 @@
 package handshake
 
 import (
+	"bytes"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -102,11 +103,17 @@ func (d *Desk) Attach(l *conn.Loop, waits *wait.List) *Door {
 	return &Door{Desk: d, loop: l, waits: waits, heads: make(map[conn.ID][]byte), held: make(map[conn.ID]*upgrade)}
 }
 
-// Data implements conn.Door: it collects a request head and answers it.
+// Data implements conn.Door: it collects a request head and answers it. A head that
+// comes in very small pieces is looked at when there is another line of it: looking at
+// it begins at its beginning.
 func (d *Door) Data(id conn.ID, p []byte) {
 	head := d.heads[id]
 	if head != nil {
 		head = append(head, p...)
+		if bytes.IndexByte(p, '\n') < 0 && len(head) < frame.MaxRequest {
+			d.heads[id] = head
+			return
+		}
 		p = head
 	}
 	req, n, err := frame.ParseRequest(p)
