@@ -162,6 +162,6 @@ func (c *Config) check() error {
 	)
 }
 
-// maxFragments bounds the frames of one message: tiny or empty fragments cost
-// the server much more than the peer.
+// maxFragments bounds the tiny and empty frames of one message, which cost the server
+// much more than the peer.
 const maxFragments = 1024

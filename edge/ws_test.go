@@ -102,6 +102,15 @@ func TestEcho(t *testing.T) {
 		c.Send(frame.Text, want)
 		c.Want(frame.Text, want)
 	}
+	pieces, whole := []byte(nil), strings.Repeat("0123456789abcdef", 1<<16) // 16,384 pieces of 64 bytes
+	for at := 0; at < len(whole); at += 64 {
+		begin := len(pieces)
+		pieces = frame.AppendMasked(pieces, frame.Continuation, edgetest.Mask, []byte(whole[at:at+64]))
+		pieces[begin] &^= 0x80
+	}
+	pieces[0] |= byte(frame.Text)
+	c.Write(frame.AppendMasked(pieces, frame.Continuation, edgetest.Mask, nil))
+	c.Want(frame.Text, whole)
 	c.Write(append(frame.AppendMasked(nil, frame.Ping, edgetest.Mask, []byte("p")), frame.AppendMasked(nil, frame.Binary, edgetest.Mask, []byte("b"))...))
 	c.Want(frame.Pong, "p")
 	c.Want(frame.Binary, "b")

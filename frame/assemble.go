@@ -17,15 +17,18 @@ type Limits struct {
 	// be 0.1 % and 64 bytes more, since compression adds to some), and what it
 	// inflates to.
 	MaxMessage int
-	// MaxFragments is the largest number of frames in one message; 0 means
-	// 1,024. One more fails with ClosePolicy: empty fragments cost work and
-	// add no bytes, so MaxMessage alone would let them go on for ever.
+	// MaxFragments is the largest number of frames with less than 64 bytes in one
+	// message; 0 means 1,024. One more fails with ClosePolicy: empty and tiny
+	// fragments cost work and add no bytes to speak of, so MaxMessage alone would let
+	// them go on for ever. It is a bound enough for larger ones.
 	MaxFragments int
 }
 
 const (
 	defaultMaxMessage   = 64 << 10
 	defaultMaxFragments = 1024
+
+	tinyFragment = 64 // bytes; below, a frame counts for MaxFragments
 )
 
 func (l *Limits) maxMessage() int64 {
@@ -83,7 +86,7 @@ type Assembler struct {
 	// The message being received, which control frames may interrupt.
 	op       Opcode // Continuation: no message has begun
 	deflated bool   // the message is compressed
-	frames   int    // of the message, so far
+	tiny     int    // frames of the message so far that count for MaxFragments
 	text     utf8Check
 	buf      *bytebufferpool.ByteBuffer // ours until delivered or Reset; nil while there are no bytes to keep
 }
@@ -200,7 +203,7 @@ func (a *Assembler) checkStart(h *header, lim *Limits) error {
 		return protocolError("continuation of no message")
 	case h.op != Continuation && a.op != Continuation:
 		return protocolError("new message inside a fragmented one")
-	case a.frames >= lim.maxFragments():
+	case h.short < tinyFragment && a.tiny >= lim.maxFragments():
 		return &Error{Code: ClosePolicy, Reason: "too many fragments"}
 	}
 	return nil
@@ -221,7 +224,9 @@ func (a *Assembler) beginFrame(h *header, lim *Limits) error {
 		if h.length > most-int64(have) {
 			return errTooBig()
 		}
-		a.frames++
+		if h.length < tinyFragment {
+			a.tiny++
+		}
 	}
 	a.header, a.headLen, a.got, a.inFrame = *h, 0, 0, true
 	return nil
@@ -282,7 +287,7 @@ func (a *Assembler) takeData(chunk []byte, h Handler) error {
 // of the one that ended.
 func (a *Assembler) endMessage() Opcode {
 	op := a.op
-	a.op, a.deflated, a.frames = Continuation, false, 0
+	a.op, a.deflated, a.tiny = Continuation, false, 0
 	return op
 }
 

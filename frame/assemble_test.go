@@ -58,7 +58,7 @@ func closed(code uint16, reason string) event {
 }
 
 func TestAssembleRules(t *testing.T) {
-	hello := fragment(fin|text, "hello")
+	hello, wide := fragment(fin|text, "hello"), strings.Repeat("w", tinyFragment)
 	const bad = CloseProtocol
 	checkRules(t, &ruleLimits, []ruleCase{
 		{"nothing", nil, events()},
@@ -104,6 +104,10 @@ func TestAssembleRules(t *testing.T) {
 			events(txt("abcd"))},
 		{"five fragments", join(fragment(more|text, "a"), fragment(more|cont, ""), fragment(more|cont, ""), fragment(more|cont, ""), fragment(fin|cont, "")),
 			failed(ClosePolicy)},
+		{"seven fragments, of which four are tiny", join(fragment(more|text, "a"), fragment(more|cont, wide), fragment(more|cont, ""), fragment(more|cont, wide),
+			fragment(more|cont, wide), fragment(more|cont, wide[1:]), fragment(fin|cont, "d")), events(txt("a" + wide + wide + wide + wide[1:] + "d"))},
+		{"six fragments, of which five are tiny", join(fragment(more|text, "a"), fragment(more|cont, wide[1:]), fragment(more|cont, wide), fragment(more|cont, ""),
+			fragment(more|cont, ""), fragment(fin|cont, "")), failed(ClosePolicy)},
 		{"the count begins anew", join(fragment(more|bin, "a"), fragment(fin|cont, "b"), fragment(more|bin, "c"), fragment(more|cont, ""), fragment(fin|cont, "d")),
 			events(event{Binary, "ab"}, event{Binary, "cd"})},
 		{"pings between fragments", join(fragment(more|text, "a"), fragment(fin|ping, "1"), fragment(more|cont, "b"),

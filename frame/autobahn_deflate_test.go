@@ -72,7 +72,6 @@ func TestAutobahnDeflate(t *testing.T) {
 // them, and reads the answers.
 func checkEcho(t *testing.T, name string, frames []byte, want event) {
 	t.Helper()
-	const segment = 1448
 	server, client := deflateOn, Assembler{Client: true, Deflate: true}
 	lim := Limits{MaxMessage: 131072}
 	var e echo
@@ -84,7 +83,7 @@ func checkEcho(t *testing.T, name string, frames []byte, want event) {
 		all = append(all, want, event{Pong, "p"})
 	}
 	for len(in) > 0 {
-		n := min(segment, len(in))
+		n := min(autobahnSegment, len(in))
 		if err := server.Feed(in[:n], &lim, &e); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -1,5 +1,5 @@
 // The cases of the Autobahn test suite that concern parsing, under its numbers
-// (sections 1 to 7). What a server answers is the caller's part.
+// (sections 1 to 7, and 9 with its sizes). What a server answers is the caller's part.
 
 package frame
 
@@ -10,6 +10,9 @@ import (
 )
 
 var autobahnLimits = Limits{MaxMessage: 16 << 20}
+
+// autobahnSegment is what TCP gives a reader at a time, about.
+const autobahnSegment = 1448
 
 func TestAutobahnFraming(t *testing.T) { // section 1
 	var cases []ruleCase
@@ -159,4 +162,48 @@ func TestAutobahnClose(t *testing.T) { // section 7
 		cases = append(cases, ruleCase{fmt.Sprint("7.9 code ", code), closing(code, "bye"), failed(CloseProtocol)})
 	}
 	checkRules(t, &autobahnLimits, cases)
+}
+
+// TestAutobahnLarge is section 9 but for its round trips: large messages, in one frame,
+// in fragments, and cut by the client's writes.
+func TestAutobahnLarge(t *testing.T) {
+	const kib, mib = 1 << 10, 1 << 20
+	type sizes struct{ message, fragment, write int } // 0: one frame; as TCP cuts it
+	cases := map[string]sizes{}
+	for i, n := range []int{64 * kib, 256 * kib, mib, 4 * mib, 8 * mib, 16 * mib} {
+		cases[fmt.Sprint("9.1.", i+1)] = sizes{message: n}
+	}
+	for i, n := range []int{64, 256, kib, 4 * kib, 16 * kib, 64 * kib, 256 * kib, mib, 4 * mib} {
+		cases[fmt.Sprint("9.3.", i+1)] = sizes{message: 4 * mib, fragment: n}
+	}
+	for i, n := range []int{64, 128, 256, 512, kib, 2 * kib} {
+		cases[fmt.Sprint("9.5.", i+1)] = sizes{message: mib, write: n}
+	}
+	for name, size := range cases {
+		for _, op := range []byte{text, bin} { // 9.2, 9.4 and 9.6 are the same in binary
+			t.Run(name+" "+Opcode(op).String(), func(t *testing.T) {
+				payload := strings.Repeat("*", size.message)
+				in := fragment(fin|op, payload)
+				if n := size.fragment; n > 0 { // the suite ends them with an empty one
+					in = fragment(more|op, payload[:n])
+					for at := n; at < len(payload); at += n {
+						in = append(in, fragment(more|cont, payload[at:at+n])...)
+					}
+					in = append(in, fragment(fin|cont, "")...)
+				}
+				every := size.write
+				if every == 0 {
+					every = autobahnSegment
+				}
+				var cuts []int
+				for at := every; at < len(in); at += every {
+					cuts = append(cuts, at)
+				}
+				var a Assembler
+				if got := feed(t, &a, &autobahnLimits, in, cuts...); !got.equal(events(event{Opcode(op), payload})) {
+					t.Errorf("got %v", got)
+				}
+			})
+		}
+	}
 }

@@ -20,6 +20,7 @@ func oracle(input []byte, lim *Limits, deflate bool) (res result) {
 		message  []byte
 		op       ws.OpCode
 		frames   int
+		tiny     int
 		deflated bool
 	)
 	for r := bytes.NewReader(input); r.Len() > 0; {
@@ -40,7 +41,7 @@ func oracle(input []byte, lim *Limits, deflate bool) (res result) {
 				res.code = CloseProtocol
 				return res
 			}
-			if !start.OpCode.IsControl() && frames == lim.maxFragments() {
+			if !start.OpCode.IsControl() && start.Length < 64 && tiny == lim.maxFragments() {
 				res.code = ClosePolicy
 				return res
 			}
@@ -93,6 +94,9 @@ func oracle(input []byte, lim *Limits, deflate bool) (res result) {
 			op = h.OpCode
 		}
 		frames++
+		if h.Length < 64 {
+			tiny++
+		}
 		message = append(message, payload...)
 		if deflated {
 			if !whole || !h.Fin {
@@ -109,7 +113,7 @@ func oracle(input []byte, lim *Limits, deflate bool) (res result) {
 		}
 		if whole && h.Fin {
 			res.events = append(res.events, event{Opcode(op), string(message)})
-			message, frames = nil, 0
+			message, frames, tiny = nil, 0, 0
 		}
 	}
 	return res
@@ -191,6 +195,7 @@ func FuzzAssemble(f *testing.F) {
 		raw(fin|bin, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0),
 		raw(fin|bin, 0xfe, 0, 1),
 		join(fragment(more|bin, ""), fragment(more|cont, ""), fragment(more|cont, ""), fragment(more|cont, ""), fragment(more|cont, ""), fragment(fin|cont, "")),
+		join(fragment(more|bin, ""), fragment(more|cont, string(make([]byte, 63))), fragment(more|cont, string(make([]byte, 64))), fragment(more|cont, ""), fragment(fin|cont, "")),
 		AppendFrame(nil, Text, []byte("unmasked")),
 		fragment(fin|rsv1|text, rfcHello),
 		join(fragment(more|rsv1|bin, rfcHello[:3]), fragment(fin|ping, "x"), fragment(fin|cont, rfcHello[3:]), fragment(fin|text, "plain")),
@@ -207,7 +212,7 @@ func FuzzAssemble(f *testing.F) {
 // without coverage hardly finds: some frames, sometimes a byte changed.
 func TestAssembleOracle(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	pieces := []string{"", "a", "hello", "\u00fc", "\xe2\x82", "\xac", "\xf0\x9f", "\x98\x80", "\xff", string(make([]byte, 126)), "\x03\xe8", "\x0f\xa0bye",
+	pieces := []string{"", "a", "hello", "\u00fc", "\xe2\x82", "\xac", "\xf0\x9f", "\x98\x80", "\xff", string(make([]byte, 126)), string(make([]byte, 63)), string(make([]byte, 64)), "\x03\xe8", "\x0f\xa0bye",
 		rfcHello, rfcHello[:3], rfcHello[3:], packed("\u00fc\xff"), packed(string(make([]byte, 201)))}
 	first := []byte{fin | text, more | text, fin | bin, more | bin, fin | rsv1 | text, more | rsv1 | text, fin | rsv1 | bin, fin | cont, more | cont, fin | cont, fin | ping, fin | pong, fin | clos}
 	outcomes := map[uint16]int{}
