@@ -76,11 +76,14 @@ func (a *Assembler) takeDeflated(chunk []byte, lim *Limits, h Handler) error {
 func inflate(packed []byte, most int64) (*bytebufferpool.ByteBuffer, error) {
 	z := inflaters.Get().(*inflater)
 	message := messageBuffers.get(int(min(most, maxClassSize)))
-	n, err := z.run(packed, message.B[:cap(message.B)], most)
+	n, err := z.run(packed, nil, message.B[:cap(message.B)], most)
 	if err == nil && n > int64(cap(message.B)) {
 		messageBuffers.put(message)
 		message = messageBuffers.get(int(n))
-		n, err = z.run(packed, message.B[:n], most)
+		n, err = z.run(packed, nil, message.B[:n], most)
+	}
+	if err == errNotDeflate && z.refersBack(packed, most) {
+		err = errKeptWindow
 	}
 	z.packed.Reset(nil)
 	inflaters.Put(z)
@@ -92,10 +95,11 @@ func inflate(packed []byte, most int64) (*bytebufferpool.ByteBuffer, error) {
 	return message, nil
 }
 
-// run inflates packed, writes what fits into dst, and returns how much there is.
-func (z *inflater) run(packed, dst []byte, most int64) (n int64, err error) {
+// run inflates packed behind window, writes what fits into dst, and returns how much
+// there is.
+func (z *inflater) run(packed, window, dst []byte, most int64) (n int64, err error) {
 	z.packed.Reset(packed)
-	z.begin()
+	z.begin(window)
 	for {
 		room := dst[min(n, int64(len(dst))):]
 		if len(room) == 0 {
@@ -108,7 +112,7 @@ func (z *inflater) run(packed, dst []byte, most int64) (n int64, err error) {
 			return 0, errTooBig()
 		case err == nil:
 		case err != io.EOF:
-			return 0, errNotDeflate()
+			return 0, errNotDeflate
 		case left == 0:
 			return n, nil
 		// The sender may mark a block as the last (RFC 7692 section 7.2.3.4);
@@ -117,21 +121,31 @@ func (z *inflater) run(packed, dst []byte, most int64) (n int64, err error) {
 		case left == len(inflateTail):
 			return n, nil
 		case left < len(inflateTail): // its last block ended in what we added
-			return 0, errNotDeflate()
+			return 0, errNotDeflate
 		default: // section 7.2.1: more blocks may follow
-			z.begin()
+			z.begin(nil)
 		}
 	}
 }
 
-// begin starts a stream at the next byte, without a window: each message begins
-// without one, and so does what follows a last block (RFC 1951 section 3.2.3).
-func (z *inflater) begin() {
-	_ = z.stream.Reset(&z.packed, nil) // without a dictionary there is nothing to fail
+// begin starts a stream at the next byte: each message without a window, and so what
+// follows a last block (RFC 1951 section 3.2.3).
+func (z *inflater) begin(window []byte) {
+	_ = z.stream.Reset(&z.packed, window) // a window's bytes are copied: nothing can fail
 }
 
-// errNotDeflate is for data that is "not consistent with the type of the
-// message" (RFC 6455 section 7.4.1).
-func errNotDeflate() error {
-	return &Error{Code: CloseInvalidPayload, Reason: "compressed message is damaged"}
+// earlier stands for messages that came before. It is never written to.
+var earlier [1 << wholeWindow]byte
+
+// refersBack tells whether packed would be sound behind another message. Its sender has
+// kept its window then, as some do whatever was agreed on.
+func (z *inflater) refersBack(packed []byte, most int64) bool {
+	_, err := z.run(packed, earlier[:], nil, most)
+	return err == nil
 }
+
+// Data that is "not consistent with the type of the message" (RFC 6455 section 7.4.1).
+var (
+	errNotDeflate = &Error{Code: CloseInvalidPayload, Reason: "compressed message is damaged"}
+	errKeptWindow = &Error{Code: CloseInvalidPayload, Reason: "compressed message refers to an earlier one, though client_no_context_takeover was agreed on"}
+)

@@ -5,6 +5,7 @@ package frame
 import (
 	"bytes"
 	"compress/flate"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -77,6 +78,60 @@ func TestInflateRules(t *testing.T) {
 		{"grown by compression", binary(packedAt(noise(70_000), flate.NoCompression)), events(event{Binary, noise(70_000)})},
 		{"five fragments", inFragments(fin|rsv1|text, rfcHello, 1), failed(ClosePolicy)},
 	})
+}
+
+// TestKeptWindow: a sender that keeps its window, whatever was agreed on, is told so; one
+// whose messages are damaged in another way is not told what is wrong.
+func TestKeptWindow(t *testing.T) {
+	const kept = "compressed message refers to an earlier one, though client_no_context_takeover was agreed on"
+	const damaged = "compressed message is damaged"
+	if reason := cutReason(kept); reason != kept {
+		t.Fatalf("a close frame takes only %q", reason)
+	}
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, flate.DefaultCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []string // of a sender as those of iOS 15
+	for i := range 3 {
+		out.Reset()
+		_, _ = fmt.Fprintf(w, `{"danmaku":"hello hello hello","n":%d,"user":"somebody"}`, i)
+		_ = w.Flush()
+		messages = append(messages, strings.TrimSuffix(out.String(), syncMarker))
+	}
+	for _, tc := range []struct{ name, payload, want string }{
+		{"first", messages[0], ""},
+		{"second", messages[1], kept},
+		{"third", messages[2], kept},
+		{"second, cut short", messages[1][:len(messages[1])-3], damaged},
+		{"second, and garbage", messages[1] + "\x06", damaged},
+		{"RFC 7692 7.2.3.2", "\xf2\x00\x11\x00\x00", kept},
+		{"block of the reserved type", "\x06", damaged},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a, got := deflateOn, ""
+			if err := a.Feed(fragment(fin|rsv1|text, tc.payload), &Limits{}, &recorder{}); err != nil {
+				got = errorAs(t, err).Reason
+			}
+			if got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+			a.Reset() // and the inflater forgets what stood for earlier messages
+			if got := feed(t, &a, &Limits{}, fragment(fin|rsv1|text, "\xf2\x00\x11\x00\x00")); got.code != CloseInvalidPayload {
+				t.Errorf("behind it: %v", got)
+			}
+		})
+	}
+}
+
+func errorAs(t testing.TB, err error) *Error {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error %v (%T) is not a *Error", err, err)
+	}
+	return e
 }
 
 // TestInflateCut: a message whose end is missing is not taken for a whole one,
