@@ -12,6 +12,7 @@ import (
 	v1 "barrage/edge/v1"
 	"barrage/edge/ws"
 	"barrage/fanout"
+	"barrage/frame"
 )
 
 // Protocols are those there are. echo is spoken only if Config.Echo says so.
@@ -32,9 +33,10 @@ func (s *Server) speak() *delivery.Forms {
 		}
 		spoken := handshake.Spoken{Protocol: p, Plain: 2 * len(s.protocols), Deflated: 2*len(s.protocols) + 1}
 		if p.Codec != nil {
-			deflated := delivery.Form{Codec: p.Codec, Framing: ws.Framing{Deflate: true}}
+			deflated := delivery.Form{Codec: p.Codec, Framing: ws.Framing{Deflate: frame.WholeWindow}}
 			spoken.EncPlain = forms.Add(delivery.Form{Codec: p.Codec, Framing: ws.Framing{}})
 			spoken.EncDeflated = forms.Add(deflated)
+			spoken.EncSmall = forms.Add(delivery.Form{Codec: p.Codec, Framing: ws.Framing{Deflate: frame.SmallWindow}})
 			if _, ok := p.Codec.(delivery.Batcher); ok && s.cfg.Compression && s.cfg.CompressWait > 0 {
 				spoken.Batches, spoken.EncBatched = true, forms.Add(deflated)
 			}

@@ -1,11 +1,10 @@
 // The sections of the Autobahn test suite on compression, 12 and 13, with its
-// sizes: an echo over a connection that negotiated permessage-deflate. The offers
-// of section 13 are in TestOffersDeflate; what differs between its cases after
-// that is only how their client compresses.
+// sizes: an echo over a connection that negotiated permessage-deflate.
 
 package frame
 
 import (
+	"bytes"
 	"compress/flate"
 	"fmt"
 	"testing"
@@ -18,10 +17,13 @@ var autobahnSizes = [][2]int{
 }
 
 // echo is a Handler that answers, as a server does.
-type echo struct{ wire []byte }
+type echo struct {
+	encode func(Opcode, []byte) *Frame
+	wire   []byte
+}
 
 func (e *echo) Message(op Opcode, payload []byte) error {
-	f := EncodeDeflated(op, payload)
+	f := e.encode(op, payload)
 	defer f.Release()
 	e.wire = append(e.wire, f.Bytes()...)
 	return nil
@@ -62,7 +64,62 @@ func TestAutobahnDeflate(t *testing.T) {
 				if size[1] > 0 {
 					frames = inFragments(fin|rsv1|tc.op, payload, size[1])
 				}
-				checkEcho(t, fmt.Sprint(size), frames, event{Opcode(tc.op), message})
+				checkEcho(t, fmt.Sprint(size), frames, event{Opcode(tc.op), message}, EncodeDeflated)
+			}
+		})
+	}
+}
+
+// TestAutobahnWindows is section 13 by what its client asks for: whether our window may
+// be kept, which it never is, and its size. Whatever goes back fits it.
+func TestAutobahnWindows(t *testing.T) {
+	const offer = deflateName + "; client_no_context_takeover; client_max_window_bits"
+	for _, tc := range []struct {
+		name, offer string
+		bits        int // 0: none is asked for
+	}{
+		{"13.1", offer, 0},
+		{"13.2", offer + "; server_no_context_takeover", 0},
+		{"13.3", offer + "; server_max_window_bits=9", 9},
+		{"13.4", offer + "; server_max_window_bits=15", 15},
+		{"13.5", offer + "; server_no_context_takeover; server_max_window_bits=9", 9},
+		{"13.6", offer + "; server_no_context_takeover; server_max_window_bits=15", 15},
+		{"13.7", offer + "; server_no_context_takeover; server_max_window_bits=9, " + offer + "; server_no_context_takeover, " + offer, 9},
+		{"10 bits", offer + "; server_max_window_bits=10", 10}, // those that it leaves out
+		{"11 bits", offer + "; server_max_window_bits=11", 11},
+		{"12 bits", offer + "; server_max_window_bits=12", 12},
+		{"13 bits", offer + "; server_max_window_bits=13", 13},
+		{"14 bits", offer + "; server_max_window_bits=14", 14},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := offering(t, tc.offer)
+			agreed, err := r.OffersDeflate()
+			resp, _ := readResponse(t, AppendUpgrade(nil, r, "", true), "GET")
+			want := deflateTerms
+			if tc.bits > 0 {
+				want += fmt.Sprint("; server_max_window_bits=", tc.bits)
+			}
+			if got := resp.Header.Get(extensionsHeader); got != want || err != nil {
+				t.Fatalf("answered with %q, %v, want %q", got, err, want)
+			}
+			encode, window := EncodeDeflated, 32<<10
+			if agreed == SmallWindow {
+				encode, window = EncodeSmallWindow, 1<<tc.bits
+			}
+			for _, size := range autobahnSizes {
+				message := chat(size[0])
+				f := encode(Text, []byte(message))
+				if h, payload := readFrame(t, bytes.NewReader(f.Bytes())); h.Rsv1() {
+					wantWithin(t, string(payload), window, size[0])
+				} else if size[0] >= 1024 {
+					t.Errorf("%v: not compressed", size)
+				}
+				f.Release()
+				frames := fragment(fin|rsv1|text, packed(message))
+				if size[1] > 0 {
+					frames = inFragments(fin|rsv1|text, packed(message), size[1])
+				}
+				checkEcho(t, fmt.Sprint(size), frames, txt(message), encode)
 			}
 		})
 	}
@@ -70,11 +127,11 @@ func TestAutobahnDeflate(t *testing.T) {
 
 // checkEcho sends frames twice with a ping behind each, in pieces as TCP makes
 // them, and reads the answers.
-func checkEcho(t *testing.T, name string, frames []byte, want event) {
+func checkEcho(t *testing.T, name string, frames []byte, want event, encode func(Opcode, []byte) *Frame) {
 	t.Helper()
 	server, client := deflateOn, Assembler{Client: true, Deflate: true}
 	lim := Limits{MaxMessage: 131072}
-	var e echo
+	e := echo{encode: encode}
 	var all []event
 	var in []byte
 	for range 2 {

@@ -19,7 +19,28 @@ func deflatedPayload(message string) []byte {
 	return bytes.Clone(packed.B)
 }
 
+// smallPayload is deflatedPayload for a small window.
+func smallPayload(message string) []byte {
+	packed := deflateSmall([]byte(message))
+	defer frameBuffers.put(packed)
+	return bytes.Clone(packed.B)
+}
+
 func TestEncodeDeflated(t *testing.T) {
+	checkEncodeDeflated(t, EncodeDeflated, 32<<10)
+	mustPanic(t, "EncodeDeflated", func() { EncodeDeflated(Ping, make([]byte, 500)) })
+}
+
+func TestEncodeSmallWindow(t *testing.T) {
+	checkEncodeDeflated(t, EncodeSmallWindow, smallWindow)
+	mustPanic(t, "EncodeSmallWindow", func() { EncodeSmallWindow(Ping, make([]byte, 500)) })
+	for n := smallWindow - 2; n <= smallWindow+2; n++ { // two compressors meet here
+		message := "ABCDEFGH" + strings.Repeat(".", n-16) + "ABCDEFGH"
+		wantWithin(t, string(smallPayload(message)), smallWindow, n)
+	}
+}
+
+func checkEncodeDeflated(t *testing.T, encode func(Opcode, []byte) *Frame, window int) {
 	for _, tc := range []struct {
 		name     string
 		op       Opcode
@@ -37,7 +58,7 @@ func TestEncodeDeflated(t *testing.T) {
 		{"control", Ping, strings.Repeat("p", 125), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f := EncodeDeflated(tc.op, []byte(tc.message))
+			f := encode(tc.op, []byte(tc.message))
 			f.Retain()
 			f.Release()
 			defer f.Release()
@@ -57,12 +78,12 @@ func TestEncodeDeflated(t *testing.T) {
 			if got, code := referenceInflate(payload, int64(len(tc.message))); string(got) != tc.message {
 				t.Errorf("inflates to %d bytes, code %d", len(got), code)
 			}
+			wantWithin(t, string(payload), window, len(tc.message))
 			if held := cap(f.buf.B); held > max(minClassSize, 2*len(f.Bytes())) {
 				t.Errorf("%d bytes held for %d", held, len(f.Bytes()))
 			}
 		})
 	}
-	mustPanic(t, "EncodeDeflated", func() { EncodeDeflated(Ping, make([]byte, 500)) })
 }
 
 // TestDeflateBound: a buffer of maxDeflated is never outgrown, whatever is
@@ -71,8 +92,10 @@ func TestDeflateBound(t *testing.T) {
 	for _, n := range []int{0, 1, 12, 13, 100, 32766, 32767, 32768, 65535, 65536, 200_000} {
 		for name, message := range map[string]string{"noise": noise(n), "chat": chat(n), "zeros": string(make([]byte, n)),
 			"half": noise(n/2) + chat(n-n/2)} {
-			if got := len(deflatedPayload(message)) + len(syncMarker); got > int(maxDeflated(int64(n))) {
-				t.Errorf("%s: %d bytes came to %d", name, n, got)
+			for _, compress := range []func(string) []byte{deflatedPayload, smallPayload} {
+				if got := len(compress(message)) + len(syncMarker); got > int(maxDeflated(int64(n))) {
+					t.Errorf("%s: %d bytes came to %d", name, n, got)
+				}
 			}
 		}
 	}
@@ -116,6 +139,11 @@ func FuzzDeflate(f *testing.F) {
 		if got, code := referenceInflate(payload, int64(len(message))); code != 0 || !bytes.Equal(got, message) {
 			t.Fatalf("%q became %q, code %d", message, got, code)
 		}
+		small := smallPayload(string(message))
+		if got, code := referenceInflate(small, int64(len(message))); code != 0 || !bytes.Equal(got, message) {
+			t.Fatalf("for a small window: %q became %q, code %d", message, got, code)
+		}
+		wantWithin(t, string(small), smallWindow, len(message))
 		a := deflateOn
 		lim := Limits{MaxMessage: max(1, len(message)), MaxFragments: len(payload) + 1}
 		want := events(event{Binary, string(message)})

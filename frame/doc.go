@@ -11,7 +11,7 @@
 //	               └──> AppendClose ──> bytes
 //	ClientRequest ──> AppendClientRequest ──> bytes
 //	bytes ──> ParseResponse ──> CheckAccept: n is where the first frame begins
-//	message ──> Encode, EncodeDeflated ──> *Frame, shared by reference count ──> bytes, many times
+//	message ──> Encode, EncodeDeflated, EncodeSmallWindow ──> *Frame, shared by reference count ──> bytes, many times
 //
 // The client's side is there for load generators and tests: the handshake as
 // the line before the last shows it, an [Assembler] whose Client is set,
@@ -21,14 +21,14 @@
 // # Compression
 //
 // permessage-deflate is negotiated by [Request.OffersDeflate] and
-// [AppendUpgrade], always without context takeover for both sides, and never
-// with less than the whole window for ours. Every message is then compressed by
-// itself: [EncodeDeflated] does it once for all connections that negotiated,
-// and a connection keeps neither window nor tables. An [Assembler] whose
+// [AppendUpgrade], always without context takeover for both sides. Every message is
+// then compressed by itself: [EncodeDeflated] does it once for all connections that
+// negotiated, [EncodeSmallWindow] once for all of them that asked for a smaller window
+// of ours than the whole, and a connection keeps neither window nor tables. An [Assembler] whose
 // Deflate is set takes compressed messages; it inflates one when its last byte
 // is there, so damage is found then, not earlier. A damaged or truncated
-// message fails with CloseInvalidPayload, RSV1 where it has no meaning with
-// CloseProtocol.
+// message fails with CloseInvalidPayload, whose reason tells if it refers to an earlier
+// message, RSV1 where it has no meaning with CloseProtocol.
 //
 // # Guarantees
 //
@@ -44,7 +44,7 @@
 // taken for a larger one, and no more than that size.
 //
 // The hot paths allocate nothing once the pools are warm: Encode and Release of
-// frames up to 128 KiB, EncodeDeflated of payloads up to 127 KiB, AppendFrame
+// frames up to 128 KiB, EncodeDeflated and EncodeSmallWindow of payloads up to 127 KiB, AppendFrame
 // into a large enough slice, Feed of frames that arrive whole, whose payload
 // the handler gets in place, and Feed of compressed messages that inflate to
 // 128 KiB or less.
@@ -62,8 +62,8 @@
 //
 // # Limits
 //
-// permessage-deflate is the only extension. A client that asks for a smaller
-// window of the server (server_max_window_bits) is served uncompressed.
+// permessage-deflate is the only extension. A client that asks for a window of 256 bytes
+// (server_max_window_bits=8) is served uncompressed.
 //
 // The parser speaks for one side of one connection: answering pings, echoing a
 // close frame and closing in time are the caller's work.

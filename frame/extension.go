@@ -21,40 +21,46 @@ const (
 	// all connections, and none needs a window of its own.
 	deflateTerms = deflateName + "; server_no_context_takeover; client_no_context_takeover"
 
-	// wholeWindow is the only size of our own window, as its base-2 logarithm.
-	wholeWindow = 15
+	// Sizes of windows, as their base-2 logarithms. 8 may be asked for by the RFC, but
+	// zlib, of which most peers are made, cannot work with it.
+	wholeWindow    = 15
+	smallestWindow = 9
 )
 
-// OffersDeflate reports whether the client offers permessage-deflate on terms
-// that are kept here. An offer with server_max_window_bits below 15 is not: what
-// is compressed once for everyone refers back up to 32 KiB. That one, and offers
-// with wrong parameters, are passed over for the next (RFC 7692 section 7.1).
+// OffersDeflate tells on which terms permessage-deflate is agreed on, if the client
+// offers it on such. Offers with server_max_window_bits=8 or wrong parameters are passed
+// over for the next (RFC 7692 section 7.1).
 //
 // A header that is no list of extensions at all is an *HTTPError, since on that
 // RFC 6455 section 9.1 fails the connection.
-func (r *Request) OffersDeflate() (bool, error) {
-	answer, err := r.answerDeflate()
-	return answer != "", err
+func (r *Request) OffersDeflate() (Deflate, error) {
+	agreed, _, err := r.answerDeflate()
+	return agreed, err
 }
 
-// answerDeflate is the answer to the first offer that is kept, empty if none is.
-func (r *Request) answerDeflate() (string, error) {
+// answerDeflate returns the answer to the first offer that is kept, empty if none is.
+func (r *Request) answerDeflate() (agreed Deflate, answer string, err error) {
 	header, _ := findHeader(r.headers, extensionsHeader)
 	offers, ok := parseExtensions(header)
 	if !ok {
-		return "", badRequest("malformed " + extensionsHeader + " header")
+		return NoDeflate, "", badRequest("malformed " + extensionsHeader + " header")
 	}
 	for _, offer := range offers {
 		terms, ok := offer.deflate()
 		switch {
-		case !ok || terms.serverBits != 0 && terms.serverBits != wholeWindow:
-		case terms.serverBits == wholeWindow: // accepted by repeating it (section 7.1.2.1)
-			return deflateTerms + "; server_max_window_bits=15", nil
+		case !ok || terms.serverBits != 0 && terms.serverBits < smallestWindow:
+			continue
+		case terms.serverBits == 0:
+			return WholeWindow, deflateTerms, nil
+		case terms.serverBits < wholeWindow:
+			agreed = SmallWindow
 		default:
-			return deflateTerms, nil
+			agreed = WholeWindow
 		}
+		// It is accepted by repeating it (section 7.1.2.1).
+		return agreed, deflateTerms + "; server_max_window_bits=" + strconv.Itoa(terms.serverBits), nil
 	}
-	return "", nil
+	return NoDeflate, "", nil
 }
 
 // acceptsDeflate reports whether a server's header agrees to what a client
@@ -148,7 +154,8 @@ type extensionParam struct {
 
 // parseExtensions parses the list by RFC 6455 section 9.1, whose rules allow
 // space between any two words. Empty elements are left out, as RFC 9110 section
-// 5.6.1.2 asks of a recipient; a list may be empty altogether.
+// 5.6.1.2 asks of a recipient; a list may be empty altogether. So are empty parameters,
+// which some clients write behind the last one.
 func parseExtensions(list string) (exts []extension, ok bool) {
 	s := extensionScanner{rest: list}
 	for {
@@ -159,6 +166,9 @@ func parseExtensions(list string) (exts []extension, ok bool) {
 		}
 		e := extension{name: s.token()}
 		for s.take(';') {
+			if s.atEnd(";,") {
+				continue
+			}
 			p := extensionParam{name: s.token()}
 			if s.take('=') {
 				p.value, p.hasValue = s.value(), true
@@ -187,6 +197,12 @@ func (s *extensionScanner) take(c byte) bool {
 	}
 	s.rest = s.rest[1:]
 	return true
+}
+
+// atEnd skips space, and reports whether nothing follows, or one of these characters.
+func (s *extensionScanner) atEnd(chars string) bool {
+	s.rest = strings.TrimLeft(s.rest, " \t")
+	return s.rest == "" || strings.IndexByte(chars, s.rest[0]) >= 0
 }
 
 func (s *extensionScanner) token() string {

@@ -15,6 +15,7 @@ import (
 
 const (
 	windowTerms = deflateTerms + "; server_max_window_bits=15"
+	smallTerms  = deflateTerms + "; server_max_window_bits="
 	malformed   = "malformed"
 )
 
@@ -51,17 +52,19 @@ func TestOffersDeflate(t *testing.T) {
 		{"another first", deflateTerms, []string{"foo; bar=baz; qux, " + offer}},
 		{"several headers", deflateTerms, []string{"foo", offer, "bar"}},
 		{"first of two", windowTerms, []string{offer + "; server_max_window_bits=15, " + offer}},
-		{"fallback", deflateTerms, []string{offer + "; server_max_window_bits=10, " + offer + "; client_max_window_bits"}},
-		{"fallback in another header", deflateTerms, []string{offer + "; server_max_window_bits=10", offer}},
+		{"small window first of two", smallTerms + "10", []string{offer + "; server_max_window_bits=10, " + offer + "; client_max_window_bits"}},
+		{"fallback", deflateTerms, []string{offer + "; server_max_window_bits=8, " + offer + "; client_max_window_bits"}},
+		{"fallback in another header", deflateTerms, []string{offer + "; server_max_window_bits=8", offer}},
+		{"fallback to a small window", smallTerms + "14", []string{offer + "; server_max_window_bits=8, " + offer + "; server_max_window_bits=\"14\""}},
 		{"quoted comma elsewhere", malformed, []string{`foo; x="a, ` + offer + `", ` + offer}},
 
 		{"Autobahn 13.1", deflateTerms, []string{offer + "; client_no_context_takeover; client_max_window_bits"}},
 		{"Autobahn 13.2", deflateTerms, []string{offer + "; client_no_context_takeover; client_max_window_bits; server_no_context_takeover"}},
-		{"Autobahn 13.3", "", []string{offer + "; client_no_context_takeover; client_max_window_bits; server_max_window_bits=9"}},
+		{"Autobahn 13.3", smallTerms + "9", []string{offer + "; client_no_context_takeover; client_max_window_bits; server_max_window_bits=9"}},
 		{"Autobahn 13.4", windowTerms, []string{offer + "; client_no_context_takeover; client_max_window_bits; server_max_window_bits=15"}},
-		{"Autobahn 13.5", "", []string{offer + "; client_no_context_takeover; client_max_window_bits; server_no_context_takeover; server_max_window_bits=9"}},
+		{"Autobahn 13.5", smallTerms + "9", []string{offer + "; client_no_context_takeover; client_max_window_bits; server_no_context_takeover; server_max_window_bits=9"}},
 		{"Autobahn 13.6", windowTerms, []string{offer + "; client_no_context_takeover; client_max_window_bits; server_no_context_takeover; server_max_window_bits=15"}},
-		{"Autobahn 13.7", deflateTerms, []string{offer + "; client_no_context_takeover; client_max_window_bits; server_no_context_takeover; server_max_window_bits=9, " +
+		{"Autobahn 13.7", smallTerms + "9", []string{offer + "; client_no_context_takeover; client_max_window_bits; server_no_context_takeover; server_max_window_bits=9, " +
 			offer + "; client_no_context_takeover; client_max_window_bits; server_no_context_takeover, " + offer + "; client_no_context_takeover; client_max_window_bits"}},
 
 		{"name in another case", "", []string{"Permessage-Deflate"}},
@@ -85,7 +88,11 @@ func TestOffersDeflate(t *testing.T) {
 		{"client's window twice", "", []string{offer + "; client_max_window_bits; client_max_window_bits=15"}},
 		{"client's window twice without a value", "", []string{offer + "; client_max_window_bits; client_max_window_bits"}},
 
-		{"semicolon at the end", malformed, []string{offer + ";"}},
+		{"semicolon at the end", deflateTerms, []string{offer + ";"}},
+		{"semicolon and space at the end", deflateTerms, []string{offer + "; client_max_window_bits ; \t"}},
+		{"semicolon before a comma", deflateTerms, []string{"foo; , " + offer}},
+		{"two semicolons", deflateTerms, []string{offer + ";; client_max_window_bits"}},
+		{"semicolon alone", malformed, []string{";"}},
 		{"equals at the end", malformed, []string{offer + "; client_max_window_bits="}},
 		{"no name", malformed, []string{"; client_max_window_bits"}},
 		{"two names", malformed, []string{"foo " + offer}},
@@ -97,7 +104,7 @@ func TestOffersDeflate(t *testing.T) {
 		{"empty quote", malformed, []string{offer + `; client_max_window_bits=""`}},
 		{"no token in quotes", malformed, []string{offer + `; client_max_window_bits="1 5"`}},
 		{"bytes over ASCII", malformed, []string{"\u5f39"}},
-		{"good one before a malformed one", malformed, []string{offer, "foo;"}},
+		{"good one before a malformed one", malformed, []string{offer, "foo bar"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := offering(t, tc.lines...)
@@ -110,8 +117,8 @@ func TestOffersDeflate(t *testing.T) {
 			if tc.want == malformed {
 				tc.want = ""
 			}
-			if got != tc.want || offers != (tc.want != "") {
-				t.Errorf("offers %v, answer %q, want %q", offers, got, tc.want)
+			if want := agreedIn(tc.want); got != tc.want || offers != want {
+				t.Errorf("offers %v, want %v, answer %q, want %q", offers, want, got, tc.want)
 			}
 			resp, _ = readResponse(t, AppendUpgrade(nil, r, "", false), "GET")
 			if _, found := resp.Header["Sec-Websocket-Extensions"]; found {
@@ -119,6 +126,17 @@ func TestOffersDeflate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// agreedIn is what an answer of ours agrees to.
+func agreedIn(answer string) Deflate {
+	switch {
+	case answer == "":
+		return NoDeflate
+	case answer == deflateTerms, answer == windowTerms:
+		return WholeWindow
+	}
+	return SmallWindow
 }
 
 func TestCheckAcceptDeflate(t *testing.T) {
@@ -131,6 +149,7 @@ func TestCheckAcceptDeflate(t *testing.T) {
 		{"empty header", "Sec-WebSocket-Extensions:\r\n", false, ""},
 		{"agreed", "Sec-WebSocket-Extensions: " + deflateTerms + "\r\n", true, ""},
 		{"the client may keep its window", "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n", true, ""},
+		{"semicolon at the end", "Sec-WebSocket-Extensions: " + deflateTerms + ";\r\n", true, ""},
 		{"small window of the server", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8; server_no_context_takeover\r\n", true, ""},
 
 		{"the server keeps its window", "Sec-WebSocket-Extensions: permessage-deflate\r\n", false, "permessage-deflate on terms that were not offered"},
@@ -193,7 +212,7 @@ func TestDeflateHandshakeAgainstWS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if offers, err := r.OffersDeflate(); !offers || err != nil {
+	if offers, err := r.OffersDeflate(); offers != WholeWindow || err != nil {
 		t.Errorf("our own offer: %v, %v", offers, err)
 	}
 	for name, answer := range map[string][]byte{"library": theirs.Bytes(), "own": AppendUpgrade(nil, &r, "", true)} {
@@ -215,7 +234,7 @@ const (
 	wordRE  = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]"
 	valueRE = "(?:" + wordRE + `+|"(?:` + wordRE + `|\\` + wordRE + `)+")`
 	spaceRE = `[ \t]*`
-	paramRE = spaceRE + ";" + spaceRE + wordRE + "+(?:" + spaceRE + "=" + spaceRE + valueRE + ")?"
+	paramRE = spaceRE + ";" + spaceRE + "(?:" + wordRE + "+(?:" + spaceRE + "=" + spaceRE + valueRE + ")?)?"
 	itemRE  = spaceRE + "(?:" + wordRE + "+(?:" + paramRE + ")*)?" + spaceRE
 )
 
@@ -223,6 +242,7 @@ func FuzzExtensions(f *testing.F) {
 	for _, s := range []string{
 		"", deflateName, deflateTerms, windowTerms, "foo; a=b; c, ,permessage-deflate;client_max_window_bits",
 		`permessage-deflate; client_max_window_bits="\15"; server_max_window_bits = 10, permessage-deflate`, `a;b="c,d"`, "a;", "a b", "a;b=", `a;b="`, "a=b",
+		"permessage-deflate; server_max_window_bits=9;", "permessage-deflate;;server_max_window_bits=8,permessage-deflate; server_max_window_bits=14;client_no_context_takeover",
 		"permessage-deflate; client_max_window_bits=08", "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
 	} {
 		f.Add(s)
@@ -233,7 +253,8 @@ func FuzzExtensions(f *testing.F) {
 	}
 	const small = "8|9|10|11|12|13|14|15"
 	kept := regexp.MustCompile("^" + spaceRE + deflateName + "(?:" + spaceRE + ";" + spaceRE + "(?:server_no_context_takeover|client_no_context_takeover|" +
-		bits("server_max_window_bits", "15") + "|" + bits("client_max_window_bits", small) + "?))*" + spaceRE + "$")
+		bits("server_max_window_bits", "9|10|11|12|13|14|15") + "|" + bits("client_max_window_bits", small) + "?)?)*" + spaceRE + "$")
+	narrow := regexp.MustCompile("server_max_window_bits" + spaceRE + "=" + spaceRE + `"?(?:9|1[0-4])`)
 	param := regexp.MustCompile(";" + spaceRE + "[a-z_]+")
 	f.Fuzz(func(t *testing.T, header string) {
 		if !isFieldValue(header) || len(header) > 1000 {
@@ -245,12 +266,12 @@ func FuzzExtensions(f *testing.F) {
 			t.Fatalf("%q: %v, want well-formed %v", header, err, wellFormed)
 		}
 		if err != nil {
-			if got {
+			if got != NoDeflate {
 				t.Fatalf("%q: offers and error %v", header, err)
 			}
 			return
 		}
-		want := false
+		want := NoDeflate
 		for item := range strings.SplitSeq(strings.ReplaceAll(header, `\`, ""), ",") { // no comma is in quotes, and no backslash matters
 			seen, twice := map[string]bool{}, false
 			for _, p := range param.FindAllString(item, -1) {
@@ -258,7 +279,13 @@ func FuzzExtensions(f *testing.F) {
 				twice = twice || seen[p]
 				seen[p] = true
 			}
-			want = want || kept.MatchString(item) && !twice
+			switch {
+			case want != NoDeflate || twice || !kept.MatchString(item):
+			case narrow.MatchString(item):
+				want = SmallWindow
+			default:
+				want = WholeWindow
+			}
 		}
 		if got != want {
 			t.Fatalf("%q: offers %v, want %v", header, got, want)
@@ -267,7 +294,7 @@ func FuzzExtensions(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if agreed, err := res.CheckAcceptDeflate(sampleKey, nil); agreed != want || err != nil {
+		if agreed, err := res.CheckAcceptDeflate(sampleKey, nil); agreed != (want != NoDeflate) || err != nil {
 			t.Fatalf("%q: our client says %v, %v", header, agreed, err)
 		}
 	})

@@ -89,7 +89,7 @@ func AppendUpgrade(dst []byte, r *Request, subprotocol string, deflate bool) []b
 		dst = append(dst, subprotocol...)
 	}
 	if deflate {
-		if answer, err := r.answerDeflate(); err == nil && answer != "" {
+		if _, answer, err := r.answerDeflate(); err == nil && answer != "" {
 			dst = appendExtension(dst, answer)
 		}
 	}

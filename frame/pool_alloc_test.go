@@ -117,6 +117,7 @@ func TestEncodeDeflatedNoAlloc(t *testing.T) {
 		dst := make([]byte, 0, 256<<10)
 		if n := testing.AllocsPerRun(100, func() {
 			EncodeDeflated(Text, payload).Release()
+			EncodeSmallWindow(Text, payload).Release()
 			dst = AppendMaskedDeflated(dst[:0], Text, testMask, payload)
 		}); n != 0 {
 			t.Errorf("%d bytes: %v allocations", len(payload), n)

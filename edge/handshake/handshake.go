@@ -41,9 +41,11 @@ type Page struct {
 // and with permessage-deflate, and the encodings of its rooms' messages.
 type Spoken struct {
 	node.Protocol
-	Plain, Deflated                   int
-	EncPlain, EncDeflated, EncBatched fanout.Encoding
-	Batches                           bool // EncBatched is one
+	Plain, Deflated       int
+	EncPlain, EncDeflated fanout.Encoding
+	EncSmall              fanout.Encoding // EncDeflated for those with a small window
+	EncBatched            fanout.Encoding
+	Batches               bool // EncBatched is one
 }
 
 // Config is what New needs.

@@ -53,15 +53,13 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 		if token, err = tokenOf(req); err != nil {
 			return err
 		}
-		if batch, err = takesBatches(req); err != nil {
+		if batch, err = asksFor(req, "batch", "1"); err != nil {
 			return err
 		}
 	}
-	deflate := false
-	if d.cfg.Deflate {
-		if deflate, err = req.OffersDeflate(); err != nil {
-			return err
-		}
+	deflate, err := d.deflate(req)
+	if err != nil {
+		return err
 	}
 	u.kind, u.Encoding = p.form(deflate, batch)
 	if d.cfg.Node.Loops.Draining() {
@@ -70,7 +68,7 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	if err := d.take(id); err != nil {
 		return err
 	}
-	d.out = frame.AppendUpgrade(d.out[:0], req, p.Subprotocol, deflate)
+	d.out = frame.AppendUpgrade(d.out[:0], req, p.Subprotocol, deflate != frame.NoDeflate)
 	u.response = d.out
 	if p.Rooms == node.NoRooms {
 		d.open(id, u)
@@ -79,12 +77,23 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	return d.identify(id, u, token)
 }
 
+// deflate is what is agreed on with a client.
+func (d *Door) deflate(req *frame.Request) (frame.Deflate, error) {
+	without, err := asksFor(req, "compress", "0")
+	if err != nil || without || !d.cfg.Deflate {
+		return frame.NoDeflate, err
+	}
+	return req.OffersDeflate()
+}
+
 // form is the kind of a connection, and the encoding in which it gets messages. Batches
-// are for those whom they save bytes.
-func (p *Spoken) form(deflate, batch bool) (kind int, enc fanout.Encoding) {
+// are for those whom they save bytes, and of whom there are many.
+func (p *Spoken) form(deflate frame.Deflate, batch bool) (kind int, enc fanout.Encoding) {
 	switch {
-	case !deflate:
+	case deflate == frame.NoDeflate:
 		return p.Plain, p.EncPlain
+	case deflate == frame.SmallWindow:
+		return p.Deflated, p.EncSmall
 	case batch && p.Batches:
 		return p.Deflated, p.EncBatched
 	}
@@ -122,14 +131,15 @@ func (d *Door) rooms(req *frame.Request, p *Spoken) ([]string, error) {
 	return once, nil
 }
 
-// takesBatches tells whether the client asked for several messages in one frame.
-func takesBatches(req *frame.Request) (bool, error) {
-	values, err := req.Query("batch")
+// asksFor tells whether the client asked for something with a parameter that has one
+// value.
+func asksFor(req *frame.Request, name, value string) (bool, error) {
+	values, err := req.Query(name)
 	if err != nil || len(values) == 0 {
 		return false, err
 	}
-	if len(values) > 1 || values[0] != "1" {
-		return false, refusal.New(http.StatusBadRequest, "bad_batch", "parameter batch must be 1, and given once")
+	if len(values) > 1 || values[0] != value {
+		return false, refusal.New(http.StatusBadRequest, "bad_"+name, "parameter "+name+" must be "+value+", and given once")
 	}
 	return true, nil
 }

@@ -13,6 +13,7 @@ import (
 	v1 "barrage/edge/v1"
 	"barrage/edge/ws"
 	"barrage/fanout"
+	"barrage/frame"
 	"barrage/internal/broker"
 )
 
@@ -47,7 +48,7 @@ func BenchmarkBatchDeflate(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 1))
 	forms := new(delivery.Forms)
 	codec := v1.Protocol().Codec
-	e := forms.Add(delivery.Form{Codec: codec, Framing: ws.Framing{Deflate: true}})
+	e := forms.Add(delivery.Form{Codec: codec, Framing: ws.Framing{Deflate: frame.WholeWindow}})
 	ps, json := make([]fanout.Publication, all), 0
 	for i := range ps {
 		m := newComment(r, i)

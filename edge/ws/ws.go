@@ -147,14 +147,16 @@ func reasonOf(code uint16) conn.Reason {
 	return conn.Violation
 }
 
-// Framing makes the frames that a room's members share: plain, or compressed for those
-// who negotiated permessage-deflate.
-type Framing struct{ Deflate bool }
+// Framing makes the frames that a room's members share, with what they negotiated.
+type Framing struct{ Deflate frame.Deflate }
 
 // Message returns a new reference to a message's frame.
 func (f Framing) Message(binary bool, payload []byte) fanout.Message {
-	if f.Deflate {
+	switch f.Deflate {
+	case frame.WholeWindow:
 		return frame.EncodeDeflated(opcode(binary), payload)
+	case frame.SmallWindow:
+		return frame.EncodeSmallWindow(opcode(binary), payload)
 	}
 	return frame.Encode(opcode(binary), payload)
 }

@@ -71,7 +71,7 @@ func (s *server) accept() *peer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return &peer{s.t, conn, req, frame.AppendUpgrade(nil, &parsed, "", offered), frame.AppendUpgrade(nil, &parsed, "", false)}
+	return &peer{s.t, conn, req, frame.AppendUpgrade(nil, &parsed, "", offered != frame.NoDeflate), frame.AppendUpgrade(nil, &parsed, "", false)}
 }
 
 func (p *peer) write(b []byte) {
