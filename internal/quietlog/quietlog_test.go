@@ -1,0 +1,40 @@
+package quietlog
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := New(slog.New(slog.NewTextHandler(&out, nil)))
+		lines := func() int { return strings.Count(out.String(), "\n") }
+		for range 5 {
+			l.Warn("one", "n", 1)
+			l.Warn("other")
+		}
+		if lines() != 2 || strings.Contains(out.String(), "left_out") {
+			t.Errorf("written at once: %s", out.String())
+		}
+		time.Sleep(Every - 1)
+		l.Warn("one")
+		if lines() != 2 {
+			t.Errorf("too soon: %s", out.String())
+		}
+		time.Sleep(1)
+		l.Warn("one", "n", 2)
+		if lines() != 3 || !strings.HasSuffix(out.String(), "n=2 left_out=5\n") {
+			t.Errorf("after a while: %s", out.String())
+		}
+		time.Sleep(Every)
+		l.Warn("one")
+		if lines() != 4 || strings.Count(out.String(), "left_out") != 1 {
+			t.Errorf("with nothing left out: %s", out.String())
+		}
+	})
+}
