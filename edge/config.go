@@ -15,6 +15,7 @@ import (
 	"barrage/edge/moderation/replica"
 	"barrage/edge/node"
 	"barrage/edge/presence"
+	"barrage/edge/proxy"
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/internal/broker"
@@ -47,12 +48,15 @@ type Config struct {
 
 	MaxConnections int      // WebSocket connections at a time (required)
 	MaxSockets     int      // sockets at a time, those before and after their time as WebSocket connections included (default MaxConnections + 1024)
-	MaxPerIP       int      // of them from one IPv4 address or IPv6 /64; 0 is no limit
+	MaxPerIP       int      // of them from one IPv4 address or IPv6 network; 0 is no limit
+	IPv6Prefix     int      // bits of an IPv6 address that are the network of one viewer (default 64)
 	MaxRooms       int      // rooms one connection may join (default 16)
 	DefaultRoom    string   // for /ws without room; "" refuses
 	AllowedOrigins []string // besides the server's own; see frame.ParseOrigins
 	RequireOrigin  bool     // refuse clients that send no Origin
 	Echo           bool     // serve /echo
+
+	Proxies proxy.Config // who says for others whose connection it is (default nobody)
 
 	Protocols []node.Protocol // that it speaks (default those of Protocols)
 
@@ -101,6 +105,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Listen = cmp.Or(c.Listen, "127.0.0.1:8080")
 	c.Shards = cmp.Or(c.Shards, min(runtime.GOMAXPROCS(0), fanout.MaxShards))
 	c.MaxSockets = cmp.Or(c.MaxSockets, c.MaxConnections+1024)
+	c.IPv6Prefix = cmp.Or(c.IPv6Prefix, 64)
 	c.MaxRooms = cmp.Or(c.MaxRooms, 16)
 	c.MaxMessage = cmp.Or(c.MaxMessage, 64<<10)
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
@@ -141,11 +146,12 @@ func (c *Config) check() error {
 	if _, err := frame.ParseOrigins(c.AllowedOrigins); err != nil {
 		origins = fmt.Errorf("edge: AllowedOrigins: %w", err)
 	}
-	return errors.Join(room, policy, origins,
+	return errors.Join(room, policy, origins, c.Proxies.Check(),
 		limits.Within("edge: Shards", c.Shards, 1, fanout.MaxShards),
 		limits.AtLeast("edge: MaxConnections", c.MaxConnections, 1),
 		limits.AtLeast("edge: MaxSockets", c.MaxSockets, c.MaxConnections),
 		limits.AtLeast("edge: MaxPerIP", c.MaxPerIP, 0),
+		limits.Within("edge: IPv6Prefix", c.IPv6Prefix, 1, 128),
 		limits.AtLeast("edge: MaxRooms", c.MaxRooms, 1),
 		limits.AtLeast("edge: MaxMessage", c.MaxMessage, 1),
 		limits.Within("edge: PublishRate", c.PublishRate, 0, 1e6),

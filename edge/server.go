@@ -222,7 +222,7 @@ func (s *Server) connConfig() conn.Config {
 	c := &s.cfg
 	return conn.Config{
 		Node: c.Node, Hub: s.hub, Observer: observer{s},
-		MaxConnections: c.MaxConnections, MaxSockets: c.MaxSockets, MaxPerIP: c.MaxPerIP,
+		MaxConnections: c.MaxConnections, MaxSockets: c.MaxSockets, MaxPerIP: c.MaxPerIP, IPv6Prefix: c.IPv6Prefix,
 		MaxQueue:         s.maxUnread() + 64<<10,
 		HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout,
 		CloseTimeout: c.CloseTimeout, SlowTimeout: c.SlowTimeout, CloseSlow: c.SlowPolicy == SlowClose,
@@ -248,7 +248,7 @@ func (s *Server) handshakeConfig() handshake.Config {
 	origins, _ := frame.ParseOrigins(c.AllowedOrigins) // New has checked them
 	return handshake.Config{
 		Node: s.node, Protocols: s.protocols, Page: s.page, Guest: &s.anonymous, GuestsToo: c.Anonymous,
-		DefaultRoom: c.DefaultRoom, AllowedOrigins: origins, RequireOrigin: c.RequireOrigin, Deflate: c.Compression,
+		DefaultRoom: c.DefaultRoom, AllowedOrigins: origins, RequireOrigin: c.RequireOrigin, Proxies: c.Proxies, Deflate: c.Compression,
 		Timeout: c.HandshakeTimeout, CloseTimeout: c.CloseTimeout, Logger: c.Logger,
 	}
 }

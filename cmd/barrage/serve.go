@@ -97,11 +97,15 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 	if err != nil {
 		return edge.Config{}, fmt.Errorf("history: %w", err)
 	}
+	proxies, err := c.Proxies()
+	if err != nil {
+		return edge.Config{}, fmt.Errorf("trusted_proxies: %w", err)
+	}
 	ec := edge.Config{
 		Node:   edge.NewNode(),
 		Listen: c.Listen, Shards: c.Shards,
-		MaxConnections: p.capacity.Connections, MaxSockets: p.capacity.Sockets, MaxPerIP: c.MaxConnectionsPerIP, MaxRooms: c.MaxRoomsPerConn,
-		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, Echo: c.Echo,
+		MaxConnections: p.capacity.Connections, MaxSockets: p.capacity.Sockets, MaxPerIP: c.MaxConnectionsPerIP, IPv6Prefix: c.IPv6PrefixLength, MaxRooms: c.MaxRoomsPerConn,
+		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, Proxies: proxies, Echo: c.Echo,
 		MaxMessage: int(c.MaxMessageBytes), HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout,
 		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, CloseTimeout: c.CloseTimeout,
 		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst,

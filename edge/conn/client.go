@@ -140,24 +140,6 @@ func (l *Loop) Post(c *Client, f func()) {
 	})
 }
 
-// Remote is where a connection comes from. The kernel knows it, and is asked only by
-// those who want to know.
-type Remote struct {
-	loop *Loop
-	id   ID
-}
-
-// Remote is to be asked while the connection is here.
-func (l *Loop) Remote(id ID) Remote { return Remote{l, id} }
-
-// String is the address, "" if the connection is gone already. The loop's goroutine.
-func (r Remote) String() string {
-	if a := r.loop.net.Peer(r.id); a.IsValid() {
-		return a.String()
-	}
-	return ""
-}
-
 // expiries is a heap (container/heap) of the times at which clients end, the next one
 // first.
 type expiries []expiry

@@ -78,13 +78,10 @@ func (e *events) Closed(id ID, why netpoll.CloseReason) {
 	if ses.flags&flagCounted != 0 {
 		e.loops.open.Add(-1)
 		e.loops.closed[reason].Add(1)
-		if a, ok := e.addrs[id]; ok {
-			delete(e.addrs, id)
-			e.loops.addresses.release(a)
-		}
 	} else {
 		e.loops.early[reason].Add(1)
 	}
+	e.forgetOrigin(id)
 	ses.state = stateNone
 }
 

@@ -56,15 +56,16 @@ func (r Rate) Spend(tat *time.Duration, now time.Duration, n int) {
 
 // addressLimit counts connections per address. Any goroutine.
 type addressLimit struct {
-	max int
-	mu  sync.Mutex // guards n
-	n   map[netip.Addr]int
+	max    int // 0 is no limit
+	v6Bits int
+	mu     sync.Mutex // guards n
+	n      map[netip.Addr]int
 }
 
-// network is what counts as one address: an IPv6 host has a /64 of its own.
-func network(a netip.Addr) netip.Addr {
+// network is what counts as one address: an IPv6 host has a whole network of its own.
+func (l *addressLimit) network(a netip.Addr) netip.Addr {
 	if a.Is6() {
-		p, _ := a.Prefix(64) // cannot fail for 64 bits
+		p, _ := a.Prefix(l.v6Bits) // cannot fail: the setting is within bounds
 		return p.Addr()
 	}
 	return a
@@ -76,6 +77,7 @@ func (l *Loop) Payer(c *Client) fair.Payer {
 }
 
 func (l *addressLimit) take(a netip.Addr) bool {
+	a = l.network(a)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.n[a] >= l.max {
@@ -89,6 +91,7 @@ func (l *addressLimit) take(a netip.Addr) bool {
 }
 
 func (l *addressLimit) release(a netip.Addr) {
+	a = l.network(a)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.n[a]--; l.n[a] == 0 {

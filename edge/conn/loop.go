@@ -3,7 +3,6 @@
 package conn
 
 import (
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +20,8 @@ type Loop struct {
 	index uint8 // in Loops.all
 
 	sessions  paged.Table[ID, session]
-	addrs     map[ID]netip.Addr // of connections counted by Loops.addresses
-	blockedAt map[ID]uint32     // of those with flagBlocked, in seconds of Loops.Now
+	origins   paged.Table[ID, origin] // of those that came through a proxy, or are counted by address
+	blockedAt map[ID]uint32           // of those with flagBlocked, in seconds of Loops.Now
 	expiries  expiries
 	ticks     []func()
 
@@ -35,7 +34,7 @@ type Loop struct {
 func newLoop(s *Loops, i int) *Loop {
 	l := &Loop{
 		loops: s, Members: Members{s.cfg.Hub.Shard(i), s.cfg.Observer}, index: uint8(i), // fanout.MaxShards is 64
-		addrs: make(map[ID]netip.Addr), blockedAt: make(map[ID]uint32),
+		blockedAt: make(map[ID]uint32),
 	}
 	l.read.loop = l
 	return l
@@ -67,13 +66,9 @@ func (l *Loop) Take(id ID) error {
 		l.loops.open.Add(-1)
 		return ErrFull
 	}
-	if l.loops.addresses.max > 0 {
-		a := network(l.net.Peer(id).Addr())
-		if !l.loops.addresses.take(a) {
-			l.loops.open.Add(-1)
-			return ErrAddress
-		}
-		l.addrs[id] = a
+	if !l.takeAddress(id) {
+		l.loops.open.Add(-1)
+		return ErrAddress
 	}
 	l.sessions.At(id).flags |= flagCounted
 	return nil

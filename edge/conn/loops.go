@@ -25,6 +25,7 @@ type Config struct {
 	MaxConnections int
 	MaxSockets     int
 	MaxPerIP       int // 0 is no limit
+	IPv6Prefix     int // bits of an IPv6 address that count
 	MaxQueue       int // bytes queued for one peer before it is closed
 
 	HandshakeTimeout time.Duration
@@ -70,7 +71,7 @@ func NewLoops(cfg Config) *Loops {
 	return &Loops{
 		Users: NewUserIndex(), cfg: cfg, start: time.Now(),
 		publishRate: NewRate(cfg.PublishRate, cfg.PublishBurst),
-		addresses:   addressLimit{max: cfg.MaxPerIP},
+		addresses:   addressLimit{max: cfg.MaxPerIP, v6Bits: cfg.IPv6Prefix},
 	}
 }
 

@@ -39,7 +39,7 @@ type Event struct {
 	User   string `json:"user,omitempty"`
 	Conn   string `json:"conn,omitempty"`
 	Reason string `json:"reason,omitempty"`
-	Remote string `json:"remote,omitempty"` // Connect: the address the client comes from
+	Remote string `json:"remote,omitempty"` // Connect: the address the client comes from, with its port if that is known
 
 	Part int  `json:"part,omitempty"` // RoomClosed: the transcript's, from 1
 	Last bool `json:"last,omitempty"` // RoomClosed: no more parts come, and the room's history is gone

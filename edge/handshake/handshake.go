@@ -1,12 +1,12 @@
 // Package handshake takes a socket from its first byte to an open connection, or to a
-// page or a refusal: the request's head, the checks of an upgrade, the limits of
-// connections, the token, and the wait for the broker.
+// page or a refusal: what proxies say of whose it is, the request's head, the checks of
+// an upgrade, the limits of connections, the token, and the wait for the broker.
 //
-// Bytes of an incomplete head wait in a small buffer. When the head is complete it is
-// checked strictly and answered. The answer to an upgrade may have to wait: for the
-// verdict on its token, then, for protocols whose rooms are joined at once, until the
-// broker brings the rooms' messages to this node. Whoever has been told "you are in"
-// misses nothing.
+// Bytes of an incomplete head, or of a PROXY header before it, wait in a small buffer.
+// When the head is complete it is checked strictly and answered. The answer to an upgrade
+// may have to wait: for the verdict on its token, then, for protocols whose rooms are
+// joined at once, until the broker brings the rooms' messages to this node. Whoever has
+// been told "you are in" misses nothing.
 //
 // # Ownership
 //
@@ -25,9 +25,11 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/conn"
 	"barrage/edge/node"
+	"barrage/edge/proxy"
 	"barrage/edge/wait"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/quietlog"
 )
 
 // Page is an answer to a plain request.
@@ -61,6 +63,7 @@ type Config struct {
 	DefaultRoom    string         // for requests that name none; "" refuses
 	AllowedOrigins frame.Origins
 	RequireOrigin  bool
+	Proxies        proxy.Config
 	Deflate        bool          // permessage-deflate for those who offer it
 	Timeout        time.Duration // for a token's check, and for a page to go out
 	CloseTimeout   time.Duration
@@ -71,11 +74,14 @@ type Config struct {
 type Desk struct {
 	cfg      Config
 	guest    auth.Rights
+	log      *quietlog.Log // of what clients do
 	statuses [600]atomic.Uint64
 }
 
 // New returns a server's desk.
-func New(cfg Config) *Desk { return &Desk{cfg: cfg, guest: cfg.Guest.Rights()} }
+func New(cfg Config) *Desk {
+	return &Desk{cfg: cfg, guest: cfg.Guest.Rights(), log: quietlog.New(cfg.Logger)}
+}
 
 // Answered is how many requests were answered, by status; 101 is an upgrade.
 func (d *Desk) Answered() map[string]uint64 {
@@ -118,7 +124,7 @@ func (d *Door) Data(id conn.ID, p []byte) {
 		}
 		p = head
 	}
-	req, n, err := frame.ParseRequest(p)
+	req, n, err := d.request(id, p)
 	if err == nil && n == 0 {
 		if head == nil {
 			head = append(make([]byte, 0, min(2*len(p), frame.MaxRequest)), p...)

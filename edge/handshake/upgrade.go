@@ -40,12 +40,16 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	if err := req.CheckUpgrade(); err != nil {
 		return err
 	}
-	if err := frame.CheckOrigin(req.Origin, req.Host, d.cfg.AllowedOrigins, d.cfg.RequireOrigin); err != nil {
+	host, err := d.origin(id, req)
+	if err != nil {
+		return err
+	}
+	if err := d.checkOrigin(id, req, host); err != nil {
 		return err
 	}
 	u := &d.upgrading
 	*u = upgrade{protocol: p, rest: rest}
-	token, batch, err := "", false, error(nil)
+	token, batch := "", false
 	if p.Rooms != node.NoRooms {
 		if u.Rooms, err = d.rooms(req, p); err != nil {
 			return err

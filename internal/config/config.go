@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"barrage/edge/proxy"
 	"barrage/fanout"
 	"barrage/internal/settings"
 )
@@ -29,12 +30,17 @@ type Config struct {
 	Shards              int      `yaml:"shards"`
 	MaxConnections      int      `yaml:"max_connections"`
 	MaxConnectionsPerIP int      `yaml:"max_connections_per_ip"`
+	IPv6PrefixLength    int      `yaml:"ipv6_prefix_length"`
 	TargetConnections   int      `yaml:"target_connections"`
 	MaxRoomsPerConn     int      `yaml:"max_rooms_per_connection"`
 	DefaultRoom         string   `yaml:"default_room"`
 	AllowedOrigins      []string `yaml:"allowed_origins"`
 	RequireOrigin       bool     `yaml:"require_origin"`
 	Echo                bool     `yaml:"echo"`
+
+	TrustedProxies      []string `yaml:"trusted_proxies"`
+	ProxyProtocol       bool     `yaml:"proxy_protocol"`
+	ClientAddressHeader string   `yaml:"client_address_header"`
 
 	MaxMessageBytes settings.Bytes `yaml:"max_message_bytes"`
 	PublishRate     float64        `yaml:"publish_rate"`
@@ -102,13 +108,18 @@ var rows = []settings.Setting{
 
 	{Key: "shards", Default: 0, Unit: "number", Min: 1, Max: fanout.MaxShards, Zero: "as many as processors (GOMAXPROCS)", Help: "Event loops"},
 	{Key: "max_connections", Default: 0, Unit: "connections", Min: 1, Max: maxCount, Zero: "what the file limit allows", Help: "WebSocket connections at a time; further ones get 503", Kernel: "nofile, fs.nr_open"},
-	{Key: "max_connections_per_ip", Default: 0, Unit: "connections", Min: 1, Max: maxCount, Zero: "no limit", Help: "Of them from one IPv4 address or IPv6 /64"},
+	{Key: "max_connections_per_ip", Default: 0, Unit: "connections", Min: 1, Max: maxCount, Zero: "no limit", Help: "Of them from one IPv4 address or IPv6 network (ipv6_prefix_length); behind a proxy, see trusted_proxies"},
+	{Key: "ipv6_prefix_length", Default: 64, Unit: "bits", Min: 1, Max: 128, Help: "Leading bits of an IPv6 address that tell viewers apart: all that share them count as one address"},
 	{Key: "target_connections", Default: 0, Unit: "connections", Min: 1, Max: maxCount, Zero: "none", Help: "The number you want; barrage check tells whether this machine can hold it"},
 	{Key: "max_rooms_per_connection", Default: 16, Unit: "rooms", Min: 1, Max: 1000, Help: "Rooms that one connection may join"},
 	{Key: "default_room", Default: "", Unit: "room", Help: "Room of a connection that names none; empty: it is refused"},
 	{Key: "allowed_origins", Default: []string(nil), Unit: "origins", Help: "Pages that may connect beside the server's own: https://example.com, https://*.example.com, or * for all"},
 	{Key: "require_origin", Default: false, Help: "Refuse clients that send no Origin header, which only browsers must"},
 	{Key: "echo", Default: false, Help: "Serve /echo, which returns every message, for conformance suites and measurements"},
+
+	{Key: "trusted_proxies", Default: []string(nil), Unit: "networks", Help: "Addresses and networks, such as 127.0.0.1 or 10.0.0.0/8, that proxies connect from, and no viewers: they are believed whose connections they make; empty: nobody is"},
+	{Key: "proxy_protocol", Default: false, Help: "Connections from trusted_proxies begin with a PROXY header, of version 1 or 2, with the viewer's address"},
+	{Key: "client_address_header", Default: noHeader, OneOf: append([]string{noHeader}, proxy.Headers()...), Help: "Header in which requests from trusted_proxies have the viewer's address; one that the proxy itself sets or adds to"},
 
 	{Key: "max_message_bytes", Default: 64 * settings.KiB, Min: settings.Bytes(1), Max: 16 * settings.MiB, Help: "Longest message, from a socket or a backend"},
 	{Key: "publish_rate", Default: 10.0, Unit: "messages/s", Min: 0.01, Max: 1e6, Zero: "sockets may not publish", Help: "Messages that one connection may publish, lastingly"},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"barrage/edge/proxy"
 	"barrage/internal/settings"
 )
 
@@ -176,6 +178,11 @@ func TestBadValuesNameTheirSetting(t *testing.T) {
 		{"allowed_origins", "https://a.example/path", "without a path"},
 		{"allowed_origins", "https://a.*.example", "a star may stand for"},
 		{"allowed_origins", "http://a:b:c", "no host"},
+		{"trusted_proxies", "proxy.example", "neither an IP address"},
+		{"trusted_proxies", "127.0.0.1,0.0.0.0/0", "trust everybody"},
+		{"proxy_protocol", "true", "needs trusted_proxies"},
+		{"client_address_header", "X-Client", "none or X-Forwarded-For"},
+		{"client_address_header", "Forwarded", "needs trusted_proxies"},
 		{"slow_policy", "drop", "skip or close"},
 		{"log_level", "loud", "debug or info"},
 		{"log_format", "xml", "auto or text"},
@@ -212,6 +219,34 @@ func TestBadValuesNameTheirSetting(t *testing.T) {
 			}
 			t.Errorf("error %v, want a line of %s holding %q", err, tt.key, tt.holds)
 		})
+	}
+}
+
+// TestProxies: what is set is what the server is given, and a limit that could not hold is
+// refused.
+func TestProxies(t *testing.T) {
+	for _, tt := range []struct {
+		file string
+		want proxy.Config
+		err  string
+	}{
+		{"max_connections_per_ip: 5", proxy.Config{}, ""},
+		{"trusted_proxies: [127.0.0.1, 10.1.0.0/8]", proxy.Config{Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")}}, ""},
+		{"{trusted_proxies: '::1', proxy_protocol: true, max_connections_per_ip: 5}", proxy.Config{Trusted: []netip.Prefix{netip.MustParsePrefix("::1/128")}, Protocol: true}, ""},
+		{"{trusted_proxies: '::1', client_address_header: X-Real-IP, max_connections_per_ip: 5}", proxy.Config{Trusted: []netip.Prefix{netip.MustParsePrefix("::1/128")}, Header: proxy.XRealIP}, ""},
+		{"{trusted_proxies: '::1', max_connections_per_ip: 5}", proxy.Config{}, "max_connections_per_ip cannot hold"},
+	} {
+		cfg, err := load(t, tt.file, "")
+		if tt.err != "" {
+			if err == nil || !strings.HasPrefix(err.Error(), "trusted_proxies") || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%s: error %v, want one of trusted_proxies with %q", tt.file, err, tt.err)
+			}
+			continue
+		}
+		got, proxiesErr := cfg.Proxies()
+		if err != nil || proxiesErr != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: %+v, %v, %v, want %+v", tt.file, got, err, proxiesErr, tt.want)
+		}
 	}
 }
 

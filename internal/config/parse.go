@@ -11,9 +11,29 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/edge/proxy"
 	"barrage/internal/broker"
 	"barrage/internal/settings"
 )
+
+// noHeader is client_address_header where there is none.
+const noHeader = "none"
+
+// Proxies reads the settings of proxies.
+func (c *Config) Proxies() (proxy.Config, error) {
+	p := proxy.Config{Protocol: c.ProxyProtocol}
+	if c.ClientAddressHeader != noHeader {
+		p.Header = proxy.Header(c.ClientAddressHeader)
+	}
+	for _, text := range c.TrustedProxies {
+		network, err := proxy.ParsePrefix(text)
+		if err != nil {
+			return p, fmt.Errorf("%q %w", text, err)
+		}
+		p.Trusted = append(p.Trusted, network)
+	}
+	return p, nil
+}
 
 // HistoryRules reads the setting history.
 func (c *Config) HistoryRules() (broker.Rules, error) {

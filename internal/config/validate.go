@@ -33,6 +33,7 @@ func (v *validation) all() {
 	v.addresses()
 	v.rooms()
 	v.origins()
+	v.proxies()
 	v.redis()
 	v.backends()
 	v.sizes()
@@ -78,6 +79,25 @@ func (v *validation) origins() {
 		if _, err := frame.ParseOrigins([]string{entry}); err != nil {
 			v.Problem("allowed_origins", "%v", err)
 		}
+	}
+}
+
+func (v *validation) proxies() {
+	c := v.cfg
+	p, err := c.Proxies()
+	if err != nil {
+		v.Problem("trusted_proxies", "%v", err)
+	}
+	told := c.ProxyProtocol || p.Header != ""
+	switch {
+	case len(c.TrustedProxies) > 0:
+		if !told && c.MaxConnectionsPerIP > 0 {
+			v.Problem("trusted_proxies", "max_connections_per_ip cannot hold for their viewers without proxy_protocol or client_address_header")
+		}
+	case c.ProxyProtocol:
+		v.Problem("proxy_protocol", "needs trusted_proxies: anybody could say to be anybody")
+	case told:
+		v.Problem("client_address_header", "needs trusted_proxies: anybody could say to be anybody")
 	}
 }
 
