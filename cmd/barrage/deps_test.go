@@ -34,16 +34,16 @@ var allowedImports = map[string][]string{
 	"barrage/edge": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/echo", "barrage/edge/events",
 		"barrage/edge/handshake", "barrage/edge/history", "barrage/edge/mailbox", "barrage/edge/moderation",
-		"barrage/edge/moderation/replica", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish",
-		"barrage/edge/raw", "barrage/edge/share", "barrage/edge/v1", "barrage/edge/wait", "barrage/edge/ws",
-		"barrage/fanout", "barrage/frame", "barrage/internal/broker", "barrage/internal/broker/memory",
+		"barrage/edge/moderation/replica", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/proxy",
+		"barrage/edge/publish", "barrage/edge/raw", "barrage/edge/share", "barrage/edge/v1", "barrage/edge/wait",
+		"barrage/edge/ws", "barrage/fanout", "barrage/frame", "barrage/internal/broker", "barrage/internal/broker/memory",
 		"barrage/internal/fair", "barrage/internal/limits", "barrage/internal/random", "barrage/internal/refusal",
 		"barrage/netpoll",
 	},
 	"barrage/edge/admin": {"barrage/api", "barrage/edge", "barrage/edge/presence", "barrage/internal/broker"},
 	"barrage/edge/auth": {
-		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/refusal",
-		"barrage/internal/workers", "github.com/go-jose/go-jose", "github.com/golang-jwt/jwt",
+		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/outbound",
+		"barrage/internal/refusal", "barrage/internal/workers", "github.com/go-jose/go-jose", "github.com/golang-jwt/jwt",
 	},
 	"barrage/edge/auth/token": {"barrage/edge/auth", "barrage/internal/refusal", "barrage/internal/settings"},
 	"barrage/edge/conn": {
@@ -56,12 +56,13 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/echo": {"barrage/edge/conn", "barrage/edge/node"},
 	"barrage/edge/events": {
-		"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/random", "barrage/internal/refusal",
-		"github.com/gammazero/deque",
+		"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/outbound", "barrage/internal/random",
+		"barrage/internal/refusal", "github.com/gammazero/deque",
 	},
 	"barrage/edge/handshake": {
-		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/node", "barrage/edge/wait", "barrage/fanout",
-		"barrage/frame", "barrage/internal/broker", "barrage/internal/refusal",
+		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/node", "barrage/edge/proxy", "barrage/edge/wait",
+		"barrage/fanout", "barrage/frame", "barrage/internal/broker", "barrage/internal/quietlog",
+		"barrage/internal/refusal",
 	},
 	"barrage/edge/history": {"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/workers"},
 	"barrage/edge/mailbox": {
@@ -79,6 +80,7 @@ var allowedImports = map[string][]string{
 		"barrage/internal/broker", "barrage/internal/workers",
 	},
 	"barrage/edge/presence": {"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/striped"},
+	"barrage/edge/proxy":    {"github.com/pires/go-proxyproto"},
 	"barrage/edge/publish":  {"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/refusal"},
 	"barrage/edge/raw": {
 		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker",
@@ -133,7 +135,7 @@ var allowedImports = map[string][]string{
 	"barrage/internal/broker/turns": {"github.com/gammazero/deque"},
 	"barrage/internal/build":        {"github.com/prometheus/client_golang"},
 	"barrage/internal/config": {
-		"barrage/api", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/frame",
+		"barrage/api", "barrage/edge/auth", "barrage/edge/events", "barrage/edge/proxy", "barrage/fanout", "barrage/frame",
 		"barrage/internal/broker", "barrage/internal/settings", "barrage/redisbridge", "github.com/spf13/pflag",
 	},
 	"barrage/internal/fair":      {},
@@ -144,7 +146,9 @@ var allowedImports = map[string][]string{
 		"barrage/edge", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/netpoll",
 		"barrage/redisbridge", "github.com/prometheus/client_golang",
 	},
+	"barrage/internal/outbound":  {},
 	"barrage/internal/paged":     {},
+	"barrage/internal/quietlog":  {},
 	"barrage/internal/random":    {},
 	"barrage/internal/refusal":   {},
 	"barrage/internal/settings":  {"github.com/go-viper/mapstructure", "github.com/knadh/koanf", "github.com/spf13/pflag"},

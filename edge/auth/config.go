@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"barrage/internal/limits"
+	"barrage/internal/outbound"
 )
 
 // Config holds the settings of a Verifier. It is copied by New. The zero value
@@ -30,7 +31,7 @@ type Config struct {
 	JWKSMinInterval time.Duration     // at least, between readings for the sake of a token's unknown key; after a failure the next try is so late too, then later (default 10s)
 	JWKSTimeout     time.Duration     // of one reading (default 5s)
 	JWKSBytes       int               // longest key set (default 256 KiB)
-	Transport       http.RoundTripper // for the key set (default a plain one without proxy)
+	Transport       http.RoundTripper // for the key set (default package outbound's)
 
 	Algorithms []string // that are accepted: HS256, RS256, ES256, EdDSA (default those that the keys can verify)
 	Audience   string   // that aud must hold; "": aud is not looked at
@@ -54,8 +55,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxToken = cmp.Or(c.MaxToken, 8<<10)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Transport == nil {
-		// Without keep-alives no connection outlives the Verifier.
-		c.Transport = &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10}
+		c.Transport = outbound.Transport(0) // so that no connection outlives the Verifier
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -11,10 +11,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"barrage/internal/outbound"
 )
 
 // maxKeys bounds a key set: issuers have two or three.
@@ -46,13 +47,13 @@ func (s *source) read(ctx context.Context) ([]key, error) {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
-		return nil, fmt.Errorf("auth: key set: %w", withoutURL(err))
+		return nil, fmt.Errorf("auth: key set: %w", outbound.Cause(err))
 	}
 	r.Header.Set("Accept", "application/jwk-set+json, application/json")
 	r.Header.Set("User-Agent", "barrage")
 	answer, err := s.client.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("auth: key set: %w", withoutURL(err))
+		return nil, fmt.Errorf("auth: key set: %w", outbound.Cause(err))
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
@@ -66,14 +67,6 @@ func (s *source) read(ctx context.Context) ([]key, error) {
 		return nil, fmt.Errorf("auth: key set: longer than %d bytes", s.max)
 	}
 	return parseKeySet(body)
-}
-
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }
 
 // parseKeySet returns the keys that can verify our algorithms. Others are passed

@@ -73,7 +73,7 @@ func (l *addressLimit) network(a netip.Addr) netip.Addr {
 
 // Payer is whom what a client asks for is charged to.
 func (l *Loop) Payer(c *Client) fair.Payer {
-	return fair.Payer{Address: network(l.net.Peer(c.ID).Addr()), Conn: c.Serial}
+	return fair.Payer{Address: l.loops.addresses.network(l.Origin(c.ID).Addr()), Conn: c.Serial}
 }
 
 func (l *addressLimit) take(a netip.Addr) bool {

@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
 
 	"barrage/internal/limits"
+	"barrage/internal/outbound"
 )
 
 // HTTP says how backends are reached. It is copied and never changed afterwards.
@@ -27,7 +27,7 @@ type HTTP struct {
 	// Header is sent along: the backend's own authorization, for example.
 	Header http.Header
 	// Transport replaces the default one, for certificates of one's own and the
-	// like. Default: one that honours HTTP_PROXY and its relatives.
+	// like. Default: package outbound's.
 	Transport http.RoundTripper
 }
 
@@ -79,18 +79,7 @@ type client struct {
 // newClient keeps up to idle connections to each host.
 func newClient(h HTTP, idle int) *client {
 	if h.Transport == nil {
-		h.Transport = &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout:    5 * time.Second,
-			ForceAttemptHTTP2:      true,
-			MaxIdleConns:           2 * idle,
-			MaxIdleConnsPerHost:    idle,
-			IdleConnTimeout:        90 * time.Second,
-			MaxResponseHeaderBytes: 64 << 10,
-			// So that the bound on the body is one on the work, too.
-			DisableCompression: true,
-		}
+		h.Transport = outbound.Transport(idle)
 	}
 	header := http.Header{}
 	header.Set("User-Agent", "barrage")
