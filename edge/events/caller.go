@@ -190,7 +190,7 @@ func (c *Caller) ask(ctx context.Context, url string, r Request) (Reply, *CallEr
 	if err != nil {
 		return Reply{}, &CallError{Code: CodeBadRequest, Err: err}
 	}
-	resp, err := c.client.post(ctx, url, body)
+	resp, err := c.client.post(ctx, url, body, r.ID != "")
 	if err != nil {
 		return Reply{}, &CallError{Code: CodeBackend, Err: err}
 	}
@@ -219,11 +219,12 @@ type CallerStats struct {
 	Calls    uint64
 	Answered uint64            // by the backend, errors of its own among them
 	Failed   map[string]uint64 // by code, all codes
+	Repeated uint64            // sent once more, as no byte of an answer had come
 }
 
 // Stats may be called from any goroutine.
 func (c *Caller) Stats() CallerStats {
-	s := CallerStats{Failed: map[string]uint64{}, Answered: c.answered.Load()}
+	s := CallerStats{Failed: map[string]uint64{}, Answered: c.answered.Load(), Repeated: c.client.repeated.Load()}
 	for code, n := range c.failed {
 		s.Failed[code] = n.Load()
 	}

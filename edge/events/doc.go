@@ -76,9 +76,15 @@
 //	{"error": {"code": "sold_out", "message": "A sentence for people."}}
 //
 // or a 204, which is {"data": null}. A code is 1 to 64 bytes of a-z, 0-9 and _; a
-// message at most 1024 bytes. A request is sent at most once. When its client
-// goes away or its time is over the HTTP request is cancelled, and an answer
-// after that is thrown away.
+// message at most 1024 bytes. When its client goes away or its time is over the HTTP
+// request is cancelled, and an answer after that is thrown away.
+//
+// # Connections that end
+//
+// A POST of either kind whose connection ends before a byte of an answer is made once
+// more, at once and by a new connection: that is what becomes of one that is sent just
+// as a backend closes an idle connection. So a request may come twice, with the same
+// id, and is sent once in all other cases.
 //
 // # Signatures
 //

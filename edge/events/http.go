@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"barrage/internal/limits"
@@ -70,16 +72,19 @@ func checkURL(s string) error {
 
 // A client posts signed bodies. Any goroutine may use it.
 type client struct {
-	http    http.Client
-	secrets []string
-	header  http.Header
-	timeout time.Duration
+	http     http.Client
+	fresh    http.Client // which has a connection for each request
+	secrets  []string
+	header   http.Header
+	timeout  time.Duration
+	repeated atomic.Uint64 // bodies sent once more
 }
 
 // newClient keeps up to idle connections to each host.
 func newClient(h HTTP, idle int) *client {
+	fresh := h.Transport
 	if h.Transport == nil {
-		h.Transport = outbound.Transport(idle)
+		h.Transport, fresh = outbound.Transport(idle), outbound.Transport(0)
 	}
 	header := http.Header{}
 	header.Set("User-Agent", "barrage")
@@ -87,6 +92,7 @@ func newClient(h HTTP, idle int) *client {
 	header.Set("Content-Type", "application/json")
 	return &client{
 		http:    http.Client{Transport: h.Transport, CheckRedirect: sameHost},
+		fresh:   http.Client{Transport: fresh, CheckRedirect: sameHost},
 		secrets: append([]string(nil), h.Secrets...),
 		header:  header,
 		timeout: h.Timeout,
@@ -105,15 +111,38 @@ func sameHost(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// post sends body. The caller closes the response's body; ctx bounds reading it.
-func (c *client) post(ctx context.Context, url string, body []byte) (*http.Response, error) {
+// post sends body. The caller closes the response's body; ctx bounds reading it. With
+// ids, by which the backend knows what it has had already, a body to which no byte of an
+// answer came is sent once more, by a connection of its own: most likely the backend was
+// just closing the one it went by, which had been idle.
+func (c *client) post(ctx context.Context, url string, body []byte, ids bool) (*http.Response, error) {
+	resp, silent, err := c.send(ctx, &c.http, url, body)
+	if ids && silent && ctx.Err() == nil {
+		c.repeated.Add(1)
+		resp, _, err = c.send(ctx, &c.fresh, url, body)
+	}
+	return resp, err
+}
+
+// send sends body once. silent: it was sent, or may have been, and the connection ended
+// before the first byte of an answer.
+func (c *client) send(ctx context.Context, by *http.Client, url string, body []byte) (resp *http.Response, silent bool, err error) {
+	var connected, answered atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:              func(httptrace.GotConnInfo) { connected.Store(true) },
+		GotFirstResponseByte: func() { answered.Store(true) },
+	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	req.Header = c.header.Clone()
 	req.Header.Set(SignatureHeader, sign(c.secrets, body, time.Now()))
-	return c.http.Do(req)
+	resp, err = by.Do(req)
+	return resp, err != nil && connected.Load() && !answered.Load(), err
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
+func (c *client) close() {
+	c.http.CloseIdleConnections()
+	c.fresh.CloseIdleConnections()
+}

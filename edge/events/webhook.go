@@ -55,7 +55,7 @@ func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
 func (w *Webhook) Send(ctx context.Context, batch []Record) error {
 	ctx, cancel := context.WithTimeout(ctx, w.client.timeout)
 	defer cancel()
-	resp, err := w.client.post(ctx, w.url, webhookBody(batch))
+	resp, err := w.client.post(ctx, w.url, webhookBody(batch), true)
 	if err != nil {
 		return fmt.Errorf("events: webhook: %w", err)
 	}

@@ -205,4 +205,5 @@ func collectRequests(ch chan<- prometheus.Metric, s events.CallerStats) {
 	results := maps.Clone(s.Failed)
 	results["answered"] = s.Answered
 	counters(ch, "requests_total", "Requests of clients to backends, by what became of them.", "result", results)
+	counter(ch, "requests_repeated_total", "Requests sent to backends once more, as the connection ended before a byte of the answer.", s.Repeated)
 }

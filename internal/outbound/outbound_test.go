@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 )
 
 func TestRedacted(t *testing.T) {
@@ -32,6 +33,17 @@ func TestCause(t *testing.T) {
 	}
 	if got := Cause(io.EOF); got != io.EOF {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestIdle: no connection is kept as long as the servers that keep theirs for the
+// shortest time (gunicorn, 2 s), or where none is to be kept.
+func TestIdle(t *testing.T) {
+	if d := Transport(1).IdleConnTimeout; d <= 0 || d >= 2*time.Second {
+		t.Errorf("idle for %v", d)
+	}
+	if !Transport(0).DisableKeepAlives {
+		t.Error("idle connections are kept")
 	}
 }
 
