@@ -106,7 +106,7 @@ func splitBatch(body []byte) ([]json.RawMessage, error) {
 	if !utf8.Valid(body) {
 		return nil, invalidJSON("must be valid UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
+	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, byteOrderMark)))
 	if t, err := d.Token(); err != nil || t != json.Delim('[') {
 		return nil, errNotArray
 	}

@@ -36,6 +36,10 @@ func tooLarge(code string, limit int, setting string) error {
 	return refusal.New(http.StatusRequestEntityTooLarge, code, fmt.Sprintf("body: larger than %d bytes%s", limit, setting))
 }
 
+// byteOrderMark is what some platforms write before any text of theirs. RFC 8259
+// (section 8.1) lets readers of JSON ignore it.
+var byteOrderMark = []byte("\ufeff")
+
 // readBody appends the request's body to buf; over is the error for more than
 // limit bytes. It never holds much more than that, whatever length the client
 // announces.
@@ -116,7 +120,7 @@ func decode(body []byte, v any) error {
 	if !utf8.Valid(body) {
 		return invalidJSON("must be valid UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
+	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, byteOrderMark)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return jsonFailure(err)

@@ -111,7 +111,7 @@ func formatOf(h http.Header) broker.Format {
 func (a *API) compactBody(x *exchange) error {
 	compacted := a.bodies.Get()
 	w := bytes.NewBuffer(compacted.B[:0])
-	err := compact(w, x.body.B)
+	err := compact(w, bytes.TrimPrefix(x.body.B, byteOrderMark))
 	compacted.B = w.Bytes()
 	x.body, compacted = compacted, x.body
 	a.putBody(compacted)

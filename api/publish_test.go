@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,30 @@ func TestPublishRefusals(t *testing.T) {
 				t.Errorf("sent %+v", s.messages())
 			}
 		})
+	}
+}
+
+// TestByteOrderMark: JSON may begin with one. Of a text it is a part.
+func TestByteOrderMark(t *testing.T) {
+	const mark = "\ufeff"
+	s := &memServer{}
+	a := newAPI(t, Config{}, s)
+	for _, r := range []struct{ method, path, body, media string }{
+		{"POST", "/v1/rooms/r/messages", mark + `{"a":1}`, jsonMedia},
+		{"POST", "/v1/rooms/r/messages", mark + "hi", "text/plain"},
+		{"POST", "/v1/rooms/messages", mark + `[{"room":"r","text":"` + mark + `one"}]`, jsonMedia},
+		{"PUT", "/v1/rooms/r/settings", mark + `{"muted":true}`, jsonMedia},
+	} {
+		if w := rawRequest(a, r.method, r.path, r.body, "Content-Type", r.media); w.Code != 200 || strings.Contains(w.Body.String(), "error") {
+			t.Errorf("%s %s: %d %s", r.method, r.path, w.Code, w.Body)
+		}
+	}
+	var got []string
+	for _, m := range s.messages() {
+		got = append(got, string(m.Payload))
+	}
+	if want := []string{`{"a":1}`, mark + "hi", mark + "one"}; !slices.Equal(got, want) {
+		t.Errorf("sent %q, want %q", got, want)
 	}
 }
 

@@ -62,7 +62,7 @@ func newBackends(c *config.Config, node string, client redis.UniversalClient, lo
 		slices.SortFunc(routes, func(a, b events.Route) int { // the most special first
 			return cmp.Or(len(b.Method)-len(a.Method), strings.Compare(a.Method, b.Method))
 		})
-		b.caller, err = events.NewCaller(events.CallerConfig{Routes: routes, HTTP: events.HTTP{Secrets: c.WebhookSecrets, Timeout: c.RequestTimeout}})
+		b.caller, err = events.NewCaller(events.CallerConfig{Routes: routes, HTTP: events.HTTP{Secrets: c.WebhookSecrets, Timeout: c.RequestTimeout}, Logger: log})
 		if err != nil {
 			return b, fmt.Errorf("request_routes: %w", err)
 		}

@@ -4,6 +4,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -76,7 +77,7 @@ func parseKeySet(body []byte) ([]key, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if err := json.Unmarshal(body, &set); err != nil {
+	if err := json.Unmarshal(bytes.TrimPrefix(body, byteOrderMark), &set); err != nil {
 		return nil, fmt.Errorf("auth: key set: %w", err)
 	}
 	if len(set.Keys) > maxKeys {

@@ -30,6 +30,9 @@ const (
 	maxRSA     = 8192 // bits: as for maxSecrets
 )
 
+// byteOrderMark may begin a text that comes from some editor or platform.
+var byteOrderMark = []byte("\ufeff")
+
 // key verifies signatures of one algorithm. It is immutable.
 type key struct {
 	id     string // kid; "" if it has none
@@ -59,6 +62,7 @@ func algorithm(public crypto.PublicKey) (string, error) {
 // publicKeys parses PEM with one or more public keys.
 func publicKeys(text []byte) ([]key, error) {
 	var keys []key
+	text = bytes.TrimPrefix(text, byteOrderMark)
 	// A block that is cut short or mistyped is no block to encoding/pem: it must
 	// not be passed over.
 	begun := bytes.Count(text, []byte("-----BEGIN "))
@@ -107,7 +111,7 @@ func SecretKey(secret []byte) (SigningKey, error) {
 // PrivateKey makes a key of the first private key in a PEM text: RSA (RS256),
 // ECDSA on P-256 (ES256) or Ed25519 (EdDSA).
 func PrivateKey(text []byte) (SigningKey, error) {
-	block, rest := pem.Decode(text)
+	block, rest := pem.Decode(bytes.TrimPrefix(text, byteOrderMark))
 	for block != nil && block.Type == "EC PARAMETERS" { // openssl ecparam -genkey writes them first
 		block, rest = pem.Decode(rest)
 	}

@@ -87,6 +87,21 @@ func TestParseKeySet(t *testing.T) {
 	}
 }
 
+// TestByteOrderMark: of what comes from others.
+func TestByteOrderMark(t *testing.T) {
+	const mark = "\ufeff"
+	k := testKeys()
+	if keys, err := parseKeySet([]byte(mark + keySet(t, map[string]crypto.PublicKey{"a": k.ed.Public()}))); err != nil || len(keys) != 1 {
+		t.Errorf("key set: %v, %v", keys, err)
+	}
+	if keys, err := publicKeys(append([]byte(mark), publicPEM(t, k.ecdsa)...)); err != nil || len(keys) != 1 {
+		t.Errorf("public keys: %v, %v", keys, err)
+	}
+	if _, err := PrivateKey(append([]byte(mark), privatePEM(t, k.ecdsa)...)); err != nil {
+		t.Errorf("private key: %v", err)
+	}
+}
+
 func FuzzKeySet(f *testing.F) {
 	k := testKeys()
 	f.Add([]byte(keySet(f, map[string]crypto.PublicKey{"a": k.rsa.Public(), "b": k.ecdsa.Public(), "c": k.ed.Public()})))

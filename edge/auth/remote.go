@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"barrage/internal/outbound"
 )
 
 var errClosed = errors.New("auth: closed")
@@ -108,7 +110,7 @@ func (r *remote) read(ctx context.Context) bool {
 	switch {
 	case ctx.Err() != nil: // closed: no fault
 	case err != nil && before == nil:
-		r.log.Warn("the key set of the tokens' issuer cannot be read; keys read before stay in use", "error", err)
+		r.log.Warn("the key set of the tokens' issuer cannot be read; keys read before stay in use", "url", outbound.Redacted(r.source.url), "error", err)
 	case err == nil && before != nil:
 		r.log.Info("the key set of the tokens' issuer can be read again", "keys", len(keys))
 	}

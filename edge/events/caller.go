@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
 
 	"barrage/internal/broker"
 	"barrage/internal/limits"
+	"barrage/internal/outbound"
 	"barrage/internal/refusal"
 )
 
@@ -84,6 +86,9 @@ type CallerConfig struct {
 	HTTP                  // Timeout: default 5s
 	MaxConcurrent int     // requests under way. Default 256
 	MaxReply      int     // bytes of an answer. Default 64 KiB
+
+	// Logger gets failures, of each route and code at most one in 10s. Default: none.
+	Logger *slog.Logger
 }
 
 // Caller asks backends.
@@ -92,6 +97,7 @@ type Caller struct {
 	routes   []route
 	client   *client
 	maxReply int
+	log      *limitedLog
 
 	slots    chan struct{} // one is held by each request under way
 	calls    atomic.Uint64
@@ -114,7 +120,8 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 		limits.AtLeast("events: caller: MaxConcurrent", cfg.MaxConcurrent, 1),
 		limits.AtLeast("events: caller: MaxReply", cfg.MaxReply, 1),
 	}
-	c := &Caller{maxReply: cfg.MaxReply, failed: map[string]*atomic.Uint64{}}
+	log := newLimitedLog(cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)))
+	c := &Caller{maxReply: cfg.MaxReply, log: log, failed: map[string]*atomic.Uint64{}}
 	for _, r := range cfg.Routes {
 		if r.Method == "" {
 			errs = append(errs, errors.New("events: caller: Routes: a method is empty"))
@@ -140,18 +147,38 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 // backend's refusal is no error but a reply.
 func (c *Caller) Call(ctx context.Context, r Request) (Reply, error) {
 	c.calls.Add(1)
-	reply, failure := c.call(ctx, r)
+	to := c.route(r.Method)
+	reply, failure := c.call(ctx, to, r)
 	if failure != nil {
 		c.failed[failure.Code].Add(1)
+		c.tell(to, r.Method, failure)
 		return Reply{}, failure
 	}
 	c.answered.Add(1)
 	return reply, nil
 }
 
-func (c *Caller) call(ctx context.Context, r Request) (Reply, *CallError) {
-	url := c.route(r.Method)
-	if url == "" {
+// tell logs a failure, unless it is the client's own.
+func (c *Caller) tell(to *route, method string, failure *CallError) {
+	const most = 64 // of a method, which may be as long as a command
+	if failure.Code == CodeBadRequest || failure.Code == CodeCanceled {
+		return
+	}
+	key, args := failure.Code, []any{"method", method[:min(len(method), most)], "code", failure.Code}
+	if to != nil {
+		key, args = key+" "+to.pattern, append(args, "url", outbound.Redacted(to.url))
+	}
+	if failure.Status != 0 {
+		args = append(args, "status", failure.Status)
+	}
+	if failure.Err != nil {
+		args = append(args, "error", failure.Err)
+	}
+	c.log.warnOf(key, "a request of a client was not answered", args...)
+}
+
+func (c *Caller) call(ctx context.Context, to *route, r Request) (Reply, *CallError) {
+	if to == nil {
 		return Reply{}, &CallError{Code: CodeUnknownMethod}
 	}
 	select {
@@ -162,7 +189,7 @@ func (c *Caller) call(ctx context.Context, r Request) (Reply, *CallError) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.client.timeout)
 	defer cancel()
-	reply, failure := c.ask(ctx, url, r)
+	reply, failure := c.ask(ctx, to.url, r)
 	if failure == nil {
 		return reply, nil
 	}
@@ -176,13 +203,13 @@ func (c *Caller) call(ctx context.Context, r Request) (Reply, *CallError) {
 	return Reply{}, failure
 }
 
-func (c *Caller) route(method string) string {
-	for _, r := range c.routes {
-		if broker.Match(r.pattern, method) {
-			return r.url
+func (c *Caller) route(method string) *route {
+	for i := range c.routes {
+		if broker.Match(c.routes[i].pattern, method) {
+			return &c.routes[i]
 		}
 	}
-	return ""
+	return nil
 }
 
 func (c *Caller) ask(ctx context.Context, url string, r Request) (Reply, *CallError) {
@@ -192,13 +219,13 @@ func (c *Caller) ask(ctx context.Context, url string, r Request) (Reply, *CallEr
 	}
 	resp, err := c.client.post(ctx, url, body, r.ID != "")
 	if err != nil {
-		return Reply{}, &CallError{Code: CodeBackend, Err: err}
+		return Reply{}, &CallError{Code: CodeBackend, Err: outbound.Cause(err)}
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.maxReply)+1))
 	switch {
 	case resp.StatusCode/100 != 2:
-		return Reply{}, &CallError{Code: CodeBackend, Status: resp.StatusCode}
+		return Reply{}, &CallError{Code: CodeBackend, Status: resp.StatusCode, Err: fmt.Errorf("%.*q", maxQuote, text)}
 	case err != nil:
 		return Reply{}, &CallError{Code: CodeBackend, Err: err}
 	case resp.StatusCode == http.StatusNoContent:

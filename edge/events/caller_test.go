@@ -144,6 +144,8 @@ func TestCallReplies(t *testing.T) {
 	}{
 		{"data", 200, `{"data": {"a": [1, 2]}}`, `{"a":[1,2]}`, "", ""},
 		{"null", 200, `{"data": null}`, `null`, "", ""},
+		{"behind a byte order mark", 200, "\ufeff{\"data\": 1}", `1`, "", ""},
+		{"behind two", 200, "\ufeff\ufeff{\"data\": 1}", "", "", CodeBadReply},
 		{"unknown members", 200, ` {"data": "x", "later": true} `, `"x"`, "", ""},
 		{"created", 201, `{"data": 1}`, `1`, "", ""},
 		{"no content", 204, ``, `null`, "", ""},

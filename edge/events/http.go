@@ -63,9 +63,9 @@ func checkURL(s string) error {
 		// Its text has the URL in it, and that may have a password.
 		return errors.New("not a URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("%q: want http or https", u.Redacted())
+		return fmt.Errorf("%q: want http or https", outbound.Redacted(s))
 	case u.Host == "":
-		return fmt.Errorf("%q has no host", u.Redacted())
+		return fmt.Errorf("%q has no host", outbound.Redacted(s))
 	}
 	return nil
 }

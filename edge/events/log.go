@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// logEvery is the time between two lines of the same text.
+// logEvery is the time between two lines of the same key.
 const logEvery = 10 * time.Second
 
-// A limitedLog writes a line of the same text at most every logEvery. Its callers
-// use a handful of constant texts.
+// A limitedLog writes a line of the same key at most every logEvery. Its callers use
+// keys of a fixed set.
 type limitedLog struct {
 	log *slog.Logger
 
@@ -29,17 +29,20 @@ func newLimitedLog(log *slog.Logger) *limitedLog {
 	return &limitedLog{log: log, last: map[string]lastLine{}}
 }
 
-func (l *limitedLog) warn(text string, args ...any) {
+// warn writes a line whose text is its key.
+func (l *limitedLog) warn(text string, args ...any) { l.warnOf(text, text, args...) }
+
+func (l *limitedLog) warnOf(key, text string, args ...any) {
 	now := time.Now()
 	l.mu.Lock()
-	last, seen := l.last[text]
+	last, seen := l.last[key]
 	if seen && now.Sub(last.at) < logEvery {
 		last.suppressed++
-		l.last[text] = last
+		l.last[key] = last
 		l.mu.Unlock()
 		return
 	}
-	l.last[text] = lastLine{at: now}
+	l.last[key] = lastLine{at: now}
 	l.mu.Unlock()
 	if last.suppressed > 0 {
 		args = append(args, "suppressed", last.suppressed)

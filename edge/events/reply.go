@@ -42,8 +42,13 @@ func requestBody(r Request) ([]byte, error) {
 	}{r.ID, r.Method, r.Room, r.User, r.Conn, r.Data})
 }
 
+// byteOrderMark is what some platforms write before any text of theirs. RFC 8259
+// (section 8.1) lets readers of JSON ignore it.
+var byteOrderMark = []byte("\ufeff")
+
 // parseReply reads the body of a 200. Members it does not know are for later.
 func parseReply(text []byte) (Reply, error) {
+	text = bytes.TrimPrefix(text, byteOrderMark)
 	// Clients get it in a text frame, which must be UTF-8 (RFC 6455, section
 	// 5.6); encoding/json does not check that.
 	if !utf8.Valid(text) {

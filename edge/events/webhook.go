@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"barrage/internal/outbound"
 )
 
 const (
@@ -57,24 +59,24 @@ func (w *Webhook) Send(ctx context.Context, batch []Record) error {
 	defer cancel()
 	resp, err := w.client.post(ctx, w.url, webhookBody(batch), true)
 	if err != nil {
-		return fmt.Errorf("events: webhook: %w", err)
+		return fmt.Errorf("events: webhook %s: %w", outbound.Redacted(w.url), outbound.Cause(err))
 	}
 	defer resp.Body.Close()
 	// The status says it all. An answer that breaks off is no reason to send the
 	// batch again.
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxWebhookAnswer))
-	return judge(resp, text)
+	return w.judge(resp, text)
 }
 
 // judge says what a status means for the batch.
-func judge(resp *http.Response, text []byte) error {
+func (w *Webhook) judge(resp *http.Response, text []byte) error {
 	code := resp.StatusCode
 	if code/100 == 2 {
 		return nil
 	}
 	again := code == http.StatusRequestTimeout || code == http.StatusTooManyRequests || code >= 500
 	f := &Failure{
-		Err:       fmt.Errorf("events: webhook: the backend answered %d: %.*q", code, maxQuote, text),
+		Err:       fmt.Errorf("events: webhook %s: the backend answered %d: %.*q", outbound.Redacted(w.url), code, maxQuote, text),
 		Permanent: !again,
 	}
 	if again {

@@ -3,6 +3,7 @@
 package v1
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -123,11 +124,14 @@ func (p *protocol) tooMany(r *conn.Read, c *client, id uint64, price int) {
 	p.replyError(r, c, id, refusal.TooMany("rate_limited", "too many commands", p.rate.Wait(c.tat, r.Now, price)))
 }
 
+// byteOrderMark is what some platforms write before any text of theirs.
+var byteOrderMark = []byte("\ufeff")
+
 func decode(binary bool, payload []byte, cmd *command) error {
 	if binary {
 		return refusal.New(400, "bad_json", "commands are text frames")
 	}
-	if err := json.Unmarshal(payload, cmd); err != nil {
+	if err := json.Unmarshal(bytes.TrimPrefix(payload, byteOrderMark), cmd); err != nil {
 		var te *json.UnmarshalTypeError
 		if errors.As(err, &te) && te.Field != "" {
 			return refusal.New(400, "bad_json", te.Field+" cannot be a "+te.Value)

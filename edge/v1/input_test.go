@@ -28,6 +28,7 @@ func TestHostileCommands(t *testing.T) {
 		{"nothing", ``, "bad_json"},
 		{"null", `null`, "bad_command"},
 		{"a number", `1`, "bad_json"},
+		{"behind a byte order mark", "\ufeff" + `{"id":1,"cmd":"ping"}`, ""},
 		{"two objects", `{"id":1,"cmd":"ping"}{"id":2,"cmd":"ping"}`, "bad_json"},
 		{"id as a float", `{"id":1.5,"cmd":"ping"}`, "bad_json"},
 		{"negative id", `{"id":-1,"cmd":"ping"}`, "bad_json"},
