@@ -71,9 +71,15 @@ func (l *addressLimit) network(a netip.Addr) netip.Addr {
 	return a
 }
 
+// Network is where a connection comes from, as far as it counts as one address; zero if
+// it is gone already.
+func (l *Loop) Network(id ID) netip.Addr {
+	return l.loops.addresses.network(l.Origin(id).Addr())
+}
+
 // Payer is whom what a client asks for is charged to.
 func (l *Loop) Payer(c *Client) fair.Payer {
-	return fair.Payer{Address: l.loops.addresses.network(l.Origin(c.ID).Addr()), Conn: c.Serial}
+	return fair.Payer{Address: l.Network(c.ID), Conn: c.Serial}
 }
 
 func (l *addressLimit) take(a netip.Addr) bool {

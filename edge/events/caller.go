@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 const (
 	CodeUnknownMethod = "unknown_method" // no route matches
 	CodeBadRequest    = "bad_request"    // Request.Data is not JSON
-	CodeOverloaded    = "overloaded"     // too many requests under way
+	CodeOverloaded    = "overloaded"     // too many requests under way, for this route, user or address
 	CodeTimeout       = "timeout"        // no whole answer in time
 	CodeBackend       = "backend_error"  // it cannot be reached, or its status says so
 	CodeBadReply      = "bad_reply"      // too long, or not what the package comment describes
@@ -35,7 +36,7 @@ const (
 var refusals = map[string]*refusal.Error{
 	CodeUnknownMethod: refusal.New(http.StatusNotFound, CodeUnknownMethod, "There is no such method."),
 	CodeBadRequest:    refusal.New(http.StatusBadRequest, CodeBadRequest, "The request's data is not JSON."),
-	CodeOverloaded:    refusal.New(http.StatusServiceUnavailable, CodeOverloaded, "Too many requests are under way."),
+	CodeOverloaded:    refusal.Retry(http.StatusServiceUnavailable, CodeOverloaded, "Too many requests are under way.", time.Second),
 	CodeTimeout:       refusal.New(http.StatusGatewayTimeout, CodeTimeout, "The backend did not answer in time."),
 	CodeBackend:       refusal.New(http.StatusBadGateway, CodeBackend, "The backend failed."),
 	CodeBadReply:      refusal.New(http.StatusBadGateway, CodeBadReply, "The backend's answer makes no sense."),
@@ -72,6 +73,8 @@ type Request struct {
 	User   string          //
 	Conn   string          //
 	Data   json.RawMessage // one JSON value; empty is null
+
+	Address netip.Addr // whose share of what may be under way it counts for, beside the user's; zero: nobody's
 }
 
 // Route sends methods to a URL.
@@ -84,7 +87,7 @@ type Route struct {
 type CallerConfig struct {
 	Routes        []Route // tried in order; the first match counts
 	HTTP                  // Timeout: default 5s
-	MaxConcurrent int     // requests under way. Default 256
+	MaxConcurrent int     // requests under way, shared out fairly by route, user and address. Default 256
 	MaxReply      int     // bytes of an answer. Default 64 KiB
 
 	// Logger gets failures, of each route and code at most one in 10s. Default: none.
@@ -99,7 +102,7 @@ type Caller struct {
 	maxReply int
 	log      *limitedLog
 
-	slots    chan struct{} // one is held by each request under way
+	slots    *slots
 	calls    atomic.Uint64
 	answered atomic.Uint64
 	failed   map[string]*atomic.Uint64 // by code; the map is fixed
@@ -134,7 +137,7 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	c.slots = make(chan struct{}, cfg.MaxConcurrent)
+	c.slots = newSlots(cfg.MaxConcurrent, len(cfg.Routes))
 	c.client = newClient(cfg.HTTP, cfg.MaxConcurrent)
 	for code := range refusals {
 		c.failed[code] = new(atomic.Uint64)
@@ -181,12 +184,10 @@ func (c *Caller) call(ctx context.Context, to *route, r Request) (Reply, *CallEr
 	if to == nil {
 		return Reply{}, &CallError{Code: CodeUnknownMethod}
 	}
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	default:
+	if !c.slots.take(to, r.User, r.Address) {
 		return Reply{}, &CallError{Code: CodeOverloaded}
 	}
+	defer c.slots.give(to, r.User, r.Address)
 	ctx, cancel := context.WithTimeout(ctx, c.client.timeout)
 	defer cancel()
 	reply, failure := c.ask(ctx, to.url, r)

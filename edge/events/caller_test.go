@@ -45,6 +45,12 @@ func newCaller(t testing.TB, cfg CallerConfig) *Caller {
 	return c
 }
 
+func (c *Caller) underWay() int {
+	c.slots.mu.Lock()
+	defer c.slots.mu.Unlock()
+	return c.slots.used
+}
+
 func wantCode(t *testing.T, err error, code string) *CallError {
 	t.Helper()
 	var failure *CallError
@@ -65,7 +71,7 @@ func checkCalls(t *testing.T, c *Caller) {
 	for _, n := range s.Failed {
 		sum += n
 	}
-	if len(c.slots) != 0 || sum != s.Calls {
+	if c.slots.used != 0 || len(c.slots.taken) != 0 || sum != s.Calls {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -251,7 +257,7 @@ func TestCallCancelled(t *testing.T) {
 		failed <- err
 	}()
 	<-arrived
-	if n := len(c.slots); n != 1 {
+	if n := c.underWay(); n != 1 {
 		t.Errorf("%d calls are under way, want 1", n)
 	}
 	cancel()

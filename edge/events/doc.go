@@ -79,6 +79,10 @@
 // message at most 1024 bytes. When its client goes away or its time is over the HTTP
 // request is cancelled, and an answer after that is thrown away.
 //
+// Of MaxConcurrent requests under way nobody has more than they leave free: a route, and
+// in it each user and each address. What is over that is refused (overloaded), so that a
+// slow backend, or a client with many connections, is not in the others' way.
+//
 // # Connections that end
 //
 // A POST of either kind whose connection ends before a byte of an answer is made once

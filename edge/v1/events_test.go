@@ -254,6 +254,52 @@ func TestRequestsUnderWay(t *testing.T) {
 	}
 }
 
+// TestSlowMethodCostsNoOther: 33 sockets that have as many requests under way as they may,
+// of a method whose backend does not answer, are in nobody else's way.
+func TestSlowMethodCostsNoOther(t *testing.T) {
+	t.Parallel()
+	b := &backend{block: make(chan struct{}), canceled: make(chan struct{}, 1000)}
+	web := httptest.NewServer(b)
+	t.Cleanup(web.Close)
+	caller, err := events.NewCaller(events.CallerConfig{
+		Routes: []events.Route{{Method: "block", URL: web.URL}, {Method: "seat.*", URL: web.URL}},
+		HTTP:   events.HTTP{Secrets: []string{"a secret of the tests"}, Timeout: edgetest.Patience},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(caller.Close)
+	s := edgetest.Start(t, func(c *edge.Config) { c.Caller = caller })
+	const slow, fast = 33, 50
+	for range slow {
+		c := joinJSON(t, s, "/ws")
+		for i := range v1.MaxRequests {
+			c.Send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"request","method":"block"}`, i+1))
+		}
+	}
+	edgetest.WaitFor(t, "all slow ones to be asked or refused", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.asked)+int(caller.Stats().Failed[events.CodeOverloaded]) == slow*v1.MaxRequests
+	})
+	var viewers []*viewer
+	for range fast {
+		c := joinJSON(t, s, "/ws")
+		c.Send(frame.Text, `{"id":1,"cmd":"request","method":"seat.free"}`)
+		viewers = append(viewers, c)
+	}
+	for i, c := range viewers {
+		if v := c.answer(1); code(v) != "" {
+			t.Errorf("viewer %d: %v", i, v)
+		}
+	}
+	refused := joinJSON(t, s, "/ws").ask(`{"id":1,"cmd":"request","method":"block"}`)
+	if failure, _ := refused["error"].(map[string]any); code(refused) != "overloaded" || failure["retry_after"] == nil {
+		t.Errorf("one more slow one: %v", refused)
+	}
+	close(b.block)
+}
+
 // TestPresenceIsThrottled: in a room that is too large for each to be told of each,
 // there are few pushes, and those with counts.
 func TestPresenceIsThrottled(t *testing.T) {

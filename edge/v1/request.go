@@ -38,7 +38,7 @@ func cmdRequest(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	d.requests++
 	q := events.Request{
 		Method: cmd.Method, ID: name + "-" + strconv.FormatUint(cmd.ID, 10), Room: cmd.Room,
-		User: c.User(), Conn: name, Data: cmd.Data,
+		User: c.User(), Conn: name, Data: cmd.Data, Address: p.loop.Network(c.ID),
 	}
 	if d.gone == nil {
 		d.gone, d.leave = context.WithCancel(context.Background())
