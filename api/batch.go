@@ -14,6 +14,7 @@ import (
 
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
+	"barrage/internal/whole"
 )
 
 const (
@@ -44,7 +45,7 @@ type batchItem struct {
 	Avatar  string          `json:"avatar"`
 	History *bool           `json:"history"`
 	TTL     string          `json:"ttl"`
-	QoS     int             `json:"qos"`
+	QoS     whole.Int       `json:"qos"`
 }
 
 type receiptAnswer struct {

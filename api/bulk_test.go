@@ -21,7 +21,7 @@ func TestBatch(t *testing.T) {
 	w := request(t, a, "POST", "/v1/rooms/messages", ` [
 		{"room":"a","text":"hi","kind":"gift","user":"7","name":"Ann","avatar":"u"},
 		{"room":"b","data":{ "x" : 1 },"key":"k","history":false},
-		{"room":"b","data":null,"history":true,"ttl":"90s","qos":1},
+		{"room":"b","data":null,"history":true,"ttl":"90s","qos":1.0},
 		{"room":"b","base64":"AP8="},
 		{"room":"b","base64":""},
 		{"room":"b","data":2,"key":"k"}

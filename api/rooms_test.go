@@ -184,7 +184,7 @@ func TestSettings(t *testing.T) {
 		{`{"presence_events":false}`, `{"muted":false,"presence_events":false}`, broker.RoomSettings{Quiet: true}},
 		{`{"muted":true}`, `{"muted":true,"presence_events":true}`, broker.RoomSettings{Muted: true}},
 		{`{"presence_events":true}`, unset, broker.RoomSettings{}},
-		{`{"history":{"messages":500,"age":"1h"}}`, `{"muted":false,"presence_events":true,"history":{"messages":500,"age":"1h0m0s"}}`,
+		{`{"history":{"messages":5e2,"age":"1h"}}`, `{"muted":false,"presence_events":true,"history":{"messages":500,"age":"1h0m0s"}}`,
 			broker.RoomSettings{History: &broker.Retention{Messages: 500, Age: time.Hour}}},
 		{`{"muted":true,"history":{"messages":0}}`, `{"muted":true,"presence_events":true,"history":{"messages":0,"age":"0s"}}`,
 			broker.RoomSettings{Muted: true, History: &broker.Retention{}}},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/whole"
 )
 
 // settingsBody is both what is sent and what is answered, where it is complete but
@@ -22,8 +23,8 @@ type settingsBody struct {
 
 // retentionBody is what a room remembers. Zero messages are none, of any age.
 type retentionBody struct {
-	Messages int    `json:"messages"`
-	Age      string `json:"age"`
+	Messages whole.Int `json:"messages"`
+	Age      string    `json:"age"`
 }
 
 func bodyOf(s broker.RoomSettings) settingsBody {
@@ -34,7 +35,7 @@ func showRetention(r *broker.Retention) *retentionBody {
 	if r == nil {
 		return nil
 	}
-	return &retentionBody{Messages: r.Messages, Age: r.Age.String()}
+	return &retentionBody{Messages: whole.Int(r.Messages), Age: r.Age.String()}
 }
 
 // retention checks what is sent.
@@ -51,7 +52,7 @@ func (b *retentionBody) retention() (*broker.Retention, error) {
 	case b.Messages == 0:
 		age = 0
 	}
-	return &broker.Retention{Messages: b.Messages, Age: age}, nil
+	return &broker.Retention{Messages: int(b.Messages), Age: age}, nil
 }
 
 // showSettings handles GET /v1/rooms/{room}/settings.

@@ -11,8 +11,8 @@ import (
 // library. Packages of ours are meant one by one, modules with all they have.
 var allowedImports = map[string][]string{
 	"barrage/api": {
-		"barrage/internal/broker", "barrage/internal/refusal", "github.com/prometheus/client_golang",
-		"github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
+		"barrage/internal/broker", "barrage/internal/refusal", "barrage/internal/whole",
+		"github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
 	},
 	"barrage/api/client": {},
 	"barrage/fanout": {
@@ -91,7 +91,8 @@ var allowedImports = map[string][]string{
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",
 		"barrage/edge/mailbox", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/share",
 		"barrage/edge/wait", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/paged",
-		"barrage/internal/refusal", "barrage/internal/shrinkmap", "github.com/valyala/bytebufferpool",
+		"barrage/internal/refusal", "barrage/internal/shrinkmap", "barrage/internal/whole",
+		"github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/wait": {},
 	"barrage/edge/ws":   {"barrage/edge/conn", "barrage/fanout", "barrage/frame"},
@@ -154,6 +155,7 @@ var allowedImports = map[string][]string{
 	"barrage/internal/settings":  {"github.com/go-viper/mapstructure", "github.com/knadh/koanf", "github.com/spf13/pflag"},
 	"barrage/internal/shrinkmap": {},
 	"barrage/internal/striped":   {},
+	"barrage/internal/whole":     {},
 	"barrage/internal/workers":   {"barrage/internal/fair"},
 }
 

@@ -20,8 +20,8 @@ func cmdAck(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	if cmd.Epoch == "" || cmd.Offset == 0 {
 		return badCommand("ack needs epoch and offset")
 	}
-	pos := broker.Position{Epoch: cmd.Epoch, Offset: cmd.Offset}
-	return p.later(share.Mail, c, cmd.ID, func(ctx context.Context) (any, error) {
+	pos := broker.Position{Epoch: cmd.Epoch, Offset: uint64(cmd.Offset)}
+	return p.later(share.Mail, c, uint64(cmd.ID), func(ctx context.Context) (any, error) {
 		return empty{}, p.node.Broker.Acknowledge(ctx, own, pos)
 	})
 }

@@ -26,7 +26,7 @@ func cmdAuth(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	if c.pending != nil && c.pending.proving {
 		return overloaded("another token of this connection is being checked")
 	}
-	id := cmd.ID
+	id := uint64(cmd.ID)
 	if !p.node.Tokens.Check(cmd.Token, func(ident *auth.Identity, err error) {
 		p.loop.Post(&c.Client, func() { p.onIdentity(c, id, ident, err) })
 	}) {

@@ -14,6 +14,7 @@ import (
 	"barrage/edge/publish"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
+	"barrage/internal/whole"
 )
 
 // commands are those there are, in the order in which they are told of.
@@ -44,14 +45,14 @@ const (
 
 // command is one object from a client.
 type command struct {
-	ID  uint64 `json:"id"`
-	Cmd string `json:"cmd"`
+	ID  whole.Uint `json:"id"`
+	Cmd string     `json:"cmd"`
 
 	Room     string        `json:"room"`
 	To       string        `json:"to"`       // publish: a user, instead of room
 	Since    *positionJSON `json:"since"`    // join, history: what the client has
-	History  int           `json:"history"`  // join: newest messages wanted
-	Limit    int           `json:"limit"`    // history, presence
+	History  whole.Int     `json:"history"`  // join: newest messages wanted
+	Limit    whole.Int     `json:"limit"`    // history, presence
 	Presence bool          `json:"presence"` // join: tell who comes and goes
 	Leave    string        `json:"leave"`    // join: the room to leave for it
 
@@ -60,26 +61,26 @@ type command struct {
 	Kind   string          `json:"kind"`
 	Key    string          `json:"key"`    // publish: idempotency key
 	Forget bool            `json:"forget"` // publish: keep it out of the history
-	TTL    int             `json:"ttl"`    // publish: milliseconds
-	QoS    int             `json:"qos"`    // publish: 1 is to be acknowledged
+	TTL    whole.Int       `json:"ttl"`    // publish: milliseconds
+	QoS    whole.Int       `json:"qos"`    // publish: 1 is to be acknowledged
 
 	Token  string `json:"token"`  // auth
 	Method string `json:"method"` // request
 
-	Epoch  string `json:"epoch"` // ack
-	Offset uint64 `json:"offset"`
+	Epoch  string     `json:"epoch"` // ack
+	Offset whole.Uint `json:"offset"`
 }
 
 type positionJSON struct {
-	Epoch  string `json:"epoch"`
-	Offset uint64 `json:"offset"`
+	Epoch  string     `json:"epoch"`
+	Offset whole.Uint `json:"offset"`
 }
 
 func (p *positionJSON) position() *broker.Position {
 	if p == nil {
 		return nil
 	}
-	return &broker.Position{Epoch: p.Epoch, Offset: p.Offset}
+	return &broker.Position{Epoch: p.Epoch, Offset: uint64(p.Offset)}
 }
 
 // command takes one message of a client.
@@ -95,7 +96,7 @@ func (p *protocol) command(r *conn.Read, c *client, binary bool, payload []byte)
 		price += commands[i].price - 1
 	}
 	if !p.rate.Take(&c.tat, r.Now, price) {
-		p.tooMany(r, c, cmd.ID, price)
+		p.tooMany(r, c, uint64(cmd.ID), price)
 		return
 	}
 	r.Forgive()
@@ -109,7 +110,7 @@ func (p *protocol) command(r *conn.Read, c *client, binary bool, payload []byte)
 		err = commands[i].run(p, r, c, &cmd)
 	}
 	if err != nil {
-		p.replyError(r, c, cmd.ID, err)
+		p.replyError(r, c, uint64(cmd.ID), err)
 	}
 }
 
@@ -131,14 +132,22 @@ func decode(binary bool, payload []byte, cmd *command) error {
 	if binary {
 		return refusal.New(400, "bad_json", "commands are text frames")
 	}
-	if err := json.Unmarshal(bytes.TrimPrefix(payload, byteOrderMark), cmd); err != nil {
-		var te *json.UnmarshalTypeError
-		if errors.As(err, &te) && te.Field != "" {
-			return refusal.New(400, "bad_json", te.Field+" cannot be a "+te.Value)
-		}
-		return refusal.New(400, "bad_json", "a command is one JSON object in a frame")
+	payload = bytes.TrimPrefix(payload, byteOrderMark)
+	err := json.Unmarshal(payload, cmd)
+	if err == nil {
+		return nil
 	}
-	return nil
+	// The id may stand behind what is wrong: the answer needs it.
+	var known struct {
+		ID whole.Uint `json:"id"`
+	}
+	if json.Unmarshal(payload, &known) == nil {
+		cmd.ID = known.ID
+	}
+	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && te.Field != "" {
+		return refusal.New(400, "bad_json", te.Field+" cannot be a "+te.Value)
+	}
+	return refusal.New(400, "bad_json", "a command is one JSON object in a frame")
 }
 
 // commandNames is for people.
@@ -156,12 +165,12 @@ func badCommand(message string) error { return refusal.New(400, "bad_command", m
 func overloaded(message string) error { return refusal.TooMany("overloaded", message, time.Second) }
 
 // bounded is v, or def if it is 0.
-func bounded(field string, v, def, most int) (int, error) {
+func bounded(field string, v whole.Int, def, most int) (int, error) {
 	switch {
 	case v == 0:
 		return def, nil
-	case v < 0 || v > most:
+	case v < 0 || int(v) > most:
 		return 0, badCommand(fmt.Sprintf("%s must be 1 to %d", field, most))
 	}
-	return v, nil
+	return int(v), nil
 }

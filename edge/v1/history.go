@@ -32,7 +32,7 @@ func cmdHistory(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	if err := p.mayAsk(c); err != nil {
 		return err
 	}
-	id, room, newest := cmd.ID, cmd.Room, cmd.Since == nil
+	id, room, newest := uint64(cmd.ID), cmd.Room, cmd.Since == nil
 	return p.fetch(share.History, c, room, broker.Query{After: cmd.Since.position(), Limit: limit}, func(page *page, err error) {
 		left := p.room(nil, c)
 		switch {

@@ -62,7 +62,7 @@ func cmdJoin(p *protocol, r *conn.Read, c *client, cmd *command) error {
 			return err
 		}
 	}
-	j := &joining{c: c, id: cmd.ID, room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence, leave: cmd.Leave}
+	j := &joining{c: c, id: uint64(cmd.ID), room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence, leave: cmd.Leave}
 	if j.leave != "" && !p.mayLeaveFor(c, j.leave) {
 		return notJoined(j.leave)
 	}
@@ -259,7 +259,7 @@ func cmdLeave(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	if err := p.leave(r, c, cmd.Room); err != nil {
 		return err
 	}
-	p.reply(r, c, cmd.ID, empty{})
+	p.reply(r, c, uint64(cmd.ID), empty{})
 	return nil
 }
 

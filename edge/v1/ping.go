@@ -25,6 +25,6 @@ func cmdPing(p *protocol, r *conn.Read, c *client, cmd *command) error {
 		users, connections := p.node.Count(cmd.Room)
 		a.Room, a.Users, a.Connections = cmd.Room, &users, &connections
 	}
-	p.reply(r, c, cmd.ID, &a)
+	p.reply(r, c, uint64(cmd.ID), &a)
 	return nil
 }

@@ -56,7 +56,7 @@ func cmdPresence(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 		return err
 	}
 	room := cmd.Room
-	return p.later(share.Presence, c, cmd.ID, func(ctx context.Context) (any, error) {
+	return p.later(share.Presence, c, uint64(cmd.ID), func(ctx context.Context) (any, error) {
 		l, err := p.node.Presence.Cluster(ctx, room, limit) // with an error, this node's: better than none
 		a := &presenceReply{Room: room, List: make([]*presence.User, 0, len(l.Users)), Complete: l.Complete && err == nil, Users: l.Total, Connections: l.Connections}
 		for _, e := range l.Users {

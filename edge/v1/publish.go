@@ -35,7 +35,7 @@ func cmdPublish(p *protocol, r *conn.Read, c *client, cmd *command) error {
 		p.node.Publisher.Refused.Add(publish.Rate)
 		return refusal.TooMany("rate_limited", "this connection's publish rate is used up", wait)
 	}
-	to, id := cmd.To, cmd.ID
+	to, id := cmd.To, uint64(cmd.ID)
 	if !p.node.Publisher.Try(m, func(got broker.Receipt, err error) {
 		p.loop.Post(&c.Client, func() { p.onPublished(c, id, to, &got, err) })
 	}) {

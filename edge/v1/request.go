@@ -37,13 +37,13 @@ func cmdRequest(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	d, name := c.begin(), p.node.Loops.ConnName(c.Serial)
 	d.requests++
 	q := events.Request{
-		Method: cmd.Method, ID: name + "-" + strconv.FormatUint(cmd.ID, 10), Room: cmd.Room,
+		Method: cmd.Method, ID: name + "-" + strconv.FormatUint(uint64(cmd.ID), 10), Room: cmd.Room,
 		User: c.User(), Conn: name, Data: cmd.Data, Address: p.loop.Network(c.ID),
 	}
 	if d.gone == nil {
 		d.gone, d.leave = context.WithCancel(context.Background())
 	}
-	ctx, id := d.gone, cmd.ID
+	ctx, id := d.gone, uint64(cmd.ID)
 	// A goroutine of its own: backends are slow, and Caller bounds how many there
 	// are. It ends with the answer, the timeout, or the connection.
 	go func() {
