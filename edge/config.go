@@ -63,8 +63,8 @@ type Config struct {
 	MaxMessage       int           // bytes of a message from a socket (default 64 KiB)
 	HandshakeTimeout time.Duration // from accept to a complete request head (default 10s)
 	FrameTimeout     time.Duration // from the first byte of a message to its last (default 10s)
-	PingInterval     time.Duration // silence of a connection's rooms before it is pinged (default 50s: below the usual idle timeout of proxies)
-	PingTimeout      time.Duration // for the pong (default 10s)
+	PingInterval     time.Duration // between two pings of a connection (default 50s: below the usual idle timeout of proxies)
+	PingTimeout      time.Duration // for any frame as an answer, from when the viewer last took some of what stands before the ping (default 10s)
 	CloseTimeout     time.Duration // for the peer to finish a close (default 1s)
 	PublishRate      float64       // messages a second that one connection may publish; 0 is none
 	PublishBurst     int           // messages at once (default 20)

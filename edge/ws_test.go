@@ -278,36 +278,6 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	}
 }
 
-func TestHeartbeat(t *testing.T) {
-	t.Parallel()
-	s := edgetest.Start(t, func(c *edge.Config) {
-		c.PingInterval, c.PingTimeout = 200*time.Millisecond, 3*time.Second
-	})
-	answers, silent := edgetest.Join(t, s, "/ws?room=quiet"), edgetest.Join(t, s, "/ws?room=quiet")
-	for range 3 {
-		answers.Want(frame.Ping, "")
-		answers.Send(frame.Pong, "")
-	}
-	silent.Want(frame.Ping, "")
-	silent.WantEnd()
-	edgetest.WaitFor(t, "the reason", func() bool { return s.Stats().Closed["ping_timeout"] == 1 })
-	edgetest.WaitMembers(t, s, "quiet", 1)
-}
-
-// TestNoPingWhereTheRoomSpeaks: traffic is heartbeat enough.
-func TestNoPingWhereTheRoomSpeaks(t *testing.T) {
-	s := edgetest.Start(t, func(c *edge.Config) { c.PingInterval, c.PingTimeout = 2*time.Second, 5*time.Second })
-	c := edgetest.Join(t, s, "/ws?room=a")
-	for range 200 {
-		edgetest.PublishTo(t, s, "a", "x")
-		c.Want(frame.Text, "x")
-		time.Sleep(20 * time.Millisecond) // spread over two ping intervals
-	}
-	if n := s.Stats().Pings; n != 0 {
-		t.Errorf("%d pings into a busy room", n)
-	}
-}
-
 func TestPublishRate(t *testing.T) {
 	s := edgetest.Start(t, func(c *edge.Config) { c.PublishRate, c.PublishBurst = 0.001, 5 })
 	c := edgetest.Join(t, s, "/ws?room=a")

@@ -202,10 +202,6 @@ func TestRoomsReport(t *testing.T) {
 	for i := range 30 {
 		publish(t, hub, "r", newPub(i, 10))
 	}
-	if !s.LastMessage(0).IsZero() {
-		t.Error("a message is noted before it is in a log")
-	}
-	workAll([]*Shard{s})
 	if members, rate, ok := hub.Room("r"); members != 3 || rate < 0.1 || rate > 3 || !ok {
 		t.Errorf("Room returned %d, %v, %v; want 3 members and up to 3 messages a second", members, rate, ok)
 	}
@@ -219,9 +215,6 @@ func TestRoomsReport(t *testing.T) {
 	})
 	if len(members) != 2 || members["r"] != 3 || members["silent"] != 1 {
 		t.Errorf("EachRoom called with %v", members)
-	}
-	if since := time.Since(s.LastMessage(0)); since < 0 || since > time.Minute {
-		t.Errorf("the last message was %v ago", since)
 	}
 }
 

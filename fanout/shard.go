@@ -5,7 +5,6 @@ package fanout
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"barrage/internal/shrinkmap"
 )
@@ -59,7 +58,6 @@ type Shard struct {
 	logBytes    int
 	spareSegs   []*segment
 	vec         [MaxVectors][]byte
-	now         time.Duration // of the current Work, by Hub.clock
 	members     int
 	stats       Stats // its counters; Stats fills in the gauges
 }
@@ -101,7 +99,6 @@ func inboxCost(m Message) int64 {
 // Work takes the inbox into the logs and makes one slice of the passes. It
 // returns true when more is to be done.
 func (s *Shard) Work() (more bool) {
-	s.now = s.hub.clock()
 	s.takeInbox()
 	s.slice()
 	reclaimed := s.reclaim()
@@ -144,7 +141,6 @@ func (s *Shard) append(st *stream, m Message, seq uint64) {
 	if st.log.last > last {
 		s.passOver(st)
 	}
-	st.last = s.now
 	s.bound(st)
 	s.heat(st)
 }
@@ -267,17 +263,4 @@ func (s *Shard) drain(st *stream, m *member, sub uint32) {
 	for num := m.at(st); num != st.log.head && !s.sink.Blocked(sub); {
 		num = s.flush(st, m, sub, num)
 	}
-}
-
-// LastMessage returns when a message was last appended to a room the subscriber
-// is in; the zero time if never.
-func (s *Shard) LastMessage(sub uint32) time.Time {
-	var last time.Duration
-	for l := s.links.first(sub); l != 0; l = s.links.At(l).next {
-		last = max(last, s.streamOf(l).last)
-	}
-	if last == 0 {
-		return time.Time{}
-	}
-	return s.hub.start.Add(last)
 }

@@ -11,9 +11,8 @@ type stream struct {
 	room    string
 	members []member
 	log     log
-	ahead   *ahead        // nil if no member was given more by Resume than the log has had
-	last    time.Duration // when a message was last appended, by Hub.clock; 0 is never
-	index   uint32        // in Shard.streams
+	ahead   *ahead // nil if no member was given more by Resume than the log has had
+	index   uint32 // in Shard.streams
 	enc     Encoding
 
 	// The pass under way, while hot.

@@ -128,8 +128,22 @@ func (l *Loop) SetDeadline(id ID, d time.Duration) {
 		c.deadline = 0
 		return
 	}
-	c.deadline = l.clock + uint32((d+l.cfg.Tick)/clockUnit) + 1
+	c.deadline = l.due(d)
 }
+
+// Hasten is SetDeadline if the deadline would pass later than that, or there is none.
+func (l *Loop) Hasten(id ID, d time.Duration) {
+	if c, due := l.table.At(id), l.due(max(d, 0)); c.deadline == 0 || c.deadline > due {
+		c.deadline = due
+	}
+}
+
+// Left is how long until the deadline passes, 0 if there is none.
+func (l *Loop) Left(id ID) time.Duration {
+	return time.Duration(max(l.table.At(id).deadline, l.clock)-l.clock) * clockUnit
+}
+
+func (l *Loop) due(d time.Duration) uint32 { return l.clock + uint32((d+l.cfg.Tick)/clockUnit) + 1 }
 
 // Close closes the connection at the end of the current event. Queued bytes are
 // lost. The first reason given is the one reported.

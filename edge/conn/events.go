@@ -2,11 +2,7 @@
 
 package conn
 
-import (
-	"time"
-
-	"barrage/netpoll"
-)
+import "barrage/netpoll"
 
 // events is a loop as netpoll.Handler.
 type events struct{ *Loop }
@@ -35,8 +31,7 @@ func (e *events) Data(id ID, p []byte) {
 // Drained goes on where a full socket had stopped.
 func (e *events) Drained(id ID) {
 	ses := e.sessions.At(id)
-	ses.flags &^= flagBlocked
-	delete(e.blockedAt, id)
+	e.unblocked(id)
 	if ses.flags&flagThrottle != 0 {
 		ses.flags &^= flagThrottle
 		e.net.Resume(id)
@@ -74,7 +69,7 @@ func (e *events) Closed(id ID, why netpoll.CloseReason) {
 			e.forget(c, reason)
 		}
 	}
-	delete(e.blockedAt, id)
+	delete(e.watches, id)
 	if ses.flags&flagCounted != 0 {
 		e.loops.open.Add(-1)
 		e.loops.closed[reason].Add(1)
@@ -95,54 +90,4 @@ func (e *events) Tick() {
 		f()
 	}
 	e.drain.goOn(e.Loop)
-}
-
-// heartbeat looks after a live connection whose deadline has passed.
-func (e *events) heartbeat(id ID) {
-	ses := e.sessions.At(id)
-	switch {
-	case ses.flags&(flagPartial|flagThrottle) == flagPartial:
-		e.Close(nil, id, CodePolicy, "message not finished in time", Unfinished, 0)
-		return
-	case ses.flags&flagBlocked != 0:
-		e.checkSlow(id)
-		return
-	case ses.flags&flagPinged != 0:
-		e.net.Close(id, netpoll.CloseReason(Unresponsive))
-		return
-	}
-	wait := e.aliveFor(id)
-	if wait <= 0 {
-		e.out = e.kind(id).AppendPing(e.out[:0])
-		e.queue(id, e.out)
-		ses.flags |= flagPinged
-		e.loops.pings.Add(1)
-		wait = e.loops.cfg.PingTimeout
-	}
-	e.setDeadline(id, wait)
-}
-
-// checkSlow closes a peer that has taken nothing for the slow timeout. Its socket is
-// full: no last word would get through.
-func (e *events) checkSlow(id ID) {
-	limit := e.loops.cfg.SlowTimeout
-	stuck := e.loops.Now() - time.Duration(e.blockedAt[id])*time.Second
-	switch {
-	case limit == 0:
-		e.net.SetDeadline(id, e.loops.cfg.PingInterval)
-	case stuck < limit:
-		e.net.SetDeadline(id, limit-stuck)
-	default:
-		e.net.Close(id, netpoll.CloseReason(Slow))
-	}
-}
-
-// aliveFor returns for how long the connection needs no ping, because its rooms
-// have spoken: then TCP_USER_TIMEOUT notices if it has died.
-func (e *events) aliveFor(id ID) time.Duration {
-	last := e.fan.LastMessage(uint32(id))
-	if last.IsZero() {
-		return 0
-	}
-	return e.loops.cfg.PingInterval - time.Since(last)
 }

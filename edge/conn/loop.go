@@ -19,11 +19,11 @@ type Loop struct {
 	kinds []Kind
 	index uint8 // in Loops.all
 
-	sessions  paged.Table[ID, session]
-	origins   paged.Table[ID, origin] // of those that came through a proxy, or are counted by address
-	blockedAt map[ID]uint32           // of those with flagBlocked, in seconds of Loops.Now
-	expiries  expiries
-	ticks     []func()
+	sessions paged.Table[ID, session]
+	origins  paged.Table[ID, origin] // of those that came through a proxy, or are counted by address
+	watches  map[ID]watch            // of those with flagBlocked, and of some with flagPinged
+	expiries expiries
+	ticks    []func()
 
 	read    Read   // the one under way
 	out     []byte // scratch
@@ -34,7 +34,7 @@ type Loop struct {
 func newLoop(s *Loops, i int) *Loop {
 	l := &Loop{
 		loops: s, Members: Members{s.cfg.Hub.Shard(i), s.cfg.Observer}, index: uint8(i), // fanout.MaxShards is 64
-		blockedAt: make(map[ID]uint32),
+		watches: make(map[ID]watch),
 	}
 	l.read.loop = l
 	return l

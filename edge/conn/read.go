@@ -116,8 +116,8 @@ func (r *Read) Incomplete() {
 // one. Any of them shows that the peer lives, not only the answer to a ping.
 func (r *Read) Complete() {
 	if ses := r.session(); ses.flags&(flagPartial|flagPinged) != 0 {
-		ses.flags &^= flagPartial | flagPinged
-		r.loop.setDeadline(r.ID, r.loop.loops.cfg.PingInterval)
+		ses.flags &^= flagPartial
+		r.loop.answered(r.ID)
 	}
 }
 

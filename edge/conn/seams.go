@@ -38,10 +38,11 @@ type Kind struct {
 type Transport interface {
 	// Data takes bytes that arrived and hands each whole message to Loop.Message.
 	Data(r *Read, p []byte)
-	// AppendMessage appends a message as the peer gets it, AppendPing a question
-	// whether it is there, and AppendGoodbye the last word, with a close code.
+	// Ping is a question whether the peer is there: one for all, which nobody changes.
+	Ping() []byte
+	// AppendMessage appends a message as the peer gets it, and AppendGoodbye the last
+	// word, with a close code.
 	AppendMessage(dst []byte, binary bool, payload []byte) []byte
-	AppendPing(dst []byte) []byte
 	AppendGoodbye(dst []byte, code uint16, text string) []byte
 	// Forget is called when the connection is gone.
 	Forget(id ID)
@@ -120,5 +121,5 @@ type Opening struct {
 // Answer tells the peer that it is in.
 func (o *Opening) Answer() {
 	o.loop.queue(o.ID, o.answer)
-	o.loop.net.SetDeadline(o.ID, o.loop.loops.cfg.firstPing())
+	o.loop.pingAfter(o.ID, o.loop.loops.cfg.firstPing())
 }

@@ -26,7 +26,7 @@ const (
 const (
 	flagPinged   uint8 = 1 << iota // a ping is unanswered
 	flagPartial                    // a message has begun and not ended
-	flagBlocked                    // the socket is full since Loop.blockedAt
+	flagBlocked                    // the socket is full; see watch
 	flagThrottle                   // reading is paused until the queue is gone
 	flagCounted                    // counts against the limits of connections
 )

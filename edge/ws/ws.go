@@ -24,6 +24,7 @@ type Transport struct {
 	loop    *conn.Loop
 	limits  *frame.Limits
 	deflate bool
+	ping    []byte
 
 	partial map[conn.ID]*frame.Assembler // of messages that have not ended
 	scratch *frame.Assembler             // of the connection whose bytes are being read
@@ -33,7 +34,10 @@ type Transport struct {
 // New returns the transport of a loop's connections, all with or all without
 // permessage-deflate.
 func New(l *conn.Loop, limits *frame.Limits, deflate bool) *Transport {
-	return &Transport{loop: l, limits: limits, deflate: deflate, partial: make(map[conn.ID]*frame.Assembler), scratch: new(frame.Assembler)}
+	return &Transport{
+		loop: l, limits: limits, deflate: deflate, ping: frame.AppendFrame(nil, frame.Ping, nil),
+		partial: make(map[conn.ID]*frame.Assembler), scratch: new(frame.Assembler),
+	}
 }
 
 // Data implements conn.Transport.
@@ -85,8 +89,8 @@ func (t *Transport) AppendMessage(dst []byte, binary bool, payload []byte) []byt
 	return frame.AppendFrame(dst, opcode(binary), payload)
 }
 
-// AppendPing implements conn.Transport.
-func (t *Transport) AppendPing(dst []byte) []byte { return frame.AppendFrame(dst, frame.Ping, nil) }
+// Ping implements conn.Transport.
+func (t *Transport) Ping() []byte { return t.ping }
 
 // AppendGoodbye implements conn.Transport.
 func (t *Transport) AppendGoodbye(dst []byte, code uint16, text string) []byte {

@@ -149,8 +149,8 @@ var rows = []settings.Setting{
 
 	{Key: "handshake_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "From accept to a complete request head"},
 	{Key: "frame_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "From the first byte of a message to its last"},
-	{Key: "ping_interval", Default: 50 * time.Second, Min: 100 * time.Millisecond, Max: time.Hour, Help: "Silence of a connection's rooms before it is pinged"},
-	{Key: "ping_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 10 * time.Minute, Help: "Longest wait for the pong"},
+	{Key: "ping_interval", Default: 50 * time.Second, Min: 100 * time.Millisecond, Max: time.Hour, Help: "Time between two pings of a connection, whatever its rooms say"},
+	{Key: "ping_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 10 * time.Minute, Help: "Longest wait for any frame after a ping; it begins anew while the viewer takes what stands before the ping"},
 	{Key: "close_timeout", Default: time.Second, Min: 10 * time.Millisecond, Max: time.Minute, Help: "Longest wait for the peer to finish a close"},
 	{Key: "drain_window", Default: 10 * time.Second, Min: time.Millisecond, Max: 10 * time.Minute, Zero: "at once", Help: "At a stop, connections are closed spread over this time"},
 
