@@ -142,10 +142,11 @@ var allowedImports = map[string][]string{
 	"barrage/internal/fair":      {},
 	"barrage/internal/footprint": {"github.com/prometheus/client_golang", "github.com/prometheus/procfs", "golang.org/x/sys/unix"},
 	"barrage/internal/limits":    {},
+	"barrage/internal/lines":     {},
 	"barrage/internal/machine":   {"golang.org/x/sys/unix"},
 	"barrage/internal/metrics": {
-		"barrage/edge", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/netpoll",
-		"barrage/redisbridge", "github.com/prometheus/client_golang",
+		"barrage/edge", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/internal/lines",
+		"barrage/netpoll", "barrage/redisbridge", "github.com/prometheus/client_golang",
 	},
 	"barrage/internal/outbound":  {},
 	"barrage/internal/paged":     {},

@@ -49,6 +49,8 @@ func TestEndToEnd(t *testing.T) {
 		{"wall clocks step", clocksStep},
 		{"drain under load", drainUnderLoad},
 		{"second signal", secondSignal},
+		{"log that nobody reads", unreadLog},
+		{"log that is read again", logReadAgain},
 		{"stop while Redis is frozen", stopWithoutRedis},
 		{"descriptors exhausted", descriptorsExhausted},
 		{"storm", storm},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"barrage/internal/config"
 	"barrage/internal/settings"
 	"barrage/loadtest"
 	"barrage/loadtest/agent"
@@ -82,9 +83,11 @@ func agentCommand(p *process) *cobra.Command {
 			if err != nil {
 				return exit(exitUsage, fmt.Errorf("--listen: %w", err))
 			}
-			fmt.Fprintf(p.stdout, "barrage: agent for up to %d connections on %s\n", agent.Capacity(), l.Addr())
+			out := openOutput(&config.Config{LogLevel: "info", LogFormat: "text"}, p)
+			defer out.close()
+			fmt.Fprintf(out.stdout, "barrage: agent for up to %d connections on %s\n", agent.Capacity(), l.Addr())
 			return stoppable(cmd.Context(), func(ctx context.Context) error {
-				return l.Serve(ctx, loadtest.NewDriver, slog.New(slog.NewTextHandler(p.stderr, nil)))
+				return l.Serve(ctx, loadtest.NewDriver, out.log)
 			})
 		}),
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"barrage/internal/build"
 	"barrage/internal/config"
 	"barrage/internal/footprint"
+	"barrage/internal/lines"
 	"barrage/internal/machine"
 )
 
@@ -41,6 +41,7 @@ type server interface {
 type nodeDeps struct {
 	cfg      *config.Config
 	log      *slog.Logger
+	lines    *lines.Writer // of log
 	registry *prometheus.Registry
 	capacity machine.Capacity // how many it may hold
 	fatal    chan<- error     // takes one error that the process cannot survive
@@ -59,17 +60,34 @@ func serveCommand(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return stoppable(cmd.Context(), func(ctx context.Context) error {
-				return runServer(ctx, &cfg, p.stdout, newLogger(&cfg, p.stderr), newNode)
-			})
+			return serve(cmd.Context(), &cfg, p)
 		}),
 	}
 	config.AddFlags(cmd.Flags())
 	return cmd
 }
 
+// serve is the command once its settings are read. What is wrong it says itself, as
+// stderr may be stuck.
+func serve(ctx context.Context, cfg *config.Config, p *process) error {
+	out := openOutput(cfg, p)
+	defer out.close()
+	err := stoppable(ctx, func(ctx context.Context) error {
+		return runServer(ctx, cfg, out, newNode)
+	})
+	if err == nil {
+		return nil
+	}
+	complain(out.stderr, err)
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return exit(e.code, nil)
+	}
+	return exit(exitFailure, nil)
+}
+
 // runServer serves with the node that newNode makes, until ctx ends.
-func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger, newNode func(nodeDeps) (server, error)) error {
+func runServer(ctx context.Context, cfg *config.Config, out *output, newNode func(nodeDeps) (server, error)) error {
+	log := out.log
 	log.Info("settings", cfg.Changed()...)
 	allowed, err := machine.ReadFiles(cfg.MaxConnections, cfg.TargetConnections, log)
 	if err != nil {
@@ -78,7 +96,7 @@ func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *s
 	registry := prometheus.NewRegistry() // of the process's own metrics, to which the other packages add theirs
 	registry.MustRegister(collectors.NewGoCollector(), footprint.Collector{}, build.Read().Collector())
 	fatal := make(chan error, 1)
-	n, err := newNode(nodeDeps{cfg: cfg, log: log, registry: registry, capacity: allowed, fatal: fatal})
+	n, err := newNode(nodeDeps{cfg: cfg, log: log, lines: out.stderr, registry: registry, capacity: allowed, fatal: fatal})
 	if err != nil {
 		return err
 	}
@@ -99,8 +117,7 @@ func runServer(ctx context.Context, cfg *config.Config, stdout io.Writer, log *s
 	}
 	s := &service{cfg: cfg, log: log, node: n, api: a, fatal: fatal}
 	return s.run(ctx, func() {
-		// Ignored: nobody may be reading, and the server works all the same.
-		_, _ = fmt.Fprintf(stdout, "barrage ready: ws on %v, admin on %v, %d shards, up to %d connections\n",
+		_, _ = fmt.Fprintf(out.stdout, "barrage ready: ws on %v, admin on %v, %d shards, up to %d connections\n",
 			n.Addr(), a.Addr(), cfg.ShardCount(), allowed.Connections)
 	})
 }

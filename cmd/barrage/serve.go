@@ -60,7 +60,7 @@ func newNode(p nodeDeps) (_ server, err error) {
 		}
 	}
 	b := &n.backends
-	return n, p.registry.Register(&metrics.Collector{Server: es, Bridge: n.bridge, Tokens: b.verifier, Emitter: b.emitter, Caller: b.caller})
+	return n, p.registry.Register(&metrics.Collector{Server: es, Bridge: n.bridge, Tokens: b.verifier, Emitter: b.emitter, Caller: b.caller, Log: p.lines})
 }
 
 // store makes what keeps in Redis who is where, and the persistent orders.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
@@ -145,8 +144,10 @@ func TestServerLife(t *testing.T) {
 				}
 				cancel()
 			})
+			out := openOutput(&cfg, &process{stdout: ready, stderr: io.Discard})
+			defer out.close()
 			err = command(func(_ *cobra.Command, _ []string) error {
-				return runServer(ctx, &cfg, ready, slog.New(slog.DiscardHandler), n.build)
+				return runServer(ctx, &cfg, out, n.build)
 			})(nil, nil)
 			if got := codeOf(err); got != tt.code || n.String() != tt.steps {
 				t.Errorf("code %d (%v) after %q, want %d after %q", got, err, n, tt.code, tt.steps)

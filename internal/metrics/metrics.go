@@ -13,6 +13,7 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/events"
 	"barrage/fanout"
+	"barrage/internal/lines"
 	"barrage/netpoll"
 	"barrage/redisbridge"
 )
@@ -24,6 +25,7 @@ type Collector struct {
 	Tokens  *auth.Verifier
 	Emitter *events.Emitter
 	Caller  *events.Caller
+	Log     *lines.Writer
 }
 
 // Describe makes this an unchecked collector: reasons appear as they occur.
@@ -60,6 +62,11 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if c.Emitter != nil {
 		collectEvents(ch, c.Emitter.Stats())
+	}
+	if c.Log != nil {
+		d := c.Log.Dropped()
+		counters(ch, "log_lines_dropped_total", "Lines of the log that were not written; full: nobody reads them; failed: the write failed.", "reason",
+			map[string]uint64{"full": d.Full, "failed": d.Failed})
 	}
 }
 
