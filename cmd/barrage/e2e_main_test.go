@@ -49,6 +49,7 @@ func TestEndToEnd(t *testing.T) {
 		{"wall clocks step", clocksStep},
 		{"drain under load", drainUnderLoad},
 		{"second signal", secondSignal},
+		{"hang-up", hangUp},
 		{"log that nobody reads", unreadLog},
 		{"log that is read again", logReadAgain},
 		{"stop while Redis is frozen", stopWithoutRedis},

@@ -1,6 +1,6 @@
 package main
 
-// Signals: the first drains, the second forces.
+// Signals: the first drains, the second forces, but for SIGHUP; others do nothing.
 
 import (
 	"errors"
@@ -135,4 +135,30 @@ func stopWithoutRedis(t *testing.T, bin binary) {
 	if f.err != nil || f.code != frame.CloseGoingAway {
 		t.Errorf("ended with code %d: %v", f.code, f.err)
 	}
+}
+
+// The end of a terminal is a stop like others, in which nothing is forced. Under nohup
+// there is none; and no signal that is meant for other kinds of programs ends this one.
+func hangUp(t *testing.T, bin binary) {
+	n := bin.serve(t, "--drain-window=0")
+	v := n.join("salon")
+	n.signal(syscall.SIGUSR1)
+	n.signal(syscall.SIGUSR2)
+	n.signal(syscall.SIGHUP)
+	n.signal(syscall.SIGHUP)
+	if f := v.watch(); f.err != nil || f.code != frame.CloseGoingAway {
+		t.Errorf("ended with code %d: %v", f.code, f.err)
+	}
+	n.wantExit(exitOK)
+
+	cmd := bin.command(t.Context(), nil, "nohup", "serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=2")
+	cmd.Path, cmd.Args = "/usr/bin/nohup", append([]string{"nohup", string(bin)}, cmd.Args[2:]...)
+	n = start(t, cmd)
+	v = n.join("salon")
+	n.signal(syscall.SIGHUP)
+	n.publish("salon", "0")
+	if m, err := v.next(); err != nil || m.text != "0" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	n.waitReady()
 }

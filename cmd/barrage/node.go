@@ -51,7 +51,8 @@ func serveCommand(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: "Run the server until SIGTERM or SIGINT, which drain it; a second one ends it at once.\n" +
+		Long: "Run the server until SIGTERM, SIGINT or SIGHUP, which drain it; a second SIGTERM or\n" +
+			"SIGINT ends it at once.\n" +
 			"Every setting is a flag, a variable BARRAGE_... and a key of the YAML file;\n" +
 			"flags beat environment beats file beats defaults.",
 		Args: cobra.NoArgs,

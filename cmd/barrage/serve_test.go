@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -173,17 +174,28 @@ func codeOf(err error) int {
 }
 
 func TestSignals(t *testing.T) {
-	t.Run("one drains", func(t *testing.T) {
-		signals := make(chan os.Signal, 2)
-		signals <- syscall.SIGTERM
-		err := untilSignal(context.Background(), signals, func(ctx context.Context) error {
-			<-ctx.Done()
-			return nil
+	for _, sent := range [][]os.Signal{
+		{syscall.SIGTERM}, {syscall.SIGINT}, {syscall.SIGHUP}, {syscall.SIGHUP, syscall.SIGHUP, syscall.SIGTERM}, {syscall.SIGTERM, syscall.SIGHUP},
+	} {
+		t.Run(fmt.Sprintf("%v drains", sent), func(t *testing.T) {
+			signals := make(chan os.Signal) // what is sent is taken
+			release := make(chan struct{})
+			go func() { // ends when all are taken
+				for _, sig := range sent {
+					signals <- sig
+				}
+				close(release)
+			}()
+			err := untilSignal(context.Background(), signals, func(ctx context.Context) error {
+				<-ctx.Done()
+				<-release
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
 		})
-		if err != nil {
-			t.Error(err)
-		}
-	})
+	}
 	for sig, code := range map[os.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		t.Run("a second forces "+sig.String(), func(t *testing.T) {
 			signals := make(chan os.Signal, 2)

@@ -1,7 +1,8 @@
 package main
 
-// This file is what signals do to a command that runs for long: the first SIGTERM
-// or SIGINT has it end in order (serve drains), the second forces the end.
+// This file is what signals do to a command that runs for long: the first SIGTERM,
+// SIGINT or SIGHUP has it end in order (serve drains), a second SIGTERM or SIGINT forces
+// the end.
 
 import (
 	"context"
@@ -17,15 +18,22 @@ import (
 func stoppable(ctx context.Context, body func(context.Context) error) error {
 	// A log or ready line that nobody reads any more must not end the server.
 	signal.Ignore(syscall.SIGPIPE)
-	c := make(chan os.Signal, 2)
+	// What asks a program to open its log again, or to report, is not for this one: it
+	// keeps no file open, and has metrics.
+	signal.Ignore(syscall.SIGUSR1, syscall.SIGUSR2)
+	c := make(chan os.Signal, 3)
 	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT)
+	if !signal.Ignored(syscall.SIGHUP) { // by nohup, for one
+		signal.Notify(c, syscall.SIGHUP)
+	}
 	defer signal.Stop(c)
 	return untilSignal(ctx, c, body)
 }
 
 // untilSignal runs body until it returns; the first signal ends its context. On
-// a second signal it returns at once and leaves body behind: the process is to
-// exit with the code of the error.
+// a second SIGTERM or SIGINT it returns at once and leaves body behind: the process is to
+// exit with the code of the error. SIGHUP forces nothing: shell and kernel may both send
+// it for one terminal, and systemd sends it right behind SIGTERM (SendSIGHUP=).
 func untilSignal(ctx context.Context, signals <-chan os.Signal, body func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -39,11 +47,14 @@ func untilSignal(ctx context.Context, signals <-chan os.Signal, body func(contex
 		case err := <-done:
 			return err
 		case sig := <-signals:
+			cancel()
+			if sig == syscall.SIGHUP {
+				continue
+			}
 			if stopping {
 				return forced(sig)
 			}
 			stopping = true
-			cancel()
 		}
 	}
 }
