@@ -278,13 +278,34 @@ func TestZeroWhereItMeansSomething(t *testing.T) {
 	}
 }
 
+// What Kubernetes gives to every pod of a namespace for a Service of any name there is
+// ours; misspellings of settings are refused beside it.
 func TestKubernetesServiceLinks(t *testing.T) {
-	for _, v := range []string{
-		"BARRAGE_SERVICE_HOST=10.0.0.1", "BARRAGE_SERVICE_PORT=80", "BARRAGE_SERVICE_PORT_WS=80",
-		"BARRAGE_PORT=tcp://10.0.0.1:80", "BARRAGE_PORT_80_TCP=tcp://10.0.0.1:80", "BARRAGE_PORT_80_TCP_ADDR=10.0.0.1",
-	} {
-		if _, err := load(t, "", v); err != nil {
-			t.Errorf("%s: %v", v, err)
+	links := func(name string) (list []string) {
+		for variable, value := range map[string]string{
+			"SERVICE_HOST": "10.96.0.7", "SERVICE_PORT": "8080", "SERVICE_PORT_WS_ADMIN": "8080", "PORT": "tcp://10.96.0.7:8080",
+			"PORT_8080_TCP": "tcp://10.96.0.7:8080", "PORT_8080_TCP_PROTO": "tcp", "PORT_8080_TCP_PORT": "8080", "PORT_8080_TCP_ADDR": "10.96.0.7",
+			"PORT_53_UDP": "udp://10.96.0.7:53", "PORT_36412_SCTP_ADDR": "10.96.0.7",
+		} {
+			list = append(list, name+"_"+variable+"="+value)
+		}
+		return list
+	}
+	for _, service := range []string{"BARRAGE", "BARRAGE_ADMIN", "BARRAGE_REDIS_MASTER", "BARRAGE_CONFIG", "BARRAGE_2"} {
+		for _, v := range links(service) {
+			if _, err := load(t, "", v); err != nil {
+				t.Errorf("%s: %v", v, err)
+			}
+		}
+	}
+	if _, err := load(t, "", "BARRAGE_VERSION=1.2"); err != nil {
+		t.Error(err) // images have it in their environment
+	}
+	for i := range Table.Settings {
+		for _, v := range []string{"=1", "=tcp://10.96.0.7:1", settings.FileSuffix + "=1"} {
+			if v = Table.Variable(&Table.Settings[i]) + v; Table.Others(v) {
+				t.Errorf("%s is taken for one of Kubernetes'", v)
+			}
 		}
 	}
 }
@@ -301,6 +322,8 @@ func TestUnknownKeys(t *testing.T) {
 		{"env, lower case", "", "BARRAGE_listen=x", "BARRAGE_listen"},
 		{"env, empty name", "", "BARRAGE_=x", "BARRAGE_"},
 		{"env, not Kubernetes' port", "", "BARRAGE_PORT=9000", "BARRAGE_PORT"},
+		{"env, not Kubernetes' port of a setting", "", "BARRAGE_ADMIN_PORT=8081", "BARRAGE_ADMIN_PORT"},
+		{"env, nearly Kubernetes' host", "", "BARRAGE_REDIS_SERVICE_HOSTS=10.0.0.1", "BARRAGE_REDIS_SERVICE_HOSTS"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -24,9 +24,14 @@ const (
 
 const fileFlag = "config"
 
-// others matches the two, and the variables that Kubernetes gives all pods near a
-// Service called barrage: none of ours, and nobody mistyped them.
-var others = regexp.MustCompile(`^BARRAGE_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|^BARRAGE_PORT=[a-z]+://|^(` + envFile + `|` + envAgentSecret + `)=`)
+// others matches variables with the prefix that are none of ours, and that nobody
+// mistyped: the two above; the version that images put into their environment; and what
+// Kubernetes gives to all pods near a Service called barrage or barrage-anything. No
+// setting's variable looks like one of those (a test holds that): BARRAGE_X_PORT counts
+// only with the URL that Kubernetes gives it.
+var others = regexp.MustCompile(`^(` + envFile + `|` + envAgentSecret + `|` + EnvPrefix + `VERSION)=|` +
+	`^BARRAGE(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|` +
+	`^BARRAGE(_[A-Z0-9_]+)?_PORT=(tcp|udp|sctp)://`)
 
 // Table is the settings.
 var Table = settings.Table{
