@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ func checkCommand(p *process) *cobra.Command {
 		Short: "Say what limits the number of connections on this machine",
 		Long: "Read limits, sysctls, kernel features and the settings; say what limits the number of\n" +
 			"connections, and the command that lifts each limit. Exit code 1 says that\n" +
-			"target_connections (or else max_connections) cannot be met, 2 that settings are bad.\n" +
+			"target_connections (or else max_connections) cannot be met or an address is not of\n" +
+			"this machine, 2 that settings are bad.\n" +
 			"Run it as the user and in the unit or container that will run the server.",
 		Args: cobra.NoArgs,
 		RunE: command(func(cmd *cobra.Command, _ []string) error {
@@ -40,10 +42,12 @@ func checkCommand(p *process) *cobra.Command {
 			if cfg.Redis != "" {
 				report.Findings = append(report.Findings, redisFinding(cmd.Context(), &cfg))
 			}
+			addresses := append(addressFindings("listen", cfg.Listen), addressFindings("admin", cfg.Admin)...)
+			report.Findings = append(report.Findings, addresses...)
 			if err := report.Print(p.stdout); err != nil {
 				return fmt.Errorf("check: %w", err)
 			}
-			if report.Missed() {
+			if report.Missed() || len(addresses) > 0 {
 				return exit(exitFailure, nil) // the report has said why
 			}
 			return nil
@@ -51,6 +55,24 @@ func checkCommand(p *process) *cobra.Command {
 	}
 	config.AddFlags(cmd.Flags())
 	return cmd
+}
+
+// addressFindings is what keeps serve from listening on a host; the port may well be in
+// use, by the server itself.
+func addressFindings(setting, address string) []machine.Finding {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil // as settings they are valid
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err == nil {
+		_ = l.Close()
+		return nil
+	}
+	return []machine.Finding{{
+		Name: setting, Value: "cannot be bound", Connections: machine.Unbounded, Verdict: machine.Bad,
+		Note: strings.ReplaceAll(err.Error(), "\n", " ") + "; serve does not start",
+	}}
 }
 
 // redisFinding asks Redis for a PONG.

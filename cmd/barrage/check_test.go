@@ -26,6 +26,47 @@ func TestCheckHere(t *testing.T) {
 	}
 }
 
+// What check calls valid is what serve starts with: settings that are bad are so for
+// both, in the same words.
+func TestCheckMeansServe(t *testing.T) {
+	const secret = "BARRAGE_WEBHOOK_SECRET=0123456789abcdef"
+	for _, tt := range []struct{ names, arg, more string }{
+		{"webhook_url", "--webhook-url=ftp://x/y", ""},
+		{"webhook_url", "--webhook-url=notaurl", ""},
+		{"webhook_url", "--webhook-url=http://:80/x", ""},
+		{"webhook_url", "--webhook-url=http://127.0.0.1:99999/x", ""},
+		{"webhook_url", "--webhook-url=http://127.0.0.1:0/x", ""},
+		{"request_routes", "--request-routes=m=notaurl", ""},
+		{"request_routes", "--request-routes==http://a/b", ""},
+		{"request_routes", "--request-routes=m=https://a:70000/b", ""},
+		{"event_stream", "--event-stream=a b", "--redis=redis://127.0.0.1:1"},
+		{"event_rooms", "--event-rooms=bad room", ""},
+		{"event_rooms", "--event-rooms=弹幕*", ""},
+		{"history", "--history=a b=1/1h", ""},
+		{"default_room", "--default-room=user:a", ""},
+		{"redis", "--redis=redis://127.0.0.1:99999", ""},
+		{"redis", "--redis=redis+cluster://127.0.0.1:7000,127.0.0.1:70000", ""},
+		{"auth_jwks", "--auth-jwks=https://issuer.example:99999/keys", ""},
+		{"listen", "--listen=127.0.0.1:65536", ""},
+		{"admin", "--admin=127.0.0.1:65536", ""},
+	} {
+		args := []string{"check", tt.arg}
+		if tt.more != "" {
+			args = append(args, tt.more)
+		}
+		check := runWith(t, secret, "", args...)
+		args[0] = "serve"
+		serve := runWith(t, secret, "", args...)
+		if check.code != exitUsage || check != serve || !strings.Contains(check.stderr, tt.names) || strings.Count(check.stderr, "\n") != 1 {
+			t.Errorf("%s: %+v, and serve %+v", tt.arg, check, serve)
+		}
+	}
+	got := runWith(t, "", "", "check", "--listen=203.0.113.7:0")
+	if got.code != exitFailure || !strings.Contains(got.stdout, "listen: ") || !strings.Contains(got.stdout, "serve does not start") {
+		t.Errorf("an address of another machine: %+v", got)
+	}
+}
+
 func TestCheckRedis(t *testing.T) {
 	socket := startRedis(t)
 	got := runWith(t, "", "", "check", "--redis", "unix://"+socket)

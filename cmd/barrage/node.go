@@ -99,7 +99,7 @@ func runServer(ctx context.Context, cfg *config.Config, out *output, newNode fun
 	fatal := make(chan error, 1)
 	n, err := newNode(nodeDeps{cfg: cfg, log: log, lines: out.stderr, registry: registry, capacity: allowed, fatal: fatal})
 	if err != nil {
-		return err
+		return exit(exitUsage, err) // nothing has been opened: it is the settings
 	}
 	stopCollecting := footprint.KeepHeapSmall()
 	defer stopCollecting()
@@ -108,7 +108,7 @@ func runServer(ctx context.Context, cfg *config.Config, out *output, newNode fun
 		Gatherer: registry, Registerer: registry, Pprof: cfg.Pprof, Logger: log,
 	}, n)
 	if err != nil {
-		return err
+		return exit(exitUsage, err) // as above
 	}
 	if err := a.Listen(); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"barrage/internal/limits"
@@ -85,6 +86,8 @@ func checkURL(s string) error {
 	if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
 		// The URL itself is not shown: its query may hold a key.
 		return errors.New("auth: JWKSURL is not an https or http URL with a host and without a user")
+	} else if n, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("auth: JWKSURL has the port %s, want 1 to 65535", u.Port())
 	}
 	return nil
 }

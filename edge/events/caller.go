@@ -129,7 +129,7 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 		if r.Method == "" {
 			errs = append(errs, errors.New("events: caller: Routes: a method is empty"))
 		}
-		if err := checkURL(r.URL); err != nil {
+		if err := CheckURL(r.URL); err != nil {
 			errs = append(errs, fmt.Errorf("events: caller: Routes: %q: %w", r.Method, err))
 		}
 		c.routes = append(c.routes, route{r.Method, r.URL})

@@ -81,7 +81,7 @@ func TestCallerConfig(t *testing.T) {
 		Routes:        []Route{{"", "http://example.com"}, {"x", "example.com"}},
 		MaxConcurrent: -1, MaxReply: -1, HTTP: HTTP{Timeout: -1},
 	})
-	for _, want := range []string{"a method is empty", `"x": "example.com": want http`, "MaxConcurrent", "MaxReply", "Timeout", "Secrets"} {
+	for _, want := range []string{"a method is empty", `"x": not an http or https URL`, "MaxConcurrent", "MaxReply", "Timeout", "Secrets"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -56,16 +57,21 @@ func (h *HTTP) check(prefix string) error {
 	return errors.Join(errs...)
 }
 
-func checkURL(s string) error {
+// CheckURL tells whether backends can be asked by a URL. The error does not show it, as
+// it may hold a password or a key.
+func CheckURL(s string) error {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		// Its text has the URL in it, and that may have a password.
 		return errors.New("not a URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("%q: want http or https", outbound.Redacted(s))
-	case u.Host == "":
-		return fmt.Errorf("%q has no host", outbound.Redacted(s))
+		return errors.New("not an http or https URL")
+	case u.Hostname() == "":
+		return errors.New("a URL without a host")
+	case u.Port() != "":
+		if n, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("a URL whose port is %s, want 1 to 65535", u.Port())
+		}
 	}
 	return nil
 }

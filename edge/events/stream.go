@@ -38,8 +38,8 @@ func NewStream(cfg StreamConfig) (*Stream, error) {
 	cfg.MaxLen = cmp.Or(cfg.MaxLen, 100_000)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
 	errs := []error{limits.AtLeast("events: stream: MaxLen", cfg.MaxLen, 1), limits.AtLeast("events: stream: Timeout", cfg.Timeout, time.Millisecond)}
-	if strings.ContainsFunc(cfg.Key, func(r rune) bool { return r <= ' ' }) {
-		errs = append(errs, fmt.Errorf("events: stream: Key: %q has spaces", cfg.Key))
+	if err := CheckStream(cfg.Key); err != nil {
+		errs = append(errs, fmt.Errorf("events: stream: Key: %w", err))
 	}
 	if cfg.Add == nil {
 		errs = append(errs, errors.New("events: stream: Add: missing"))
@@ -48,6 +48,14 @@ func NewStream(cfg StreamConfig) (*Stream, error) {
 		return nil, err
 	}
 	return &Stream{cfg}, nil
+}
+
+// CheckStream tells whether a Redis stream's key may be that.
+func CheckStream(key string) error {
+	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' }) {
+		return fmt.Errorf("%q has spaces", key)
+	}
+	return nil
 }
 
 // Send appends batch.

@@ -44,7 +44,7 @@ type Webhook struct {
 func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
 	err := cfg.HTTP.check("webhook: ")
-	if urlErr := checkURL(cfg.URL); urlErr != nil {
+	if urlErr := CheckURL(cfg.URL); urlErr != nil {
 		err = errors.Join(err, fmt.Errorf("events: webhook: URL: %w", urlErr))
 	}
 	if err != nil {

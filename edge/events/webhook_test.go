@@ -31,8 +31,8 @@ func TestWebhookConfig(t *testing.T) {
 		want string // in the error
 	}{
 		{"no URL", WebhookConfig{HTTP: HTTP{Secrets: secrets}}, "URL"},
-		{"no host", WebhookConfig{URL: "http:///x", HTTP: HTTP{Secrets: secrets}}, "no host"},
-		{"scheme", WebhookConfig{URL: "ftp://example.com", HTTP: HTTP{Secrets: secrets}}, "want http or https"},
+		{"no host", WebhookConfig{URL: "http:///x", HTTP: HTTP{Secrets: secrets}}, "without a host"},
+		{"scheme", WebhookConfig{URL: "ftp://example.com", HTTP: HTTP{Secrets: secrets}}, "not an http or https URL"},
 		{"no URL at all", WebhookConfig{URL: "http://u:hunter2@%zz", HTTP: HTTP{Secrets: secrets}}, "not a URL"},
 		{"no secret", WebhookConfig{URL: "http://example.com"}, "Secrets"},
 		{"short secret", WebhookConfig{URL: "http://example.com", HTTP: HTTP{Secrets: []string{"hunter2"}}}, "Secrets"},

@@ -127,7 +127,7 @@ var rows = []settings.Setting{
 
 	{Key: "auth_secret", Default: []string(nil), Unit: "texts", Secret: true, Help: "Secrets of tokens signed with HS256, at least 32 bytes each; empty, as the next two: everybody is anonymous"},
 	{Key: "auth_public_keys", Default: "", Unit: "file", Help: "PEM file with the public keys of tokens signed with RS256, ES256 or EdDSA"},
-	{Key: "auth_jwks", Default: "", Unit: "URL", Help: "Where the issuer of tokens publishes its keys (JWKS)"},
+	{Key: "auth_jwks", Default: "", Unit: "URL", URL: true, Help: "Where the issuer of tokens publishes its keys (JWKS)"},
 	{Key: "auth_algorithms", Default: []string(nil), Unit: "names", Help: "Algorithms that are accepted, of HS256, RS256, ES256, EdDSA; empty: those that the keys can verify"},
 	{Key: "auth_audience", Default: "", Unit: "text", Help: "Audience (aud) that tokens must be for; empty: any"},
 	{Key: "auth_issuer", Default: "", Unit: "text", Help: "Issuer (iss) that tokens must be from; empty: any"},
@@ -139,12 +139,12 @@ var rows = []settings.Setting{
 	{Key: "compression", Default: false, Help: "Use permessage-deflate with clients that offer it"},
 	{Key: "compress_wait", Default: 50 * time.Millisecond, Min: time.Millisecond, Max: time.Second, Zero: "no batches", Help: "With compression: how long messages wait for others of their room, to be compressed together, for clients that ask for it (batch=1)"},
 
-	{Key: "webhook_url", Default: "", Unit: "URL", Help: "Where backends are told what happens; empty: nobody is told"},
+	{Key: "webhook_url", Default: "", Unit: "URL", URL: true, Help: "Where backends are told what happens; empty: nobody is told"},
 	{Key: "webhook_secret", Default: []string(nil), Unit: "texts", Secret: true, Help: "Secrets that sign what backends are told and asked, at least 16 bytes each; webhook_url and request_routes need one"},
 	{Key: "event_stream", Default: "", Unit: "key", Help: "Redis stream to which backends' events are added, instead of webhook_url; empty: none"},
 	{Key: "event_types", Default: []string{"connect", "disconnect", "join", "leave", "publish", "room_closed"}, Unit: "types", Help: "Events that backends are told of"},
 	{Key: "event_rooms", Default: []string{"*"}, Unit: "patterns", Help: "Rooms that backends are told of"},
-	{Key: "request_routes", Default: map[string]string(nil), Unit: "method=URL", Help: "Where requests of clients go, by method; * stands for any bytes"},
+	{Key: "request_routes", Default: map[string]string(nil), Unit: "method=URL", URL: true, Help: "Where requests of clients go, by method; * stands for any bytes"},
 	{Key: "request_timeout", Default: 5 * time.Second, Min: 100 * time.Millisecond, Max: time.Minute, Help: "Longest wait for a backend's answer"},
 
 	{Key: "handshake_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "From accept to a complete request head"},

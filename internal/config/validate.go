@@ -44,7 +44,7 @@ func (v *validation) addresses() {
 	if err != nil {
 		v.Problem("listen", "%q is not host:port", v.cfg.Listen)
 	} else {
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		if !validPort(port, 0) {
 			v.Problem("listen", "port %q is not a number from 0 to 65535", port)
 		}
 		if host != "" && host != "localhost" && net.ParseIP(host) == nil {
@@ -66,10 +66,14 @@ func (v *validation) addresses() {
 }
 
 func (v *validation) rooms() {
-	if v.cfg.DefaultRoom != "" {
-		if err := broker.CheckRoom(v.cfg.DefaultRoom); err != nil {
-			v.Problem("default_room", "%q: %v", v.cfg.DefaultRoom, err)
-		}
+	room := v.cfg.DefaultRoom
+	if room == "" {
+		return
+	}
+	if err := broker.CheckRoom(room); err != nil {
+		v.Problem("default_room", "%q: %v", room, err)
+	} else if _, of := broker.UserOf(room); of {
+		v.Problem("default_room", "%q is a user's own room, which nobody else may join", room)
 	}
 }
 
@@ -109,6 +113,7 @@ func (v *validation) redis() {
 			v.Problem("redis", "%v", err)
 		} else {
 			_ = client.Close() // it has not been used
+			v.redisPorts()
 		}
 		if c.RedisSharded && !strings.HasPrefix(c.Redis, "redis+cluster:") && !strings.HasPrefix(c.Redis, "rediss+cluster:") {
 			v.Problem("redis_sharded", "needs a redis+cluster:// URL in redis")
@@ -131,10 +136,37 @@ func (v *validation) redis() {
 	}
 }
 
+// redisPorts looks at the ports of all hosts of the URL, which is known to be one.
+func (v *validation) redisPorts() {
+	_, rest, _ := strings.Cut(v.cfg.Redis, "://")
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	for host := range strings.SplitSeq(rest, ",") {
+		if _, port, err := net.SplitHostPort(host); err == nil && port != "" && !validPort(port, 1) {
+			v.Problem("redis", "port %q is not a number from 1 to 65535", port)
+		}
+	}
+}
+
+// validPort tells whether port is a number of lowest to 65535.
+func validPort(port string, lowest uint64) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n >= lowest
+}
+
 // backends checks what talks to other programs: tokens, histories, webhooks.
 func (v *validation) backends() {
-	if _, err := v.cfg.HistoryRules(); err != nil {
+	rules, err := v.cfg.HistoryRules()
+	if err != nil {
 		v.Problem("history", "%v", err)
+	}
+	for _, r := range rules {
+		v.pattern("history", r.Pattern)
+	}
+	for _, pattern := range v.cfg.EventRooms {
+		v.pattern("event_rooms", pattern)
 	}
 	if verifier, err := v.cfg.Verifier(nil); err != nil {
 		v.Add(err)
@@ -154,6 +186,34 @@ func (v *validation) backends() {
 	}
 	if v.cfg.WebhookURL != "" || len(v.cfg.RequestRoutes) > 0 {
 		v.webhookSecrets()
+	}
+	v.destinations()
+}
+
+// pattern refuses one that no room's name can match.
+func (v *validation) pattern(key, pattern string) {
+	if err := broker.CheckPattern(pattern); err != nil {
+		v.Problem(key, "%q: %v", pattern, err)
+	}
+}
+
+// destinations checks where backends are told and asked.
+func (v *validation) destinations() {
+	if v.cfg.WebhookURL != "" {
+		if err := events.CheckURL(v.cfg.WebhookURL); err != nil {
+			v.Problem("webhook_url", "is %v", err)
+		}
+	}
+	if err := events.CheckStream(v.cfg.EventStream); err != nil {
+		v.Problem("event_stream", "%v", err)
+	}
+	for _, method := range slices.Sorted(maps.Keys(v.cfg.RequestRoutes)) {
+		if method == "" {
+			v.Problem("request_routes", "a method is empty")
+		}
+		if err := events.CheckURL(v.cfg.RequestRoutes[method]); err != nil {
+			v.Problem("request_routes", "what %q leads to is %v", method, err)
+		}
 	}
 }
 

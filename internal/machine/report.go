@@ -26,6 +26,7 @@ type Verdict string
 const (
 	OK     Verdict = "ok"
 	Low    Verdict = "TOO LOW" // the target cannot be met
+	Bad    Verdict = "BAD"     // serve does not start
 	Warn   Verdict = "warn"    // costs speed or connects, not connections
 	Info   Verdict = "info"
 	Unread Verdict = "unreadable"

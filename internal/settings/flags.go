@@ -65,7 +65,7 @@ func (f *flagValue) joins() bool {
 
 // value is what was given, for convert.
 func (f *flagValue) value() any {
-	if f.table.Single && f.joins() {
+	if f.joins() {
 		return f.given
 	}
 	return f.String()

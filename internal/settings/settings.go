@@ -28,6 +28,7 @@ type Setting struct {
 	Zero    string   // what 0 means, where it is not just a number; allowed below Min
 	OneOf   []string // the words allowed
 	Secret  bool     // never shown; may come from a file named by a variable ..._FILE
+	URL     bool     // its value, or each of its map, is a URL
 	Form    string   // what errors say it has to be; "" is by its type
 	Kernel  string   // the sysctl or ulimit that has the last word
 	Help    string   // what it does; a sentence without its full stop
@@ -42,7 +43,8 @@ type Table struct {
 
 	// Single says that a text given for a list is one element of it, and one for a
 	// map a pair divided at its first =; flags are repeated, and checked when they
-	// are parsed. Otherwise commas divide texts, and pairs are divided at the last =.
+	// are parsed. Otherwise commas divide texts, and pairs are divided at the last =, or
+	// at the first if their values are URLs.
 	Single bool
 
 	HideBounds bool // of the help texts: they only stop mistyped digits

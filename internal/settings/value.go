@@ -29,7 +29,7 @@ var errForm = errors.New("not of the form wanted")
 func (t *Table) convert(s *Setting, v any) (any, error) {
 	value := reflect.New(reflect.TypeOf(s.Default))
 	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result: value.Interface(), DecodeHook: mapstructure.DecodeHookFuncValue(t.hook),
+		Result: value.Interface(), DecodeHook: mapstructure.DecodeHookFuncValue(func(from, to reflect.Value) (any, error) { return t.hook(s, from, to) }),
 	})
 	if err == nil {
 		err = d.Decode(v)
@@ -40,28 +40,48 @@ func (t *Table) convert(s *Setting, v any) (any, error) {
 	return value.Elem().Interface(), nil
 }
 
-func (t *Table) hook(from, to reflect.Value) (any, error) {
+func (t *Table) hook(s *Setting, from, to reflect.Value) (any, error) {
 	v := from.Interface()
 	switch given := v.(type) {
 	case string:
 		if t.Single && to.Kind() == reflect.Map {
 			return nil, errForm
 		}
-		return t.fromText(to.Type(), given)
-	case []string:
-		if to.Kind() == reflect.Map { // of flags
-			return t.pairs(given)
-		}
+		return t.fromText(s, to.Type(), given)
+	case []string: // of flags
+		return t.fromFlags(s, to.Type(), given)
 	}
 	if from.Type() != to.Type() && isNumber(from) && isNumber(to) {
-		return t.fromText(to.Type(), fmt.Sprint(v))
+		return t.fromText(s, to.Type(), fmt.Sprint(v))
 	}
 	return v, nil
 }
 
+// fromFlags is fromText of a list's or map's flags, each of which may hold several.
+func (t *Table) fromFlags(s *Setting, to reflect.Type, given []string) (any, error) {
+	switch {
+	case t.Single && to.Kind() == reflect.Map:
+		return t.pairs(s, given)
+	case t.Single:
+		return given, nil
+	}
+	var parts []string
+	for _, text := range given {
+		list, err := s.split(text)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, list...)
+	}
+	if to.Kind() == reflect.Map {
+		return t.pairs(s, parts)
+	}
+	return parts, nil
+}
+
 func isNumber(v reflect.Value) bool { return v.CanInt() || v.CanUint() || v.CanFloat() }
 
-func (t *Table) fromText(to reflect.Type, text string) (v any, err error) {
+func (t *Table) fromText(s *Setting, to reflect.Type, text string) (v any, err error) {
 	bare := strings.TrimSpace(text)
 	switch reflect.Zero(to).Interface().(type) {
 	case time.Duration:
@@ -81,13 +101,13 @@ func (t *Table) fromText(to reflect.Type, text string) (v any, err error) {
 		if t.Single {
 			return []string{text}, nil
 		}
-		list := SplitList(text)
-		if len(list) == 0 && text != "" { // not as good as none: it may stand for secrets that were forgotten
-			return nil, detail("has nothing between its commas")
-		}
-		return list, nil
+		return s.split(text)
 	case map[string]string:
-		return t.pairs(SplitList(text))
+		list, bad := s.split(text)
+		if bad != nil {
+			return nil, bad
+		}
+		return t.pairs(s, list)
 	default:
 		return text, nil
 	}
@@ -105,6 +125,52 @@ func SplitList(text string) []string {
 	return list
 }
 
+// split divides a text into the parts of a list or map.
+func (s *Setting) split(text string) (list []string, err error) {
+	if s.URL {
+		return splitURLs(text), nil
+	}
+	list = SplitList(text)
+	if len(list) == 0 && text != "" { // not as good as none: it may stand for secrets that were forgotten
+		return nil, detail("has nothing between its commas")
+	}
+	return list, nil
+}
+
+// splitURLs is SplitList of name=URL, of which a comma may be a part: see belongs.
+func splitURLs(text string) (list []string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		last, commas := "", "," // last is of this line
+		for part := range strings.SplitSeq(line, ",") {
+			bare := strings.TrimSpace(part)
+			switch {
+			case bare == "":
+				commas += "," // dropped, unless a part that belongs to the last one follows
+				continue
+			case strings.HasPrefix(part, bare) && belongs(last, bare):
+				last += commas + bare
+				list[len(list)-1] = last
+			default:
+				last = bare
+				list = append(list, last)
+			}
+			commas = ","
+		}
+	}
+	return list
+}
+
+// belongs tells whether what follows a comma is of the URL before it: it is, in a path or
+// query, what has no =, and in a query whatever does not begin another name=URL.
+func belongs(before, part string) bool {
+	_, rest, isURL := strings.Cut(before, "://")
+	_, value, hasName := strings.Cut(part, "=")
+	if !hasName {
+		return isURL && strings.ContainsAny(rest, "/?")
+	}
+	return isURL && strings.Contains(rest, "?") && !strings.Contains(value, "://")
+}
+
 // First is what is used of a list of secrets to sign or ask with: a new one is
 // written behind it until all nodes know it. It is empty if there is none.
 func First(secrets []string) string {
@@ -114,9 +180,9 @@ func First(secrets []string) string {
 	return secrets[0]
 }
 
-// pairs reads name=value. Without Single, the last = divides, as a Redis channel's
-// name may hold one and a room's may not.
-func (t *Table) pairs(list []string) (map[string]string, error) {
+// pairs reads name=value. The first = divides where values are URLs; else, without
+// Single, the last one, as a Redis channel's name may hold one and a room's may not.
+func (t *Table) pairs(s *Setting, list []string) (map[string]string, error) {
 	m := make(map[string]string)
 	for _, part := range list {
 		if t.Single {
@@ -128,6 +194,9 @@ func (t *Table) pairs(list []string) (map[string]string, error) {
 			continue
 		}
 		i := strings.LastIndexByte(part, '=')
+		if s.URL {
+			i = strings.IndexByte(part, '=')
+		}
 		if i < 0 {
 			return nil, detail(fmt.Sprintf("is not a list of name=value: %q has no =", part))
 		}

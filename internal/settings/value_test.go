@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"maps"
 	"math"
 	"reflect"
 	"testing"
@@ -51,4 +52,37 @@ func FuzzConvert(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A route is divided at its first =, and a comma may be in its URL's path or query.
+func TestRoutes(t *testing.T) {
+	s := &Setting{URL: true, Default: map[string]string(nil)}
+	type routes = map[string]string
+	for text, want := range map[string]routes{
+		"":                                      {},
+		"a=http://h/x?key=abc&k=1":              {"a": "http://h/x?key=abc&k=1"},
+		"a=http://h/x, b=http://h/y":            {"a": "http://h/x", "b": "http://h/y"},
+		"a=http://h?k=1,b=https://i":            {"a": "http://h?k=1", "b": "https://i"},
+		"a=http://h/\nb=http://i/\r\n":          {"a": "http://h/", "b": "http://i/"},
+		"a=http://h,b=http://i,,":               {"a": "http://h", "b": "http://i"},
+		"a=http://h/y?a,b":                      {"a": "http://h/y?a,b"},
+		"a=http://h/y?ids=1,,2,b=3,c=http://i/": {"a": "http://h/y?ids=1,,2,b=3", "c": "http://i/"},
+		"a=http://h/1,2/y,b=http://i/3,4":       {"a": "http://h/1,2/y", "b": "http://i/3,4"},
+		"a.*=http://h/y,b=notaurl":              {"a.*": "http://h/y", "b": "notaurl"}, // and is then told that it is none
+		"a=notaurl,b=http://h/":                 {"a": "notaurl", "b": "http://h/"},
+	} {
+		if got, err := new(Table).convert(s, text); err != nil || !maps.Equal(got.(routes), want) {
+			t.Errorf("%q is %q, %v, want %q", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"http://h/", "a=http://h,b", "a=http://h/x, b", "a=http://h/,a=http://i/", "a=notaurl,b"} {
+		if got, err := new(Table).convert(s, text); err == nil {
+			t.Errorf("%q is %q", text, got)
+		}
+	}
+	// Flags are divided each for itself.
+	got, err := new(Table).convert(s, []string{"a=http://h/?x", "b=notaurl", "c=http://i/,d=http://j/"})
+	if want := (routes{"a": "http://h/?x", "b": "notaurl", "c": "http://i/", "d": "http://j/"}); err != nil || !maps.Equal(got.(routes), want) {
+		t.Errorf("%q, %v", got, err)
+	}
 }
