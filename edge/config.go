@@ -87,6 +87,7 @@ type Config struct {
 	RoomLogBytes int           // bound of a room's log, per shard (default 4 MiB)
 	LogBytes     int           // bound of all logs together (default 256 MiB)
 
+	UnreadBytes int           // queued of answers for all connections; past it the one with the most is closed (default 256 MiB)
 	SendBuffer  int           // SO_SNDBUF; 0 is the kernel's autotuning
 	UserTimeout time.Duration // TCP_USER_TIMEOUT; 0 is off
 	Backlog     int           // accept queue per shard (default 4096)
@@ -122,6 +123,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.SlowPolicy = cmp.Or(c.SlowPolicy, SlowSkip)
 	c.RoomLogBytes = cmp.Or(c.RoomLogBytes, 4<<20)
 	c.LogBytes = cmp.Or(c.LogBytes, 256<<20)
+	c.UnreadBytes = cmp.Or(c.UnreadBytes, 256<<20)
 	c.Tick = cmp.Or(c.Tick, 100*time.Millisecond)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Protocols == nil {

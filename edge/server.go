@@ -139,7 +139,7 @@ func (s *Server) Start() error {
 	}
 	s.desk = handshake.New(s.handshakeConfig())
 	ls, err := netpoll.Listen(s.cfg.Listen, s.cfg.Shards, netpoll.ListenConfig{
-		Backlog: s.cfg.Backlog, UserTimeout: s.cfg.UserTimeout, SendBuffer: s.cfg.SendBuffer,
+		Backlog: s.cfg.Backlog, UserTimeout: s.cfg.UserTimeout, SendBuffer: s.cfg.SendBuffer, Unsent: unsentBytes,
 	})
 	if err != nil {
 		return err
@@ -218,12 +218,17 @@ func (s *Server) Close() {
 // Addr returns the public address.
 func (s *Server) Addr() netip.AddrPort { return s.addr }
 
+// unsentBytes is how much the kernel takes for a peer that does not keep up, beyond what is
+// on its way: the rest is better in the rooms' logs, which all share. Autotuned send
+// buffers would hold megabytes for each.
+const unsentBytes = 128 << 10
+
 func (s *Server) connConfig() conn.Config {
 	c := &s.cfg
 	return conn.Config{
 		Node: c.Node, Hub: s.hub, Observer: observer{s},
 		MaxConnections: c.MaxConnections, MaxSockets: c.MaxSockets, MaxPerIP: c.MaxPerIP, IPv6Prefix: c.IPv6Prefix,
-		MaxQueue:         s.maxUnread() + 64<<10,
+		MaxQueue: s.maxUnread() + 64<<10, MaxUnread: c.UnreadBytes,
 		HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout,
 		CloseTimeout: c.CloseTimeout, SlowTimeout: c.SlowTimeout, CloseSlow: c.SlowPolicy == SlowClose,
 		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst, Tick: c.Tick, Logger: c.Logger, OnFatal: c.OnFatal,

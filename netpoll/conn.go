@@ -81,12 +81,30 @@ func (l *Loop) Queue(id ID, p []byte) {
 	if q == nil {
 		q = queuePool.Get().(*[]byte)
 		l.queues[id] = q
+		l.stats.queued.Add(int64(cap(*q)))
 	}
 	if len(*q)+len(p) > l.cfg.MaxQueue {
 		l.Close(id, QueueFull)
 		return
 	}
+	before := cap(*q)
 	*q = append(*q, p...)
+	l.stats.queued.Add(int64(cap(*q) - before))
+}
+
+// AllQueued is how many bytes the queues of all connections take. Any goroutine.
+func (l *Loop) AllQueued() int64 { return l.stats.queued.Load() }
+
+// LongestQueue is the connection with the most bytes in its queue; ok is false if no
+// connection has one. It looks at all queues.
+func (l *Loop) LongestQueue() (id ID, ok bool) {
+	longest := -1
+	for i, q := range l.queues {
+		if n := len(*q); n > longest {
+			id, longest, ok = i, n, true
+		}
+	}
+	return id, ok
 }
 
 // Queued returns the number of bytes waiting in the connection's queue.
@@ -157,6 +175,7 @@ func (l *Loop) Close(id ID, reason CloseReason) {
 	}
 	c.state = stateDoomed
 	l.doomed = append(l.doomed, id)
+	l.dropQueue(id)
 }
 
 // Abort is Close with a RST instead of a FIN. The peer is told at once that the
@@ -337,6 +356,7 @@ func (l *Loop) dropQueue(id ID) {
 		return
 	}
 	delete(l.queues, id)
+	l.stats.queued.Add(-int64(cap(*q)))
 	if cap(*q) <= 64<<10 {
 		*q = (*q)[:0]
 		queuePool.Put(q)

@@ -19,6 +19,7 @@ type ListenConfig struct {
 	KeepAlive   time.Duration // idle time before the kernel probes the peer; 0 is 60s, negative is off
 	UserTimeout time.Duration // TCP_USER_TIMEOUT: unacknowledged bytes, or a peer that takes none, for this long ends the connection; 0 is off
 	SendBuffer  int           // SO_SNDBUF in bytes; 0 leaves it to the kernel's autotuning
+	Unsent      int           // TCP_NOTSENT_LOWAT: the kernel takes so many bytes, about, beyond what it has sent to the peer; 0 is as many as the send buffer has room for
 }
 
 // Listener is a bound and listening socket not yet given to a loop.
@@ -129,6 +130,7 @@ func (l *Listener) configure(reusePort bool, cfg ListenConfig) error {
 		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 4, idle > 0},
 		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(cfg.UserTimeout / time.Millisecond), cfg.UserTimeout > 0},
 		{unix.SOL_SOCKET, unix.SO_SNDBUF, cfg.SendBuffer, cfg.SendBuffer > 0},
+		{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, cfg.Unsent, cfg.Unsent > 0},
 	} {
 		if !o.on {
 			continue

@@ -74,7 +74,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Stats are a loop's counters. They only grow, except Conns.
+// Stats are a loop's counters. They only grow, except Conns and Queued.
 type Stats struct {
 	Conns         int64 // connections, from accept or Dial on: connecting, handshaking and lingering ones included
 	Accepted      int64
@@ -85,6 +85,7 @@ type Stats struct {
 	StaleEvents   int64 // events for a connection that had been closed in the same batch
 	Panics        int64
 	BytesReceived int64
+	Queued        int64 // a gauge: see AllQueued
 }
 
 // Loop is one epoll, its listener if it has one, and its connections. See the package
@@ -121,6 +122,7 @@ type Loop struct {
 	stats struct {
 		conns, accepted, acceptErrors, acceptNoFile     atomic.Int64
 		wakeups, events, staleEvents, panics, bytesRecv atomic.Int64
+		queued                                          atomic.Int64 // bytes that queues take
 	}
 }
 
@@ -187,7 +189,7 @@ func (l *Loop) Stats() Stats {
 		Conns: s.conns.Load(), Accepted: s.accepted.Load(),
 		AcceptErrors: s.acceptErrors.Load(), AcceptNoFile: s.acceptNoFile.Load(),
 		Wakeups: s.wakeups.Load(), Events: s.events.Load(), StaleEvents: s.staleEvents.Load(),
-		Panics: s.panics.Load(), BytesReceived: s.bytesRecv.Load(),
+		Panics: s.panics.Load(), BytesReceived: s.bytesRecv.Load(), Queued: s.queued.Load(),
 	}
 }
 
@@ -318,7 +320,6 @@ func (l *Loop) reap() {
 		fd := int(c.fd)
 		l.p.del(fd)
 		_ = unix.Close(fd) // EINTR on Linux still closes; there is nothing else to do
-		l.dropQueue(id)
 		l.Guard(id, func(id ID) { l.h.Closed(id, c.reason) })
 		l.table.release(id)
 		l.stats.conns.Add(-1)

@@ -111,7 +111,7 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst,
 		SlowPolicy: edge.SlowPolicy(c.SlowPolicy), SlowTimeout: c.SlowTimeout,
 		RoomLogBytes: int(c.RoomLogBytes), LogBytes: int(c.LogBytes),
-		SendBuffer: int(c.SendBufferBytes), UserTimeout: c.TCPUserTimeout, Backlog: c.Backlog,
+		UnreadBytes: int(c.UnreadBytes), SendBuffer: int(c.SendBufferBytes), UserTimeout: c.TCPUserTimeout, Backlog: c.Backlog,
 		Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, AckTimeout: c.AckTimeout, Compression: c.Compression, CompressWait: c.CompressWait, History: rules,
 		Logger: p.log,
 		OnFatal: func(err error) {

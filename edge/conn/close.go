@@ -31,6 +31,7 @@ const (
 	NoAuth                                                // no token within the time for it
 	TokenExpired                                          // the token was not renewed
 	Kicked                                                // sent away by an operator
+	Unread                                                // more waits for all peers than there is room for, and for it the most
 
 	numReasons = iota + Reason(netpoll.FirstUserReason)
 )
@@ -39,7 +40,7 @@ var reasonNames = [numReasons]string{
 	Normal: "normal", Served: "served", Refused: "refused", Crowded: "crowded", Handshake: "handshake_timeout",
 	Violation: "protocol_error", TooBig: "too_big", Policy: "policy", Flood: "flood", Unfinished: "unfinished_message",
 	Unresponsive: "ping_timeout", Slow: "slow", Drain: "drain", NoAuth: "no_token", TokenExpired: "token_expired",
-	Kicked: "kicked",
+	Kicked: "kicked", Unread: "too_much_unread",
 }
 
 // String returns the reason's name.

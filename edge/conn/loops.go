@@ -27,6 +27,7 @@ type Config struct {
 	MaxPerIP       int // 0 is no limit
 	IPv6Prefix     int // bits of an IPv6 address that count
 	MaxQueue       int // bytes queued for one peer before it is closed
+	MaxUnread      int // bytes queued for all peers before the one with the most is closed
 
 	HandshakeTimeout time.Duration
 	FrameTimeout     time.Duration

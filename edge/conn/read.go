@@ -93,6 +93,7 @@ func (l *Loop) queue(id ID, p []byte) {
 	l.net.Queue(id, p)
 	if l.net.Blocked(id) {
 		l.blocked(id)
+		l.shed()
 	}
 }
 

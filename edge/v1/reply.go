@@ -54,10 +54,15 @@ func (p *protocol) reply(r *conn.Read, c *client, id uint64, ok any) {
 // send sends a reply. A client that does not read has its further large answers refused,
 // before it is owed so much that it would be closed.
 func (p *protocol) send(r *conn.Read, c *client, id uint64, payload []byte) {
-	unread := p.loop.Queued(r, c.ID)
-	if len(payload) > largeReply && unread > 0 && unread+len(payload) > maxUnread {
-		p.replyError(r, c, id, errUnread)
-		return
+	if len(payload) > largeReply {
+		if unread := p.loop.Queued(r, c.ID); unread > 0 && unread+len(payload) > maxUnread {
+			p.replyError(r, c, id, errUnread)
+			return
+		}
+		if p.loop.Loops().Short() {
+			p.replyError(r, c, id, errShort)
+			return
+		}
 	}
 	p.answered(c.ID, len(payload))
 	p.loop.Write(r, c.ID, false, payload)
@@ -65,6 +70,7 @@ func (p *protocol) send(r *conn.Read, c *client, id uint64, payload []byte) {
 
 var (
 	errUnread  = overloaded("answers to earlier commands have not been read yet")
+	errShort   = overloaded("clients of this server leave too much unread")
 	errNotJSON = refusal.New(500, "unavailable", "the answer cannot be written as JSON")
 )
 
@@ -75,6 +81,9 @@ func tooManyBytes(wait time.Duration) error {
 
 // room is how many bytes of messages the next reply may have.
 func (p *protocol) room(r *conn.Read, c *client) int {
+	if p.loop.Loops().Short() {
+		return largeReply
+	}
 	return min(pageBytes, max(0, maxUnread-pageBytes/4-p.loop.Queued(r, c.ID)))
 }
 

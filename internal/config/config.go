@@ -79,6 +79,7 @@ type Config struct {
 	SlowTimeout  time.Duration  `yaml:"slow_timeout"`
 	RoomLogBytes settings.Bytes `yaml:"room_log_bytes"`
 	LogBytes     settings.Bytes `yaml:"log_bytes"`
+	UnreadBytes  settings.Bytes `yaml:"unread_bytes"`
 
 	SendBufferBytes settings.Bytes `yaml:"send_buffer_bytes"`
 	TCPUserTimeout  time.Duration  `yaml:"tcp_user_timeout"`
@@ -158,6 +159,7 @@ var rows = []settings.Setting{
 	{Key: "slow_timeout", Default: time.Minute, Min: 100 * time.Millisecond, Max: 24 * time.Hour, Zero: "never", Help: "A viewer that takes no byte for this long is closed"},
 	{Key: "room_log_bytes", Default: 4 * settings.MiB, Min: 64 * settings.KiB, Max: settings.GiB, Help: "Bound of one room's log, in each shard"},
 	{Key: "log_bytes", Default: 256 * settings.MiB, Min: settings.MiB, Max: 1024 * settings.GiB, Help: "Bound of all logs of the process"},
+	{Key: "unread_bytes", Default: 256 * settings.MiB, Min: 4 * settings.MiB, Max: 1024 * settings.GiB, Help: "Bound of what all clients together have not read of their answers; from half of it on large answers are refused, past it the client with the most is closed"},
 
 	{Key: "send_buffer_bytes", Default: settings.Bytes(0), Min: 4 * settings.KiB, Max: 64 * settings.MiB, Zero: "the kernel's autotuning", Help: "Socket send buffer (SO_SNDBUF)", Kernel: "net.core.wmem_max; of autotuning, net.ipv4.tcp_wmem"},
 	{Key: "tcp_user_timeout", Default: time.Minute, Min: time.Second, Max: time.Hour, Zero: "the kernel's retries decide", Help: "A peer that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT)", Kernel: "net.ipv4.tcp_retries2"},

@@ -101,6 +101,7 @@ func collectLoops(ch chan<- prometheus.Metric, loops []netpoll.Stats) {
 		t.StaleEvents += l.StaleEvents
 		t.Panics += l.Panics
 		t.BytesReceived += l.BytesReceived
+		t.Queued += l.Queued
 	}
 	gauge(ch, "sockets", "Open sockets of the public listener, before, during and after their time as WebSocket connections.", t.Conns)
 	counter(ch, "connections_accepted_total", "Connections accepted, whatever became of them.", t.Accepted)
@@ -111,6 +112,7 @@ func collectLoops(ch chan<- prometheus.Metric, loops []netpoll.Stats) {
 	counter(ch, "epoll_stale_events_total", "Events fetched for a connection that was closed before they were looked at.", t.StaleEvents)
 	counter(ch, "panics_total", "Events that panicked; each cost one connection.", t.Panics)
 	counter(ch, "received_bytes_total", "Bytes read from sockets.", t.BytesReceived)
+	gauge(ch, "unread_bytes", "Memory of what clients have not read of their answers.", t.Queued)
 }
 
 func collectFanout(ch chan<- prometheus.Metric, shards []fanout.Stats) {
