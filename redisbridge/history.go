@@ -25,7 +25,10 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 		}
 		return p, nil
 	}
-	query := query{begin: random.Name(), mode: "newest", limit: q.Limit, bytes: q.Bytes, age: keep.Age, keep: keep.Age + metaKeep}
+	query := query{mode: "newest", limit: q.Limit, bytes: q.Bytes, age: keep.Age, keep: keep.Age + metaKeep}
+	if q.Begin {
+		query.begin = random.Name()
+	}
 	if q.After != nil {
 		query.mode, query.after, query.epoch = "after", q.After.Offset, q.After.Epoch
 		if q.Last {
@@ -39,7 +42,9 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 	if err != nil {
 		return broker.Page{}, err
 	}
-	return b.pageOf(room, q, p), nil
+	out := b.pageOf(room, q, p)
+	out.Begun = q.Begin && p.epoch == query.begin
+	return out, nil
 }
 
 // pageOf leaves out what lies before a hole, which only another program that

@@ -43,6 +43,9 @@ func (r Rate) Take(tat *time.Duration, now time.Duration, n int) bool {
 	return true
 }
 
+// Return gives back n of those that were taken.
+func (r Rate) Return(tat *time.Duration, n int) { *tat -= time.Duration(n) * r.interval }
+
 // Wait is how long until n could be taken.
 func (r Rate) Wait(tat, now time.Duration, n int) time.Duration {
 	return max(0, max(tat, now)+time.Duration(n-1)*r.interval-now-r.slack)

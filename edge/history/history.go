@@ -47,6 +47,7 @@ type key struct {
 	last  bool
 	limit int
 	bytes int
+	begin bool
 }
 
 type fetch[T any] struct{ answers []func(T, error) }
@@ -63,7 +64,7 @@ func NewReader[T any](b broker.Broker, p *workers.Pool, render func(broker.Page)
 // Get calls answer, on another goroutine, with a part of the room's history read after
 // the call of Get, at the payer's expense. It returns false if too much is under way.
 func (r *Reader[T]) Get(c fair.Class, who fair.Payer, room string, q broker.Query, answer func(T, error)) bool {
-	k := key{class: c, room: room, new: q.After == nil, last: q.Last, limit: q.Limit, bytes: q.Bytes}
+	k := key{class: c, room: room, new: q.After == nil, last: q.Last, limit: q.Limit, bytes: q.Bytes, begin: q.Begin}
 	if q.After != nil {
 		k.after = *q.After
 	}

@@ -147,7 +147,7 @@ func (p *protocol) enter(r *conn.Read, j *joining) {
 	case limit == 0:
 		limit = 1 // only the head is wanted
 	}
-	if err := p.fetch(share.Join, c, j.room, broker.Query{After: j.since, Limit: limit, Last: true}, func(page *page, err error) {
+	if err := p.fetch(share.Join, c, j.room, broker.Query{After: j.since, Limit: limit, Last: true, Begin: true}, func(page *page, err error) {
 		if j.under() {
 			p.onHistory(j, page, err)
 		}

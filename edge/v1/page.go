@@ -47,12 +47,23 @@ func readers(n *node.Node) func() *history.Reader[*page] {
 }
 
 // fetch reads from a room's history and has answer called on the loop, if the client is
-// still there.
+// still there. An epoch is begun only if the client may.
 func (p *protocol) fetch(class fair.Class, c *client, room string, q broker.Query, answer func(*page, error)) error {
 	q.Bytes = pageBytes
+	payer := ""
+	if q.Begin {
+		payer = p.payer(c)
+		q.Begin = p.epochs.take(payer, p.node.Loops.Now())
+	}
 	if !p.pages.Get(class, p.loop.Payer(&c.Client), room, q, func(page *page, err error) {
+		if q.Begin && err == nil && !page.Begun {
+			p.epochs.giveBack(payer)
+		}
 		p.loop.Post(&c.Client, func() { answer(page, err) })
 	}) {
+		if q.Begin {
+			p.epochs.giveBack(payer)
+		}
 		return overloaded("too many histories are being read")
 	}
 	return nil

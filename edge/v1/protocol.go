@@ -32,8 +32,9 @@ func start(n *node.Node) func(*conn.Loop) conn.Protocol {
 	announce(n)
 	pages := readers(n)
 	rate := conn.NewRate(commandsPerSecond+n.PublishRate, commandBurst+n.PublishBurst)
+	begun := newEpochs()
 	return func(l *conn.Loop) conn.Protocol {
-		p := &protocol{node: n, loop: l, rate: rate, waits: n.Waits[l.Index()], pages: pages()}
+		p := &protocol{node: n, loop: l, rate: rate, epochs: begun, waits: n.Waits[l.Index()], pages: pages()}
 		p.mail = n.Mailboxes.Attach(l.Index(), mailHost{p})
 		l.OnTick(p.mail.Tick)
 		l.OnTick(p.forgetAnswers)
@@ -46,6 +47,7 @@ type protocol struct {
 	node    *node.Node
 	loop    *conn.Loop
 	rate    conn.Rate // of commands, in pings
+	epochs  *epochs   // all loops'
 	waits   *wait.List
 	mail    *mailbox.Box
 	pages   *history.Reader[*page]

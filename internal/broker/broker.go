@@ -139,14 +139,18 @@ type Query struct {
 	// Last: of the messages after After the newest that Limit and Bytes allow. What
 	// does not fit is a gap with the reason GapLarge.
 	Last bool
+	// Begin begins an epoch where there is none, so that Page.Head is a position from which
+	// what comes next can be told. Without it reading writes nothing.
+	Begin bool
 }
 
 // Page is a part of a room's history.
 type Page struct {
 	Messages []*Message // by ascending offset, without holes
-	Head     Position   // the newest message's; of an empty history the epoch with offset 0
+	Head     Position   // the newest message's; of an empty history the epoch with offset 0, of none zero
 	Gap      *Gap       // what Query.After asked for and is gone; Messages then begin behind it, or with the newest ones
 	More     bool       // Limit or Bytes cut the messages short of Head
+	Begun    bool       // Query.Begin began the epoch
 }
 
 // Receiver is the node: what a Broker calls. Calls for one room never overlap, and
@@ -201,7 +205,7 @@ type Broker interface {
 	Acknowledge(ctx context.Context, room string, pos Position) error
 	Acknowledged(ctx context.Context, room string) (Position, error)
 	// Unread tells whether a room has messages behind what was acknowledged. It
-	// may be true when they have just expired. Unlike History it begins nothing.
+	// may be true when they have just expired.
 	Unread(ctx context.Context, room string) (bool, error)
 	// Err returns nil while messages flow between the nodes, else why not.
 	Err() error

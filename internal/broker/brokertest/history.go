@@ -87,11 +87,22 @@ func testPositions(t *testing.T, c *Cluster) {
 // who joined it then can resume exactly.
 func testEmptyRoom(t *testing.T, c *Cluster) {
 	const room = "empty"
-	head := c.Nodes[0].history(t, room, broker.Query{}).Head
-	if head.Epoch == "" || head.Offset != 0 {
-		t.Fatalf("head %+v of an empty room, want an epoch and 0", head)
-	}
 	old := broker.Position{Epoch: "old", Offset: 3}
+	nothing := broker.Position{}
+	for _, n := range c.Nodes { // to look at it leaves it as it is
+		n.wantPage(t, room, broker.Query{}, nothing, nil, 1, 0)
+		n.wantPage(t, room, after(nothing), nothing, nil, 1, 0)
+		n.wantPage(t, room, after(old), nothing, unknown(old), 1, 0)
+		n.wantAcknowledged(t, room, nothing, false)
+	}
+	page := c.Nodes[0].history(t, room, broker.Query{Begin: true})
+	head := page.Head
+	if head.Epoch == "" || head.Offset != 0 || !page.Begun {
+		t.Fatalf("head %+v of an empty room, begun %v, want an epoch and 0", head, page.Begun)
+	}
+	if page = c.last().history(t, room, broker.Query{Begin: true}); page.Head != head || page.Begun {
+		t.Fatalf("head %+v, begun %v once it has begun at %+v", page.Head, page.Begun, head)
+	}
 	for _, n := range c.Nodes {
 		n.wantPage(t, room, broker.Query{}, head, nil, 1, 0)
 		n.wantPage(t, room, after(broker.Position{}), head, nil, 1, 0)

@@ -92,7 +92,7 @@ func testClear(t *testing.T, c *Cluster) {
 	if err := c.last().Clear(ctx, room); err != nil {
 		t.Fatal(err)
 	}
-	head := c.Nodes[0].history(t, room, broker.Query{}).Head
+	head := c.Nodes[0].history(t, room, broker.Query{Begin: true}).Head
 	if head.Epoch == "" || head.Epoch == old.Epoch || head.Offset != 0 {
 		t.Fatalf("head %+v after Clear, before it %+v", head, old)
 	}
@@ -132,7 +132,7 @@ func testClearAt(t *testing.T, c *Cluster) {
 	clearAt(c.Nodes[0], room, broker.Position{}, true)
 	clearAt(c.last(), room, old, true)
 	for i, n := range c.Nodes {
-		begun := n.history(t, room, broker.Query{}).Head
+		begun := n.history(t, room, broker.Query{Begin: true}).Head
 		clearAt(c.node(i+1), room, broker.Position{}, false)
 		head := n.publishMany(t, room, 10).Position
 		for _, other := range []broker.Position{{}, begun, old, {Epoch: "old", Offset: 10}, {Epoch: head.Epoch, Offset: 9}, {Epoch: head.Epoch, Offset: 11}, {Offset: 10}} {
@@ -141,7 +141,7 @@ func testClearAt(t *testing.T, c *Cluster) {
 		n.wantPage(t, room, broker.Query{}, head, nil, 1, 10)
 		clearAt(c.node(i+1), room, head, true)
 		clearAt(n, room, head, true) // there is nothing any more
-		begun = n.history(t, room, broker.Query{}).Head
+		begun = n.history(t, room, broker.Query{Begin: true}).Head
 		n.wantPage(t, room, after(head), broker.Position{Epoch: begun.Epoch}, unknown(head), 1, 0)
 		clearAt(n, room, begun, true) // also one that has said nothing
 		clearAt(n, off, old, true)

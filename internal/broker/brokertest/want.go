@@ -80,7 +80,7 @@ func testWantMidstream(t *testing.T, c *Cluster) {
 	for round := range rounds {
 		n.join(t, room, 1)
 		from := n.Receiver.Count(room)
-		head := n.history(t, room, broker.Query{Limit: 1}).Head
+		head := n.history(t, room, broker.Query{Limit: 1, Begin: true}).Head
 		next := head.Offset + 1
 		eventually(t, "messages behind the head", func() bool {
 			got := n.Receiver.Messages(room)

@@ -131,9 +131,11 @@ func TestEvictRooms(t *testing.T) {
 	wantHistories(t, m, "a b d")
 	publish(t, m, "e", "x")
 	wantHistories(t, m, "a d e")
+	history(t, m, "looked at", broker.Query{}) // which begins nothing
+	wantHistories(t, m, "a d e")
 	// Rooms that never spoke go before those that did, even right away.
 	for i := range 5 {
-		history(t, m, fmt.Sprint("silent", i), broker.Query{})
+		history(t, m, fmt.Sprint("silent", i), broker.Query{Begin: true})
 	}
 	wantHistories(t, m, "a d e")
 	publish(t, m, "f", "x")
@@ -203,7 +205,7 @@ func TestExpire(t *testing.T) {
 	joined := publish(t, m, "joined", "x").Position
 	alone := publish(t, m, "alone", "x").Position
 	publish(t, m, "long", "x")
-	history(t, m, "silent", broker.Query{})
+	history(t, m, "silent", broker.Query{Begin: true})
 	if err := m.Acknowledge(context.Background(), "alone", alone); err != nil {
 		t.Fatal(err)
 	}

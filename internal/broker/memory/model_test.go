@@ -127,7 +127,7 @@ func TestModel(t *testing.T) {
 				o.epoch, o.all = "", nil
 			},
 			"history": func(t *rapid.T) {
-				q := broker.Query{Limit: rapid.IntRange(-1, 10).Draw(t, "limit")}
+				q := broker.Query{Limit: rapid.IntRange(-1, 10).Draw(t, "limit"), Begin: rapid.Bool().Draw(t, "begin")}
 				if rapid.Bool().Draw(t, "after") {
 					q.After = &broker.Position{
 						Epoch:  rapid.SampledFrom(epochs).Draw(t, "epoch"),
@@ -139,7 +139,12 @@ func TestModel(t *testing.T) {
 					t.Fatal(err)
 				}
 				o.settle()
-				follow(t, page.Head.Epoch)
+				if begun := q.Begin && o.epoch == ""; page.Begun != begun || page.Head.Epoch == "" && (begun || o.epoch != "") {
+					t.Fatalf("query %+v: head %+v, begun %v, in epoch %q", q, page.Head, page.Begun, o.epoch)
+				}
+				if page.Head.Epoch != "" {
+					follow(t, page.Head.Epoch)
+				}
 				offsets, gap, more := o.page(q)
 				var got []uint64
 				for _, m := range page.Messages {

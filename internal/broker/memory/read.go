@@ -27,8 +27,7 @@ func (m *Broker) enter(ctx context.Context, method, room string, keep broker.Ret
 // asItIs has a history keep what it keeps.
 var asItIs broker.Retention
 
-// History implements broker.Broker. Where a room may keep messages but has no
-// history, one begins here, so that its epoch is known before its first message.
+// History implements broker.Broker.
 func (m *Broker) History(ctx context.Context, room string, q broker.Query) (broker.Page, error) {
 	defer m.evict() // without the lock, as accept does
 	keep := m.cfg.Retention(room)
@@ -37,14 +36,17 @@ func (m *Broker) History(ctx context.Context, room string, q broker.Query) (brok
 		return broker.Page{}, err
 	}
 	defer s.mu.Unlock()
-	if !keep.On() {
+	if !keep.On() || h == nil && !q.Begin {
 		return broker.Page{Gap: unknown(q.After)}, nil
 	}
-	if h == nil {
+	begun := h == nil
+	if begun {
 		h = m.begin(s, room, keep, now)
 	}
 	h.reads++
-	return h.page(q), nil
+	page := h.page(q)
+	page.Begun = begun
+	return page, nil
 }
 
 // Clear implements broker.Broker. Keys of messages that were in the history are
