@@ -44,7 +44,7 @@ func TestSubscribedAnew(t *testing.T) {
 	before := beginReading(r)
 	before.page = page{epoch: "e", head: 21}
 
-	b.subscribedAnew("a")
+	b.confirmed(&b.rooms.main, b.names.message("a"))
 	if b.catch.waiting() != 1 {
 		t.Error("the history is not to be read")
 	}
@@ -57,6 +57,53 @@ func TestSubscribedAnew(t *testing.T) {
 	after.page = page{epoch: "e", head: 22, entries: here}
 	if track.links != 1 || b.outdated(&after) || !after.diverged() {
 		t.Error("what is there passes for what we have")
+	}
+}
+
+// TestReadOnce: a room whose channels are confirmed is read once before it is ready, in
+// whichever order they are, and not after that: what is in no history would overtake what
+// is held meanwhile.
+func TestReadOnce(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		order []string // channels, and the reading's beginning and end
+	}{
+		{"as usual", []string{"plain", "internal", "begin", "end"}},
+		{"the other last", []string{"internal", "begin", "plain", "end"}},
+		{"the other later", []string{"internal", "begin", "end", "plain"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b, r, got := followed(t)
+			main := &b.rooms.main
+			b.rooms.setUp(true)
+			b.rooms.linked(main, &link{})
+			b.rooms.take(main, main.link, 1, nil)
+			if b.rooms.want("a", b.now(), b.freshRoom, b.followBegun); !r.waiting {
+				t.Fatal("nobody waits for the room")
+			}
+			readings := []reading{}
+			for _, step := range test.order {
+				if got.ReadyCalls("a") != 0 {
+					t.Fatalf("ready before %s", step)
+				}
+				switch step {
+				case "plain":
+					b.confirmed(main, b.names.plain("a"))
+				case "internal":
+					b.confirmed(main, b.names.message("a"))
+				case "begin":
+					for _, r := range b.catch.take(nil) {
+						readings = append(readings, beginReading(r))
+					}
+				case "end":
+					readings[0].page = page{epoch: "e", head: 21, entries: []entry{{stamp: said(21, 100).stamp}}}
+					b.wasRead(t.Context(), &readings[0])
+				}
+			}
+			if len(readings) != 1 || b.catch.waiting() != 0 || got.ReadyCalls("a") != 1 || !r.track.Load().live {
+				t.Errorf("%d readings, %d more wait, ready %d times, live %v", len(readings), b.catch.waiting(), got.ReadyCalls("a"), r.track.Load().live)
+			}
+		})
 	}
 }
 

@@ -118,11 +118,17 @@ func (b *Bridge) confirmed(ln *lane, channel string) {
 		b.subscribedAnew(name)
 	}
 	r, ready := b.rooms.confirm(ln, name, which)
+	if which == gotInternal {
+		r = b.rooms.lookup(name) // also if the other is not confirmed yet
+	}
 	switch {
 	case ready:
 		b.ready(name)
-	case r != nil && r.track.Load() != nil:
-		b.catch.add(r)
+	case r == nil || r.track.Load() == nil:
+	case which == gotInternal || b.unread(r):
+		b.catch.add(r) // not before it is confirmed: that would be one reading more, after Ready
+	case b.isLive(r) && b.rooms.caughtUp(r):
+		b.ready(name) // it had been read already
 	}
 }
 

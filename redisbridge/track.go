@@ -92,18 +92,33 @@ func (b *Bridge) follow(r *room, e *envelope) (read bool) {
 
 // subscribedAnew is called when a room is subscribed on a new connection, before anything
 // comes by it. That may be of a server which gave our newest offset to another
-// message, so the next offset is not enough: the history must be read first.
+// message, so the next offset is not enough: the history must be read first, for which
+// the caller has it queued.
 func (b *Bridge) subscribedAnew(name string) {
 	r := b.rooms.lookup(name)
 	if r == nil || r.track.Load() == nil {
 		return
 	}
 	r.stripe.mu.Lock()
+	defer r.stripe.mu.Unlock()
 	t := r.track.Load()
 	t.links++
 	t.live = false
-	r.stripe.mu.Unlock()
-	b.catch.add(r)
+}
+
+// unread tells whether a room has been followed only since its messages' channel was
+// subscribed, so that nobody has it read.
+func (b *Bridge) unread(r *room) bool {
+	r.stripe.mu.Lock()
+	defer r.stripe.mu.Unlock()
+	t := r.track.Load()
+	return t.links == 0 && !t.live
+}
+
+func (b *Bridge) isLive(r *room) bool {
+	r.stripe.mu.Lock()
+	defer r.stripe.mu.Unlock()
+	return r.track.Load().live
 }
 
 // passLocked delivers a message and moves the room on to it.
