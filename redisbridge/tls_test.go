@@ -206,8 +206,7 @@ func TestClusterTLS(t *testing.T) {
 	st := startStorm(t, cfg, 2, true)
 	st.flow()
 	owner := c.owner("a")
-	c.do(owner+clusterMasters, "CLUSTER", "FAILOVER")
-	eventually(t, "the replica has taken over", func() bool { return c.owner("a") == owner+clusterMasters })
+	c.handOver(owner + clusterMasters)
 	st.flow()
 	st.finish(noGaps)
 }
