@@ -3,6 +3,7 @@ package redisbridge
 // Where Redis is: the forms of Config.URL, and what all connections are told.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,14 +63,24 @@ func parseAddress(c *Config) (*address, error) {
 		opt.MaxRetries = -1              // a retried PUBLISH is a duplicate
 		opt.DisableIdentity = true
 		opt.Protocol = 2 // with 3 go-redis looks for push notifications, which nobody sends us, before each reply
-		if opt.ClientName == "" {
-			opt.ClientName = "barrage:" + c.Node
-		}
+		opt.OnConnect = naming(cmp.Or(opt.ClientName, "barrage:"+c.Node))
+		opt.ClientName = "" // go-redis gives up a connection that cannot be named
 		if opt.PipelinePoolSize == 0 {
 			opt.PipelinePoolSize = 2 + questionsInFlight // the publisher and the catch-up pipeline, too
 		}
 	}
 	return a, nil
+}
+
+// naming names each connection, for people who look into Redis, where CLIENT is there and
+// allowed.
+func naming(name string) func(context.Context, *redis.Conn) error {
+	return func(ctx context.Context, c *redis.Conn) error {
+		if err := c.ClientSetName(ctx, name).Err(); replyCode(err) == "" {
+			return err // nil, or the connection is broken
+		}
+		return nil
+	}
 }
 
 func parseURL(text string) (*address, error) {
@@ -177,7 +188,7 @@ func (a *address) options() *redis.Options {
 func (a *address) clusterOptions() *redis.ClusterOptions {
 	o := a.options()
 	return &redis.ClusterOptions{
-		Addrs: a.hosts, ClientName: o.ClientName,
+		Addrs: a.hosts, OnConnect: o.OnConnect,
 		Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
 		Protocol: o.Protocol, DisableIdentity: true,
 		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,

@@ -52,6 +52,7 @@ type Bridge struct {
 	link     atomic.Pointer[link] // set by the reader; nil between two links
 	catch    catchup
 	shards   shards
+	writes   writes
 
 	stripes *striped.Set[stripe]
 	held    atomic.Int64 // bytes held in all tracks
@@ -124,6 +125,7 @@ func (b *Bridge) Start() {
 	b.goroutines.Go(b.probe)
 	b.goroutines.Go(b.publish)
 	b.goroutines.Go(b.catchUp)
+	b.goroutines.Go(b.tryWriting)
 	if b.address.kind == sentinel {
 		b.goroutines.Go(b.watchMaster)
 	}

@@ -230,7 +230,7 @@ func TestDeafConnectionIsReplaced(t *testing.T) {
 func TestForbiddenChannel(t *testing.T) {
 	s := startRedis(t)
 	ctx := context.Background()
-	if err := s.Do(ctx, "ACL", "SETUSER", "edge", "on", ">secret", "+@all", "resetchannels", "&room:*").Err(); err != nil {
+	if err := s.Do(ctx, "ACL", "SETUSER", "edge", "on", ">secret", "+@all", "resetchannels", "&room:*", "~barrage:*").Err(); err != nil {
 		t.Fatal(err)
 	}
 	n := newNode(t, hastyConfig("redis://edge:secret@"+s.Addr))

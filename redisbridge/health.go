@@ -56,6 +56,9 @@ func (b *Bridge) Err() error {
 	h.mu.Unlock()
 	age := b.now() - back
 	if up && age <= b.cfg.ProbeTimeout {
+		if err := b.writes.err(); err != nil {
+			return err
+		}
 		return b.orphanErr()
 	}
 	since := "no probe has come back yet"

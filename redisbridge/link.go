@@ -64,7 +64,13 @@ func newLink(parent context.Context, opt *redis.Options, opened func(*link)) *li
 	opt.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return l.dialOnce(ctx, dial, network, addr)
 	}
-	opt.OnConnect = func(context.Context, *redis.Conn) error {
+	name := opt.OnConnect
+	opt.OnConnect = func(ctx context.Context, c *redis.Conn) error {
+		if name != nil {
+			if err := name(ctx, c); err != nil {
+				return err
+			}
+		}
 		opened(l) // go-redis's last step before it hands the connection out
 		return nil
 	}

@@ -157,7 +157,7 @@ func histogram(d *prometheus.Desc, h *fanout.Histogram) prometheus.Metric {
 }
 
 func collectRedis(ch chan<- prometheus.Metric, s redisbridge.Stats) {
-	gauge(ch, "redis_probe_success", "1 while messages published to Redis come back, else 0.", oneIf(s.Probe))
+	gauge(ch, "redis_probe_success", "1 while Redis takes writes and messages published come back, else 0.", oneIf(s.Probe))
 	gauge(ch, "redis_probe_seconds", "Time a probe last took through Redis and back.", s.ProbeRTT.Round(time.Microsecond).Seconds())
 	gauge(ch, "redis_subscriptions", "Rooms subscribed.", s.Subscriptions)
 	gauge(ch, "redis_publish_queue", "Messages from sockets that have still to be published to Redis.", s.Queued)
