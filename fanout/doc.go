@@ -33,13 +33,14 @@
 // everything from its cursor to the head of the log: what is published while a
 // pass is under way rides along with the members not yet visited, and reaches
 // the others in the next pass. So the busier a room is, the more messages one
-// send carries. A pass is cut into slices of a few hundred sends, between which
-// the loop serves its sockets and other rooms.
+// send carries. A pass is cut into slices of a few hundred sends, or of fewer that are
+// long, between which the loop serves its sockets and other rooms.
 //
 // A send that the socket takes only in part moves the cursor past the last frame
 // begun; the rest of that frame is handed to the sink's queue, so that cursors
 // are always at a frame boundary. The member is passed over until the sink says
-// that it is writable again ([Shard.Drained]).
+// that it is writable again ([Shard.Drained]). Those who catch up have a slice of
+// their own between two others.
 //
 // # Slow members
 //

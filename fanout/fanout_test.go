@@ -128,6 +128,107 @@ func TestHotRoomDoesNotStarveSmallOnes(t *testing.T) {
 	}
 }
 
+// TestTurnsByBytes: a room of long messages keeps a small one waiting no longer than one
+// of short messages does, about: a slice ends by bytes as well as by sends.
+func TestTurnsByBytes(t *testing.T) {
+	const slice, size = 256, 64 << 10
+	hub, s, sink := newTestShard(t, Config{SliceSends: slice}, 1001)
+	for i := range uint32(1000) {
+		s.Join(i, "hot", 0, false)
+	}
+	s.Join(1000, "small", 0, false)
+	for i := range 20 { // all ride along, so a send is as long as can be
+		publish(t, hub, "hot", newPub(i, size))
+	}
+	s.Work()
+	publish(t, hub, "small", newPub(20, 64))
+	s.Work()
+	s.Work()
+	if len(sink.socks[1000].take(t)) != 1 {
+		t.Error("the small room's message waits for the hot room's whole pass")
+	}
+	sent := 0
+	for _, c := range sink.socks {
+		sent += len(c.stream)
+	}
+	if most := 3 * (slice*sendBytes + MaxVectors*(size+msgHeader)); sent > most {
+		t.Errorf("%d bytes were sent in three slices, want at most %d", sent, most)
+	}
+}
+
+// TestCatchingUpTakesTurns: however many sockets take bytes again at once, what goes to
+// them between two slices is one slice, and the rest follows by Work.
+func TestCatchingUpTakesTurns(t *testing.T) {
+	const subs, slice, size, messages = 50, 10, 60 << 10, 20
+	hub, s, sink := newTestShard(t, Config{SliceSends: slice}, subs+1)
+	for i := range uint32(subs) {
+		s.Join(i, "hot", 0, false)
+		sink.socks[i].room = 1
+	}
+	s.Join(subs, "small", 0, false)
+	for i := range messages {
+		publish(t, hub, "hot", newPub(i, size))
+	}
+	for s.Work() {
+	}
+	sent := func() (n int) {
+		for _, c := range sink.socks {
+			n += len(c.stream)
+		}
+		return n
+	}
+	const most = slice*sendBytes + MaxVectors*(size+msgHeader) // one send may go beyond
+	before := sent()
+	for i := range uint32(subs) {
+		sink.socks[i].room, sink.socks[i].blocked = 1<<40, false
+		s.Drained(i)
+	}
+	if n := sent() - before; n == 0 || n > most {
+		t.Errorf("%d bytes went out at once, want at most %d", n, most)
+	}
+	publish(t, hub, "small", newPub(messages, 64))
+	before = sent()
+	if !s.Work() {
+		t.Error("nothing is left to be done")
+	}
+	if n := sent() - before; n == 0 || n > 2*most {
+		t.Errorf("%d bytes went out in one Work, want at most %d", n, 2*most)
+	}
+	s.Work() // the first slice may have been the hot room's
+	if len(sink.socks[subs].take(t)) != 1 {
+		t.Error("the small room's message waits for those who catch up")
+	}
+	for s.Work() {
+	}
+	for i := range subs {
+		if n := len(sink.socks[i].take(t)); n != messages {
+			t.Fatalf("subscriber %d got %d messages of %d", i, n, messages)
+		}
+	}
+	if len(s.late) != 0 || s.Stats().LogBytes != 0 {
+		t.Errorf("%d are late, logs hold %d bytes", len(s.late), s.Stats().LogBytes)
+	}
+	checkAccounts(t, s)
+}
+
+// TestSendAll: one that is to be closed gets all, whatever the turns are.
+func TestSendAll(t *testing.T) {
+	const messages = 100
+	hub, s, sink := newTestShard(t, Config{SliceSends: 1}, 1)
+	s.Join(0, "r", 0, false)
+	sink.socks[0].room = 1
+	for i := range messages {
+		publish(t, hub, "r", newPub(i, 60<<10))
+		s.Work()
+	}
+	lost := int(s.Stats().Skipped[SkipSlow])
+	sink.socks[0].room, sink.socks[0].blocked = 1<<40, false
+	s.SendAll(0)
+	if n := len(sink.socks[0].take(t)); n != messages-lost || n < 10 {
+		t.Errorf("%d messages, want %d", n, messages-lost)
+	}
+}
+
 func TestOverloadGivesTheMessageToNobody(t *testing.T) {
 	hub, err := NewHub(Config{Shards: 2, InboxBytes: segmentSize})
 	if err != nil {

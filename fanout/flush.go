@@ -4,12 +4,20 @@ package fanout
 
 import "slices"
 
-// visitsPerSend bounds the members looked at in a slice, most of whom may need
-// nothing, as a multiple of the sends.
-const visitsPerSend = 32
+const (
+	// visitsPerSend bounds the members looked at in a slice, most of whom may need
+	// nothing, as a multiple of the sends.
+	visitsPerSend = 32
+	// sendBytes is how many bytes cost about as much as the call that takes them.
+	sendBytes = 8 << 10
+)
+
+// price is what a send counts for in a slice, so that rooms take turns by bytes as well.
+func price(sent int) int { return 1 + sent/sendBytes }
 
 // slice makes up to SliceSends sends, taking the hot streams in turn: a small room
-// waits for one slice of a large one at most.
+// waits for one slice of a large one at most, and one that says little for one slice of
+// one that says much.
 func (s *Shard) slice() {
 	sends := s.hub.cfg.SliceSends
 	visits := sends * visitsPerSend
@@ -34,7 +42,7 @@ func (s *Shard) slice() {
 func (s *Shard) pass(st *stream, sends, visits *int) (done bool) {
 	for {
 		for st.next < len(st.members) {
-			if *sends == 0 || *visits == 0 {
+			if *sends <= 0 || *visits == 0 {
 				return false
 			}
 			*visits--
@@ -43,8 +51,9 @@ func (s *Shard) pass(st *stream, sends, visits *int) (done bool) {
 			num := m.at(st)
 			if num != st.log.head && m.link&held == 0 {
 				if sub := s.links.At(m.id()).sub; !s.sink.Blocked(sub) {
-					num = s.flush(st, m, sub, num)
-					*sends--
+					var sent int
+					num, sent = s.flush(st, m, sub, num)
+					*sends -= price(sent)
 					st.passSent = true
 					st.again = st.again || num != st.log.head && !s.sink.Blocked(sub) // one send did not carry it all
 				}
@@ -64,11 +73,11 @@ func (s *Shard) pass(st *stream, sends, visits *int) (done bool) {
 }
 
 // flush sends a member everything from its cursor, which is num, to the head, as
-// far as one send takes it. It returns the new cursor.
-func (s *Shard) flush(st *stream, m *member, sub uint32, num uint64) uint64 {
+// far as one send takes it. It returns the new cursor, and how many bytes were sent.
+func (s *Shard) flush(st *stream, m *member, sub uint32, num uint64) (to uint64, sent int) {
 	g := st.log.find(num)
 	from := st.log.segs[g].start(num)
-	sent, n := 0, 0
+	n := 0
 	if g == len(st.log.segs)-1 {
 		p := st.log.segs[g].data[from:]
 		n, sent = len(p), s.sink.Send(sub, p)
@@ -82,9 +91,8 @@ func (s *Shard) flush(st *stream, m *member, sub uint32, num uint64) uint64 {
 		clear(vec)
 	}
 	if sent == 0 {
-		return num
+		return num, 0
 	}
-	to := uint64(0)
 	if sent == n {
 		to = st.log.segs[min(g+MaxVectors, len(st.log.segs))-1].next()
 	} else {
@@ -93,7 +101,7 @@ func (s *Shard) flush(st *stream, m *member, sub uint32, num uint64) uint64 {
 	m.to(to)
 	s.stats.Sends++
 	s.stats.Delivered += to - num
-	return to
+	return to, sent
 }
 
 // finishPartial returns the cursor behind the frames that a partial send touched, up to

@@ -26,7 +26,7 @@ type Config struct {
 	RoomBytes  int // bound of a room's log in one shard and encoding (default 4 MiB)
 	ShardBytes int // bound of all logs of one shard; past it members that are too slow lose what they have not read (default 256 MiB)
 	InboxBytes int // bound of a shard's input not yet in a log (default 64 MiB)
-	SliceSends int // sends in a row before the loop serves its sockets (default 256)
+	SliceSends int // sends in a row before the loop serves its sockets, a long one counting as several (default 256)
 
 	// Batches: see the package comment. The default is none.
 	Batched    EncodingSet   // the encodings of members that take batches

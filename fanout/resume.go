@@ -31,8 +31,11 @@ func (s *Shard) Resume(sub uint32, room string, after uint64) {
 	if after > st.log.last {
 		st.noteAhead(m, after)
 	}
-	s.drain(st, m, sub)
+	done := s.drain(st, m, sub)
 	s.noteMoved(st, from, m.at(st))
+	if !done {
+		s.wake()
+	}
 }
 
 // skipReplayed moves a member past what it was given otherwise, of what is in the log.

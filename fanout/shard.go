@@ -54,6 +54,8 @@ type Shard struct {
 	freeStreams []uint32
 	links       linkTable
 	hot         hotQueue   // with a pass to make, in turn
+	credit      int        // sends to single subscribers until the next Work
+	late        []uint32   // subscribers with more to be sent than there was credit for
 	holding     streamList // whose logs are not empty, the longest so first
 	logBytes    int
 	spareSegs   []*segment
@@ -101,8 +103,9 @@ func inboxCost(m Message) int64 {
 func (s *Shard) Work() (more bool) {
 	s.takeInbox()
 	s.slice()
+	s.catchUp()
 	reclaimed := s.reclaim()
-	return reclaimed || s.hot.len() > 0
+	return reclaimed || s.hot.len() > 0 || len(s.late) > 0
 }
 
 func (s *Shard) takeInbox() {
@@ -237,30 +240,5 @@ func (s *Shard) noteMoved(st *stream, from, to uint64) {
 	case from < st.log.segs[0].next() && to >= st.log.segs[0].next():
 		s.heat(st)
 		s.wake()
-	}
-}
-
-// Drained continues with a subscriber whose socket takes bytes again.
-func (s *Shard) Drained(sub uint32) {
-	for l := s.links.first(sub); l != 0; l = s.links.At(l).next {
-		link := s.links.At(l)
-		st := s.streamOf(l)
-		m := &st.members[link.member]
-		if m.at(st) == st.log.head || m.link&held != 0 {
-			continue
-		}
-		from := m.at(st)
-		s.drain(st, m, sub)
-		s.noteMoved(st, from, m.at(st))
-		if s.sink.Blocked(sub) {
-			break
-		}
-	}
-}
-
-// drain sends a member all that its socket takes.
-func (s *Shard) drain(st *stream, m *member, sub uint32) {
-	for num := m.at(st); num != st.log.head && !s.sink.Blocked(sub); {
-		num = s.flush(st, m, sub, num)
 	}
 }

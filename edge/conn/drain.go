@@ -81,6 +81,6 @@ func dismiss(l *Loop, id ID) {
 		l.door.Dismiss(id)
 		return
 	}
-	l.fan.Drained(uint32(id))
+	l.fan.SendAll(uint32(id))
 	l.Close(nil, id, CodeGoingAway, "server is stopping", Drain, Spread())
 }
