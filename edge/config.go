@@ -68,6 +68,8 @@ type Config struct {
 	CloseTimeout     time.Duration // for the peer to finish a close (default 1s)
 	PublishRate      float64       // messages a second that one connection may publish; 0 is none
 	PublishBurst     int           // messages at once (default 20)
+	PublishBytes     int           // bytes a second that one connection may publish; 0 is no limit
+	MaxPublish       int           // bytes of a message that a connection publishes (default, and at most, MaxMessage)
 
 	Auth         *auth.Verifier // checks tokens; nil: everybody is anonymous
 	Anonymous    bool           // with Auth: those without a token are let in too
@@ -115,6 +117,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.PingTimeout = cmp.Or(c.PingTimeout, 10*time.Second)
 	c.CloseTimeout = cmp.Or(c.CloseTimeout, time.Second)
 	c.PublishBurst = cmp.Or(c.PublishBurst, 20)
+	c.MaxPublish = cmp.Or(c.MaxPublish, c.MaxMessage)
 	c.AuthTimeout = cmp.Or(c.AuthTimeout, 10*time.Second)
 	c.AckTimeout = cmp.Or(c.AckTimeout, 30*time.Second)
 	if c.History == nil {
@@ -158,6 +161,8 @@ func (c *Config) check() error {
 		limits.AtLeast("edge: MaxMessage", c.MaxMessage, 1),
 		limits.Within("edge: PublishRate", c.PublishRate, 0, 1e6),
 		limits.AtLeast("edge: PublishBurst", c.PublishBurst, 1),
+		limits.AtLeast("edge: PublishBytes", c.PublishBytes, 0),
+		limits.Within("edge: MaxPublish", c.MaxPublish, 1, c.MaxMessage),
 		limits.AtLeast("edge: HandshakeTimeout", c.HandshakeTimeout, time.Millisecond),
 		limits.AtLeast("edge: FrameTimeout", c.FrameTimeout, time.Millisecond),
 		limits.AtLeast("edge: PingInterval", c.PingInterval, time.Millisecond),

@@ -101,7 +101,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.node = &node.Node{
-		Settings: node.Settings{MaxRooms: cfg.MaxRooms, PublishRate: cfg.PublishRate, PublishBurst: cfg.PublishBurst, AuthTimeout: cfg.AuthTimeout},
+		Settings: node.Settings{MaxRooms: cfg.MaxRooms, PublishRate: cfg.PublishRate, PublishBurst: cfg.PublishBurst, MaxPublish: cfg.MaxPublish, AuthTimeout: cfg.AuthTimeout},
 		Loops:    loops, Delivery: s.Delivery, Moderation: s.Moderation, Presence: registry, Events: cfg.Events, Caller: cfg.Caller,
 		Clustered:  cfg.Presence != nil,
 		Background: func(f func(context.Context)) { s.runs = append(s.runs, f) },
@@ -231,7 +231,7 @@ func (s *Server) connConfig() conn.Config {
 		MaxQueue: s.maxUnread() + 64<<10, MaxUnread: c.UnreadBytes,
 		HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout,
 		CloseTimeout: c.CloseTimeout, SlowTimeout: c.SlowTimeout, CloseSlow: c.SlowPolicy == SlowClose,
-		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst, Tick: c.Tick, Logger: c.Logger, OnFatal: c.OnFatal,
+		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst, PublishBytes: c.PublishBytes, Tick: c.Tick, Logger: c.Logger, OnFatal: c.OnFatal,
 	}
 }
 

@@ -292,6 +292,43 @@ func TestPublishRate(t *testing.T) {
 	edgetest.WaitFor(t, "refusals", func() bool { return s.Stats().Refused["rate"] == 5 })
 }
 
+// TestPublishBytes: bytes have a rate beside that of messages, and what is too long is
+// dropped, each under its reason; what is not published keeps the longest message.
+func TestPublishBytes(t *testing.T) {
+	s := edgetest.Start(t, func(c *edge.Config) {
+		c.Echo = true
+		c.PublishRate, c.PublishBurst, c.PublishBytes, c.MaxPublish = 0.001, 6, 1, 4<<10
+	})
+	viewer := edgetest.Join(t, s, "/ws?room=a")
+	long := strings.Repeat("x", 4<<10) // more than four messages' worth
+	for _, c := range []*edgetest.Viewer{edgetest.Join(t, s, "/ws?room=a"), edgetest.Join(t, s, "/ws?room=a")} {
+		c.Send(frame.Text, long)
+		c.Send(frame.Text, "short")
+		viewer.Want(frame.Text, long)
+		viewer.Want(frame.Text, "short")
+		c.Send(frame.Text, long)
+	}
+	short := edgetest.Join(t, s, "/ws?room=a")
+	for range 7 {
+		short.Send(frame.Text, "short")
+	}
+	for range 6 {
+		viewer.Want(frame.Text, "short")
+	}
+	edgetest.WaitFor(t, "refusals by the rate", func() bool { return s.Stats().Refused["rate"] == 3 })
+	big := edgetest.Join(t, s, "/ws?room=a")
+	big.Send(frame.Text, long+"x")
+	edgetest.WaitFor(t, "what is too big", func() bool { return s.Stats().Refused["too_big"] == 1 })
+	big.Send(frame.Text, "alive")
+	viewer.Want(frame.Text, "alive")
+	echo := edgetest.Join(t, s, "/echo")
+	all := strings.Repeat("x", 64<<10)
+	for range 5 {
+		echo.Send(frame.Text, all)
+		echo.Want(frame.Text, all)
+	}
+}
+
 func TestViewersOnly(t *testing.T) {
 	s := edgetest.Start(t, func(c *edge.Config) { c.PublishRate = 0 })
 	c := edgetest.Join(t, s, "/ws?room=a")

@@ -108,7 +108,7 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, Proxies: proxies, Echo: c.Echo,
 		MaxMessage: int(c.MaxMessageBytes), HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout,
 		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, CloseTimeout: c.CloseTimeout,
-		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst,
+		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst, PublishBytes: int(c.PublishBytes), MaxPublish: int(c.MaxPublishBytes),
 		SlowPolicy: edge.SlowPolicy(c.SlowPolicy), SlowTimeout: c.SlowTimeout,
 		RoomLogBytes: int(c.RoomLogBytes), LogBytes: int(c.LogBytes),
 		UnreadBytes: int(c.UnreadBytes), SendBuffer: int(c.SendBufferBytes), UserTimeout: c.TCPUserTimeout, Backlog: c.Backlog,

@@ -46,14 +46,23 @@ func (r Rate) Take(tat *time.Duration, now time.Duration, n int) bool {
 // Return gives back n of those that were taken.
 func (r Rate) Return(tat *time.Duration, n int) { *tat -= time.Duration(n) * r.interval }
 
+// Spend takes one that costs so much time of the rate, one message's at least.
+func (r Rate) Spend(tat *time.Duration, now, cost time.Duration) bool {
+	if r.interval == 0 || r.Wait(*tat, now, 1) > 0 {
+		return false
+	}
+	*tat = max(*tat, now) + max(cost, r.interval)
+	return true
+}
+
 // Wait is how long until n could be taken.
 func (r Rate) Wait(tat, now time.Duration, n int) time.Duration {
 	return max(0, max(tat, now)+time.Duration(n-1)*r.interval-now-r.slack)
 }
 
-// Spend takes n from the bucket that have been used already: what is lacking is lacking
+// Charge takes n from the bucket that have been used already: what is lacking is lacking
 // for those who come next.
-func (r Rate) Spend(tat *time.Duration, now time.Duration, n int) {
+func (r Rate) Charge(tat *time.Duration, now time.Duration, n int) {
 	*tat = max(*tat, now) + time.Duration(n)*r.interval
 }
 

@@ -24,6 +24,25 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// TestSpend: what costs more than a message is had once there is room for one, and then
+// there is none for so much longer; what costs less counts as one.
+func TestSpend(t *testing.T) {
+	r := NewRate(10, 5)
+	tat := time.Duration(0)
+	if !r.Spend(&tat, 0, time.Second) || r.Spend(&tat, 0, 0) {
+		t.Error("a burst of 5 messages has room for more than one of 10 messages' cost")
+	}
+	if w := r.Wait(tat, 0, 1); w != 600*time.Millisecond {
+		t.Errorf("the next is to come after %v", w)
+	}
+	if !r.Spend(&tat, 600*time.Millisecond, time.Millisecond) || r.Spend(&tat, 600*time.Millisecond, 0) {
+		t.Error("it does not come then, or another with it")
+	}
+	if (Rate{}).Spend(&tat, time.Hour, 0) {
+		t.Error("a rate of 0 allows something")
+	}
+}
+
 // TestOverrun: refusals are counted far enough for every burst that can be set.
 func TestOverrun(t *testing.T) {
 	for _, limit := range []int{100, 5 * 13_107, 5_000_000} {

@@ -38,6 +38,7 @@ type Config struct {
 	CloseSlow        bool          // a connection that was skipped is closed
 	PublishRate      float64
 	PublishBurst     int
+	PublishBytes     int // a second; 0 is no limit
 	Tick             time.Duration
 
 	Logger  *slog.Logger

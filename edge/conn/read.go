@@ -133,11 +133,16 @@ func (r *Read) Control(most uint8) bool {
 	return ses.control&0xff <= uint32(most)
 }
 
-// TakePublish takes one message from the connection's publish rate. If there is none it
-// returns after how long there will be.
-func (r *Read) TakePublish() (ok bool, wait time.Duration) {
-	ses, rate := r.session(), r.loop.loops.publishRate
-	if rate.Take(&ses.tat, r.Now, 1) {
+// TakePublish takes a message of so many bytes from the connection's publish rate: as one
+// message, or by its bytes if that is more. If there is not enough it returns after how
+// long there will be. One word of the session is both rates' state; two of them would
+// allow a little more, of messages both short and long.
+func (r *Read) TakePublish(bytes int) (ok bool, wait time.Duration) {
+	ses, rate, cost := r.session(), r.loop.loops.publishRate, time.Duration(0)
+	if perSecond := r.loop.loops.cfg.PublishBytes; perSecond > 0 {
+		cost = time.Duration(bytes) * time.Second / time.Duration(perSecond)
+	}
+	if rate.Spend(&ses.tat, r.Now, cost) {
 		return true, 0
 	}
 	return false, rate.Wait(ses.tat, r.Now, 1)

@@ -56,6 +56,7 @@ type Settings struct {
 	MaxRooms     int
 	PublishRate  float64
 	PublishBurst int
+	MaxPublish   int // bytes of a message that a connection publishes
 	AuthTimeout  time.Duration
 }
 

@@ -24,7 +24,7 @@ type Reason uint8
 const (
 	Rate      Reason = iota // from a socket, over its rate
 	Overload                // the shards are too far behind
-	TooBig                  // came through the broker
+	TooBig                  // longer than sockets may publish, or came so through the broker
 	Forbidden               // from a raw socket that may not publish there
 	Expired                 // came through the broker after its TTL
 

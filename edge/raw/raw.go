@@ -54,10 +54,14 @@ func (p *protocol) Open(o *conn.Opening) {
 // Message implements conn.Protocol.
 func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 	p.node.Publisher.Received.Add(1)
-	if ok, _ := r.TakePublish(); !ok {
+	if ok, _ := r.TakePublish(len(payload)); !ok {
 		return p.overRate(r)
 	}
 	r.Forgive()
+	if len(payload) > p.node.MaxPublish {
+		p.node.Publisher.Refused.Add(publish.TooBig)
+		return nil
+	}
 	m := broker.Publication{Room: p.loop.LastJoined(r.ID), Format: broker.Text, Payload: payload}
 	if binary {
 		m.Format = broker.Binary

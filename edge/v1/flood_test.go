@@ -64,6 +64,38 @@ func TestPublishRateIsNotTheCommandRate(t *testing.T) {
 	}
 }
 
+// TestPublishBytes: a message that is longer than may be published is refused by its
+// name, and so are bytes over the rate; the connection lives, and other commands may be
+// as long as any.
+func TestPublishBytes(t *testing.T) {
+	t.Parallel()
+	s := edgetest.Start(t, func(c *edge.Config) {
+		c.PublishRate, c.PublishBurst, c.PublishBytes, c.MaxPublish = 0.001, 6, 1, 4<<10
+	})
+	c := joinJSON(t, s, "/ws?room=a")
+	c.push("joined")
+	publish := func(data string) map[string]any {
+		return c.ask(`{"id":1,"cmd":"publish","room":"a",` + data + `}`)
+	}
+	text := strings.Repeat("x", 4<<10)
+	for _, data := range []string{`"data":"` + text + `x"`, `"data":["` + text + `"]`, `"base64":"` + strings.Repeat("AAAA", 1366) + `"`} {
+		if v := publish(data); code(v) != "too_big" || !strings.Contains(fmt.Sprint(v), "max_publish_bytes") {
+			t.Errorf("got %v, want too_big", v)
+		}
+	}
+	if v := c.ask(`{"id":2,"cmd":"request","method":"none","data":"` + strings.Repeat("x", 60<<10) + `"}`); code(v) != "unknown_method" {
+		t.Errorf("a long request: %v", v)
+	}
+	okOf(t, publish(`"data":"`+text+`"`))
+	okOf(t, publish(`"data":1`))
+	if v := publish(`"data":1`); code(v) != "rate_limited" {
+		t.Errorf("got %v, want rate_limited", v)
+	}
+	if got := s.Stats().Refused; got["too_big"] != 3 || got["rate"] != 1 {
+		t.Errorf("refused %v", got)
+	}
+}
+
 // TestUnreadAnswers: a client that asks for much more than its socket takes, and
 // reads late, is not closed for it: each command is answered, with less or with
 // "overloaded". The texts are those whose JSON is six times as long.

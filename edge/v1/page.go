@@ -75,7 +75,7 @@ func (p *protocol) answered(id conn.ID, bytes int) {
 		return
 	}
 	tat := p.answers.Get(id)
-	answerRate.Spend(&tat, p.node.Loops.Now(), bytes)
+	answerRate.Charge(&tat, p.node.Loops.Now(), bytes)
 	p.answers.Put(id, tat)
 }
 

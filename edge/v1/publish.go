@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 
 	"barrage/edge/conn"
 	"barrage/edge/publish"
@@ -31,7 +32,11 @@ func cmdPublish(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	if err != nil {
 		return err
 	}
-	if ok, wait := r.TakePublish(); !ok {
+	if len(m.Payload) > p.node.MaxPublish {
+		p.node.Publisher.Refused.Add(publish.TooBig)
+		return refusal.New(http.StatusRequestEntityTooLarge, "too_big", fmt.Sprintf("a message may have %d bytes (max_publish_bytes)", p.node.MaxPublish))
+	}
+	if ok, wait := r.TakePublish(len(m.Payload)); !ok {
 		p.node.Publisher.Refused.Add(publish.Rate)
 		return refusal.TooMany("rate_limited", "this connection's publish rate is used up", wait)
 	}

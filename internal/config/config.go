@@ -45,6 +45,8 @@ type Config struct {
 	MaxMessageBytes settings.Bytes `yaml:"max_message_bytes"`
 	PublishRate     float64        `yaml:"publish_rate"`
 	PublishBurst    int            `yaml:"publish_burst"`
+	PublishBytes    settings.Bytes `yaml:"publish_bytes"`
+	MaxPublishBytes settings.Bytes `yaml:"max_publish_bytes"`
 
 	AuthSecrets    []string      `yaml:"auth_secret"`
 	AuthPublicKeys string        `yaml:"auth_public_keys"`
@@ -125,6 +127,8 @@ var rows = []settings.Setting{
 	{Key: "max_message_bytes", Default: 64 * settings.KiB, Min: settings.Bytes(1), Max: 16 * settings.MiB, Help: "Longest message, from a socket or a backend"},
 	{Key: "publish_rate", Default: 10.0, Unit: "messages/s", Min: 0.01, Max: 1e6, Zero: "sockets may not publish", Help: "Messages that one connection may publish, lastingly"},
 	{Key: "publish_burst", Default: 20, Unit: "messages", Min: 1, Max: 1000000, Help: "Messages that one connection may publish at once"},
+	{Key: "publish_bytes", Default: 16 * settings.KiB, Min: settings.Bytes(1), Max: settings.GiB, Zero: "no limit", Help: "Bytes a second that one connection may publish, lastingly; a message counts as one of publish_rate, or by its bytes if that is more"},
+	{Key: "max_publish_bytes", Default: settings.Bytes(0), Min: settings.Bytes(1), Max: 16 * settings.MiB, Zero: "as max_message_bytes", Help: "Longest message that a connection may publish; commands, requests and backends keep max_message_bytes"},
 
 	{Key: "auth_secret", Default: []string(nil), Unit: "texts", Secret: true, Help: "Secrets of tokens signed with HS256, at least 32 bytes each; empty, as the next two: everybody is anonymous"},
 	{Key: "auth_public_keys", Default: "", Unit: "file", Help: "PEM file with the public keys of tokens signed with RS256, ES256 or EdDSA"},

@@ -188,6 +188,7 @@ func TestBadValuesNameTheirSetting(t *testing.T) {
 		{"log_format", "xml", "auto or text"},
 		{"log_bytes", "2MiB", "room_log_bytes"},
 		{"room_log_bytes", "64KiB", "max_message_bytes"},
+		{"max_publish_bytes", "65KiB", "max_message_bytes"},
 		{"publish_rate", "NaN", "not a number"},
 		{"publish_rate", "Inf", "not a number"},
 		{"max_connections", "1e3", "whole number"},

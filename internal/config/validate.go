@@ -234,6 +234,9 @@ func (v *validation) sizes() {
 	if c.RoomLogBytes < c.MaxMessageBytes+header {
 		v.Problem("room_log_bytes", "%v must hold at least one message of max_message_bytes (%v)", c.RoomLogBytes, c.MaxMessageBytes)
 	}
+	if c.MaxPublishBytes > c.MaxMessageBytes {
+		v.Problem("max_publish_bytes", "%v must be at most max_message_bytes (%v)", c.MaxPublishBytes, c.MaxMessageBytes)
+	}
 	if c.LogBytes < c.RoomLogBytes {
 		v.Problem("log_bytes", "%v must be at least room_log_bytes (%v)", c.LogBytes, c.RoomLogBytes)
 	}
