@@ -89,7 +89,9 @@ type Config struct {
 	RoomLogBytes int           // bound of a room's log, per shard (default 4 MiB)
 	LogBytes     int           // bound of all logs together (default 256 MiB)
 
-	UnreadBytes int           // queued of answers for all connections; past it the one with the most is closed (default 256 MiB)
+	UnreadBytes     int // queued of answers for all connections; past it the one with the most is closed (default 256 MiB)
+	UnfinishedBytes int // bound of what messages and requests that have not ended hold, together (default 64 MiB, and at least four messages for each shard)
+
 	SendBuffer  int           // SO_SNDBUF; 0 is the kernel's autotuning
 	UserTimeout time.Duration // TCP_USER_TIMEOUT; 0 is off
 	Backlog     int           // accept queue per shard (default 4096)
@@ -127,6 +129,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.RoomLogBytes = cmp.Or(c.RoomLogBytes, 4<<20)
 	c.LogBytes = cmp.Or(c.LogBytes, 256<<20)
 	c.UnreadBytes = cmp.Or(c.UnreadBytes, 256<<20)
+	c.UnfinishedBytes = cmp.Or(c.UnfinishedBytes, 64<<20)
 	c.Tick = cmp.Or(c.Tick, 100*time.Millisecond)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Protocols == nil {
@@ -163,6 +166,7 @@ func (c *Config) check() error {
 		limits.AtLeast("edge: PublishBurst", c.PublishBurst, 1),
 		limits.AtLeast("edge: PublishBytes", c.PublishBytes, 0),
 		limits.Within("edge: MaxPublish", c.MaxPublish, 1, c.MaxMessage),
+		limits.AtLeast("edge: UnfinishedBytes", c.UnfinishedBytes, 1),
 		limits.AtLeast("edge: HandshakeTimeout", c.HandshakeTimeout, time.Millisecond),
 		limits.AtLeast("edge: FrameTimeout", c.FrameTimeout, time.Millisecond),
 		limits.AtLeast("edge: PingInterval", c.PingInterval, time.Millisecond),

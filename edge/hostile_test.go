@@ -1,11 +1,13 @@
 package edge_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
@@ -83,6 +85,74 @@ func TestStuckClients(t *testing.T) {
 	a.Want(frame.Text, "unmoved")
 	a.Send(frame.Text, "still unmoved")
 	a.Want(frame.Text, "still unmoved")
+}
+
+// TestUnfinishedIsBounded: what half messages and half requests hold has one bound. The
+// largest go, with a word that says to come back; small ones and honest viewers stay.
+func TestUnfinishedIsBounded(t *testing.T) {
+	const bound, large = 2 << 20, 100
+	s := edgetest.Start(t, func(c *edge.Config) {
+		c.Shards, c.UnfinishedBytes = 1, bound
+		c.HandshakeTimeout, c.FrameTimeout = 10*time.Minute, 10*time.Minute
+	})
+	a := edgetest.Join(t, s, "/ws?room=a")
+	long := frame.AppendMasked(nil, frame.Text, edgetest.Mask, bytes.Repeat([]byte("x"), 64<<10))
+	small := edgetest.Join(t, s, "/ws?room=b")
+	small.Write(long[:1000])
+	request := edgetest.UpgradeRequest("/ws?room=b", "X-Filling: "+strings.Repeat("x", 7000)+"\r\n")
+	late := edgetest.DialTCP(t, s)
+	_, _ = io.WriteString(late, request[:1000])
+	half := make([]*edgetest.Viewer, large)
+	for i := range half {
+		half[i] = edgetest.Join(t, s, "/ws?room=b")
+		half[i].Write(long[:60<<10])
+		if most := s.Stats().Unfinished; most > bound {
+			t.Fatalf("%d bytes are held, bound is %d", most, bound)
+		}
+	}
+	const fit = bound / (64<<10 + 1<<10)
+	edgetest.WaitFor(t, "the largest to go", func() bool { return s.Stats().Closed["too_much_unfinished"] >= large-fit-1 })
+	half[0].WantClose(1013) // of those that are as large, who began first
+	before := s.Stats()
+	if n := before.Closed["too_much_unfinished"]; n > large-fit+2 || before.Unfinished < bound/2 {
+		t.Errorf("%d of %d were closed, %d bytes are held", n, large, before.Unfinished)
+	}
+	small.Write(long[1000:]) // theirs is not what takes the room
+	a.Send(frame.Text, "unmoved")
+	a.Want(frame.Text, "unmoved")
+	small.Want(frame.Text, strings.Repeat("x", 64<<10))
+	if _, err := io.WriteString(late, request[1000:]); err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.ReadResponse(bufio.NewReader(late), nil); err != nil || resp.StatusCode != 101 {
+		t.Errorf("the late request: %v, %v", resp, err)
+	}
+	for _, c := range half {
+		_ = c.Conn.Close()
+	}
+	edgetest.WaitFor(t, "all to be forgotten", func() bool { return s.Stats().Unfinished == 0 })
+}
+
+// TestHalfRequestsAreBounded: requests share that bound, and are told to try again.
+func TestHalfRequestsAreBounded(t *testing.T) {
+	const many = 300
+	s := edgetest.Start(t, func(c *edge.Config) {
+		c.Shards, c.MaxMessage, c.UnfinishedBytes, c.HandshakeTimeout = 1, 1<<10, 1<<20, 10*time.Minute
+	})
+	request := edgetest.UpgradeRequest("/ws?room=b", "X-Filling: "+strings.Repeat("x", 8000)+"\r\n")
+	first := edgetest.DialTCP(t, s)
+	_, _ = io.WriteString(first, request[:7000])
+	for range many {
+		_, _ = io.WriteString(edgetest.DialTCP(t, s), request[:7000])
+	}
+	edgetest.WaitFor(t, "some to go", func() bool { return s.Stats().ClosedEarly["too_much_unfinished"] > 0 })
+	edgetest.WaitFor(t, "all to be there", func() bool { return bytesReceived(s) == (many+1)*7000 })
+	if st := s.Stats(); st.Unfinished > 1<<20 || st.Unfinished < 1<<19 {
+		t.Errorf("%d bytes are held, bound is %d", st.Unfinished, 1<<20)
+	}
+	if resp, err := http.ReadResponse(bufio.NewReader(first), nil); err != nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("the first one: %v, %v", resp, err)
+	}
 }
 
 func bytesReceived(s *edgetest.Server) (n int64) {

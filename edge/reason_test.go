@@ -17,7 +17,7 @@ import (
 func TestCloseCodesDocument(t *testing.T) {
 	want := make(map[uint16]bool)
 	for _, code := range []uint16{
-		frame.CloseGoingAway, frame.CloseProtocol, frame.CloseInvalidPayload, frame.ClosePolicy, frame.CloseTooBig,
+		frame.CloseGoingAway, frame.CloseProtocol, frame.CloseInvalidPayload, frame.ClosePolicy, frame.CloseTooBig, conn.CodeTryAgain,
 		conn.CodeTokenExpired, conn.CodeDismissed, conn.CodeSlow, conn.CodeKicked, conn.CodeNoAuth,
 	} {
 		want[code] = conn.MayReconnect(code)

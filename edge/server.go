@@ -229,6 +229,7 @@ func (s *Server) connConfig() conn.Config {
 		Node: c.Node, Hub: s.hub, Observer: observer{s},
 		MaxConnections: c.MaxConnections, MaxSockets: c.MaxSockets, MaxPerIP: c.MaxPerIP, IPv6Prefix: c.IPv6Prefix,
 		MaxQueue: s.maxUnread() + 64<<10, MaxUnread: c.UnreadBytes,
+		Loops: c.Shards, UnfinishedBytes: max(c.UnfinishedBytes, 4*c.MaxMessage*c.Shards),
 		HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout,
 		CloseTimeout: c.CloseTimeout, SlowTimeout: c.SlowTimeout, CloseSlow: c.SlowPolicy == SlowClose,
 		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst, PublishBytes: c.PublishBytes, Tick: c.Tick, Logger: c.Logger, OnFatal: c.OnFatal,

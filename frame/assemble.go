@@ -116,6 +116,14 @@ func (a *Assembler) Idle() bool {
 	return !a.stopped && !a.inFrame && a.headLen == 0 && a.op == Continuation
 }
 
+// Held returns how many bytes of memory the message being received takes so far.
+func (a *Assembler) Held() int {
+	if a.buf == nil {
+		return 0
+	}
+	return cap(a.buf.B)
+}
+
 // Reset returns all buffers and readies the Assembler for another connection.
 func (a *Assembler) Reset() {
 	a.release()

@@ -110,8 +110,8 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, CloseTimeout: c.CloseTimeout,
 		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst, PublishBytes: int(c.PublishBytes), MaxPublish: int(c.MaxPublishBytes),
 		SlowPolicy: edge.SlowPolicy(c.SlowPolicy), SlowTimeout: c.SlowTimeout,
-		RoomLogBytes: int(c.RoomLogBytes), LogBytes: int(c.LogBytes),
-		UnreadBytes: int(c.UnreadBytes), SendBuffer: int(c.SendBufferBytes), UserTimeout: c.TCPUserTimeout, Backlog: c.Backlog,
+		RoomLogBytes: int(c.RoomLogBytes), LogBytes: int(c.LogBytes), UnreadBytes: int(c.UnreadBytes), UnfinishedBytes: int(c.UnfinishedBytes),
+		SendBuffer: int(c.SendBufferBytes), UserTimeout: c.TCPUserTimeout, Backlog: c.Backlog,
 		Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, AckTimeout: c.AckTimeout, Compression: c.Compression, CompressWait: c.CompressWait, History: rules,
 		Logger: p.log,
 		OnFatal: func(err error) {

@@ -25,6 +25,7 @@ const (
 	Policy                                                // too many fragments
 	Flood                                                 // far over the publish, command or control-frame rate
 	Unfinished                                            // half a message for longer than the frame timeout
+	Hoarding                                              // more is unfinished than there is room for, and its part was large
 	Unresponsive                                          // a ping was not answered
 	Slow                                                  // took no byte for too long, or fell behind with CloseSlow
 	Drain                                                 // the server is stopping
@@ -39,6 +40,7 @@ const (
 var reasonNames = [numReasons]string{
 	Normal: "normal", Served: "served", Refused: "refused", Crowded: "crowded", Handshake: "handshake_timeout",
 	Violation: "protocol_error", TooBig: "too_big", Policy: "policy", Flood: "flood", Unfinished: "unfinished_message",
+	Hoarding:     "too_much_unfinished",
 	Unresponsive: "ping_timeout", Slow: "slow", Drain: "drain", NoAuth: "no_token", TokenExpired: "token_expired",
 	Kicked: "kicked", Unread: "too_much_unread",
 }
@@ -59,12 +61,12 @@ const (
 	CodeInvalidPayload = 1007
 	CodePolicy         = 1008
 	CodeTooBig         = 1009
+	CodeTryAgain       = 1013
 )
 
 // Close codes of Barrage's own (RFC 6455, section 7.4.2). Those from 4200 on mean: do
-// not come back by yourself. 1011 and 1013 are never sent: after a panic nobody knows
-// what the peer has got of the last frame, and a connection too many is refused before
-// the upgrade.
+// not come back by yourself. 1011 is never sent: after a panic nobody knows what the
+// peer has got of the last frame.
 const (
 	CodeTokenExpired = 4101 // reconnect with a new token
 	CodeDismissed    = 4103 // sent away by an operator, who wants it back

@@ -70,6 +70,7 @@ func (e *events) Closed(id ID, why netpoll.CloseReason) {
 		}
 	}
 	delete(e.watches, id)
+	e.Holds(id, 0)
 	if ses.flags&flagCounted != 0 {
 		e.loops.open.Add(-1)
 		e.loops.closed[reason].Add(1)

@@ -25,6 +25,8 @@ type Loop struct {
 	expiries expiries
 	ticks    []func()
 
+	unfinished unfinished
+
 	read    Read   // the one under way
 	out     []byte // scratch
 	drain   drainState
@@ -34,7 +36,8 @@ type Loop struct {
 func newLoop(s *Loops, i int) *Loop {
 	l := &Loop{
 		loops: s, Members: Members{s.cfg.Hub.Shard(i), s.cfg.Observer}, index: uint8(i), // fanout.MaxShards is 64
-		watches: make(map[ID]watch),
+		watches:    make(map[ID]watch),
+		unfinished: unfinished{bound: s.cfg.UnfinishedBytes / s.cfg.Loops, holders: make(map[ID]*holder)},
 	}
 	l.read.loop = l
 	return l

@@ -19,6 +19,7 @@ import (
 // the settings.
 type Config struct {
 	Node     string // begins the names of connections
+	Loops    int
 	Hub      *fanout.Hub
 	Observer Observer
 
@@ -28,6 +29,9 @@ type Config struct {
 	IPv6Prefix     int // bits of an IPv6 address that count
 	MaxQueue       int // bytes queued for one peer before it is closed
 	MaxUnread      int // bytes queued for all peers before the one with the most is closed
+	// UnfinishedBytes bounds what all messages and requests that have not ended hold; each
+	// loop has its part.
+	UnfinishedBytes int
 
 	HandshakeTimeout time.Duration
 	FrameTimeout     time.Duration
@@ -59,13 +63,14 @@ type Loops struct {
 	started  atomic.Bool // all is complete
 	draining atomic.Bool
 
-	serial  atomic.Uint64 // names connections
-	open    atomic.Int64  // connections of a kind, and those about to be
-	sockets atomic.Int64
-	clients atomic.Int64
-	pings   atomic.Uint64
-	closed  [numReasons]atomic.Uint64
-	early   [numReasons]atomic.Uint64 // those that never were of a kind
+	serial     atomic.Uint64 // names connections
+	open       atomic.Int64  // connections of a kind, and those about to be
+	sockets    atomic.Int64
+	clients    atomic.Int64
+	unfinished atomic.Int64 // bytes, of all loops
+	pings      atomic.Uint64
+	closed     [numReasons]atomic.Uint64
+	early      [numReasons]atomic.Uint64 // those that never were of a kind
 }
 
 // NewLoops returns a server's loops, none of which runs yet.
@@ -161,6 +166,7 @@ func (s *Loops) ConnName(serial uint64) string {
 type Stats struct {
 	Connections int64
 	Clients     int64
+	Unfinished  int64 // bytes held of messages and requests that have not ended
 	Pings       uint64
 	Closed      map[string]uint64 // connections, by reason
 	ClosedEarly map[string]uint64 // sockets that never were connections, by reason
@@ -170,7 +176,7 @@ type Stats struct {
 // Stats returns what was counted.
 func (s *Loops) Stats() Stats {
 	st := Stats{
-		Connections: s.open.Load(), Clients: s.clients.Load(), Pings: s.pings.Load(),
+		Connections: s.open.Load(), Clients: s.clients.Load(), Pings: s.pings.Load(), Unfinished: s.unfinished.Load(),
 		Closed: make(map[string]uint64), ClosedEarly: make(map[string]uint64),
 	}
 	for r := range s.closed {

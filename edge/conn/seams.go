@@ -21,6 +21,9 @@ type Door interface {
 	// Late is called when the deadline of a request has passed, or of what Hold waits
 	// for.
 	Late(id ID)
+	// Crowded is called when more requests and messages are unfinished than there is
+	// room for, and what is kept of this one must go.
+	Crowded(id ID)
 	// Dismiss is called when the server stops before the request is answered.
 	Dismiss(id ID)
 	// Closed is called when the socket is gone, or has become of a kind.

@@ -111,6 +111,9 @@ func (d *Desk) Attach(l *conn.Loop, waits *wait.List) *Door {
 	return &Door{Desk: d, loop: l, waits: waits, heads: make(map[conn.ID][]byte), held: make(map[conn.ID]*upgrade)}
 }
 
+// headBytes is about what an incomplete head takes beside its bytes.
+const headBytes = 128
+
 // Data implements conn.Door: it collects a request head and answers it. A head that
 // comes in very small pieces is looked at when there is another line of it: looking at
 // it begins at its beginning.
@@ -120,6 +123,7 @@ func (d *Door) Data(id conn.ID, p []byte) {
 		head = append(head, p...)
 		if bytes.IndexByte(p, '\n') < 0 && len(head) < frame.MaxRequest {
 			d.heads[id] = head
+			d.loop.Holds(id, headBytes+cap(head))
 			return
 		}
 		p = head
@@ -130,9 +134,13 @@ func (d *Door) Data(id conn.ID, p []byte) {
 			head = append(make([]byte, 0, min(2*len(p), frame.MaxRequest)), p...)
 		}
 		d.heads[id] = head
+		d.loop.Holds(id, headBytes+cap(head))
 		return
 	}
-	delete(d.heads, id)
+	if head != nil {
+		delete(d.heads, id)
+		d.loop.Holds(id, 0)
+	}
 	if err == nil {
 		err = d.route(id, &req, p[n:])
 	}
@@ -192,6 +200,15 @@ func (d *Door) Late(id conn.ID) {
 		return
 	}
 	d.refuse(id, conn.Handshake, &frame.HTTPError{Status: http.StatusRequestTimeout, Reason: "no complete request in time"})
+}
+
+// Crowded implements conn.Door.
+func (d *Door) Crowded(id conn.ID) {
+	delete(d.heads, id)
+	if d.held[id] != nil {
+		d.release(id)
+	}
+	d.refuse(id, conn.Hoarding, d.unavailable("too many requests are unfinished"))
 }
 
 // Dismiss implements conn.Door.

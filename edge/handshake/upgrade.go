@@ -201,6 +201,7 @@ func (d *Door) identify(id conn.ID, u *upgrade, token string) error {
 		d.release(id)
 		return d.unavailable("too many tokens are being checked")
 	}
+	d.loop.Holds(id, len(kept.rest))
 	return nil
 }
 
@@ -230,6 +231,7 @@ func (d *Door) enter(id conn.ID, u *upgrade) error {
 		return err
 	}
 	kept.wait = d.waits.For(u.Rooms, d.cfg.Node.Loops.Now(), func() { d.loop.Guard(id, func() { d.onRooms(id, kept) }) })
+	d.loop.Holds(id, len(kept.rest))
 	return nil
 }
 
@@ -285,6 +287,7 @@ func (d *Door) release(id conn.ID) {
 func (d *Door) forget(id conn.ID) {
 	u := d.held[id]
 	delete(d.held, id)
+	d.loop.Holds(id, 0)
 	if u.wait != nil {
 		d.waits.Cancel(u.wait)
 	}

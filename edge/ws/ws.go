@@ -66,12 +66,16 @@ func (t *Transport) Data(r *conn.Read, p []byte) {
 	}
 }
 
+// assemblerBytes is about what a lent assembler takes beside the bytes of its message.
+const assemblerBytes = 512
+
 // keep lends the connection the assembler, or takes it back.
 func (t *Transport) keep(r *conn.Read, asm *frame.Assembler) {
 	idle, lent := asm.Idle(), asm != t.scratch
 	switch {
 	case idle && lent:
 		delete(t.partial, r.ID)
+		t.loop.Holds(r.ID, 0)
 	case !idle && !lent:
 		t.partial[r.ID] = asm
 		t.scratch = new(frame.Assembler)
@@ -81,6 +85,9 @@ func (t *Transport) keep(r *conn.Read, asm *frame.Assembler) {
 		r.Complete()
 	case !lent || r.Messages > 0: // it began in this read
 		r.Incomplete()
+	}
+	if !idle {
+		t.loop.Holds(r.ID, assemblerBytes+asm.Held())
 	}
 }
 

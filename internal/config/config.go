@@ -83,6 +83,8 @@ type Config struct {
 	LogBytes     settings.Bytes `yaml:"log_bytes"`
 	UnreadBytes  settings.Bytes `yaml:"unread_bytes"`
 
+	UnfinishedBytes settings.Bytes `yaml:"unfinished_bytes"`
+
 	SendBufferBytes settings.Bytes `yaml:"send_buffer_bytes"`
 	TCPUserTimeout  time.Duration  `yaml:"tcp_user_timeout"`
 	Backlog         int            `yaml:"backlog"`
@@ -160,10 +162,12 @@ var rows = []settings.Setting{
 	{Key: "drain_window", Default: 10 * time.Second, Min: time.Millisecond, Max: 10 * time.Minute, Zero: "at once", Help: "At a stop, connections are closed spread over this time"},
 
 	{Key: "slow_policy", Default: "skip", OneOf: []string{"skip", "close"}, Help: "A viewer who falls behind by the bound of the room's log skips what is lost to it, or is closed"},
-	{Key: "slow_timeout", Default: time.Minute, Min: 100 * time.Millisecond, Max: 24 * time.Hour, Zero: "never", Help: "A viewer that takes no byte for this long is closed"},
+	{Key: "slow_timeout", Default: time.Minute, Min: 100 * time.Millisecond, Max: 24 * time.Hour, Zero: "never, if it answers pings", Help: "A viewer that takes no byte for this long is closed"},
 	{Key: "room_log_bytes", Default: 4 * settings.MiB, Min: 64 * settings.KiB, Max: settings.GiB, Help: "Bound of one room's log, in each shard"},
 	{Key: "log_bytes", Default: 256 * settings.MiB, Min: settings.MiB, Max: 1024 * settings.GiB, Help: "Bound of all logs of the process"},
 	{Key: "unread_bytes", Default: 256 * settings.MiB, Min: 4 * settings.MiB, Max: 1024 * settings.GiB, Help: "Bound of what all clients together have not read of their answers; from half of it on large answers are refused, past it the client with the most is closed"},
+
+	{Key: "unfinished_bytes", Default: 64 * settings.MiB, Min: settings.MiB, Max: 1024 * settings.GiB, Help: "Bound of all messages and requests that have begun and not ended, but at least four messages for each shard; past it the largest are closed"},
 
 	{Key: "send_buffer_bytes", Default: settings.Bytes(0), Min: 4 * settings.KiB, Max: 64 * settings.MiB, Zero: "the kernel's autotuning", Help: "Socket send buffer (SO_SNDBUF)", Kernel: "net.core.wmem_max; of autotuning, net.ipv4.tcp_wmem"},
 	{Key: "tcp_user_timeout", Default: time.Minute, Min: time.Second, Max: time.Hour, Zero: "the kernel's retries decide", Help: "A peer that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT)", Kernel: "net.ipv4.tcp_retries2"},

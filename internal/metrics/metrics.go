@@ -37,6 +37,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(ch, "connections", "WebSocket connections.", s.Connections)
 	gauge(ch, "connections_max", "WebSocket connections that are let in.", s.MaxConnections)
 	gauge(ch, "rooms", "Rooms with members here.", s.Rooms)
+	gauge(ch, "unfinished_bytes", "Memory of messages and requests that have begun and not ended.", s.Unfinished)
 	counter(ch, "messages_received_total", "Messages from sockets.", s.Received)
 	counter(ch, "messages_published_total", "Messages accepted from sockets and the API.", s.Published)
 	counter(ch, "messages_repeated_total", "Messages pushed again to a connection, as its user had not acknowledged them.", s.Repeated)
