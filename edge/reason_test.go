@@ -19,6 +19,7 @@ func TestCloseCodesDocument(t *testing.T) {
 	for _, code := range []uint16{
 		frame.CloseGoingAway, frame.CloseProtocol, frame.CloseInvalidPayload, frame.ClosePolicy, frame.CloseTooBig, conn.CodeTryAgain,
 		conn.CodeTokenExpired, conn.CodeDismissed, conn.CodeSlow, conn.CodeKicked, conn.CodeNoAuth,
+		conn.CodeTokenRefused, conn.CodeRoomRefused,
 	} {
 		want[code] = conn.MayReconnect(code)
 	}

@@ -68,11 +68,13 @@ const (
 // not come back by yourself. 1011 is never sent: after a panic nobody knows what the
 // peer has got of the last frame.
 const (
-	CodeTokenExpired = 4101 // reconnect with a new token
+	CodeTokenExpired = 4101 // reconnect with a new token; also of one that is not valid yet
 	CodeDismissed    = 4103 // sent away by an operator, who wants it back
 	CodeSlow         = 4108 // too slow for its rooms
 	CodeKicked       = 4200 // sent away for good
 	CodeNoAuth       = 4201 // did not say who it is in time
+	CodeTokenRefused = 4202 // the token of the request is no good, and will never be
+	CodeRoomRefused  = 4203 // a room of the request is none, or not for this client, or one too many
 )
 
 // MayReconnect tells what a close code means to a client.
@@ -96,6 +98,18 @@ func (l *Loop) Finish(r *Read, id ID, code uint16, text string, reason Reason) {
 	r.Flush()
 	l.out = l.kind(id).AppendGoodbye(l.out[:0], code, text)
 	l.Respond(id, l.out, reason, l.loops.cfg.CloseTimeout)
+}
+
+// TurnAway answers an upgrade and ends it at once, with last words of the kind's protocol
+// and a close code: a browser tells a page nothing of an upgrade that is refused. The
+// socket is no connection, nor does it count as one.
+func (l *Loop) TurnAway(id ID, kind int, answer, words []byte, code uint16, text string) {
+	k := &l.kinds[kind]
+	l.out = append(l.out[:0], answer...)
+	l.out = k.AppendMessage(l.out, false, words)
+	l.out = k.AppendGoodbye(l.out, code, text)
+	l.giveBack(id)
+	l.Respond(id, l.out, Refused, l.loops.cfg.CloseTimeout)
 }
 
 // Evict takes a connection out of a room, if it is in it; one that cannot live without

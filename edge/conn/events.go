@@ -71,8 +71,7 @@ func (e *events) Closed(id ID, why netpoll.CloseReason) {
 	}
 	delete(e.watches, id)
 	e.Holds(id, 0)
-	if ses.flags&flagCounted != 0 {
-		e.loops.open.Add(-1)
+	if e.giveBack(id) {
 		e.loops.closed[reason].Add(1)
 	} else {
 		e.loops.early[reason].Add(1)

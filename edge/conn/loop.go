@@ -77,6 +77,18 @@ func (l *Loop) Take(id ID) error {
 	return nil
 }
 
+// giveBack undoes Take, and tells whether there was something to undo.
+func (l *Loop) giveBack(id ID) bool {
+	ses := l.sessions.At(id)
+	if ses.flags&flagCounted == 0 {
+		return false
+	}
+	ses.flags &^= flagCounted
+	l.loops.open.Add(-1)
+	l.giveAddress(id)
+	return true
+}
+
 // Hold keeps a socket until Release, or for longest until the door's Late; 0 is for
 // ever. Nothing is read from it meanwhile.
 func (l *Loop) Hold(id ID, longest time.Duration) {

@@ -69,15 +69,20 @@ func (l *Loop) takeAddress(id ID) bool {
 	return true
 }
 
+// giveAddress undoes takeAddress.
+func (l *Loop) giveAddress(id ID) {
+	if o := l.origins.Get(id); o.flags&originCounted != 0 {
+		l.loops.addresses.release(o.address().Addr())
+		l.origins.At(id).flags &^= originCounted
+	}
+}
+
 // forgetOrigin is for a connection that is gone.
 func (l *Loop) forgetOrigin(id ID) {
-	switch o := l.origins.Get(id); {
-	case o.flags == 0:
-		return
-	case o.flags&originCounted != 0:
-		l.loops.addresses.release(o.address().Addr())
+	l.giveAddress(id)
+	if l.origins.Get(id).flags != 0 {
+		*l.origins.At(id) = origin{}
 	}
-	*l.origins.At(id) = origin{}
 }
 
 // Remote is where a connection comes from, for those who may want to know: it is looked

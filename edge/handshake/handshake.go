@@ -11,7 +11,7 @@
 // # Ownership
 //
 // A [Door] belongs to its loop's goroutine. The [Desk] they share is fixed before the
-// loops run; its counters are atomic.
+// loops run; its counters are atomic, or have a lock.
 package handshake
 
 import (
@@ -76,6 +76,7 @@ type Desk struct {
 	guest    auth.Rights
 	log      *quietlog.Log // of what clients do
 	statuses [600]atomic.Uint64
+	told     told
 }
 
 // New returns a server's desk.

@@ -1,14 +1,16 @@
-// Refusals, as HTTP has them.
+// Refusals, as HTTP has them, and those that a web page can read.
 
 package handshake
 
 import (
+	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
-	"errors"
-
+	"barrage/edge/auth"
 	"barrage/edge/conn"
 	"barrage/frame"
 	"barrage/internal/refusal"
@@ -21,6 +23,65 @@ func (d *Door) refuse(id conn.ID, reason conn.Reason, err error) {
 	}
 	d.out = frame.AppendError(d.out[:0], he)
 	d.respond(id, he.Status, reason, d.cfg.CloseTimeout)
+}
+
+// turnAway refuses an upgrade. A browser tells a page nothing of a refusal by HTTP but
+// close code 1006, which is also that of a network gone: it would come back for ever. So
+// a page that would never get in is let in for a word, if that is nothing that will pass
+// by itself. Pages whose back-off ends with every opening are told the old way then.
+func (d *Door) turnAway(id conn.ID, u *upgrade, err error) {
+	no := refusal.Of(err)
+	code := codeOf(no)
+	if code == 0 || !u.fromPage || u.protocol.Farewell == nil || !d.told.take(d.loop.Network(id), d.cfg.Node.Loops.Now()) {
+		d.refuse(id, conn.Refused, err)
+		return
+	}
+	d.statuses[no.HTTPStatus()].Add(1)
+	d.loop.TurnAway(id, u.kind, u.response, u.protocol.Farewell(code, no.Error()), code, no.Error())
+}
+
+// codeOf is the close code that a refusal is told by, 0 if it is not one of a token, a
+// ban or a room.
+func codeOf(no *refusal.Error) uint16 {
+	if no == nil {
+		return 0
+	}
+	switch no.Code() {
+	case auth.CodeExpired, auth.CodeNotYetValid:
+		return conn.CodeTokenExpired
+	case auth.CodeInvalid, auth.CodeTooLong:
+		return conn.CodeTokenRefused
+	case "banned":
+		return conn.CodeKicked
+	case "bad_room", "too_many_rooms", "forbidden":
+		return conn.CodeRoomRefused
+	}
+	return 0
+}
+
+const (
+	maxTold      = 10     // refusals a minute and address that are told in words
+	maxAddresses = 10_000 // of which that is known; others are refused by HTTP
+)
+
+// told counts refusals of the present minute, by address. Any goroutine.
+type told struct {
+	mu    sync.Mutex // guards what follows
+	until time.Duration
+	n     map[netip.Addr]int
+}
+
+func (t *told) take(a netip.Addr, now time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now >= t.until {
+		t.n, t.until = make(map[netip.Addr]int), now+time.Minute
+	}
+	if n, known := t.n[a]; n >= maxTold || !known && len(t.n) >= maxAddresses {
+		return false
+	}
+	t.n[a]++
+	return true
 }
 
 func (d *Door) answerTo(err error) *frame.HTTPError {

@@ -29,6 +29,7 @@ const maxEarly = 4 << 10
 type upgrade struct {
 	conn.Opening
 	protocol *Spoken
+	fromPage bool // a browser's: it said from which
 	kind     int
 	response []byte     // the 101
 	rest     []byte     // what came behind the request
@@ -47,16 +48,8 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	if err := d.checkOrigin(id, req, host); err != nil {
 		return err
 	}
-	u := &d.upgrading
-	*u = upgrade{protocol: p, rest: rest}
-	token, batch := "", false
+	batch, err := false, error(nil)
 	if p.Rooms != node.NoRooms {
-		if u.Rooms, err = d.rooms(req, p); err != nil {
-			return err
-		}
-		if token, err = tokenOf(req); err != nil {
-			return err
-		}
 		if batch, err = asksFor(req, "batch", "1"); err != nil {
 			return err
 		}
@@ -65,16 +58,35 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	if err != nil {
 		return err
 	}
-	u.kind, u.Encoding = p.form(deflate, batch)
 	if d.cfg.Node.Loops.Draining() {
 		return d.unavailable("the server is stopping")
+	}
+	u := &d.upgrading
+	*u = upgrade{protocol: p, fromPage: req.Origin != "", rest: rest}
+	u.kind, u.Encoding = p.form(deflate, batch)
+	d.out = frame.AppendUpgrade(d.out[:0], req, p.Subprotocol, deflate != frame.NoDeflate)
+	u.response = d.out
+	if err := d.admit(id, req, u); err != nil {
+		d.turnAway(id, u, err)
+	}
+	return nil
+}
+
+// admit lets an upgrade in, perhaps later, by its rooms and its token.
+func (d *Door) admit(id conn.ID, req *frame.Request, u *upgrade) (err error) {
+	token := ""
+	if u.protocol.Rooms != node.NoRooms {
+		if u.Rooms, err = d.rooms(req, u.protocol); err != nil {
+			return err
+		}
+		if token, err = tokenOf(req); err != nil {
+			return err
+		}
 	}
 	if err := d.take(id); err != nil {
 		return err
 	}
-	d.out = frame.AppendUpgrade(d.out[:0], req, p.Subprotocol, deflate != frame.NoDeflate)
-	u.response = d.out
-	if p.Rooms == node.NoRooms {
+	if u.protocol.Rooms == node.NoRooms {
 		d.open(id, u)
 		return nil
 	}
@@ -212,7 +224,7 @@ func (d *Door) onIdentity(id conn.ID, u *upgrade, ident *auth.Identity, err erro
 		err = d.enter(id, u)
 	}
 	if err != nil {
-		d.refuse(id, conn.Refused, err)
+		d.turnAway(id, u, err)
 	}
 }
 
@@ -239,7 +251,7 @@ func (d *Door) enter(id conn.ID, u *upgrade) error {
 func (d *Door) onRooms(id conn.ID, u *upgrade) {
 	d.release(id)
 	if err := d.mayEnter(u); err != nil { // sent out while it waited
-		d.refuse(id, conn.Refused, err)
+		d.turnAway(id, u, err)
 		return
 	}
 	d.open(id, u)

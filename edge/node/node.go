@@ -43,6 +43,9 @@ type Protocol struct {
 	// Unread is how many bytes one of its connections may leave unread, of messages up to a
 	// size; nil: two of those.
 	Unread func(maxMessage int) int
+	// Farewell writes the last message to a client that is not let in, for those whose
+	// requests a browser makes: it would not tell them why. nil: it is refused by HTTP.
+	Farewell func(code uint16, reason string) []byte
 	// Codec writes what its rooms say; nil without rooms.
 	Codec delivery.Codec
 	// Start is called once for each server, before the broker starts. What it returns

@@ -5,6 +5,8 @@ package v1
 import (
 	"time"
 
+	"github.com/valyala/bytebufferpool"
+
 	"barrage/edge/conn"
 	"barrage/edge/delivery"
 	"barrage/edge/history"
@@ -24,7 +26,10 @@ func Protocol() node.Protocol {
 	return node.Protocol{
 		Name: Subprotocol, Path: "/ws", Subprotocol: Subprotocol, Rooms: node.ByDemand, AuthByMessage: true,
 		Unread: func(maxMessage int) int { return maxUnread + 2*maxEscape*maxMessage },
-		Codec:  codec{}, Start: start,
+		Farewell: func(code uint16, reason string) []byte {
+			return appendJSON(new(bytebufferpool.ByteBuffer), bye(code, reason, 0))
+		},
+		Codec: codec{}, Start: start,
 	}
 }
 
@@ -126,7 +131,11 @@ func (p *protocol) Writable(id conn.ID) { p.tellGaps(p.clients.Get(id)) }
 
 // Farewell implements conn.Protocol.
 func (p *protocol) Farewell(r *conn.Read, id conn.ID, code uint16, text string, wait time.Duration) {
-	p.push(r, p.clients.Get(id), &byePush{Push: "bye", Code: code, Reason: text, Reconnect: conn.MayReconnect(code), Wait: wait.Milliseconds()})
+	p.push(r, p.clients.Get(id), bye(code, text, wait))
+}
+
+func bye(code uint16, reason string, wait time.Duration) *byePush {
+	return &byePush{Push: "bye", Code: code, Reason: reason, Reconnect: conn.MayReconnect(code), Wait: wait.Milliseconds()}
 }
 
 // Evict implements conn.Protocol.
