@@ -106,8 +106,8 @@ export class Connection {
   }
 }
 
-// final reports a close code that means "do not come back as you are": a policy
-// (RFC 6455 section 7.4.1), or one of the range the server keeps for it.
+// final reports a close code that means "do not come back as you are"; docs/interfaces.md
+// has the codes.
 function final(code) {
-  return code === 1008 || (code >= 4000 && code <= 4099);
+  return [1002, 1007, 1008, 1009].includes(code) || (code >= 4200 && code <= 4999);
 }

@@ -244,7 +244,7 @@ test('a server that says stay away is obeyed until the visitor acts', async (t) 
   let connections = 0;
   await page.routeWebSocket(/\/ws\?/, (socket) => {
     connections++;
-    socket.close({ code: 4003, reason: 'you were banned\u202e' });
+    socket.close({ code: 4200, reason: 'you were banned\u202e' });
   });
   await page.goto(`${world.url}/?room=banned`);
   await page.waitForSelector('#state[data-state="stopped"]');
