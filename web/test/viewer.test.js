@@ -255,6 +255,31 @@ test('a server that says stay away is obeyed until the visitor acts', async (t) 
   assert.equal(connections, 2);
 });
 
+test('a page is told why barrage.v1 does not let it in, but not for ever', async (t) => {
+  const page = await openConnected(t, 'told');
+  const attempt = () =>
+    page.evaluate(
+      () =>
+        new Promise((resolve) => {
+          const pushes = [];
+          const socket = new WebSocket(`ws://${location.host}/ws?room=no%20spaces`, 'barrage.v1');
+          socket.onmessage = ({ data }) => pushes.push(JSON.parse(data));
+          socket.onclose = ({ code, reason, wasClean }) => resolve({ code, reason, wasClean, pushes });
+        }),
+    );
+  let told = 0;
+  let last = await attempt();
+  for (; last.code !== 1006; last = await attempt()) {
+    const { code, reason, wasClean, pushes } = last;
+    assert.deepEqual({ code, wasClean }, { code: 4203, wasClean: true });
+    assert.match(reason, /^room name has byte/);
+    assert.deepEqual(pushes, [{ push: 'bye', code, reason, reconnect: false }]);
+    told++;
+  }
+  assert.ok(told >= 10 && told % 10 === 0, `told ${told} times, ten a minute`);
+  assert.deepEqual(last.pushes, []);
+});
+
 test('less motion: a plain list and nothing that flies', async (t) => {
   const page = await openConnected(t, 'calm', { reducedMotion: 'reduce' });
   await world.publish('calm', 'easy now');

@@ -1,0 +1,41 @@
+package handshake
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// TestTold: ten a minute and address, and a bound of addresses.
+func TestTold(t *testing.T) {
+	var told told
+	at := func(n uint32) netip.Addr { return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, n))) }
+	for minute := range time.Duration(3) {
+		begin := minute * 61 * time.Second
+		for n := range 25 {
+			a := uint32(n % 2)
+			if got, want := told.take(at(a), begin+time.Duration(n)*time.Second), n < 2*maxTold; got != want {
+				t.Errorf("minute %d, address %d, for the %d. time: %v", minute, a, n/2+1, got)
+			}
+		}
+		if !told.take(at(2), begin+59*time.Second) {
+			t.Errorf("minute %d: another address is refused", minute)
+		}
+	}
+	told.take(at(0), time.Hour)
+	for n := uint32(1); n < maxAddresses; n++ {
+		if !told.take(at(n), time.Hour) {
+			t.Fatalf("address %d is refused", n)
+		}
+	}
+	if told.take(at(maxAddresses), time.Hour) {
+		t.Error("one address too many is told")
+	}
+	if !told.take(at(7), time.Hour) {
+		t.Error("one that is known is not told any more")
+	}
+	if told.take(at(maxAddresses), time.Hour+time.Minute); len(told.n) != 1 {
+		t.Errorf("%d addresses are known in the next minute", len(told.n))
+	}
+}
