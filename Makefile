@@ -29,10 +29,10 @@ test: deps lint race ## everything CI runs; installs what the tests need
 	$(MAKE) --no-print-directory fuzz; fuzz=$$?; \
 	wait $$browser; browser=$$?; cat "$$out"; exit $$((fuzz | browser))
 
-deps: ## install redis-server, chromium and iproute2 from Debian's packages if absent
-	@command -v redis-server >/dev/null && command -v chromium >/dev/null && command -v ip >/dev/null || { \
+deps: ## install redis-server, chromium, iproute2, nginx, haproxy and caddy from Debian's packages if absent
+	@(PATH=$$PATH:/usr/sbin; for p in redis-server chromium ip nginx haproxy caddy; do command -v $$p >/dev/null || exit 1; done) || { \
 		$(SUDO) apt-get update -qq && \
-		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium fonts-liberation iproute2 >/dev/null; }
+		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium fonts-liberation iproute2 nginx haproxy caddy >/dev/null; }
 
 lint: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }

@@ -35,8 +35,8 @@ type backend struct {
 }
 
 type told struct {
-	Type, Room, User, Conn string
-	Message                struct {
+	Type, Room, User, Conn, Remote string
+	Message                        struct {
 		ID   string
 		Data json.RawMessage
 	}
