@@ -56,8 +56,8 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/echo": {"barrage/edge/conn", "barrage/edge/node"},
 	"barrage/edge/events": {
-		"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/outbound", "barrage/internal/random",
-		"barrage/internal/refusal", "github.com/gammazero/deque",
+		"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/outbound", "barrage/internal/quietlog",
+		"barrage/internal/random", "barrage/internal/refusal", "github.com/gammazero/deque",
 	},
 	"barrage/edge/handshake": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/node", "barrage/edge/proxy", "barrage/edge/wait",

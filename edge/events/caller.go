@@ -18,6 +18,7 @@ import (
 	"barrage/internal/broker"
 	"barrage/internal/limits"
 	"barrage/internal/outbound"
+	"barrage/internal/quietlog"
 	"barrage/internal/refusal"
 )
 
@@ -100,7 +101,7 @@ type Caller struct {
 	routes   []route
 	client   *client
 	maxReply int
-	log      *limitedLog
+	log      *quietlog.Log
 
 	slots    *slots
 	calls    atomic.Uint64
@@ -123,7 +124,7 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 		limits.AtLeast("events: caller: MaxConcurrent", cfg.MaxConcurrent, 1),
 		limits.AtLeast("events: caller: MaxReply", cfg.MaxReply, 1),
 	}
-	log := newLimitedLog(cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)))
+	log := quietlog.New(cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)))
 	c := &Caller{maxReply: cfg.MaxReply, log: log, failed: map[string]*atomic.Uint64{}}
 	for _, r := range cfg.Routes {
 		if r.Method == "" {
@@ -177,7 +178,7 @@ func (c *Caller) tell(to *route, method string, failure *CallError) {
 	if failure.Err != nil {
 		args = append(args, "error", failure.Err)
 	}
-	c.log.warnOf(key, "a request of a client was not answered", args...)
+	c.log.WarnOf(key, "a request of a client was not answered", args...)
 }
 
 func (c *Caller) call(ctx context.Context, to *route, r Request) (Reply, *CallError) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/quietlog"
 	"barrage/internal/random"
 )
 
@@ -38,7 +39,7 @@ func New(cfg Config) (*Emitter, error) {
 	}
 	e := &Emitter{cfg: cfg, seed: maphash.MakeSeed(), closing: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	instance, log := random.Name(), newLimitedLog(cfg.Logger)
+	instance, log := random.Name(), quietlog.New(cfg.Logger)
 	for range cfg.Outlets {
 		o := newOutlet(e, instance, log)
 		e.outlets = append(e.outlets, o)

@@ -2,7 +2,6 @@ package events
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/quietlog"
 )
 
 func TestConfig(t *testing.T) {
@@ -257,23 +257,7 @@ func TestInvalidEventIsDroppedAlone(t *testing.T) {
 			t.Errorf("dropped as invalid: %d, want 3", n)
 		}
 		if n := strings.Count(log.String(), "no JSON form"); n != 1 {
-			t.Errorf("%d log lines, want 1 in %v: %s", n, logEvery, log.String())
-		}
-	})
-}
-
-func TestSuppressedLinesAreCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
-		l := newLimitedLog(slog.New(slog.NewTextHandler(&log, nil)))
-		for range 4 {
-			l.warn("one", "err", errors.New("x"))
-		}
-		l.warn("two")
-		time.Sleep(logEvery)
-		l.warn("one", "err", errors.New("y"))
-		if text := log.String(); strings.Count(text, "\n") != 3 || !strings.Contains(text, "err=y suppressed=3") {
-			t.Errorf("got %s", text)
+			t.Errorf("%d log lines, want 1 in %v: %s", n, quietlog.Every, log.String())
 		}
 	})
 }

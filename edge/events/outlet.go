@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gammazero/deque"
+
+	"barrage/internal/quietlog"
 )
 
 // A queued event waits in an outlet.
@@ -29,7 +31,7 @@ type outlet struct {
 	ctx      context.Context
 	instance string // begins the ids of this emitter's events
 	numbers  *atomic.Uint64
-	log      *limitedLog
+	log      *quietlog.Log
 	wake     chan struct{} // holds one: a batch began or became full
 
 	// The outlet's goroutine only.
@@ -51,7 +53,7 @@ type outlet struct {
 	dropped       [NumDropReasons]uint64
 }
 
-func newOutlet(e *Emitter, instance string, log *limitedLog) *outlet {
+func newOutlet(e *Emitter, instance string, log *quietlog.Log) *outlet {
 	return &outlet{
 		cfg: &e.cfg, ctx: e.ctx, instance: instance, numbers: &e.numbers, log: log,
 		wake: make(chan struct{}, 1), closing: e.closing,
@@ -244,7 +246,7 @@ func (o *outlet) encode(batch []queued) []Record {
 		}
 		text, err := ev.MarshalJSON()
 		if err != nil {
-			o.log.warn("an event has no JSON form; dropped", "id", ev.ID, "type", ev.Type, "err", err)
+			o.log.Warn("an event has no JSON form; dropped", "id", ev.ID, "type", ev.Type, "err", err)
 			o.count(&o.dropped[DropInvalid], 1)
 			continue
 		}
@@ -299,11 +301,11 @@ func (o *outlet) deliver(batch []Record) {
 		errors.As(err, &failure)
 		if failure != nil && failure.Permanent {
 			o.failures = 0
-			o.log.warn("events were refused; dropped", "events", len(batch), "first", batch[0].ID, "err", err)
+			o.log.Warn("events were refused; dropped", "events", len(batch), "first", batch[0].ID, "err", err)
 			o.count(&o.dropped[DropRefused], len(batch))
 			return
 		}
-		o.log.warn("events cannot be delivered; trying again", "events", len(batch), "waiting", o.waiting(), "err", err)
+		o.log.Warn("events cannot be delivered; trying again", "events", len(batch), "waiting", o.waiting(), "err", err)
 		o.backOff(failure)
 	}
 }

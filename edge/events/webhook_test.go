@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"barrage/internal/quietlog"
 )
 
 // quick is for tests that wait for real servers.
@@ -216,7 +218,7 @@ func TestBackendComesBack(t *testing.T) {
 		t.Errorf("got %+v", events)
 	}
 	if n := strings.Count(log.String(), "cannot be delivered"); n != 1 {
-		t.Errorf("%d log lines, want 1 in %v: %s", n, logEvery, log.String())
+		t.Errorf("%d log lines, want 1 in %v: %s", n, quietlog.Every, log.String())
 	}
 }
 

@@ -21,35 +21,39 @@ type Log struct {
 }
 
 type line struct {
-	at      time.Time
-	leftOut int
+	at         time.Time
+	suppressed int
 }
 
 // New returns a Log that writes to log.
 func New(log *slog.Logger) *Log { return &Log{log: log, last: make(map[string]line)} }
 
 // Warn writes a warning.
-func (l *Log) Warn(text string, args ...any) {
-	leftOut, due := l.due(text, time.Now())
+func (l *Log) Warn(text string, args ...any) { l.WarnOf(text, text, args...) }
+
+// WarnOf is Warn for a text that is said of several things: key is text and which one, of
+// a fixed set, too.
+func (l *Log) WarnOf(key, text string, args ...any) {
+	suppressed, due := l.due(key, time.Now())
 	if !due {
 		return
 	}
-	if leftOut > 0 {
-		args = append(args, "left_out", leftOut)
+	if suppressed > 0 {
+		args = append(args, "suppressed", suppressed)
 	}
 	l.log.Warn(text, args...)
 }
 
 // due tells whether a line is to be written at now, and how many were not since the last.
-func (l *Log) due(text string, now time.Time) (leftOut int, due bool) {
+func (l *Log) due(text string, now time.Time) (suppressed int, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	last, seen := l.last[text]
 	if seen && now.Sub(last.at) < Every {
-		last.leftOut++
+		last.suppressed++
 		l.last[text] = last
 		return 0, false
 	}
 	l.last[text] = line{at: now}
-	return last.leftOut, true
+	return last.suppressed, true
 }

@@ -18,7 +18,7 @@ func TestLog(t *testing.T) {
 			l.Warn("one", "n", 1)
 			l.Warn("other")
 		}
-		if lines() != 2 || strings.Contains(out.String(), "left_out") {
+		if lines() != 2 || strings.Contains(out.String(), "suppressed") {
 			t.Errorf("written at once: %s", out.String())
 		}
 		time.Sleep(Every - 1)
@@ -28,12 +28,12 @@ func TestLog(t *testing.T) {
 		}
 		time.Sleep(1)
 		l.Warn("one", "n", 2)
-		if lines() != 3 || !strings.HasSuffix(out.String(), "n=2 left_out=5\n") {
+		if lines() != 3 || !strings.HasSuffix(out.String(), "n=2 suppressed=5\n") {
 			t.Errorf("after a while: %s", out.String())
 		}
 		time.Sleep(Every)
 		l.Warn("one")
-		if lines() != 4 || strings.Count(out.String(), "left_out") != 1 {
+		if lines() != 4 || strings.Count(out.String(), "suppressed") != 1 {
 			t.Errorf("with nothing left out: %s", out.String())
 		}
 	})
