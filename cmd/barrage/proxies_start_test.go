@@ -23,6 +23,7 @@ type sample struct {
 	main func(t *testing.T, dir, conf string) []string
 	// address is how the sample names the address that the program listens on.
 	address string
+	ipv6    bool // it listens on an IPv6 address instead
 	// checks tells that the program asks the server whether it is ready.
 	checks bool
 }
@@ -119,7 +120,7 @@ func findProgram(t *testing.T, name string) string {
 func (s *sample) try(t *testing.T, program string, node *child) *running {
 	t.Helper()
 	_, adminPort, _ := net.SplitHostPort(node.admin)
-	p := &running{addr: freeAddress(t), stderr: &lockedBuffer{}}
+	p := &running{addr: s.freeAddress(t), stderr: &lockedBuffer{}}
 	listen := p.addr
 	if !strings.Contains(s.address, ":") { // a site's name, whose certificate would be fetched
 		listen = "http://" + p.addr
@@ -171,9 +172,13 @@ func (s *sample) try(t *testing.T, program string, node *child) *running {
 }
 
 // freeAddress is an address on which nobody listens at present.
-func freeAddress(t *testing.T) string {
+func (s *sample) freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	host := "127.0.0.1"
+	if s.ipv6 {
+		host = "::1"
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,35 @@ func TestProxies(t *testing.T) {
 	}
 }
 
+// TestProxiesIPv6: a viewer's address is of another kind than that between the proxy and
+// the server.
+func TestProxiesIPv6(t *testing.T) {
+	t.Parallel()
+	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skip("no IPv6: ", err)
+	} else {
+		_ = l.Close()
+	}
+	bin := buildBinary(t)
+	for _, s := range []sample{
+		{file: "nginx.conf", program: "nginx", main: nginxMain},
+		{file: "haproxy-tcp.cfg", program: "haproxy", main: haproxyMain},
+		{file: "haproxy-tcp.cfg", program: "haproxy", main: haproxyMain, change: strings.NewReplacer("send-proxy-v2", "send-proxy")},
+	} {
+		s.address, s.ipv6 = "0.0.0.0:80", true
+		n := bin.serveNamed(t, "--config="+s.settings(t))
+		f := &front{t: t, node: n, proxy: s.start(t, n)}
+		v, status := f.join("::1", f.proxy.addr, "amy", forged...)
+		want := "::1"
+		if strings.Contains(s.file, "tcp") {
+			want = v.conn.LocalAddr().String()
+		}
+		if got := f.known("amy"); status != http.StatusSwitchingProtocols || got != want {
+			t.Errorf("%s: status %d, amy connects from %q, want %q", s.file, status, got, want)
+		}
+	}
+}
+
 // front is a proxy in front of a server, and a backend behind both.
 type front struct {
 	t       *testing.T
