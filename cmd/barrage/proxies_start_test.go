@@ -117,19 +117,11 @@ func findProgram(t *testing.T, name string) string {
 	return path
 }
 
+// try is start with a port that is free now; nil if the program ends at once.
 func (s *sample) try(t *testing.T, program string, node *child) *running {
 	t.Helper()
-	_, adminPort, _ := net.SplitHostPort(node.admin)
 	p := &running{addr: s.freeAddress(t), stderr: &lockedBuffer{}}
-	listen := p.addr
-	if !strings.Contains(s.address, ":") { // a site's name, whose certificate would be fetched
-		listen = "http://" + p.addr
-	}
-	text := strings.NewReplacer(s.address, listen, "127.0.0.1:8080", node.ws, "port 8081", "port "+adminPort).Replace(s.text(t))
-	if s.change != nil {
-		text = s.change.Replace(text)
-	}
-	conf := writeFile(t, "sample", text)
+	conf := writeFile(t, "sample", s.between(t, p.addr, node))
 	dir := filepath.Dir(conf)
 	cmd := exec.Command(program, s.main(t, dir, conf)...)
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
@@ -150,10 +142,31 @@ func (s *sample) try(t *testing.T, program string, node *child) *running {
 			t.Logf("log of %s:\n%s", s.program, p.stderr)
 		}
 	})
-	up := false
-	await(t, s.program+" to listen", func() bool {
-		c, err := net.Dial("tcp", p.addr)
-		if err == nil {
+	if !p.listens(t, exited) {
+		return nil
+	}
+	return p
+}
+
+// between is the sample with the addresses of viewers and of the server.
+func (s *sample) between(t *testing.T, addr string, node *child) string {
+	t.Helper()
+	if !strings.Contains(s.address, ":") { // a site's name, whose certificate would be fetched
+		addr = "http://" + addr
+	}
+	_, adminPort, _ := net.SplitHostPort(node.admin)
+	text := strings.NewReplacer(s.address, addr, "127.0.0.1:8080", node.ws, "port 8081", "port "+adminPort).Replace(s.text(t))
+	if s.change != nil {
+		text = s.change.Replace(text)
+	}
+	return text
+}
+
+// listens waits until viewers find the program, and tells whether it has not ended.
+func (p *running) listens(t *testing.T, exited <-chan struct{}) (up bool) {
+	t.Helper()
+	await(t, "a proxy to listen on "+p.addr, func() bool {
+		if c, err := net.Dial("tcp", p.addr); err == nil {
 			up = true
 			_ = c.Close()
 		}
@@ -165,10 +178,7 @@ func (s *sample) try(t *testing.T, program string, node *child) *running {
 			return up
 		}
 	})
-	if !up {
-		return nil
-	}
-	return p
+	return up
 }
 
 // freeAddress is an address on which nobody listens at present.
