@@ -30,14 +30,14 @@
 // A parked connection has a session of 16 bytes, its cursors in fanout, and nothing
 // else. One that has an identity, or speaks a protocol that needs one, has a [Client]
 // beside it, embedded in what its protocol keeps. One that came through a proxy, or is
-// counted by its address, has an origin of 20 bytes: the kernel does not know the
+// counted by its address, has a source of 20 bytes: the kernel does not know the
 // viewer's address, or may no longer know the peer's when it is to be counted off.
 //
 // # Ownership
 //
 //	state                                  owner                    everyone else
 //	sessions, clients, expiries, drain,    the loop's goroutine     Loop.Post, Loop.Do
-//	origins
+//	sources
 //	Loops.all                              complete before started  read
 //	UserIndex                              its stripes' mutexes     any goroutine
 //	connections per address                its mutex                any goroutine

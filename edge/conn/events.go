@@ -76,7 +76,7 @@ func (e *events) Closed(id ID, why netpoll.CloseReason) {
 	} else {
 		e.loops.early[reason].Add(1)
 	}
-	e.forgetOrigin(id)
+	e.forgetSource(id)
 	ses.state = stateNone
 }
 

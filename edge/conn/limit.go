@@ -86,7 +86,7 @@ func (l *addressLimit) network(a netip.Addr) netip.Addr {
 // Network is where a connection comes from, as far as it counts as one address; zero if
 // it is gone already.
 func (l *Loop) Network(id ID) netip.Addr {
-	return l.loops.addresses.network(l.Origin(id).Addr())
+	return l.loops.addresses.network(l.Source(id).Addr())
 }
 
 // Payer is whom what a client asks for is charged to.

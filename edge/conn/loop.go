@@ -20,7 +20,7 @@ type Loop struct {
 	index uint8 // in Loops.all
 
 	sessions paged.Table[ID, session]
-	origins  paged.Table[ID, origin] // of those that came through a proxy, or are counted by address
+	sources  paged.Table[ID, source] // of those that came through a proxy, or are counted by address
 	watches  map[ID]watch            // of those with flagBlocked, and of some with flagPinged
 	expiries expiries
 	ticks    []func()

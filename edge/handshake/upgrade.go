@@ -41,7 +41,7 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	if err := req.CheckUpgrade(); err != nil {
 		return err
 	}
-	host, err := d.origin(id, req)
+	host, err := d.source(id, req)
 	if err != nil {
 		return err
 	}

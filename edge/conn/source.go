@@ -5,33 +5,33 @@ package conn
 
 import "net/netip"
 
-// origin is where a connection comes from. There is none, that is a zero one, for those
+// source is where a connection comes from. There is none, that is a zero one, for those
 // whose peer the kernel is to be asked for. It is kept free of pointers, as sessions are.
 // Owner: the loop's goroutine.
-type origin struct {
+type source struct {
 	addr  [16]byte
 	port  uint16
 	flags uint8
 }
 
 const (
-	originKnown   uint8 = 1 << iota
-	originShared        // the address is many viewers': none of it is limited
-	originCounted       // counts against Loops.addresses
+	sourceKnown   uint8 = 1 << iota
+	sourceShared        // the address is many viewers': none of it is limited
+	sourceCounted       // counts against Loops.addresses
 )
 
-func (o *origin) set(a netip.AddrPort, flags uint8) {
-	*o = origin{addr: a.Addr().As16(), port: a.Port(), flags: flags | originKnown}
+func (o *source) set(a netip.AddrPort, flags uint8) {
+	*o = source{addr: a.Addr().As16(), port: a.Port(), flags: flags | sourceKnown}
 }
 
-func (o *origin) address() netip.AddrPort {
+func (o *source) address() netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(o.addr).Unmap(), o.port)
 }
 
-// Origin is the address that a connection comes from: what SetOrigin said, or else its
+// Source is the address that a connection comes from: what SetSource said, or else its
 // peer's. It is not valid if the peer is gone already.
-func (l *Loop) Origin(id ID) netip.AddrPort {
-	if o := l.origins.Get(id); o.flags != 0 {
+func (l *Loop) Source(id ID) netip.AddrPort {
+	if o := l.sources.Get(id); o.flags != 0 {
 		return o.address()
 	}
 	return l.net.Peer(id)
@@ -40,48 +40,48 @@ func (l *Loop) Origin(id ID) netip.AddrPort {
 // Peer is the address at the other end of a connection's socket: a viewer's or a proxy's.
 func (l *Loop) Peer(id ID) netip.AddrPort { return l.net.Peer(id) }
 
-// SetOrigin says where a connection comes from whose peer is a proxy; a port of 0 is not
+// SetSource says where a connection comes from whose peer is a proxy; a port of 0 is not
 // known. A shared address is the proxy's own, since it has not said whose the connection
 // is: then no limit of addresses holds for it. Before Take.
-func (l *Loop) SetOrigin(id ID, a netip.AddrPort, shared bool) {
+func (l *Loop) SetSource(id ID, a netip.AddrPort, shared bool) {
 	flags := uint8(0)
 	if shared {
-		flags = originShared
+		flags = sourceShared
 	}
-	l.origins.Make(id).set(a, flags)
+	l.sources.Make(id).set(a, flags)
 }
 
 // takeAddress counts a connection against the limit of its address, and tells whether
 // that was within it.
 func (l *Loop) takeAddress(id ID) bool {
 	limit := &l.loops.addresses
-	if limit.max == 0 || l.origins.Get(id).flags&originShared != 0 {
+	if limit.max == 0 || l.sources.Get(id).flags&sourceShared != 0 {
 		return true
 	}
-	a := l.Origin(id)
+	a := l.Source(id)
 	if !a.IsValid() {
 		return true // the peer is gone, and so is the connection in a moment
 	}
 	if !limit.take(a.Addr()) {
 		return false
 	}
-	l.origins.Make(id).set(a, originCounted)
+	l.sources.Make(id).set(a, sourceCounted)
 	return true
 }
 
 // giveAddress undoes takeAddress.
 func (l *Loop) giveAddress(id ID) {
-	if o := l.origins.Get(id); o.flags&originCounted != 0 {
+	if o := l.sources.Get(id); o.flags&sourceCounted != 0 {
 		l.loops.addresses.release(o.address().Addr())
-		l.origins.At(id).flags &^= originCounted
+		l.sources.At(id).flags &^= sourceCounted
 	}
 }
 
-// forgetOrigin is for a connection that is gone.
-func (l *Loop) forgetOrigin(id ID) {
+// forgetSource is for a connection that is gone.
+func (l *Loop) forgetSource(id ID) {
 	l.giveAddress(id)
-	if l.origins.Get(id).flags != 0 {
-		*l.origins.At(id) = origin{}
+	if l.sources.Get(id).flags != 0 {
+		*l.sources.At(id) = source{}
 	}
 }
 
@@ -98,7 +98,7 @@ func (l *Loop) Remote(id ID) Remote { return Remote{l, id} }
 // String is the address, with the port if that is known; "" if the connection is gone
 // already. The loop's goroutine.
 func (r Remote) String() string {
-	switch a := r.loop.Origin(r.id); {
+	switch a := r.loop.Source(r.id); {
 	case !a.IsValid():
 		return ""
 	case a.Port() == 0:

@@ -49,22 +49,22 @@ func (d *Door) proxyHeader(id conn.ID, p []byte) (n int, whole bool, err error) 
 	case n == 0:
 		return 0, false, nil
 	case client.IsValid():
-		d.loop.SetOrigin(id, client, false)
+		d.loop.SetSource(id, client, false)
 	default:
-		d.loop.SetOrigin(id, peer, true)
+		d.loop.SetSource(id, peer, true)
 	}
 	return n, true, nil
 }
 
-// origin finds out where a request comes from, if a proxy sent it, and returns the host
+// source finds out where a request comes from, if a proxy sent it, and returns the host
 // that it asks for.
-func (d *Door) origin(id conn.ID, req *frame.Request) (host string, err error) {
+func (d *Door) source(id conn.ID, req *frame.Request) (host string, err error) {
 	proxies := &d.cfg.Proxies
 	if len(proxies.Trusted) == 0 {
 		return req.Host, nil
 	}
 	// Who wrote the request: behind a PROXY header that is whom it names.
-	from := d.loop.Origin(id)
+	from := d.loop.Source(id)
 	if !proxies.Trusts(from.Addr()) {
 		return req.Host, nil
 	}
@@ -75,13 +75,13 @@ func (d *Door) origin(id conn.ID, req *frame.Request) (host string, err error) {
 			"proxy", from.Addr().String(), "said", short(req.Header(string(proxies.Header))), "err", err)
 		return "", &frame.HTTPError{Status: http.StatusBadRequest, Reason: "no address in the header " + string(proxies.Header) + " that the proxy sent"}
 	case client.IsValid():
-		d.loop.SetOrigin(id, client, false)
+		d.loop.SetSource(id, client, false)
 	case proxies.Header != "":
 		d.log.Warn("a request from trusted_proxies does not say for whom it is, in the header that client_address_header names: max_connections_per_ip does not hold for it",
 			"proxy", from.Addr().String(), "header", string(proxies.Header))
-		d.loop.SetOrigin(id, from, true)
+		d.loop.SetSource(id, from, true)
 	case !proxies.Protocol: // nobody asked
-		d.loop.SetOrigin(id, from, true)
+		d.loop.SetSource(id, from, true)
 	}
 	if host == "" {
 		host = req.Host
