@@ -56,7 +56,8 @@ func (a *API) showMetrics(x *exchange, r *http.Request) error {
 	return nil
 }
 
-// profile handles /debug/pprof/. Importing net/http/pprof also registers it with
+// profile handles /debug/pprof/, but for its cmdline, which would show secrets that were
+// given as flags. Importing net/http/pprof also registers it with
 // http.DefaultServeMux, which nothing here serves.
 func (a *API) profile(x *exchange, r *http.Request) error {
 	if !a.cfg.Pprof {
@@ -74,8 +75,6 @@ func (a *API) profile(x *exchange, r *http.Request) error {
 	switch name {
 	case "":
 		pprof.Index(x, r)
-	case "cmdline":
-		pprof.Cmdline(x, r)
 	case "profile":
 		pprof.Profile(x, r)
 	case "symbol":

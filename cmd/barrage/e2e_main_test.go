@@ -38,6 +38,7 @@ func TestEndToEnd(t *testing.T) {
 		{"commands", commands},
 		{"bad settings", badSettings},
 		{"ports in use", portsInUse},
+		{"secrets stay secret", secretsStaySecret},
 		{"three nodes", threeNodes},
 		{"rooms with a memory", rooms},
 		{"persistent orders", ordersLast},

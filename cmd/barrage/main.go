@@ -24,6 +24,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"barrage/internal/config"
 )
@@ -81,12 +82,24 @@ func newRoot(p *process) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withoutValue(err) })
 	root.SetArgs(p.args)
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), tokenCommand(p), loadtestCommand(p), versionCommand(p))
 	return root
+}
+
+// withoutValue is what is wrong with a flag, without what stands behind its =: with one
+// dash too few that is a secret which would be shown.
+func withoutValue(err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok || unknown.GetSpecifiedShortnames() == "" {
+		return err
+	}
+	name, _, _ := strings.Cut(unknown.GetSpecifiedShortnames(), "=")
+	return fmt.Errorf("unknown flag: -%s: flags begin with two dashes", name)
 }
 
 // exitError is an error with the exit code it asks for. An err of nil says that

@@ -231,6 +231,7 @@ func TestExitCodes(t *testing.T) {
 		{"version", "", []string{"version"}, exitOK, ""},
 		{"unknown command", "", []string{"frobnicate"}, exitUsage, "unknown command"},
 		{"unknown flag", "", []string{"serve", "--frob"}, exitUsage, "unknown flag: --frob"},
+		{"flag with one dash", "", []string{"serve", "-admin-token=hunter2"}, exitUsage, "-admin-token: flags begin with two dashes"},
 		{"flag without value", "", []string{"serve", "--listen"}, exitUsage, "--listen"},
 		{"argument too many", "", []string{"serve", "x"}, exitUsage, "x"},
 		{"argument missing", "", []string{"publish", "lobby"}, exitUsage, "2 arg"},
@@ -244,6 +245,9 @@ func TestExitCodes(t *testing.T) {
 			got := runWith(t, tt.environ, "", tt.args...)
 			if got.code != tt.code || !strings.Contains(got.stderr, tt.stderr) || tt.code == exitOK && got.stdout == "" {
 				t.Errorf("%+v, want %d and %q", got, tt.code, tt.stderr)
+			}
+			if strings.Contains(got.stderr, "hunter2") {
+				t.Errorf("a secret in %q", got.stderr)
 			}
 			for line := range strings.Lines(got.stderr) {
 				if !strings.HasPrefix(line, "barrage: ") {

@@ -5,7 +5,6 @@ package config
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +69,7 @@ func (c *Config) Verifier(log *slog.Logger) (*auth.Verifier, error) {
 		ac.Secrets = append(ac.Secrets, []byte(secret))
 	}
 	if c.AuthPublicKeys != "" {
-		keys, err := os.ReadFile(c.AuthPublicKeys)
+		keys, err := settings.ReadFile(c.AuthPublicKeys)
 		if err != nil {
 			return nil, fmt.Errorf("auth_public_keys: %w", err)
 		}

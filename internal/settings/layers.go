@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -152,19 +151,6 @@ func (l *Layers) fromFlag(f *pflag.Flag) (string, any) {
 	return v.setting.Key, v.value()
 }
 
-// ReadSecret reads a file that holds a secret and perhaps a newline, or several.
-func ReadSecret(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimRight(string(text), "\r\n")
-	if len(SplitList(secret)) == 0 {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return secret, nil
-}
-
 // Decode fills the struct that values points to.
 //
 // It decodes value by value, as koanf's Unmarshal would tell of all problems in
@@ -181,9 +167,22 @@ func (l *Layers) Decode(values any) {
 		if err != nil {
 			l.Problem(s.Key, "%w", err)
 			converted = s.Default
+		} else if ok && s.Filled && isEmpty(converted) {
+			l.Problem(s.Key, "is set, but empty: give it a value, or do not set it")
 		}
 		s.Field(values).Set(reflect.ValueOf(converted))
 	}
+}
+
+// isEmpty tells whether a text or a list of texts has nothing in it.
+func isEmpty(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.TrimSpace(v) == ""
+	case []string:
+		return strings.TrimSpace(strings.Join(v, "")) == ""
+	}
+	return false
 }
 
 // Check notes the values that are out of their bounds.

@@ -28,7 +28,8 @@ type Setting struct {
 	Zero    string   // what 0 means, where it is not just a number; allowed below Min
 	OneOf   []string // the words allowed
 	Secret  bool     // never shown; may come from a file named by a variable ..._FILE
-	URL     bool     // its value, or each of its map, is a URL
+	Filled  bool     // may not be given as empty: nobody who gives it means to go without
+	URL     bool     // its value, or each of its map, is a URL, whose query and user are never shown
 	Form    string   // what errors say it has to be; "" is by its type
 	Kernel  string   // the sysctl or ulimit that has the last word
 	Help    string   // what it does; a sentence without its full stop
@@ -168,7 +169,11 @@ func (t *Table) Changed(values any) (attrs []any) {
 			continue
 		}
 		shown := "set"
-		if !s.Secret {
+		switch {
+		case s.Secret:
+		case s.URL:
+			shown = formatURLs(value)
+		default:
 			shown = Format(value)
 		}
 		attrs = append(attrs, slog.String(s.Key, shown))

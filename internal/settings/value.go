@@ -82,6 +82,11 @@ func (t *Table) fromFlags(s *Setting, to reflect.Type, given []string) (any, err
 func isNumber(v reflect.Value) bool { return v.CanInt() || v.CanUint() || v.CanFloat() }
 
 func (t *Table) fromText(s *Setting, to reflect.Type, text string) (v any, err error) {
+	if s.Secret {
+		if text, err = cleanSecret(text); err != nil {
+			return nil, err
+		}
+	}
 	bare := strings.TrimSpace(text)
 	switch reflect.Zero(to).Interface().(type) {
 	case time.Duration:
@@ -198,6 +203,9 @@ func (t *Table) pairs(s *Setting, list []string) (map[string]string, error) {
 			i = strings.IndexByte(part, '=')
 		}
 		if i < 0 {
+			if s.URL {
+				part = "(not shown)" // it may be the URL
+			}
 			return nil, detail(fmt.Sprintf("is not a list of name=value: %q has no =", part))
 		}
 		name := strings.TrimSpace(part[:i])
@@ -227,16 +235,29 @@ func (s *Setting) wrong(v any, err error) error {
 	return fmt.Errorf("%s is not %s", s.show(v), s.form())
 }
 
-// show writes a value for a person, unless it is a secret.
+// show writes a value for a person, unless it is a secret, or may hold one.
 func (s *Setting) show(v any) string {
 	switch v.(type) {
 	case string, []string:
 		v = strconv.Quote(Format(v))
 	}
-	if s.Secret {
+	if s.Secret || s.URL {
 		return "its value (not shown)"
 	}
 	return Format(v)
+}
+
+// formatURLs is Format of a URL or a map of them, for others to see.
+func formatURLs(v any) string {
+	routes, ok := v.(map[string]string)
+	if !ok {
+		return ShowURL(Format(v))
+	}
+	shown := make(map[string]string, len(routes))
+	for name, u := range routes {
+		shown[name] = ShowURL(u)
+	}
+	return Format(shown)
 }
 
 // Format writes a value the way flags and variables are read.

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -67,7 +66,7 @@ func (r *Request) Sign(now time.Time, environ []string) (string, error) {
 
 func (r *Request) key(environ []string) (auth.SigningKey, error) {
 	if r.KeyFile != "" {
-		text, err := os.ReadFile(r.KeyFile)
+		text, err := settings.ReadFile(r.KeyFile)
 		if err != nil {
 			return auth.SigningKey{}, fmt.Errorf("--key-file: %w", err)
 		}
@@ -138,7 +137,7 @@ func (c *Check) Open(environ []string) (*auth.Verifier, error) {
 	}
 	c.Secrets = secrets
 	if c.PublicKeyFile != "" {
-		if c.PublicKeys, err = os.ReadFile(c.PublicKeyFile); err != nil {
+		if c.PublicKeys, err = settings.ReadFile(c.PublicKeyFile); err != nil {
 			return nil, fmt.Errorf("--public-key-file: %w", err)
 		}
 	}
