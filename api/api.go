@@ -25,8 +25,10 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 30 * time.Second // header and body; profiles are exempt
 	writeTimeout      = 60 * time.Second // net/http/pprof adds a profile's own length
-	idleTimeout       = 2 * time.Minute
+	idleTimeout       = time.Minute
 	maxHeaderBytes    = 16 << 10
+
+	defaultMaxConnections = 128
 )
 
 // Config is copied and checked by New and never changed after.
@@ -34,7 +36,8 @@ type Config struct {
 	Listen string   // host:port; port 0 takes a free one
 	Tokens []string // bearer tokens, each of which is good; none: Listen must be loopback
 
-	MaxBody int // bytes of a published payload; 0: 65536
+	MaxBody        int // bytes of a published payload; 0: 65536
+	MaxConnections int // at a time; beyond, idle ones are closed and others wait; 0: 128
 
 	Gatherer   prometheus.Gatherer   // what /metrics shows; nil: /metrics is 404
 	Registerer prometheus.Registerer // gets the API's own metrics; nil: they are not shown
@@ -61,11 +64,15 @@ func (c Config) Validate() error {
 	if c.MaxBody < 0 {
 		errs = append(errs, fmt.Errorf("max_message_bytes: %d is negative", c.MaxBody))
 	}
+	if c.MaxConnections < 0 {
+		errs = append(errs, fmt.Errorf("api: MaxConnections: %d is negative", c.MaxConnections))
+	}
 	return errors.Join(errs...)
 }
 
 func (c *Config) fillDefaults() {
 	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
+	c.MaxConnections = cmp.Or(c.MaxConnections, defaultMaxConnections)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 }
 
@@ -101,7 +108,7 @@ type API struct {
 	tooLarge    error // a payload over MaxBody
 	http        *http.Server
 
-	listener net.Listener // set once by Listen, before Serve
+	listener *connections // set once by Listen, before Serve
 
 	// For any goroutine.
 	bodies    bytebufferpool.Pool
@@ -165,7 +172,8 @@ func (a *API) Listen() error {
 		err := fmt.Errorf("api: admin_token: must be set, as admin %q is bound to %v, which is not a loopback address", a.cfg.Listen, l.Addr())
 		return errors.Join(err, l.Close())
 	}
-	a.listener = l
+	a.listener = limited(l, a.cfg.MaxConnections)
+	a.http.ConnState = a.listener.onState
 	return nil
 }
 

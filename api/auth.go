@@ -1,10 +1,12 @@
-// The bearer token of a request (RFC 6750, section 2.1).
+// Who may ask: whoever has the bearer token (RFC 6750, section 2.1), or, if there is
+// none, whoever is on this machine.
 
 package api
 
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"net"
 	"net/http"
 	"strings"
 )
@@ -52,4 +54,20 @@ func cutBearer(value string) (token string, ok bool) {
 		return "", false
 	}
 	return strings.TrimLeft(value[len(bearerScheme):], " "), true
+}
+
+// isLoopback tells whether a request's Host can only mean this machine. Any other name
+// may be a web page's own, which its DNS server has pointed here (DNS rebinding), so that
+// the browser takes what the page asks for the page's own business. No browser leaves it
+// out.
+func isLoopback(host string) bool {
+	if host == "" {
+		return true
+	}
+	if name, port, err := net.SplitHostPort(host); err == nil && validPort(port) {
+		host = name
+	} else if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {
+		host = host[1 : n-1]
+	}
+	return loopbackHost(strings.ToLower(host))
 }

@@ -44,6 +44,7 @@ func (replay) Close() error { return nil }
 func publishRequest(size int) (*http.Request, func()) {
 	body := replay{bytes.NewReader(bytes.Repeat([]byte("x"), size))}
 	r := httptest.NewRequest("POST", "/v1/rooms/lobby/messages", nil)
+	r.Host = "127.0.0.1:8081"
 	r.Body, r.ContentLength = body, int64(size)
 	return r, func() { _, _ = body.Seek(0, io.SeekStart) }
 }

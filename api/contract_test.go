@@ -255,9 +255,9 @@ func TestErrorCodes(t *testing.T) {
 		{"timeout", "DELETE", publish, "", 503, context.DeadlineExceeded, nil},
 		{"unavailable", "DELETE", publish, "", 503, broker.ErrUnavailable, nil},
 	}
-	// Given by other tests: parts of a batch; a body that is cut; one that is slow;
+	// Given by other tests: without a token; parts of a batch; a body that is cut; one that is slow;
 	// and, in cmd/barrage, by the server itself.
-	got := []string{"bad_command", "invalid_key", "invalid_message", "body_incomplete", "body_timeout"}
+	got := []string{"bad_command", "bad_host", "invalid_key", "invalid_message", "body_incomplete", "body_timeout"}
 	for _, tt := range tests {
 		t.Run(tt.code, func(t *testing.T) {
 			a := newAPI(t, Config{Tokens: []string{"s3cret"}, MaxBody: 100}, &memServer{err: tt.err, rooms: map[string]int{"r": 1, "q": 1}})

@@ -31,7 +31,9 @@
 //
 // With tokens set, all but health and readiness need one as a bearer token,
 // compared in constant time; without one the listener refuses every address
-// that is not loopback, and refuses what a browser sends from another site.
+// that is not loopback, and all but health and readiness whatever names another
+// host; it refuses what a browser sends from another site. Connections are bounded
+// (Config.MaxConnections).
 // Every error is JSON, {"error":{"code":…,"message":…}}, with a code that stays
 // the same from release to release and a sentence that names field and limit. A
 // handler that panics answers 500 and the process lives. Bodies, lists and

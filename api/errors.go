@@ -23,6 +23,7 @@ const statusClientGone = 499
 var (
 	errUnauthorized = refusal.New(http.StatusUnauthorized, "unauthorized", "this path needs the header \"Authorization: Bearer TOKEN\" with an admin_token of the server")
 	errNoPath       = refusal.New(http.StatusNotFound, "not_found", "there is nothing at this path")
+	errHost         = refusal.New(http.StatusForbidden, "bad_host", "without an admin_token only requests for localhost or a loopback address are answered: set one on the server, or ask by such a name")
 	errCrossOrigin  = refusal.New(http.StatusForbidden, "cross_origin", "a browser sent this from another site; only backends may")
 	errInternal     = refusal.New(http.StatusInternalServerError, "internal", "the server failed at this request; its log says why")
 	errClientGone   = refusal.New(statusClientGone, "client_gone", "the client closed the connection")

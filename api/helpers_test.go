@@ -261,7 +261,12 @@ func newRequest(method, target, body string, header ...string) *http.Request {
 		in = strings.NewReader(body)
 	}
 	r := httptest.NewRequest(method, target, in)
+	r.Host = "127.0.0.1:8081"
 	for i := 0; i < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+			continue
+		}
 		r.Header.Add(header[i], header[i+1])
 	}
 	return r

@@ -97,6 +97,9 @@ func (a *API) putBody(b *bytebufferpool.ByteBuffer) {
 // which writes an answer or returns an error, never both.
 func (a *API) handle(x *exchange, r *http.Request, allowed bool) error {
 	e := x.endpoint
+	if !e.open && len(a.auth) == 0 && !isLoopback(r.Host) {
+		return errHost
+	}
 	if !e.open && !a.auth.allows(r.Header) {
 		x.Header()["Www-Authenticate"] = challenge
 		return errUnauthorized

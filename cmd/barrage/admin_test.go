@@ -48,6 +48,7 @@ func newAdmin(t *testing.T) (a *api.API, stop func()) {
 
 func ask(h http.Handler, method, target, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Host = "localhost"
 	if strings.HasPrefix(body, "{") || strings.HasPrefix(body, "[") {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -146,6 +147,7 @@ func TestAdminReplay(t *testing.T) {
 	a, _ := newAdmin(t)
 	post := func(target, key string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest("POST", target, strings.NewReader("hi"))
+		r.Host = "localhost"
 		r.Header.Set("Idempotency-Key", key)
 		w := httptest.NewRecorder()
 		a.ServeHTTP(w, r)

@@ -104,7 +104,7 @@ func runServer(ctx context.Context, cfg *config.Config, out *output, newNode fun
 	stopCollecting := footprint.KeepHeapSmall()
 	defer stopCollecting()
 	a, err := api.New(api.Config{
-		Listen: cfg.Admin, Tokens: cfg.AdminTokens, MaxBody: int(cfg.MaxMessageBytes),
+		Listen: cfg.Admin, Tokens: cfg.AdminTokens, MaxBody: int(cfg.MaxMessageBytes), MaxConnections: allowed.Admin,
 		Gatherer: registry, Registerer: registry, Pprof: cfg.Pprof, Logger: log,
 	}, n)
 	if err != nil {

@@ -16,10 +16,14 @@ import (
 // connections, Redis, and sockets that are only there to be told 503.
 const fileReserve = 512
 
+// minAdmin connections of the admin listener there are on the smallest machine.
+const minAdmin = 4
+
 // Capacity is what a limit on open files leaves room for.
 type Capacity struct {
 	Connections int // WebSocket connections
 	Sockets     int // of the public listener, those that are not WebSocket connections included
+	Admin       int // connections of the admin listener
 }
 
 // CapacityFor shares out a limit on open files. A small one keeps three quarters
@@ -27,7 +31,7 @@ type Capacity struct {
 func CapacityFor(files uint64) Capacity {
 	reserve := min(fileReserve, files/4)
 	connections := min(files-reserve, math.MaxInt32)
-	return Capacity{int(connections), int(connections + reserve/4)}
+	return Capacity{Connections: int(connections), Sockets: int(connections + reserve/4), Admin: int(max(reserve/4, minAdmin))}
 }
 
 // ReadFiles tells how many connections there may be: as many as the process's limit on
