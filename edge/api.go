@@ -52,7 +52,7 @@ func (s *Server) Online(ctx context.Context, user string) bool { return s.node.O
 // NotReady returns the reasons why traffic should go elsewhere; none means ready.
 func (s *Server) NotReady() []string {
 	var why []string
-	if s.node.Loops.Draining() {
+	if s.leaving.Load() {
 		why = append(why, "draining")
 	}
 	if err := s.node.Broker.Err(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"barrage/edge/auth"
@@ -58,6 +59,8 @@ type Server struct {
 	stop        context.CancelFunc      // ends them
 	batches     sync.WaitGroup          // Hub.Run
 	stopBatches context.CancelFunc      // ends it; so does stop
+
+	leaving atomic.Bool // NotReady says so
 
 	lastMu sync.Mutex     // guards last; held while the loops are asked
 	last   []fanout.Stats // by loop
@@ -185,10 +188,14 @@ func (s *Server) onReady(room string) {
 	}
 }
 
+// Leave has NotReady say "draining"; connections are taken as before.
+func (s *Server) Leave() { s.leaving.Store(true) }
+
 // Drain stops taking connections and closes those there are with code 1001,
-// evenly over window. It returns when all are gone, or with ctx's error. NotReady
-// says "draining" from its beginning on.
+// evenly over window. It returns when all are gone, or with ctx's error. It is also
+// Leave.
 func (s *Server) Drain(ctx context.Context, window time.Duration) error {
+	s.Leave()
 	s.node.Loops.SetDraining()
 	s.stopBatches() // nobody is to leave while something waits for company
 	s.batches.Wait()

@@ -51,6 +51,7 @@ func TestEndToEnd(t *testing.T) {
 		{"drain under load", drainUnderLoad},
 		{"second signal", secondSignal},
 		{"hang-up", hangUp},
+		{"drain delay", drainDelay},
 		{"log that nobody reads", unreadLog},
 		{"log that is read again", logReadAgain},
 		{"stop while Redis is frozen", stopWithoutRedis},

@@ -162,3 +162,32 @@ func hangUp(t *testing.T, bin binary) {
 	}
 	n.waitReady()
 }
+
+// drainDelay: a balancer sees that the node is not ready while it still lets viewers in
+// and serves them; then it drains.
+func drainDelay(t *testing.T, bin binary) {
+	n := bin.serve(t, "--drain-delay=10m", "--drain-window=0")
+	early := n.join("salon")
+	n.waitReady()
+	n.signal(sigterm)
+	await(t, "draining", func() bool { ok, reasons := n.ready(); return !ok && slices.Contains(reasons, "draining") })
+	late := n.join("salon")
+	n.publish("salon", "0")
+	for _, v := range []*viewer{early, late} {
+		if m, err := v.next(); err != nil || m.text != "0" {
+			t.Errorf("%+v, %v", m, err)
+		}
+	}
+	n.signal(sigterm)
+	n.wantExit(143) // the second ends it in the delay too
+
+	const delay = 300 * time.Millisecond
+	n = bin.serve(t, "--drain-delay="+delay.String(), "--drain-window=0")
+	v := n.join("salon")
+	asked := time.Now()
+	n.signal(sigterm)
+	if f := v.watch(); f.err != nil || f.code != frame.CloseGoingAway || f.at.Sub(asked) < delay {
+		t.Errorf("%+v after %v", f, f.at.Sub(asked))
+	}
+	n.wantExit(exitOK)
+}

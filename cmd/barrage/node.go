@@ -33,6 +33,7 @@ type server interface {
 	api.Server
 	Start() error // listens and serves; on an error nothing is left open
 	Addr() netip.AddrPort
+	Leave() // not ready any more, and serves on
 	Drain(ctx context.Context, window time.Duration) error
 	Close() // after Start, when the API no longer calls
 }
@@ -141,8 +142,10 @@ func (s *service) run(ctx context.Context, ready func()) error {
 	var failure error
 	select {
 	case <-ctx.Done():
-		s.log.Info("stopping", "drain_window", s.cfg.DrainWindow.String())
-		s.drain()
+		s.log.Info("stopping", "drain_delay", s.cfg.DrainDelay.String(), "drain_window", s.cfg.DrainWindow.String())
+		if failure = s.leave(); failure == nil {
+			s.drain()
+		}
 	case err := <-s.fatal:
 		failure = exit(exitInternal, err)
 	case err := <-served:
@@ -151,6 +154,20 @@ func (s *service) run(ctx context.Context, ready func()) error {
 	}
 	s.stop(served)
 	return failure
+}
+
+// leave gives those who balance the load time to see that this node is not ready, before
+// it turns anybody away.
+func (s *service) leave() error {
+	s.node.Leave()
+	t := time.NewTimer(s.cfg.DrainDelay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case err := <-s.fatal:
+		return exit(exitInternal, err)
+	}
 }
 
 // drain lets the viewers go over the drain window. The API goes on meanwhile,

@@ -112,6 +112,7 @@ func (n *stubNode) step(s string) {
 func (n *stubNode) Ready() []string                            { return nil }
 func (n *stubNode) Start() error                               { n.step("start"); return n.startErr }
 func (n *stubNode) Addr() netip.AddrPort                       { return netip.MustParseAddrPort("127.0.0.1:1") }
+func (n *stubNode) Leave()                                     { n.step("leave") }
 func (n *stubNode) Drain(context.Context, time.Duration) error { n.step("drain"); return nil }
 func (n *stubNode) Close()                                     { n.step("close") }
 func (n *stubNode) build(p nodeDeps) (server, error)           { n.fatal = p.fatal; return n, nil }
@@ -125,7 +126,7 @@ func TestServerLife(t *testing.T) {
 		code     int
 		steps    string
 	}{
-		{"stopped", nil, nil, exitOK, "start drain close"},
+		{"stopped", nil, nil, exitOK, "start leave drain close"},
 		{"does not start", errors.New("no port"), nil, exitFailure, "start"},
 		{"a loop dies", nil, errors.New("epoll failed"), exitInternal, "start close"},
 	}

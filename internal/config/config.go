@@ -75,6 +75,7 @@ type Config struct {
 	PingInterval     time.Duration `yaml:"ping_interval"`
 	PingTimeout      time.Duration `yaml:"ping_timeout"`
 	CloseTimeout     time.Duration `yaml:"close_timeout"`
+	DrainDelay       time.Duration `yaml:"drain_delay"`
 	DrainWindow      time.Duration `yaml:"drain_window"`
 
 	SlowPolicy   string         `yaml:"slow_policy"`
@@ -159,6 +160,7 @@ var rows = []settings.Setting{
 	{Key: "ping_interval", Default: 50 * time.Second, Min: 100 * time.Millisecond, Max: time.Hour, Help: "Time between two pings of a connection, whatever its rooms say"},
 	{Key: "ping_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 10 * time.Minute, Help: "Longest wait for any frame after a ping; it begins anew while the viewer takes what stands before the ping"},
 	{Key: "close_timeout", Default: time.Second, Min: 10 * time.Millisecond, Max: time.Minute, Help: "Longest wait for the peer to finish a close"},
+	{Key: "drain_delay", Default: time.Duration(0), Min: time.Millisecond, Max: 10 * time.Minute, Zero: "none", Help: "At a stop, viewers are still let in for this time while /readyz says 503, so that balancers notice first"},
 	{Key: "drain_window", Default: 10 * time.Second, Min: time.Millisecond, Max: 10 * time.Minute, Zero: "at once", Help: "At a stop, connections are closed spread over this time"},
 
 	{Key: "slow_policy", Default: "skip", OneOf: []string{"skip", "close"}, Help: "A viewer who falls behind by the bound of the room's log skips what is lost to it, or is closed"},
