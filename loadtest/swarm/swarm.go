@@ -38,7 +38,8 @@ type Swarm struct {
 	fatal   chan error       // of loops; room for all
 }
 
-// New starts a swarm's loops; it dials nothing yet.
+// New starts a swarm's loops; it dials nothing yet, but to choose among the addresses of
+// a name.
 func New(cfg Config) (*Swarm, error) {
 	if cfg.Threads == 0 {
 		cfg.Threads = max(1, runtime.GOMAXPROCS(0)/2)
@@ -47,12 +48,11 @@ func New(cfg Config) (*Swarm, error) {
 	s := &Swarm{cfg: cfg, layout: plan.NewLayout(&cfg.Plan), greeter: plan.NewGreeter(&cfg.Plan)}
 	s.fatal = make(chan error, cfg.Threads)
 	for _, t := range s.greeter.Targets {
-		tcp, err := net.ResolveTCPAddr("tcp", t.Address)
+		at, err := reach(net.DefaultResolver.LookupNetIP, t.Address)
 		if err != nil {
 			return nil, fmt.Errorf("swarm: target %s: %w", t.Address, err)
 		}
-		at := tcp.AddrPort()
-		s.remotes = append(s.remotes, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
+		s.remotes = append(s.remotes, at)
 	}
 	if _, err := s.who(cfg.From, 0, true); err != nil { // as all others would be refused, too
 		return nil, fmt.Errorf("swarm: %w", err)
