@@ -16,6 +16,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/bytebufferpool"
+
+	"barrage/internal/document"
 )
 
 const (
@@ -104,7 +106,8 @@ type API struct {
 	other       *endpoint // of all paths that lead nowhere
 	metrics     *metrics
 	metricsPage http.Handler // nil: none
-	specJSON    func() ([]byte, error)
+	specYAML    func() *document.Document
+	specJSON    func() (*document.Document, error)
 	tooLarge    error // a payload over MaxBody
 	http        *http.Server
 
@@ -134,6 +137,7 @@ func New(cfg Config, s Server) (*API, error) {
 		crossOrigin: http.NewCrossOriginProtection(),
 		metrics:     m,
 		metricsPage: metricsPage(cfg.Gatherer, cfg.Logger),
+		specYAML:    sync.OnceValue(specAsYAML),
 		specJSON:    sync.OnceValues(specAsJSON),
 		tooLarge:    tooLarge("message_too_large", cfg.MaxBody, " (max_message_bytes)"),
 		exchanges:   sync.Pool{New: func() any { return new(exchange) }},

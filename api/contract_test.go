@@ -190,6 +190,17 @@ func TestSpecIsServed(t *testing.T) {
 	if w.Code != 200 || !bytes.Equal(w.Body.Bytes(), spec) {
 		t.Errorf("%d, %d bytes, want the %d of openapi.yaml", w.Code, w.Body.Len(), len(spec))
 	}
+	for _, path := range []string{"/openapi.yaml", "/openapi.json"} {
+		plain := request(t, a, "GET", path, "")
+		zipped := rawRequest(a, "GET", path, "", "Accept-Encoding", "gzip")
+		if zipped.Header().Get("Content-Encoding") != "gzip" || zipped.Body.Len() >= plain.Body.Len()/2 || zipped.Header().Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s with gzip: %d of %d bytes, %v", path, zipped.Body.Len(), plain.Body.Len(), zipped.Header())
+		}
+		w := request(t, a, "GET", path, "", "If-None-Match", plain.Header().Get("ETag"))
+		if w.Code != 304 || w.Body.Len() != 0 {
+			t.Errorf("%s again: %d, %d bytes", path, w.Code, w.Body.Len())
+		}
+	}
 	w = request(t, a, "GET", "/openapi.json", "")
 	if got := w.Header().Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type %s", got)

@@ -124,11 +124,9 @@ func writeJSON(x *exchange, status int, v any) error {
 }
 
 // writeBody answers with JSON.
-func writeBody(x *exchange, status int, body []byte) { writeTyped(x, status, jsonType, body) }
-
-func writeTyped(x *exchange, status int, contentType []string, body []byte) {
+func writeBody(x *exchange, status int, body []byte) {
 	h := x.Header()
-	h["Content-Type"] = contentType
+	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
 	x.WriteHeader(status)

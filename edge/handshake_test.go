@@ -14,11 +14,15 @@ import (
 // requests.
 func TestRequests(t *testing.T) {
 	s := edgetest.Start(t, func(c *edge.Config) {
-		c.Assets = []edge.Asset{{Path: "/", ContentType: "text/html", Body: []byte("<p>hello</p>")}}
+		c.Assets = []edge.Asset{
+			{Path: "/", ContentType: "text/html", Body: []byte("<p>hello</p>")},
+			{Path: "/long", ContentType: "text/html", Body: []byte(strings.Repeat("worth compressing, ", 20))},
+		}
 		c.AssetHeaders = "X-Test: yes\r\n"
 		c.AllowedOrigins = []string{"https://ok.example", "file://", "https://\u4f8b\u5b50.cn"}
 		c.MaxRooms = 3
 	})
+	const tag = `W/"a5652be1ca864d36d25cfb54a41f384e"`
 	get := func(target string, headers ...string) string {
 		return "GET " + target + " HTTP/1.1\r\nHost: example.com\r\n" + strings.Join(headers, "") + "\r\n"
 	}
@@ -29,6 +33,14 @@ func TestRequests(t *testing.T) {
 	}{
 		{"page", get("/"), 200, "X-Test", "yes"},
 		{"head", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "Content-Length", "12"},
+		{"page's tag", get("/"), 200, "Etag", tag},
+		{"page that is known", get("/", "If-None-Match: "+tag+"\r\n"), 304, "Etag", tag},
+		{"head of a page that is known", "HEAD / HTTP/1.1\r\nHost: a\r\nIf-None-Match: " + tag + "\r\n\r\n", 304, "Vary", "Accept-Encoding"},
+		{"page that is known otherwise", get("/long", "If-None-Match: "+tag+"\r\n"), 200, "Content-Length", "380"},
+		{"page of which no length is told", get("/", "If-None-Match: "+tag+"\r\n"), 304, "Content-Length", ""},
+		{"page, compressed", get("/long", "Accept-Encoding: br, gzip\r\n"), 200, "Content-Encoding", "gzip"},
+		{"page, shorter as it is", get("/", "Accept-Encoding: gzip\r\n"), 200, "Content-Length", "12"},
+		{"page, not compressed", get("/long", "Accept-Encoding: gzip;q=0\r\n"), 200, "Content-Encoding", ""},
 		{"health", get("/healthz"), 200, "", ""},
 		{"count", get("/count?room=a"), 200, "Content-Type", "application/json"},
 		{"count of nothing", get("/count"), 400, "", ""},

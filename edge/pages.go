@@ -9,6 +9,7 @@ import (
 	"barrage/edge/handshake"
 	"barrage/frame"
 	"barrage/internal/broker"
+	"barrage/internal/document"
 	"barrage/internal/refusal"
 )
 
@@ -20,10 +21,20 @@ func (s *Server) page(req frame.Request) (*handshake.Page, error) {
 	case "/count":
 		return s.count(&req)
 	}
-	if a := s.assets[req.Path]; a != nil {
-		return &handshake.Page{ContentType: a.ContentType, Headers: s.cfg.AssetHeaders, Body: a.Body}, nil
+	if d := s.assets[req.Path]; d != nil {
+		return s.asset(d, &req), nil
 	}
 	return nil, nil
+}
+
+// asset is a file, unless the client has it.
+func (s *Server) asset(d *document.Document, req *frame.Request) *handshake.Page {
+	status, body, encoding := d.Answer(req.Header("If-None-Match"), req.Header("Accept-Encoding"))
+	headers := s.cfg.AssetHeaders + "ETag: " + d.ETag + "\r\nVary: Accept-Encoding\r\n"
+	if encoding != "" {
+		headers += "Content-Encoding: " + encoding + "\r\n"
+	}
+	return &handshake.Page{Status: status, ContentType: d.ContentType, Headers: headers, Body: body}
 }
 
 // count tells how many are in a room, for the viewer page.

@@ -26,6 +26,7 @@ import (
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/broker/memory"
+	"barrage/internal/document"
 	"barrage/internal/fair"
 	"barrage/internal/random"
 	"barrage/netpoll"
@@ -46,8 +47,8 @@ type Server struct {
 	attach    []func(*conn.Loop) conn.Protocol // by protocol
 	limits    frame.Limits
 	anonymous auth.Identity
-	guest     auth.Rights // of anonymous
-	assets    map[string]*Asset
+	guest     auth.Rights                   // of anonymous
+	assets    map[string]*document.Document // by path
 	refused   publish.Refused
 	ownBroker *memory.Broker // without SetBroker
 
@@ -78,11 +79,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, limits: frame.Limits{MaxMessage: cfg.MaxMessage, MaxFragments: maxFragments},
-		anonymous: auth.Anonymous(cfg.PublishRate > 0), assets: make(map[string]*Asset), last: make([]fanout.Stats, cfg.Shards),
+		anonymous: auth.Anonymous(cfg.PublishRate > 0), assets: make(map[string]*document.Document), last: make([]fanout.Stats, cfg.Shards),
 	}
 	s.guest = s.anonymous.Rights()
-	for i := range cfg.Assets {
-		s.assets[cfg.Assets[i].Path] = &cfg.Assets[i]
+	for _, a := range cfg.Assets {
+		s.assets[a.Path] = document.New(a.ContentType, a.Body)
 	}
 	forms := s.speak()
 	if s.hub, err = s.newHub(forms); err != nil {

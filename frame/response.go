@@ -49,8 +49,10 @@ func AppendResponse(dst []byte, status int, contentType string, extraHeaders str
 		dst = append(dst, "\r\nContent-Type: "...)
 		dst = append(dst, contentType...)
 	}
-	dst = append(dst, "\r\nContent-Length: "...)
-	dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	if status != http.StatusNotModified { // there it would be that of the body which is not sent
+		dst = append(dst, "\r\nContent-Length: "...)
+		dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	}
 	dst = append(dst, "\r\nConnection: close\r\n"...)
 	dst = append(dst, extraHeaders...)
 	dst = append(dst, "\r\n"...)

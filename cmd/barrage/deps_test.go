@@ -11,7 +11,7 @@ import (
 // library. Packages of ours are meant one by one, modules with all they have.
 var allowedImports = map[string][]string{
 	"barrage/api": {
-		"barrage/internal/broker", "barrage/internal/refusal", "barrage/internal/whole",
+		"barrage/internal/broker", "barrage/internal/document", "barrage/internal/refusal", "barrage/internal/whole",
 		"github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
 	},
 	"barrage/api/client": {},
@@ -37,8 +37,8 @@ var allowedImports = map[string][]string{
 		"barrage/edge/moderation/replica", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/proxy",
 		"barrage/edge/publish", "barrage/edge/raw", "barrage/edge/share", "barrage/edge/v1", "barrage/edge/wait",
 		"barrage/edge/ws", "barrage/fanout", "barrage/frame", "barrage/internal/broker", "barrage/internal/broker/memory",
-		"barrage/internal/fair", "barrage/internal/limits", "barrage/internal/random", "barrage/internal/refusal",
-		"barrage/netpoll",
+		"barrage/internal/document", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/random",
+		"barrage/internal/refusal", "barrage/netpoll",
 	},
 	"barrage/edge/admin": {"barrage/api", "barrage/edge", "barrage/edge/presence", "barrage/internal/broker"},
 	"barrage/edge/auth": {
@@ -139,6 +139,7 @@ var allowedImports = map[string][]string{
 		"barrage/api", "barrage/edge/auth", "barrage/edge/events", "barrage/edge/proxy", "barrage/fanout", "barrage/frame",
 		"barrage/internal/broker", "barrage/internal/settings", "barrage/redisbridge", "github.com/spf13/pflag",
 	},
+	"barrage/internal/document":  {},
 	"barrage/internal/fair":      {},
 	"barrage/internal/footprint": {"github.com/prometheus/client_golang", "github.com/prometheus/procfs", "golang.org/x/sys/unix"},
 	"barrage/internal/limits":    {},

@@ -16,6 +16,7 @@ package handshake
 
 import (
 	"bytes"
+	"cmp"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -34,6 +35,7 @@ import (
 
 // Page is an answer to a plain request.
 type Page struct {
+	Status      int // 0 is 200
 	ContentType string
 	Headers     string // lines, CRLF after each
 	Body        []byte
@@ -162,11 +164,12 @@ func (d *Door) route(id conn.ID, req *frame.Request, rest []byte) error {
 	if page == nil {
 		return &frame.HTTPError{Status: http.StatusNotFound, Reason: "nothing is here"}
 	}
-	d.out = frame.AppendResponse(d.out[:0], http.StatusOK, page.ContentType, page.Headers, page.Body)
+	status := cmp.Or(page.Status, http.StatusOK)
+	d.out = frame.AppendResponse(d.out[:0], status, page.ContentType, page.Headers, page.Body)
 	if req.Method == http.MethodHead {
 		d.out = d.out[:len(d.out)-len(page.Body)]
 	}
-	d.respond(id, http.StatusOK, conn.Served, d.cfg.Timeout) // a large page takes its time
+	d.respond(id, status, conn.Served, d.cfg.Timeout) // a large page takes its time
 	return nil
 }
 
