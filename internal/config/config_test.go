@@ -498,4 +498,9 @@ func TestRefusalsAreRedacted(t *testing.T) {
 			t.Errorf("%s: %v", arg, err)
 		}
 	}
+	for _, file := range []string{"admin_token: *hunter2", "admin_token: !!int hunter2", "admin_token: {a: hunter2}", "admin_token: \"hunter2", "webhook_url: [hunter2, {}]"} {
+		if _, err := load(t, file, ""); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
 }

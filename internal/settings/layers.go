@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -25,6 +26,10 @@ const (
 	maxTextLen  = 4096    // bytes of any text
 	noDelimiter = "\x00"  // no key and no map's name holds it, so koanf splits none
 )
+
+// quotedValue is where the YAML parser's errors quote a value, which may be a secret that
+// begins with * or a tag.
+var quotedValue = regexp.MustCompile("(anchor )'[^']*'|`[^`]*`")
 
 // Layers gathers settings. Each layer beats the ones added before, and its lists
 // and maps replace theirs.
@@ -104,7 +109,7 @@ func (l *Layers) load(name string, source func(key string) string, p koanf.Provi
 		l.Add(fmt.Errorf("config: %s: %w", name, path.Err))
 	case err != nil:
 		// The YAML parser writes several lines.
-		l.Add(fmt.Errorf("%s: %s", name, strings.Join(strings.Fields(err.Error()), " ")))
+		l.Add(fmt.Errorf("%s: %s", name, quotedValue.ReplaceAllString(strings.Join(strings.Fields(err.Error()), " "), "$1(not shown)")))
 	}
 }
 
