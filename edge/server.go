@@ -196,8 +196,8 @@ func (s *Server) Leave() { s.leaving.Store(true) }
 // evenly over window. It returns when all are gone, or with ctx's error. It is also
 // Leave.
 func (s *Server) Drain(ctx context.Context, window time.Duration) error {
+	s.node.Loops.SetDraining() // first: who is told that this node is not ready finds nobody let in
 	s.Leave()
-	s.node.Loops.SetDraining()
 	s.stopBatches() // nobody is to leave while something waits for company
 	s.batches.Wait()
 	return s.node.Loops.Drain(ctx, window)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"syscall"
@@ -62,6 +63,11 @@ func drainUnderLoad(t *testing.T, bin binary) {
 		ok, reasons := n.ready()
 		return !ok && slices.Contains(reasons, "draining")
 	})
+	if late, err := dial(t, n.ws, "salon"); err == nil { // the listener may be closed a little later
+		if resp, err := late.answered(); err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
+			t.Error("a viewer is let in after the node was said to be draining")
+		}
+	}
 	await(t, "new connections to be refused", func() bool {
 		conn, err := net.DialTimeout("tcp", n.ws, patience)
 		if err == nil {

@@ -142,7 +142,6 @@ func (s *service) run(ctx context.Context, ready func()) error {
 	var failure error
 	select {
 	case <-ctx.Done():
-		s.log.Info("stopping", "drain_delay", s.cfg.DrainDelay.String(), "drain_window", s.cfg.DrainWindow.String())
 		if failure = s.leave(); failure == nil {
 			s.drain()
 		}
@@ -157,9 +156,13 @@ func (s *service) run(ctx context.Context, ready func()) error {
 }
 
 // leave gives those who balance the load time to see that this node is not ready, before
-// it turns anybody away.
+// it turns anybody away. Without a delay drain does both at once, and nothing before it.
 func (s *service) leave() error {
+	if s.cfg.DrainDelay <= 0 {
+		return nil
+	}
 	s.node.Leave()
+	s.log.Info("stopping, and serving on until balancers know", "drain_delay", s.cfg.DrainDelay.String())
 	t := time.NewTimer(s.cfg.DrainDelay)
 	defer t.Stop()
 	select {
@@ -176,6 +179,7 @@ func (s *service) drain() {
 	limit := s.cfg.DrainWindow + s.cfg.CloseTimeout + drainGrace
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
+	s.log.Info("stopping", "drain_window", s.cfg.DrainWindow.String())
 	if err := s.node.Drain(ctx, s.cfg.DrainWindow); err != nil {
 		s.log.Warn("connections were left after the drain window", "error", err)
 	}

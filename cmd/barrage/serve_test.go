@@ -126,7 +126,7 @@ func TestServerLife(t *testing.T) {
 		code     int
 		steps    string
 	}{
-		{"stopped", nil, nil, exitOK, "start leave drain close"},
+		{"stopped", nil, nil, exitOK, "start drain close"},
 		{"does not start", errors.New("no port"), nil, exitFailure, "start"},
 		{"a loop dies", nil, errors.New("epoll failed"), exitInternal, "start close"},
 	}
