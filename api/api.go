@@ -176,7 +176,7 @@ func (a *API) Listen() error {
 		err := fmt.Errorf("api: admin_token: must be set, as admin %q is bound to %v, which is not a loopback address", a.cfg.Listen, l.Addr())
 		return errors.Join(err, l.Close())
 	}
-	a.listener = limited(l, a.cfg.MaxConnections)
+	a.listener = limited(l, a.cfg.MaxConnections, a.metrics)
 	a.http.ConnState = a.listener.onState
 	return nil
 }

@@ -15,7 +15,8 @@ import (
 // take the descriptors that the rest of the process needs, or keep a health check out.
 type connections struct {
 	net.Listener
-	max int
+	max     int
+	metrics *metrics
 
 	mu     sync.Mutex // guards what follows
 	all    map[net.Conn]*list.Element
@@ -25,8 +26,8 @@ type connections struct {
 }
 
 // limited bounds l. Its onState is to be the http.Server's ConnState.
-func limited(l net.Listener, most int) *connections {
-	c := &connections{Listener: l, max: most, all: make(map[net.Conn]*list.Element)}
+func limited(l net.Listener, most int, m *metrics) *connections {
+	c := &connections{Listener: l, max: most, metrics: m, all: make(map[net.Conn]*list.Element)}
 	c.room = sync.NewCond(&c.mu)
 	return c
 }
@@ -59,8 +60,10 @@ func (c *connections) makeRoom(conn net.Conn) (unwanted net.Conn, err error) {
 	if len(c.all) >= c.max {
 		unwanted = c.idle.Remove(c.idle.Front()).(net.Conn)
 		delete(c.all, unwanted)
+		c.metrics.evicted.Inc()
 	}
 	c.all[conn] = c.idle.PushBack(conn)
+	c.metrics.open.Set(float64(len(c.all)))
 	return unwanted, nil
 }
 
@@ -91,6 +94,7 @@ func (c *connections) onState(conn net.Conn, state http.ConnState) {
 		c.room.Signal()
 	case http.StateClosed, http.StateHijacked:
 		delete(c.all, conn)
+		c.metrics.open.Set(float64(len(c.all)))
 		c.room.Signal()
 	}
 }

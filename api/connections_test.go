@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // caller is a connection to the API.
@@ -82,6 +84,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 	kept[0].ask() // is idle again, for the shortest time
 	call(t, base).ask()
 	kept[1].closed()
+	if open, evicted := testutil.ToFloat64(a.metrics.open), testutil.ToFloat64(a.metrics.evicted); open != most || evicted != 1 {
+		t.Errorf("%v are open, %v made room", open, evicted)
+	}
 	for _, c := range []*caller{kept[0], kept[2], kept[3]} {
 		c.send(half)
 	}

@@ -14,6 +14,8 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	open     prometheus.Gauge
+	evicted  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -27,12 +29,20 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help:    "Time to answer a request to the admin listener, its body's arrival included.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8), // 0.1 ms to 1.6 s
 		}, []string{"route"}),
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "barrage_http_connections",
+			Help: "Connections of the admin listener.",
+		}),
+		evicted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "barrage_http_connections_evicted_total",
+			Help: "Idle connections of the admin listener that were closed to make room for others.",
+		}),
 	}
-	if reg != nil {
-		if err := reg.Register(m.requests); err != nil {
-			return nil, err
-		}
-		if err := reg.Register(m.duration); err != nil {
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.open, m.evicted} {
+		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
 	}
