@@ -101,10 +101,10 @@ const maxCount = 10_000_000
 var rows = []settings.Setting{
 	{Key: "listen", Default: "127.0.0.1:8080", Unit: "address", Help: "Public address: WebSocket and the viewer page"},
 	{Key: "admin", Default: "127.0.0.1:8081", Unit: "address", Help: "Address for backends and operators; one that is not loopback needs admin_token"},
-	{Key: "admin_token", Default: []string(nil), Unit: "texts", Secret: true, Filled: true, Help: "Bearer tokens of the admin address, one of which is needed by all but the health checks; empty: none"},
+	{Key: "admin_token", Default: []string(nil), Unit: "texts", Secret: true, Filled: true, Help: "Bearer tokens of the admin address, one of which is needed by all but the health checks; not set: none"},
 	{Key: "pprof", Default: true, Help: "Serve profiles at /debug/pprof/ of the admin address"},
 
-	{Key: "redis", Default: "", Unit: "URL", Secret: true, Filled: true, Help: "Redis that joins several nodes, redis://, rediss://, unix://, redis+sentinel://host,host/master or redis+cluster://host,host; empty: a single node"},
+	{Key: "redis", Default: "", Unit: "URL", Secret: true, Filled: true, Help: "Redis that joins several nodes, redis://, rediss://, unix://, redis+sentinel://host,host/master or redis+cluster://host,host; not set: a single node"},
 	{Key: "redis_prefix", Default: "room:", Unit: "text", Help: "A plain PUBLISH to this prefix and a room's name reaches that room"},
 	{Key: "redis_channels", Default: map[string]string(nil), Unit: "channel=room", Help: "Further Redis channels, each with the room it feeds"},
 	{Key: "redis_linger", Default: 30 * time.Second, Min: time.Second, Max: time.Hour, Help: "How long a room without members stays subscribed"},
@@ -133,12 +133,12 @@ var rows = []settings.Setting{
 	{Key: "publish_bytes", Default: 16 * settings.KiB, Min: settings.Bytes(1), Max: settings.GiB, Zero: "no limit", Help: "Bytes a second that one connection may publish, lastingly; a message counts as one of publish_rate, or by its bytes if that is more"},
 	{Key: "max_publish_bytes", Default: settings.Bytes(0), Min: settings.Bytes(1), Max: 16 * settings.MiB, Zero: "as max_message_bytes", Help: "Longest message that a connection may publish; commands, requests and backends keep max_message_bytes"},
 
-	{Key: "auth_secret", Default: []string(nil), Unit: "texts", Secret: true, Filled: true, Help: "Secrets of tokens signed with HS256, at least 32 bytes each; empty, as the next two: everybody is anonymous"},
+	{Key: "auth_secret", Default: []string(nil), Unit: "texts", Secret: true, Filled: true, Help: "Secrets of tokens signed with HS256, at least 32 bytes each; not set, as the next two: everybody is anonymous"},
 	{Key: "auth_public_keys", Default: "", Unit: "file", Filled: true, Help: "PEM file with the public keys of tokens signed with RS256, ES256 or EdDSA"},
 	{Key: "auth_jwks", Default: "", Unit: "URL", URL: true, Filled: true, Help: "Where the issuer of tokens publishes its keys (JWKS)"},
 	{Key: "auth_algorithms", Default: []string(nil), Unit: "names", Help: "Algorithms that are accepted, of HS256, RS256, ES256, EdDSA; empty: those that the keys can verify"},
-	{Key: "auth_audience", Default: "", Unit: "text", Filled: true, Help: "Audience (aud) that tokens must be for; empty: any"},
-	{Key: "auth_issuer", Default: "", Unit: "text", Filled: true, Help: "Issuer (iss) that tokens must be from; empty: any"},
+	{Key: "auth_audience", Default: "", Unit: "text", Filled: true, Help: "Audience (aud) that tokens must be for; not set: any"},
+	{Key: "auth_issuer", Default: "", Unit: "text", Filled: true, Help: "Issuer (iss) that tokens must be from; not set: any"},
 	{Key: "auth_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "Longest wait of a barrage.v1 connection's first command, where that must be auth"},
 	{Key: "anonymous", Default: false, Help: "Where tokens are checked: let those in who have none, too"},
 
