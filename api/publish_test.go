@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -114,6 +115,21 @@ func TestPublishRefusals(t *testing.T) {
 	}
 }
 
+// TestUsersOfIssuers: ids as issuers of tokens have them, escaped as URLs want it.
+func TestUsersOfIssuers(t *testing.T) {
+	for _, id := range []string{"auth0|5f7c8ec7", "-x7Qk", "_Zp3", "ann@example.com", "https://accounts.example/u/1?a=b&c#d", "+8613800000000", `{a}"b\%2F`, strings.Repeat("u", 256)} {
+		s := &memServer{}
+		a := newAPI(t, Config{}, s)
+		answered(t, request(t, a, "POST", "/v1/users/"+url.PathEscape(id)+"/messages", "hi"), 200, `{"id":"id-1","offset":1,"delivered_to":0,"online":false}`)
+		answered(t, request(t, a, "POST", "/v1/rooms/"+url.PathEscape("user:"+id)+"/messages", "hi"), 200, `{"id":"id-1","offset":2,"delivered_to":0}`)
+		for _, m := range s.messages() {
+			if m.Room != "user:"+id {
+				t.Errorf("%s: sent to %s", id, m.Room)
+			}
+		}
+	}
+}
+
 // TestByteOrderMark: JSON may begin with one. Of a text it is a part.
 func TestByteOrderMark(t *testing.T) {
 	const mark = "\ufeff"
@@ -190,9 +206,9 @@ func TestPublishToUser(t *testing.T) {
 		{"offline", "/v1/users/7/messages", memServer{online: []string{"8"}, epoch: "e"}, 200, `{"id":"id-1","offset":1,"delivered_to":0,"epoch":"e","online":false}`},
 		{"cannot be told", "/v1/users/7/messages", memServer{err: down}, 200, `{"id":"id-1","offset":1,"delivered_to":0}`},
 		{"no user", "/v1/users//messages", memServer{}, 400, "bad_user"},
-		{"no room for it", "/v1/users/a%2Fb/messages", memServer{}, 400, "bad_user"},
+		{"no room for it", "/v1/users/a%20b/messages", memServer{}, 400, "bad_user"},
 		{"a user's room", "/v1/users/user:7/messages", memServer{}, 400, "bad_user"},
-		{"too long", "/v1/users/" + strings.Repeat("u", 129) + "/messages", memServer{}, 400, "bad_user"},
+		{"too long", "/v1/users/" + strings.Repeat("u", 257) + "/messages", memServer{}, 400, "bad_user"},
 		{"control character", "/v1/users/a%00/messages", memServer{}, 400, "bad_user"},
 	}
 	for i := range tests {

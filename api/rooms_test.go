@@ -52,7 +52,7 @@ func TestQuestionsAndCommands(t *testing.T) {
 		{"a user's room", "GET", "/v1/users/user:7", "", 400, "bad_user", nil},
 		{"disconnect a user's room", "POST", "/v1/users/user:7/disconnect", "", 400, "bad_user", nil},
 		{"kick a user's room", "POST", "/v1/rooms/lobby/kick", `{"user":"user:7"}`, 400, "bad_user", nil},
-		{"user no token could name", "GET", "/v1/users/auth0%7Cx%2F1", "", 400, "bad_user", nil},
+		{"user no token could name", "GET", "/v1/users/auth0%20x", "", 400, "bad_user", nil},
 		{"disconnect a user", "POST", "/v1/users/7/disconnect", `{` + reason + `,"reconnect":true,"for":"90s"}`, 200, `{"connections":3}`,
 			[]string{"remove {Room: User:7 Conn: Reason:spam For:1m30s Reconnect:true}"}},
 		{"disconnect a user, least", "POST", "/v1/users/7/disconnect", ``, 200, `{"connections":3}`,

@@ -116,7 +116,7 @@ func hereUser(id string) *presence.User {
 
 func TestPresenceAcrossNodes(t *testing.T) {
 	s := startRedis(t)
-	testPresenceAcrossNodes(t, s.URL(), PresenceConfig{})
+	testPresenceAcrossNodes(t, s.URL(), PresenceConfig{}, "r")
 }
 
 // TestPresenceOnACluster: one server, but in cluster mode it refuses keys of
@@ -132,22 +132,25 @@ func TestPresenceOnACluster(t *testing.T) {
 	})
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Addr}})
 	t.Cleanup(func() { client.Close() })
-	testPresenceAcrossNodes(t, "", PresenceConfig{Client: client})
+	// Braces of ids are no braces of keys.
+	for _, room := range []string{"r", "user:{auth0|r}", "user:}a{b}", "user:" + strings.Repeat("r", 256)} {
+		t.Run(room[:min(len(room), 20)], func(t *testing.T) { testPresenceAcrossNodes(t, "", PresenceConfig{Client: client}, room) })
+	}
 }
 
-func testPresenceAcrossNodes(t *testing.T, url string, cfg PresenceConfig) {
+func testPresenceAcrossNodes(t *testing.T, url string, cfg PresenceConfig, room string) {
 	a, b := startHere(t, url, cfg), startHere(t, url, cfg)
-	a.Join("r", hereUser("x"))
-	a.Join("r", nil)
-	a.Join("other", hereUser("z"))
+	a.Join(room, hereUser("x"))
+	a.Join(room, nil)
+	a.Join(room+"2", hereUser("z"))
 	a.waitEvent("join x")
-	b.Join("r", hereUser("y"))
-	b.Join("r", hereUser("x"))
+	b.Join(room, hereUser("y"))
+	b.Join(room, hereUser("x"))
 	for _, n := range []*hereNode{a, b} {
-		n.waitCount("r", 2, 4) // x once
+		n.waitCount(room, 2, 4) // x once
 	}
 	b.waitEvent("join y")
-	l, err := b.Cluster(context.Background(), "r", -1)
+	l, err := b.Cluster(context.Background(), room, -1)
 	if err != nil || len(l.Users) != 2 || !l.Complete || l.Total != 2 || l.Connections != 4 {
 		t.Fatalf("list %+v, %v", l, err)
 	}
@@ -156,21 +159,21 @@ func testPresenceAcrossNodes(t *testing.T, url string, cfg PresenceConfig) {
 			t.Errorf("user %+v joined at %d", *e.User, e.Joined)
 		}
 	}
-	a.Leave("r", "x")
-	b.Leave("r", "y")
+	a.Leave(room, "x")
+	b.Leave(room, "y")
 	b.waitEvent("leave y")
-	a.waitCount("r", 1, 2)
-	b.waitCount("r", 1, 2)
-	b.Leave("r", "x")
+	a.waitCount(room, 1, 2)
+	b.waitCount(room, 1, 2)
+	b.Leave(room, "x")
 	b.waitEvent("leave x")
-	a.waitCount("r", 0, 1)
+	a.waitCount(room, 0, 1)
 	if got := fmt.Sprint(a.events()); got != "[join x join z]" && got != "[join z join x]" {
 		t.Errorf("the first node told %s", got)
 	}
 	if got := fmt.Sprint(b.events()); got != "[join y leave y leave x]" {
 		t.Errorf("the second node told %s", got)
 	}
-	if counts, err := b.Cluster(context.Background(), "other", 0); err != nil || counts.Total != 1 || counts.Connections != 1 {
+	if counts, err := b.Cluster(context.Background(), room+"2", 0); err != nil || counts.Total != 1 || counts.Connections != 1 {
 		t.Errorf("a room of the other node only: %+v, %v", counts, err)
 	}
 }

@@ -43,7 +43,8 @@ var allowedImports = map[string][]string{
 	"barrage/edge/admin": {"barrage/api", "barrage/edge", "barrage/edge/presence", "barrage/internal/broker"},
 	"barrage/edge/auth": {
 		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/outbound",
-		"barrage/internal/refusal", "barrage/internal/workers", "github.com/go-jose/go-jose", "github.com/golang-jwt/jwt",
+		"barrage/internal/refusal", "barrage/internal/whole", "barrage/internal/workers", "github.com/go-jose/go-jose",
+		"github.com/golang-jwt/jwt",
 	},
 	"barrage/edge/auth/token": {"barrage/edge/auth", "barrage/internal/refusal", "barrage/internal/settings"},
 	"barrage/edge/conn": {

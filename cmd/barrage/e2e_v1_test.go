@@ -126,6 +126,7 @@ func rooms(t *testing.T, bin binary) {
 	c.talk()
 	c.comeBack()
 	c.direct()
+	c.names()
 	c.certain()
 	c.keys()
 	c.compressed()

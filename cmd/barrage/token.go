@@ -46,7 +46,8 @@ func tokenCreateCommand(p *process) *cobra.Command {
 		}),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&r.User, "user", "", "`ID` of the user (claim sub), required; their own room is user:ID")
+	flags.StringVar(&r.User, "user", "", "`ID` of the user, required; their own room is user:ID")
+	flags.StringVar(&r.UserClaim, "user-claim", "sub", "`CLAIM` that has the user, as the server's auth_user_claim")
 	flags.StringVar(&r.Name, "name", "", "nickname")
 	flags.StringVar(&r.Avatar, "avatar", "", "https `URL` of a picture")
 	flags.StringSliceVar(&r.Rooms, "rooms", nil, "`PATTERNS` of the rooms that may be joined, * for any bytes; default is all")
@@ -95,6 +96,7 @@ func tokenCheckCommand(p *process) *cobra.Command {
 	flags.StringSliceVar(&c.Algorithms, "algorithms", nil, "`LIST` of those accepted; default is all that the keys can verify")
 	flags.StringVar(&c.Audience, "audience", "", "what aud must hold; default is anything")
 	flags.StringVar(&c.Issuer, "issuer", "", "what iss must be; default is anything")
+	flags.StringVar(&c.UserClaim, "user-claim", "sub", "`CLAIM` that has the user")
 	flags.DurationVar(&c.Leeway, "leeway", 30*time.Second, "for clocks that differ; 1ms to 5m")
 	return cmd
 }

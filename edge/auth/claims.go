@@ -5,6 +5,7 @@ package auth
 import (
 	"encoding/json"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -12,7 +13,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"barrage/internal/broker"
+	"barrage/internal/whole"
 )
+
+// defaultUserClaim has the user, unless Config says otherwise.
+const defaultUserClaim = "sub"
 
 const (
 	maxPatterns = 64           // of each of rooms and pub
@@ -94,27 +99,45 @@ func (p payload) GetAudience() (jwt.ClaimStrings, error) {
 	return nil, badClaim("aud", "is neither a string nor a list of strings")
 }
 
-// identity is what the claims say, but for the expiry. all is the Patterns of a
-// claim that is not there.
-func (p payload) identity(all Patterns) (Identity, error) {
+// identity is what the claims say, but for the expiry. userClaim has the user; all is the
+// Patterns of a claim that is not there.
+func (p payload) identity(userClaim string, all Patterns) (Identity, error) {
 	id := Identity{Rooms: all, Publish: all}
 	var err error
-	if id.User, err = p.text("sub"); err != nil {
+	if id.User, err = p.user(userClaim); err != nil {
 		return Identity{}, err
 	}
-	if id.Name, err = p.text("name"); err != nil {
+	if id.Name, err = p.shown("name"); err != nil {
 		return Identity{}, err
 	}
-	if id.Avatar, err = p.text("avatar"); err != nil {
+	if id.Avatar, err = p.shown("avatar"); err != nil {
 		return Identity{}, err
 	}
 	if err := p.rights(&id); err != nil {
 		return Identity{}, err
 	}
-	if err := id.check(); err != nil {
+	if err := id.check(userClaim); err != nil {
 		return Identity{}, err
 	}
 	return id, nil
+}
+
+// user decodes the claim that has the user. Only sub must be a string (RFC 7519, section
+// 4.1.2): others may be a whole number, such as a key of a database.
+func (p payload) user(claim string) (string, error) {
+	var n whole.Uint
+	if raw := p[claim]; claim != defaultUserClaim && len(raw) > 0 && raw[0] >= '0' && raw[0] <= '9' && json.Unmarshal(raw, &n) == nil {
+		return strconv.FormatUint(uint64(n), 10), nil
+	}
+	return p.text(claim)
+}
+
+// shown is text of a claim that only people look at. Some issuers write null for none.
+func (p payload) shown(claim string) (string, error) {
+	if string(p[claim]) == "null" {
+		return "", nil
+	}
+	return p.text(claim)
 }
 
 // rights sets what the claims rooms and pub say, if they are there.
@@ -145,10 +168,11 @@ func (p payload) rights(id *Identity) (err error) {
 	return nil
 }
 
-// check applies the bounds. It names fields by their claims.
-func (id *Identity) check() error {
+// check applies the bounds. It names fields by their claims, of which userClaim is the
+// user's.
+func (id *Identity) check(userClaim string) error {
 	if err := broker.CheckUser(id.User); err != nil {
-		return badClaim("sub", "names no user: %v", err)
+		return badClaim(userClaim, "names no user: %v", err)
 	}
 	if len(id.Name) > broker.MaxName {
 		return badClaim("name", "has %d bytes, want at most %d", len(id.Name), broker.MaxName)

@@ -44,18 +44,18 @@ func claimTests() []claimTest {
 		bad      []string
 		optional bool
 	}{
-		{"sub", []string{`"A"`, `"0._:@-z"`, `"a:b@c"`, `"user"`, `"users:a"`, `"\u0061"`, text(123)},
-			[]string{`""`, `"-a"`, `":a"`, `"a b"`, `"a/b"`, `"*"`, `"a*"`, `"é"`, `"a\u0000"`, `"a\n"`, `"\ud800"`, `"user:"`, `"user:a"`, text(124), text(8000 / 2), `1`, `true`, `null`, `["u"]`, `{}`}, false},
+		{"sub", []string{`"A"`, `"0._:@-z"`, `"a:b@c"`, `"user"`, `"users:a"`, `"\u0061"`, `"auth0|5f7c8ec7"`, `"-a"`, `"_a"`, `":a"`, `"a/b"`, `"+86"`, `"{a}"`, `"ann@example.com"`, `"https://a.example/u/1"`, `"..."`, text(256)},
+			[]string{`""`, `"a b"`, `"."`, `".."`, `"a\u007f"`, `"*"`, `"a*"`, `"é"`, `"a\u0000"`, `"a\n"`, `"\ud800"`, `"user:"`, `"user:a"`, text(257), text(8000 / 2), `1`, `true`, `null`, `["u"]`, `{}`}, false},
 		{"exp", []string{fmt.Sprint(exp), fmt.Sprint(exp) + ".9", "4e9", "253402300799"},
 			[]string{`"4000000000"`, "null", "true", "[]", "{}", "-1", "1e300", "1e999", "253402300800"}, false},
 		{"nbf", []string{"0", fmt.Sprint(epoch.Unix())}, []string{`"0"`, "null", "[]", "1e999", "-1"}, true},
-		{"name", []string{`""`, `"阿丽丝"`, `"<b>"`, `"\ud800"`, text(128)},
-			[]string{text(129), `"a\nb"`, `"\u0000"`, `"\u0085"`, "1", "null", "[]"}, true},
-		{"avatar", []string{`""`, `"https://a/b.png"`, `"https://a:1/?b=c&d=%20#e"`, `"https://[::1]/"`, avatar(1024)},
+		{"name", []string{`""`, `"阿丽丝"`, `"<b>"`, `"\ud800"`, text(128), "null"},
+			[]string{text(129), `"a\nb"`, `"\u0000"`, `"\u0085"`, "1", "[]"}, true},
+		{"avatar", []string{`""`, `"https://a/b.png"`, `"https://a:1/?b=c&d=%20#e"`, `"https://[::1]/"`, avatar(1024), "null"},
 			[]string{`"http://a/"`, `"a"`, `"//a/b"`, `"javascript:alert(1)"`, `"data:image/png;base64,AA"`, `"https:///b"`, `"https://:1/b"`, `"https://u@a/"`, `"https://u:p@a/"`,
-				`"https://a/\"onload"`, `"https://a/ b"`, `"https://a/<"`, `"https://a/\\"`, `"https://é/"`, `"https://a/%zz"`, avatar(1025), "1", "null"}, true},
-		{"rooms", []string{`["*"]`, `["a","b*"]`, `["*:live"]`, `["a**b"]`, patterns(64), "[" + text(128) + "]"},
-			[]string{`[]`, `"a"`, "null", "true", "{}", `[1]`, `["a",null]`, `[""]`, `["-a"]`, `["a b"]`, `["a?"]`, `["é"]`, patterns(65), "[" + text(129) + "]"}, true},
+				`"https://a/\"onload"`, `"https://a/ b"`, `"https://a/<"`, `"https://a/\\"`, `"https://é/"`, `"https://a/%zz"`, avatar(1025), "1"}, true},
+		{"rooms", []string{`["*"]`, `["a","b*"]`, `["*:live"]`, `["a**b"]`, `["user:auth0|*"]`, patterns(64), "[" + text(128) + "]", "[" + text(0)[:1] + "user:" + text(256)[1:] + "]"},
+			[]string{`[]`, `"a"`, "null", "true", "{}", `[1]`, `["a",null]`, `[""]`, `["-a"]`, `["a b"]`, `["a?"]`, `["é"]`, `["user:a b"]`, `["auth0|*"]`, "[" + text(0)[:1] + "user:" + text(257)[1:] + "]", patterns(65), "[" + text(129) + "]"}, true},
 		{"pub", []string{"true", "false", "[]", `["a","b*"]`, patterns(64)},
 			[]string{`"true"`, "null", "0", "1", "{}", `[true]`, `[""]`, `["a/b"]`, patterns(65), "[" + text(129) + "]"}, true},
 		{"iat", []string{"0", `"x"`, "null"}, nil, true}, // not looked at
@@ -98,6 +98,39 @@ func TestClaims(t *testing.T) {
 				t.Errorf("%q does not name %s", err, tt.claim)
 			}
 		})
+	}
+}
+
+// TestUserClaim: another claim than sub has the user, if that is set.
+func TestUserClaim(t *testing.T) {
+	const claim = "https://example.com/user"
+	v := open(t, Config{Secrets: [][]byte{secret}, UserClaim: claim})
+	for _, tt := range []struct{ value, user string }{
+		{`"ann@example.com"`, "ann@example.com"}, {"17", "17"}, {"17.0", "17"}, {"18446744073709551615", "18446744073709551615"},
+		{"-1", ""}, {"1.5", ""}, {"true", ""}, {"null", ""}, {`""`, ""}, {`["17"]`, ""},
+	} {
+		token := mint(hsHeader, `{"sub":"somebody else","exp":4e9,"`+claim+`":`+tt.value+`}`, secret)
+		id, err := v.Verify(context.Background(), token)
+		if tt.user == "" {
+			wantCode(t, err, CodeInvalid, token)
+			if !strings.Contains(err.Error(), "claim "+claim+" ") {
+				t.Errorf("%s: %v", tt.value, err)
+			}
+		} else if err != nil || id.User != tt.user {
+			t.Errorf("%s: %q, %v", tt.value, id.User, err)
+		}
+	}
+	_, err := v.Verify(context.Background(), mint(hsHeader, goodPayload(), secret)) // with sub alone
+	wantCode(t, err, CodeInvalid, "")
+	c := alice()
+	c.UserClaim = claim
+	if id, err := v.Verify(context.Background(), sign(t, c, secretKey(t))); err != nil || id.User != "alice" {
+		t.Errorf("signed for this claim: %+v, %v", id, err)
+	}
+	for _, taken := range []string{"exp", "rooms", "name"} {
+		if _, err := New(Config{Secrets: [][]byte{secret}, UserClaim: taken}); err == nil || !strings.Contains(err.Error(), taken) {
+			t.Errorf("%s: %v", taken, err)
+		}
 	}
 }
 

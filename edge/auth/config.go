@@ -37,6 +37,7 @@ type Config struct {
 	Algorithms []string // that are accepted: HS256, RS256, ES256, EdDSA (default those that the keys can verify)
 	Audience   string   // that aud must hold; "": aud is not looked at
 	Issuer     string   // that iss must be; "": iss is not looked at
+	UserClaim  string   // that has the user (default sub)
 
 	Leeway   time.Duration // for clocks that differ (default 30s, at most 5m)
 	MaxToken int           // longest token in bytes (default 8 KiB)
@@ -52,6 +53,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.JWKSMinInterval = cmp.Or(c.JWKSMinInterval, 10*time.Second)
 	c.JWKSTimeout = cmp.Or(c.JWKSTimeout, 5*time.Second)
 	c.JWKSBytes = cmp.Or(c.JWKSBytes, 256<<10)
+	c.UserClaim = cmp.Or(c.UserClaim, defaultUserClaim)
 	c.Leeway = cmp.Or(c.Leeway, 30*time.Second)
 	c.MaxToken = cmp.Or(c.MaxToken, 8<<10)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
@@ -70,6 +72,7 @@ func (c Config) withDefaults() (Config, error) {
 func (c *Config) check() error {
 	return errors.Join(
 		checkURL(c.JWKSURL),
+		checkUserClaim(c.UserClaim),
 		limits.Within("auth: JWKSInterval", c.JWKSInterval, time.Second, 24*time.Hour),
 		limits.Within("auth: JWKSMinInterval", c.JWKSMinInterval, time.Second, time.Hour),
 		limits.Within("auth: JWKSTimeout", c.JWKSTimeout, 10*time.Millisecond, time.Minute),
@@ -77,6 +80,13 @@ func (c *Config) check() error {
 		limits.Within("auth: Leeway", c.Leeway, time.Millisecond, 5*time.Minute),
 		limits.Within("auth: MaxToken", c.MaxToken, 256, 64<<10),
 	)
+}
+
+func checkUserClaim(claim string) error {
+	if slices.Contains([]string{"exp", "nbf", "iat", "aud", "iss", "name", "avatar", "rooms", "pub"}, claim) {
+		return fmt.Errorf("auth: UserClaim is %s, which has another meaning", claim)
+	}
+	return nil
 }
 
 func checkURL(s string) error {

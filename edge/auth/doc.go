@@ -13,7 +13,8 @@
 // taken from it. Extensions (crit) are refused, as there are none we understand.
 //
 //	sub     user, as broker.CheckUser wants it, so that user:ID is a room's name;
-//	        required
+//	        required. Config.UserClaim may name another claim for it, which may
+//	        be a whole number, too
 //	exp     expiry, in seconds since 1970; required. nbf is respected, iat is not
 //	aud     string or list of strings; iss: string
 //	name    nickname, up to 128 bytes without control characters
@@ -22,8 +23,8 @@
 //	        any room
 //	pub     true, false (subscribe only) or a list of patterns; without it, true
 //
-// A claim of these that is there must have its type: null is none of them. Other
-// claims are ignored.
+// A claim of these that is there must have its type: null is none of them, but of name
+// and avatar it is as good as nothing. Other claims are ignored.
 //
 // # Rights
 //

@@ -3,6 +3,7 @@
 package auth
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 // it is. Rooms and Publish are to be set: none is no room.
 type Claims struct {
 	Identity
+	UserClaim string // that has the user; "": sub
 	Issuer    string
 	Audience  string
 	IssuedAt  time.Time
@@ -48,11 +50,12 @@ func (c *Claims) encode() (payload, error) {
 	if !utf8.ValidString(c.Name) {
 		return nil, badClaim("name", "is not UTF-8") // encoding/json would replace bytes
 	}
-	if err := c.check(); err != nil {
+	userClaim := cmp.Or(c.UserClaim, defaultUserClaim)
+	if err := errors.Join(checkUserClaim(userClaim), c.check(userClaim)); err != nil {
 		return nil, err
 	}
 	p := make(payload)
-	for name, text := range map[string]string{"sub": c.User, "name": c.Name, "avatar": c.Avatar, "iss": c.Issuer, "aud": c.Audience} {
+	for name, text := range map[string]string{userClaim: c.User, "name": c.Name, "avatar": c.Avatar, "iss": c.Issuer, "aud": c.Audience} {
 		if text != "" {
 			p.set(name, text)
 		}

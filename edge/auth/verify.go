@@ -19,6 +19,7 @@ type Verifier struct {
 	parser   *jwt.Parser
 	fixed    []key
 	remote   *remote // nil without JWKSURL
+	user     string  // the claim that has the user
 	leeway   time.Duration
 	maxToken int
 	all      Patterns // shared by all identities that may do all
@@ -48,7 +49,7 @@ func New(cfg Config) (*Verifier, error) {
 	}
 	v := &Verifier{
 		parser: jwt.NewParser(options...), fixed: fixed,
-		leeway: cfg.Leeway, maxToken: cfg.MaxToken, all: Patterns{"*"},
+		user: cfg.UserClaim, leeway: cfg.Leeway, maxToken: cfg.MaxToken, all: Patterns{"*"},
 	}
 	if cfg.JWKSURL != "" {
 		v.remote = newRemote(&cfg)
@@ -123,7 +124,7 @@ func (v *Verifier) check(token string) (id Identity, keyMissing bool, err error)
 		keyMissing = keyMissing && (errors.Is(err, jwt.ErrTokenSignatureInvalid) || errors.Is(err, errNoKey))
 		return Identity{}, keyMissing, fromJWT(err)
 	}
-	if id, err = claims.identity(v.all); err != nil {
+	if id, err = claims.identity(v.user, v.all); err != nil {
 		return Identity{}, false, err
 	}
 	exp, err := claims.GetExpirationTime()

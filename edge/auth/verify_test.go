@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
 
@@ -214,10 +215,10 @@ func judge(t *testing.T, id Identity, err error, token string) {
 		wantCode(t, err, e.Code(), token)
 		return
 	}
-	if err := id.check(); err != nil {
+	if err := id.check("sub"); err != nil {
 		t.Fatalf("%+v: %v", id, err)
 	}
-	if !id.Rights().MayJoin(id.User, "user:"+id.User) || len("user:"+id.User) > 128 || id.Rights().MayJoin(id.User, "user:"+id.User+"x") || id.Rights().MayJoin(id.User, "user:") {
+	if !id.Rights().MayJoin(id.User, "user:"+id.User) || broker.CheckRoom("user:"+id.User) != nil || id.Rights().MayJoin(id.User, "user:"+id.User+"x") || id.Rights().MayJoin(id.User, "user:") {
 		t.Fatalf("%+v and its own room", id)
 	}
 	if !epoch.Before(id.Expires) || id.Expires.Year() > 10000 {

@@ -56,7 +56,7 @@ func TestHostileCommands(t *testing.T) {
 		{"long key", `{"id":1,"cmd":"publish","room":"a","key":"` + strings.Repeat("k", broker.MaxKey+1) + `","data":1}`, "bad_command"},
 		{"to nobody's room", `{"id":1,"cmd":"publish","to":"user:bob","data":1}`, "bad_user"},
 		{"to a name with spaces", `{"id":1,"cmd":"publish","to":"b o b","data":1}`, "bad_user"},
-		{"to a long name", `{"id":1,"cmd":"publish","to":"` + strings.Repeat("b", 124) + `","data":1}`, "bad_user"},
+		{"to a long name", `{"id":1,"cmd":"publish","to":"` + strings.Repeat("b", 257) + `","data":1}`, "bad_user"},
 		{"to the operators' room", `{"id":1,"cmd":"publish","room":"@control","data":{"user":"ann"}}`, "bad_room"},
 		{"to a presence room", `{"id":1,"cmd":"publish","room":"\u0000presence:a","data":1}`, "bad_room"},
 		{"empty room", `{"id":1,"cmd":"join","room":""}`, "bad_room"},

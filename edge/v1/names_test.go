@@ -154,6 +154,9 @@ func byCommand(t *testing.T, c *viewer, room string) {
 		{`"cmd":"ping","room":%s`, "bad_room"},
 		{`"cmd":"request","method":"x","room":%s`, "bad_room"},
 	} {
+		if x.code == "bad_user" && broker.CheckUser(room) == nil {
+			continue // ids of users may have more
+		}
 		if v := c.ask(`{"id":1,` + fmt.Sprintf(x.command, name) + `}`); code(v) != x.code {
 			t.Errorf("%s: %.200v, want %s", x.command, v, x.code)
 		}

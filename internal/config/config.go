@@ -54,6 +54,7 @@ type Config struct {
 	AuthAlgorithms []string      `yaml:"auth_algorithms"`
 	AuthAudience   string        `yaml:"auth_audience"`
 	AuthIssuer     string        `yaml:"auth_issuer"`
+	AuthUserClaim  string        `yaml:"auth_user_claim"`
 	AuthTimeout    time.Duration `yaml:"auth_timeout"`
 	Anonymous      bool          `yaml:"anonymous"`
 
@@ -139,6 +140,7 @@ var rows = []settings.Setting{
 	{Key: "auth_algorithms", Default: []string(nil), Unit: "names", Help: "Algorithms that are accepted, of HS256, RS256, ES256, EdDSA; empty: those that the keys can verify"},
 	{Key: "auth_audience", Default: "", Unit: "text", Filled: true, Help: "Audience (aud) that tokens must be for; not set: any"},
 	{Key: "auth_issuer", Default: "", Unit: "text", Filled: true, Help: "Issuer (iss) that tokens must be from; not set: any"},
+	{Key: "auth_user_claim", Default: "sub", Unit: "claim", Help: "Claim of tokens that has the user: a text, or if it is not sub a whole number"},
 	{Key: "auth_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "Longest wait of a barrage.v1 connection's first command, where that must be auth"},
 	{Key: "anonymous", Default: false, Help: "Where tokens are checked: let those in who have none, too"},
 

@@ -64,7 +64,7 @@ func (c *Config) Verifier(log *slog.Logger) (*auth.Verifier, error) {
 	if len(c.AuthSecrets) == 0 && c.AuthPublicKeys == "" && c.AuthJWKS == "" {
 		return nil, nil
 	}
-	ac := auth.Config{JWKSURL: c.AuthJWKS, Algorithms: c.AuthAlgorithms, Audience: c.AuthAudience, Issuer: c.AuthIssuer, Logger: log}
+	ac := auth.Config{JWKSURL: c.AuthJWKS, Algorithms: c.AuthAlgorithms, Audience: c.AuthAudience, Issuer: c.AuthIssuer, UserClaim: c.AuthUserClaim, Logger: log}
 	for _, secret := range c.AuthSecrets {
 		ac.Secrets = append(ac.Secrets, []byte(secret))
 	}
