@@ -34,7 +34,7 @@ type Config struct {
 	JWKSBytes       int               // longest key set (default 256 KiB)
 	Transport       http.RoundTripper // for the key set (default package outbound's)
 
-	Algorithms []string // that are accepted: HS256, RS256, ES256, EdDSA (default those that the keys can verify)
+	Algorithms []string // that are accepted: HS256, RS256, ES256, EdDSA, also called Ed25519 (default those that the keys can verify)
 	Audience   string   // that aud must hold; "": aud is not looked at
 	Issuer     string   // that iss must be; "": iss is not looked at
 	UserClaim  string   // that has the user (default sub)
@@ -143,14 +143,17 @@ func (c *Config) algorithms(keys []key) ([]string, error) {
 	if len(c.Algorithms) == 0 {
 		return possible, nil
 	}
+	var wanted []string
 	var errs []error
-	for i, alg := range c.Algorithms {
+	for i, name := range c.Algorithms {
+		alg := synonym(name)
 		switch {
 		case !slices.Contains([]string{HS256, RS256, ES256, EdDSA}, alg):
-			errs = append(errs, fmt.Errorf("auth: Algorithms[%d] is %q, want HS256, RS256, ES256 or EdDSA", i, alg))
+			errs = append(errs, fmt.Errorf("auth: Algorithms[%d] is %q, want HS256, RS256, ES256 or EdDSA", i, name))
 		case !slices.Contains(possible, alg):
-			errs = append(errs, fmt.Errorf("auth: Algorithms[%d] is %s, which no key given can verify", i, alg))
+			errs = append(errs, fmt.Errorf("auth: Algorithms[%d] is %s, which no key given can verify", i, name))
 		}
+		wanted = append(wanted, alg)
 	}
-	return slices.Clone(c.Algorithms), errors.Join(errs...)
+	return wanted, errors.Join(errs...)
 }

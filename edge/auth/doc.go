@@ -4,8 +4,8 @@
 //
 // # Which tokens
 //
-// HS256 with a shared secret; RS256, ES256 and EdDSA with public keys that are
-// fixed (PEM) or published by the issuer as a key set (JWKS, RFC 7517). A key
+// HS256 with a shared secret; RS256, ES256 and EdDSA (or Ed25519, which is the same
+// here) with public keys that are fixed (PEM) or published by the issuer as a key set (JWKS, RFC 7517). A key
 // verifies one algorithm, the one of its type, whatever a token says: neither
 // "none" nor HS256 with a public key as the secret passes. An expiry is always
 // required; audience and issuer are where they are set. Of a token's header only
@@ -40,7 +40,8 @@
 // while the endpoint is down, slow or talks nonsense. Tokens without kid are
 // tried with the keys of their algorithm; they never make the set be read. A
 // token whose kid is unknown is token_invalid if the set was read without fault
-// the last time, and keys_unavailable if it was not.
+// the last time, and keys_unavailable if it was not. Keys of the set that are of no
+// use here are passed over, and the log says why, once for each.
 //
 // Limits: there is no list of revoked tokens (short expiries are the means), and
 // a key that leaves the set is trusted until the set is read again.

@@ -23,6 +23,18 @@ const (
 	EdDSA = "EdDSA"
 )
 
+// ed25519Name is EdDSA with Ed25519 keys by its newer name (RFC 9864). There is no other
+// EdDSA here, so that the two mean the same.
+const ed25519Name = "Ed25519"
+
+// synonym is the name by which an algorithm is known here.
+func synonym(alg string) string {
+	if alg == ed25519Name {
+		return EdDSA
+	}
+	return alg
+}
+
 const (
 	minSecret  = 32 // bytes: RFC 7518 section 3.2
 	maxSecrets = 4  // the work of a verification is bounded

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -35,6 +36,22 @@ func TestParseKeySet(t *testing.T) {
 	}
 	zeros := base64.RawURLEncoding.EncodeToString(make([]byte, 32))
 	weak := &rsa.PublicKey{N: new(big.Int).SetBytes(bytes.Repeat([]byte{0xff}, 128)), E: 65537}
+	// with sets a member of a key.
+	with := func(key, name, value string) string {
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(key), &members); err != nil {
+			t.Fatal(err)
+		}
+		members[name] = json.RawMessage(value)
+		text, err := json.Marshal(members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	rsaKey, edKey := jwk(jose.JSONWebKey{Key: k.rsa.Public(), KeyID: "k"}), jwk(jose.JSONWebKey{Key: k.ed.Public(), KeyID: "k"})
+	modulus := k.rsa.N.Bytes()
+	lowKey, low := lowECDSA(t)
 	tests := []struct {
 		name, jwk, alg string
 	}{
@@ -43,7 +60,21 @@ func TestParseKeySet(t *testing.T) {
 		{"ECDSA", jwk(jose.JSONWebKey{Key: k.ecdsa.Public(), KeyID: "k"}), ES256},
 		{"Ed25519", jwk(jose.JSONWebKey{Key: k.ed.Public(), KeyID: "k", Algorithm: "EdDSA"}), EdDSA},
 		{"Ed25519 by its newer name", jwk(jose.JSONWebKey{Key: k.ed.Public(), KeyID: "k", Algorithm: "Ed25519"}), EdDSA},
+		{"RSA with a short x5t", with(rsaKey, "x5t", `"AAAA"`), RS256},
+		{"RSA with an odd x5t", with(rsaKey, "x5t", "1"), RS256},
+		{"RSA with an odd x5t#S256", with(rsaKey, "x5t#S256", `"?"`), RS256},
+		{"RSA with another's certificate", with(rsaKey, "x5c", `["AAAA"]`), RS256},
+		{"RSA with no list of certificates", with(rsaKey, "x5c", `"-----BEGIN"`), RS256},
+		{"RSA with null for what it has not", with(with(rsaKey, "use", "null"), "alg", "null"), RS256},
+		{"RSA with padding", with(rsaKey, "n", `"`+base64.URLEncoding.EncodeToString(modulus)+`"`), RS256},
+		{"RSA with the other base64", with(rsaKey, "n", `"`+base64.StdEncoding.EncodeToString(modulus)+`"`), RS256},
+		{"RSA with the zero of a signed number", with(rsaKey, "n", `"`+base64.RawURLEncoding.EncodeToString(append([]byte{0}, modulus...))+`"`), RS256},
+		{"RSA with an odd exponent", with(rsaKey, "e", `"AAEAAQ=="`), RS256},
+		{"ECDSA with a zero before", jwk(jose.JSONWebKey{Key: lowKey, KeyID: "k"}), ES256},
+		{"ECDSA without its zero before", with(jwk(jose.JSONWebKey{Key: lowKey, KeyID: "k"}), "x", `"`+base64.RawURLEncoding.EncodeToString(low.Bytes())+`"`), ES256},
+		{"Ed25519 with padding", with(edKey, "x", `"`+base64.URLEncoding.EncodeToString(k.ed.Public().(ed25519.PublicKey))+`"`), EdDSA},
 
+		{"RSA without a number", with(rsaKey, "n", `"?"`), ""},
 		{"RSA for encryption", jwk(jose.JSONWebKey{Key: k.rsa.Public(), KeyID: "k", Use: "enc"}), ""},
 		{"RSA for another algorithm", jwk(jose.JSONWebKey{Key: k.rsa.Public(), KeyID: "k", Algorithm: "PS256"}), ""},
 		{"RSA for HS256", jwk(jose.JSONWebKey{Key: k.rsa.Public(), KeyID: "k", Algorithm: "HS256"}), ""},
@@ -66,23 +97,40 @@ func TestParseKeySet(t *testing.T) {
 	other := jwk(jose.JSONWebKey{Key: k.ed.Public(), KeyID: "other"})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			keys, err := parseKeySet([]byte(`{"x":1,"keys":[` + tt.jwk + `]}`))
+			set, err := parseKeySet([]byte(`{"x":1,"keys":[` + tt.jwk + `]}`))
 			if tt.alg == "" {
 				if err == nil {
-					t.Errorf("taken as %s", keys[0].alg)
+					t.Errorf("taken as %s", set.keys[0].alg)
 				}
-			} else if err != nil || len(keys) != 1 || keys[0].alg != tt.alg || keys[0].id != "k" {
-				t.Errorf("%+v %v", keys, err)
+			} else if err != nil || len(set.keys) != 1 || set.keys[0].alg != tt.alg || set.keys[0].id != "k" {
+				t.Errorf("%+v %v", set, err)
 			}
-			keys, err = parseKeySet([]byte(`{"keys":[` + tt.jwk + `,` + other + `]}`))
-			if err != nil || keys[len(keys)-1].id != "other" {
-				t.Errorf("its neighbour suffers: %+v %v", keys, err)
+			set, err = parseKeySet([]byte(`{"keys":[` + tt.jwk + `,` + other + `]}`))
+			if err != nil || set.keys[len(set.keys)-1].id != "other" {
+				t.Errorf("its neighbour suffers: %+v %v", set, err)
 			}
 		})
 	}
 	for _, body := range []string{"", "null", "[]", "{}", `{"keys":null}`, `{"keys":{}}`, `{"keys":[]}`, `{"keys":[[]]}`, `{"keys":[` + other + `]`} {
-		if keys, err := parseKeySet([]byte(body)); err == nil {
-			t.Errorf("%q: %+v", body, keys)
+		if set, err := parseKeySet([]byte(body)); err == nil {
+			t.Errorf("%q: %+v", body, set)
+		}
+	}
+}
+
+// lowECDSA is a key on P-256 whose x, which it returns too, has a byte of zeros before it.
+func lowECDSA(t *testing.T) (*ecdsa.PublicKey, *big.Int) {
+	for {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		point, err := k.PublicKey.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x := new(big.Int).SetBytes(point[1:33]); len(x.Bytes()) < 32 {
+			return &k.PublicKey, x
 		}
 	}
 }
@@ -91,8 +139,8 @@ func TestParseKeySet(t *testing.T) {
 func TestByteOrderMark(t *testing.T) {
 	const mark = "\ufeff"
 	k := testKeys()
-	if keys, err := parseKeySet([]byte(mark + keySet(t, map[string]crypto.PublicKey{"a": k.ed.Public()}))); err != nil || len(keys) != 1 {
-		t.Errorf("key set: %v, %v", keys, err)
+	if set, err := parseKeySet([]byte(mark + keySet(t, map[string]crypto.PublicKey{"a": k.ed.Public()}))); err != nil || len(set.keys) != 1 {
+		t.Errorf("key set: %v, %v", set, err)
 	}
 	if keys, err := publicKeys(append([]byte(mark), publicPEM(t, k.ecdsa)...)); err != nil || len(keys) != 1 {
 		t.Errorf("public keys: %v, %v", keys, err)
@@ -107,11 +155,11 @@ func FuzzKeySet(f *testing.F) {
 	f.Add([]byte(keySet(f, map[string]crypto.PublicKey{"a": k.rsa.Public(), "b": k.ecdsa.Public(), "c": k.ed.Public()})))
 	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"},{"kty":"oct","k":"AAAA"},{"kty":"OKP","crv":"Ed25519","x":"AA","x5c":["AA"]}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		keys, err := parseKeySet(body)
-		if (len(keys) == 0) != (err != nil) {
-			t.Fatalf("%d keys, %v", len(keys), err)
+		set, err := parseKeySet(body)
+		if (len(set.keys) == 0) != (err != nil) {
+			t.Fatalf("%d keys, %v", len(set.keys), err)
 		}
-		for _, k := range keys {
+		for _, k := range set.keys {
 			if alg, err := algorithm(k.public); err != nil || alg != k.alg {
 				t.Fatalf("%+v: %s %v", k, alg, err)
 			}

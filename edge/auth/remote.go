@@ -6,12 +6,16 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"barrage/internal/outbound"
 )
+
+// maxShownID is how much of a key's id the log gets.
+const maxShownID = 128
 
 var errClosed = errors.New("auth: closed")
 
@@ -24,6 +28,8 @@ type remote struct {
 	now         func() time.Time
 	after       func(time.Duration) <-chan time.Time
 	log         *slog.Logger
+
+	passed []passedKey // that the log has been told of; the goroutine's
 
 	set  atomic.Pointer[[]key] // never changed once stored; nil until the first is read
 	ask  chan struct{}         // wakes the goroutine to look at reading
@@ -102,9 +108,10 @@ func (r *remote) rest(ctx context.Context, wait time.Duration) bool {
 
 // read reads the key set and tells whether that succeeded.
 func (r *remote) read(ctx context.Context) bool {
-	keys, err := r.source.read(ctx)
+	set, err := r.source.read(ctx)
 	if err == nil {
-		r.set.Store(&keys)
+		r.set.Store(&set.keys)
+		r.tellPassed(set.passed)
 	}
 	before := r.finish(err)
 	switch {
@@ -112,9 +119,19 @@ func (r *remote) read(ctx context.Context) bool {
 	case err != nil && before == nil:
 		r.log.Warn("the key set of the tokens' issuer cannot be read; keys read before stay in use", "url", outbound.Redacted(r.source.url), "error", err)
 	case err == nil && before != nil:
-		r.log.Info("the key set of the tokens' issuer can be read again", "keys", len(keys))
+		r.log.Info("the key set of the tokens' issuer can be read again", "keys", len(set.keys))
 	}
 	return err == nil
+}
+
+// tellPassed logs keys that are passed over, each when it comes.
+func (r *remote) tellPassed(passed []passedKey) {
+	for _, k := range passed {
+		if !slices.Contains(r.passed, k) {
+			r.log.Info("a key of the tokens' issuer is passed over", "kid", k.id[:min(len(k.id), maxShownID)], "reason", k.why)
+		}
+	}
+	r.passed = passed
 }
 
 // finish notes a reading's outcome, wakes those who wait for it, and returns the

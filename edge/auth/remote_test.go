@@ -1,10 +1,12 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -62,6 +64,72 @@ func TestKeySet(t *testing.T) {
 	if st := statusOf(v); st.keys != 3 || st.err != nil || st.readings != 1 || st.failed != 0 {
 		t.Errorf("%+v", st)
 	}
+}
+
+// Keys that are passed over are logged with the reason: each once, not at each reading,
+// and again if it comes again.
+func TestPassedKeysAreLogged(t *testing.T) {
+	k := testKeys()
+	set := func(others ...string) string {
+		good := strings.TrimSuffix(keySet(t, map[string]crypto.PublicKey{"good": k.ed.Public()}), "]}")
+		return good + "," + strings.Join(append(others, `{"kty":"XYZ","kid":"`+strings.Repeat("z", 10_000)+`"}`), ",") + "]}"
+	}
+	const enc, ps = `{"kty":"OKP","crv":"Ed25519","kid":"enc","use":"enc","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`, `{"kty":"oct","k":"c2VjcmV0","kid":"oct"}`
+	var log bytes.Buffer // written by the goroutine between readings only
+	s := newIssuer(t, nil)
+	cfg := s.config()
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	s.publish(set(enc, ps))
+	open(t, cfg)
+	s.read(t)
+	first := log.String()
+	for _, want := range []string{"kid=enc", "reason=\"its use is", "kid=oct", "private or symmetric", "kid=zzz"} {
+		if strings.Count(first, want) != 1 {
+			t.Errorf("%q is not once in %s", want, first)
+		}
+	}
+	if strings.Count(first, "\n") != 3 || strings.Contains(first, "c2VjcmV0") || len(first) > 1500 {
+		t.Errorf("got %s", first)
+	}
+	s.tick(t)
+	if log.String() != first {
+		t.Errorf("logged again: %s", log.String()[len(first):])
+	}
+	s.publish(set(ps))
+	s.tick(t)
+	s.publish(set(ps, enc))
+	s.tick(t)
+	if again := log.String()[len(first):]; strings.Count(again, "\n") != 1 || !strings.Contains(again, "kid=enc") {
+		t.Errorf("after it had gone: %s", again)
+	}
+}
+
+// A set of which no key is of use says why.
+func TestNoKeyOfUse(t *testing.T) {
+	_, err := parseKeySet([]byte(`{"keys":[{"kty":"EC","crv":"P-384","kid":"k"}]}`))
+	if err == nil || !strings.Contains(err.Error(), `"k"`) || !strings.Contains(err.Error(), "it cannot be read") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Tokens may call EdDSA by its newer name, Ed25519, in the header and in the settings.
+func TestEd25519ByItsNewerName(t *testing.T) {
+	k := testKeys()
+	s := newIssuer(t, nil)
+	s.publish(keySet(t, map[string]crypto.PublicKey{"d": k.ed.Public()}))
+	for _, algorithms := range [][]string{nil, {"EdDSA"}, {"Ed25519"}} {
+		cfg := s.config()
+		cfg.Algorithms = algorithms
+		v := open(t, cfg)
+		s.read(t)
+		for _, alg := range []string{"EdDSA", "Ed25519"} {
+			wantVerdict(t, v, mintEd(`{"alg":"`+alg+`","kid":"d"}`, goodPayload(), k.ed), "", false)
+		}
+		wantVerdict(t, v, mintEd(`{"alg":"Ed25519","kid":"d"}`, goodPayload(), newEd25519(t)), CodeInvalid, false)
+	}
+	v := open(t, Config{Secrets: [][]byte{secret}, PublicKeys: publicPEM(t, k.ed), Algorithms: []string{HS256}})
+	_, err := v.Verify(context.Background(), mintEd(`{"alg":"Ed25519"}`, goodPayload(), k.ed))
+	wantCode(t, err, CodeInvalid, "")
 }
 
 // A token may be verified before the first reading has ended: it waits.

@@ -40,6 +40,10 @@ func New(cfg Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
+	jwt.RegisterSigningMethod(ed25519Name, func() jwt.SigningMethod { return ed25519Method{jwt.SigningMethodEdDSA} })
+	if slices.Contains(algorithms, EdDSA) {
+		algorithms = append(algorithms, ed25519Name)
+	}
 	options := []jwt.ParserOption{
 		jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithStrictDecoding(),
 		jwt.WithLeeway(cfg.Leeway), jwt.WithTimeFunc(cfg.Now), jwt.WithIssuer(cfg.Issuer),
@@ -56,6 +60,12 @@ func New(cfg Config) (*Verifier, error) {
 	}
 	return v, nil
 }
+
+// ed25519Method is what the jwt package has no name for.
+type ed25519Method struct{ *jwt.SigningMethodEd25519 }
+
+// Alg implements jwt.SigningMethod.
+func (ed25519Method) Alg() string { return ed25519Name }
 
 // Close ends what New started and waits for it. Tokens are verified with the
 // keys at hand after it.
@@ -145,7 +155,7 @@ func (v *Verifier) keysFor(t *jwt.Token) (keys []jwt.VerificationKey, keyMissing
 	if _, there := t.Header["kid"]; there && !ok {
 		return nil, false, invalid("the token's kid is not a string")
 	}
-	alg := t.Method.Alg()
+	alg := synonym(t.Method.Alg())
 	for i := range v.fixed {
 		if v.fixed[i].alg == alg {
 			keys = append(keys, v.fixed[i].public)
