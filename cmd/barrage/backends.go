@@ -40,7 +40,7 @@ func newBackends(c *config.Config, node string, client redis.UniversalClient, lo
 	if b.verifier, err = c.Verifier(log); err != nil {
 		return b, err
 	}
-	sink, err := newSink(c, client)
+	sink, err := newSink(c, client, log)
 	if err != nil {
 		return b, err
 	}
@@ -71,7 +71,7 @@ func newBackends(c *config.Config, node string, client redis.UniversalClient, lo
 }
 
 // newSink is where events go; nil if nowhere.
-func newSink(c *config.Config, client redis.UniversalClient) (events.Sink, error) {
+func newSink(c *config.Config, client redis.UniversalClient, log *slog.Logger) (events.Sink, error) {
 	switch {
 	case c.WebhookURL != "":
 		sink, err := events.NewWebhook(events.WebhookConfig{URL: c.WebhookURL, HTTP: events.HTTP{Secrets: c.WebhookSecrets}})
@@ -80,7 +80,7 @@ func newSink(c *config.Config, client redis.UniversalClient) (events.Sink, error
 		}
 		return sink, nil
 	case c.EventStream != "":
-		sink, err := events.NewStream(events.StreamConfig{Key: c.EventStream, Add: addTo(client)})
+		sink, err := events.NewStream(events.StreamConfig{Key: c.EventStream, MaxBytes: int64(c.EventStreamBytes), Store: eventStore{client}, Logger: log})
 		if err != nil {
 			return nil, fmt.Errorf("event_stream: %w", err)
 		}
@@ -89,17 +89,32 @@ func newSink(c *config.Config, client redis.UniversalClient) (events.Sink, error
 	return nil, nil
 }
 
-// addTo adds entries to a stream in one step.
-func addTo(client redis.UniversalClient) events.AddFunc {
-	return func(ctx context.Context, key string, maxLen int64, entries [][]string) error {
-		_, err := client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			for _, e := range entries {
-				p.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: maxLen, Approx: true, Values: e})
-			}
-			return nil
-		})
-		return err
+// eventStore is a Redis with a stream of events: one server, Sentinel or Cluster, as all is
+// about one key.
+type eventStore struct{ redis.UniversalClient }
+
+// Add implements events.StreamStore.
+func (s eventStore) Add(ctx context.Context, key string, maxLen int64, entries [][]string) error {
+	_, err := s.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		for _, e := range entries {
+			p.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: maxLen, Approx: true, Values: e})
+		}
+		return nil
+	})
+	return err
+}
+
+// Size implements events.StreamStore.
+func (s eventStore) Size(ctx context.Context, key string) (bytes, entries int64, err error) {
+	if entries, err = s.XLen(ctx, key).Result(); err == nil && entries > 0 {
+		bytes, err = s.MemoryUsage(ctx, key, 0).Result()
 	}
+	return bytes, entries, err
+}
+
+// Trim implements events.StreamStore.
+func (s eventStore) Trim(ctx context.Context, key string, entries int64) error {
+	return s.XTrimMaxLen(ctx, key, entries).Err()
 }
 
 func (b *backends) close() {

@@ -12,24 +12,39 @@ import (
 	"barrage/edge/events"
 )
 
-// addTo works with a single Redis, Sentinel and Cluster: all entries have one key.
-func addTo(client redis.UniversalClient) events.AddFunc {
-	return func(ctx context.Context, key string, maxLen int64, entries [][]string) error {
-		_, err := client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-			for _, values := range entries {
-				pipe.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: maxLen, Approx: true, Values: values})
-			}
-			return nil
-		})
-		return err
-	}
+// redisStore is a Redis with a stream of events: one server, Sentinel or Cluster, as all is
+// about one key.
+type redisStore struct{ redis.UniversalClient }
+
+// Add implements events.StreamStore.
+func (s redisStore) Add(ctx context.Context, key string, maxLen int64, entries [][]string) error {
+	_, err := s.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		for _, e := range entries {
+			p.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: maxLen, Approx: true, Values: e})
+		}
+		return nil
+	})
+	return err
 }
 
-func ExampleAddFunc() {
+// Size implements events.StreamStore.
+func (s redisStore) Size(ctx context.Context, key string) (bytes, entries int64, err error) {
+	if entries, err = s.XLen(ctx, key).Result(); err == nil && entries > 0 {
+		bytes, err = s.MemoryUsage(ctx, key, 0).Result()
+	}
+	return bytes, entries, err
+}
+
+// Trim implements events.StreamStore.
+func (s redisStore) Trim(ctx context.Context, key string, entries int64) error {
+	return s.XTrimMaxLen(ctx, key, entries).Err()
+}
+
+func ExampleStreamStore() {
 	// ContextTimeoutEnabled: otherwise the emitter's deadlines mean nothing.
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", ContextTimeoutEnabled: true, MaxRetries: -1})
 	defer client.Close()
-	sink, err := events.NewStream(events.StreamConfig{Key: "barrage:events", Add: addTo(client)})
+	sink, err := events.NewStream(events.StreamConfig{Key: "barrage:events", Store: redisStore{client}})
 	if err != nil {
 		fmt.Println(err)
 		return

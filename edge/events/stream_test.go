@@ -1,7 +1,9 @@
 package events_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"barrage/edge/events"
+	"barrage/internal/broker"
 	"barrage/internal/redistest"
 )
 
@@ -49,7 +52,9 @@ func (quiet) Printf(context.Context, string, ...any) {}
 
 func (s *redisServer) emitter(cfg events.StreamConfig) *events.Emitter {
 	s.t.Helper()
-	cfg.Add = addTo(s.client)
+	if cfg.Store == nil {
+		cfg.Store = redisStore{s.client}
+	}
 	sink, err := events.NewStream(cfg)
 	if err != nil {
 		s.t.Fatal(err)
@@ -111,6 +116,70 @@ func TestStreamIsBounded(t *testing.T) {
 	}
 }
 
+// TestStreamIsBoundedInBytes: whatever events are like, and whatever was there before.
+func TestStreamIsBoundedInBytes(t *testing.T) {
+	s := startRedis(t)
+	const key, maxBytes = "k", 4 << 20
+	for range 200 { // of a node with another bound
+		if err := s.XAdd(t.Context(), &redis.XAddArgs{Stream: key, Values: []string{"event", strings.Repeat("o", 60_000)}}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	usage := func() int64 {
+		t.Helper()
+		n, err := s.MemoryUsage(t.Context(), key, 0).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	e := s.emitter(events.StreamConfig{Key: key, MaxBytes: maxBytes})
+	emit := func(n, size int) {
+		t.Helper()
+		before := e.Stats().Delivered
+		for i := range n {
+			e.Emit(&events.Event{Type: events.Publish, Room: "r", Message: &broker.Message{ID: strconv.Itoa(i), Format: broker.Text, Payload: []byte(strings.Repeat("x", size))}})
+		}
+		eventually(t, "all to be added", func() bool { return e.Stats().Delivered == before+uint64(n) })
+		// One look's part, and the batch that follows it.
+		if got := usage(); got > maxBytes+maxBytes/64+512<<10 {
+			t.Errorf("%d bytes after %d events of %d, want about %d", got, n, size, maxBytes)
+		}
+	}
+	emit(1, 10)
+	emit(100, 60_000)
+	emit(5000, 100)
+	emit(100, 60_000)
+	emit(2000, 100)
+	if got := usage(); got < maxBytes/4 {
+		t.Errorf("only %d bytes are left", got)
+	}
+	last, err := s.XRevRangeN(t.Context(), key, "+", "-", 1).Result()
+	if err != nil || len(last) != 1 || !strings.Contains(last[0].Values["event"].(string), `"id":"1999"`) {
+		t.Errorf("the newest is %v, %v", last, err)
+	}
+	s.close(e)
+}
+
+// TestStreamWithoutMemoryUsage: where it is not allowed events arrive all the same, once,
+// and the log has a line.
+func TestStreamWithoutMemoryUsage(t *testing.T) {
+	s := startRedis(t)
+	if err := s.Do(t.Context(), "ACL", "SETUSER", "default", "-memory").Err(); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer // written by the one outlet that has events
+	e := s.emitter(events.StreamConfig{Key: "k", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	e.Emit(&events.Event{Type: events.Join, Room: "r"})
+	s.close(e)
+	if n := s.XLen(t.Context(), "k").Val(); n != 1 || e.Stats().Retried != 0 {
+		t.Errorf("%d entries, sent again %d times", n, e.Stats().Retried)
+	}
+	if !strings.Contains(log.String(), "bound in bytes") || !strings.Contains(log.String(), "NOPERM") {
+		t.Errorf("the log has %q", log.String())
+	}
+}
+
 // A wrong type under the key, then a Redis that is gone for a while: everything
 // arrives once it works, in order.
 func TestStreamThroughFailures(t *testing.T) {
@@ -164,8 +233,8 @@ func TestStreamThroughFailures(t *testing.T) {
 }
 
 func TestStreamConfig(t *testing.T) {
-	_, err := events.NewStream(events.StreamConfig{Key: "a b", MaxLen: -1, Timeout: -1})
-	for _, want := range []string{"Key:", "MaxLen is -1", "Timeout is -1ns", "Add:"} {
+	_, err := events.NewStream(events.StreamConfig{Key: "a b", MaxLen: -1, MaxBytes: -1, Timeout: -1})
+	for _, want := range []string{"Key:", "MaxLen is -1", "MaxBytes is -1", "Timeout is -1ns", "Store:"} {
 		if err == nil || !strings.Contains(err.Error(), "events: stream: "+want) {
 			t.Errorf("%s is not in %v", want, err)
 		}

@@ -63,13 +63,14 @@ type Config struct {
 	Compression  bool          `yaml:"compression"`
 	CompressWait time.Duration `yaml:"compress_wait"`
 
-	WebhookURL     string            `yaml:"webhook_url"`
-	WebhookSecrets []string          `yaml:"webhook_secret"`
-	EventStream    string            `yaml:"event_stream"`
-	EventTypes     []string          `yaml:"event_types"`
-	EventRooms     []string          `yaml:"event_rooms"`
-	RequestRoutes  map[string]string `yaml:"request_routes"`
-	RequestTimeout time.Duration     `yaml:"request_timeout"`
+	WebhookURL       string            `yaml:"webhook_url"`
+	WebhookSecrets   []string          `yaml:"webhook_secret"`
+	EventStream      string            `yaml:"event_stream"`
+	EventStreamBytes settings.Bytes    `yaml:"event_stream_bytes"`
+	EventTypes       []string          `yaml:"event_types"`
+	EventRooms       []string          `yaml:"event_rooms"`
+	RequestRoutes    map[string]string `yaml:"request_routes"`
+	RequestTimeout   time.Duration     `yaml:"request_timeout"`
 
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
 	FrameTimeout     time.Duration `yaml:"frame_timeout"`
@@ -152,6 +153,7 @@ var rows = []settings.Setting{
 	{Key: "webhook_url", Default: "", Unit: "URL", URL: true, Help: "Where backends are told what happens; empty: nobody is told"},
 	{Key: "webhook_secret", Default: []string(nil), Unit: "texts", Secret: true, Filled: true, Help: "Secrets that sign what backends are told and asked, at least 16 bytes each; webhook_url and request_routes need one"},
 	{Key: "event_stream", Default: "", Unit: "key", Help: "Redis stream to which backends' events are added, instead of webhook_url; empty: none"},
+	{Key: "event_stream_bytes", Default: 256 * settings.MiB, Min: settings.MiB, Max: 1024 * settings.GiB, Help: "Memory of Redis that event_stream takes, about: beyond, the oldest events go"},
 	{Key: "event_types", Default: []string{"connect", "disconnect", "join", "leave", "publish", "room_closed"}, Unit: "types", Help: "Events that backends are told of"},
 	{Key: "event_rooms", Default: []string{"*"}, Unit: "patterns", Help: "Rooms that backends are told of"},
 	{Key: "request_routes", Default: map[string]string(nil), Unit: "method=URL", URL: true, Help: "Where requests of clients go, by method; * stands for any bytes"},
