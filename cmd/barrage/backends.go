@@ -49,7 +49,7 @@ func newBackends(c *config.Config, node string, client redis.UniversalClient, lo
 		for _, t := range c.EventTypes {
 			types = append(types, events.Type(t))
 		}
-		if b.emitter, err = events.New(events.Config{Sink: sink, Node: node, Types: types, Rooms: c.EventRooms, Logger: log}); err != nil {
+		if b.emitter, err = events.New(events.Config{Sink: sink, Node: node, Types: types, Rooms: c.EventRooms, QueueBytes: int(c.EventQueueBytes), Logger: log}); err != nil {
 			sink.Close()
 			return b, fmt.Errorf("event_types, event_rooms: %w", err)
 		}

@@ -28,9 +28,10 @@ type Config struct {
 
 	// Outlets are the queues, each with one request under way at most. Default 4.
 	Outlets int
-	// QueueLen and QueueBytes bound what waits in one outlet, besides the batch
-	// under way; an event beyond them pushes out the oldest, up to one with a
-	// reservation. Defaults 10000 events and 8 MiB. An event over QueueBytes is
+	// QueueLen bounds what waits in one outlet, besides the batch under way, and
+	// QueueBytes what waits in all of them: none has more than it leaves free, alone
+	// half of it. An event beyond them pushes out the outlet's oldest, up to one with a
+	// reservation. Defaults 10000 events and 32 MiB. An event over half of QueueBytes is
 	// dropped at once, unless it has a reservation.
 	QueueLen, QueueBytes int
 	// BatchLen and BatchBytes (of JSON) bound a batch; an event that is longer
@@ -86,7 +87,7 @@ func (c *Config) prepare() error {
 func (c *Config) setDefaults() {
 	c.Outlets = cmp.Or(c.Outlets, 4)
 	c.QueueLen = cmp.Or(c.QueueLen, 10_000)
-	c.QueueBytes = cmp.Or(c.QueueBytes, 8<<20)
+	c.QueueBytes = cmp.Or(c.QueueBytes, 32<<20)
 	c.BatchLen = cmp.Or(c.BatchLen, min(100, c.QueueLen))
 	c.BatchBytes = cmp.Or(c.BatchBytes, min(256<<10, c.QueueBytes))
 	c.Linger = cmp.Or(c.Linger, 50*time.Millisecond)

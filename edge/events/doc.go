@@ -23,7 +23,8 @@
 // fills, and then the oldest events go, so that a backend that comes back hears
 // how things are rather than how they were. An event with a reservation
 // ([Emitter.Reserve]) is not pushed out, and while it is the oldest the newest go.
-// An outlet holds at most about QueueBytes waiting and, for what is under way, a few
+// All outlets together hold at most about QueueBytes waiting, of which none has more than
+// it leaves free to the others, and each, for what is under way, a few
 // times BatchBytes or one event's JSON, whichever is more. Nothing survives the end
 // of the process.
 //

@@ -26,6 +26,7 @@ type Emitter struct {
 	cancel  context.CancelFunc
 
 	numbers   atomic.Uint64 // the events' so far
+	memory    memory
 	running   sync.WaitGroup
 	closeOnce sync.Once
 	closing   chan struct{} // closed by Close
@@ -39,6 +40,7 @@ func New(cfg Config) (*Emitter, error) {
 	}
 	e := &Emitter{cfg: cfg, seed: maphash.MakeSeed(), closing: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.memory.max = int64(cfg.QueueBytes)
 	instance, log := random.Name(), quietlog.New(cfg.Logger)
 	for range cfg.Outlets {
 		o := newOutlet(e, instance, log)

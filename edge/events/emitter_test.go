@@ -211,7 +211,7 @@ func TestBytesBoundTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		free := make(chan struct{})
 		sink := &fakeSink{answer: func(context.Context, int) error { <-free; return nil }}
-		e := newEmitter(t, Config{Sink: sink, QueueBytes: 10_000, BatchLen: 1})
+		e := newEmitter(t, Config{Sink: sink, QueueBytes: 20_000, BatchLen: 1})
 		emit := func(user string, bytes int) {
 			e.Emit(&Event{Type: Publish, Room: "r", User: user, Message: &broker.Message{
 				Format: broker.Text, Payload: make([]byte, bytes),

@@ -33,6 +33,7 @@ type outlet struct {
 	numbers  *atomic.Uint64
 	log      *quietlog.Log
 	wake     chan struct{} // holds one: a batch began or became full
+	memory   *memory       // shared by all outlets: what waits in them
 
 	// The outlet's goroutine only.
 	closing  <-chan struct{} // Close was called; nil once that is seen
@@ -56,7 +57,7 @@ type outlet struct {
 func newOutlet(e *Emitter, instance string, log *quietlog.Log) *outlet {
 	return &outlet{
 		cfg: &e.cfg, ctx: e.ctx, instance: instance, numbers: &e.numbers, log: log,
-		wake: make(chan struct{}, 1), closing: e.closing,
+		wake: make(chan struct{}, 1), closing: e.closing, memory: &e.memory,
 	}
 }
 
@@ -72,10 +73,12 @@ func (o *outlet) putReserved(ev queued, size int) {
 	o.mu.Lock()
 	o.reserved--
 	o.reservedBytes -= size
+	o.memory.add(-size)
 	o.emitted++
 	if o.ended {
 		o.dropped[DropClosed]++
 	} else {
+		o.memory.add(ev.size)
 		o.pushLocked(ev)
 	}
 	o.mu.Unlock()
@@ -98,11 +101,11 @@ func (o *outlet) enqueue(ev queued) bool {
 	case o.closed:
 		o.dropped[DropClosed]++
 		return false
-	case ev.size > o.cfg.QueueBytes:
+	case 2*ev.size > o.cfg.QueueBytes:
 		o.dropped[DropTooBig]++
 		return false
 	}
-	for o.overLocked(ev.size) {
+	for !o.roomLocked(ev.size) {
 		o.dropped[DropOverflow]++
 		if o.queue.Len() == 0 || o.queue.Front().reserved {
 			return false
@@ -118,25 +121,29 @@ func (o *outlet) enqueue(ev queued) bool {
 func (o *outlet) reserve(size int) (freed <-chan struct{}, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch {
-	case o.closed:
+	if o.closed {
 		return nil, ErrClosed
-	case o.queue.Len()+o.reserved > 0 && o.overLocked(size):
-		if o.freed == nil {
-			o.freed = make(chan struct{})
+	}
+	if !o.roomLocked(size) {
+		if o.queue.Len()+o.reserved > 0 {
+			if o.freed == nil {
+				o.freed = make(chan struct{})
+			}
+			return o.freed, nil
 		}
-		return o.freed, nil
+		o.memory.add(size)
 	}
 	o.reserved++
 	o.reservedBytes += size
 	return nil, nil
 }
 
-// overLocked tells whether one more event is too many.
-func (o *outlet) overLocked(size int) bool {
-	return o.queue.Len()+o.reserved >= o.cfg.QueueLen || o.bytes+o.reservedBytes+size > o.cfg.QueueBytes
+// roomLocked takes the memory of one more event, if there is room for it.
+func (o *outlet) roomLocked(size int) bool {
+	return o.queue.Len()+o.reserved < o.cfg.QueueLen && o.memory.take(o.bytes+o.reservedBytes, size)
 }
 
+// pushLocked wants the memory to be taken.
 func (o *outlet) pushLocked(ev queued) {
 	ev.number = o.numbers.Add(1)
 	o.queue.PushBack(ev)
@@ -146,6 +153,7 @@ func (o *outlet) pushLocked(ev queued) {
 func (o *outlet) popLocked() queued {
 	ev := o.queue.PopFront()
 	o.bytes -= ev.size
+	o.memory.add(-ev.size)
 	return ev
 }
 

@@ -93,7 +93,7 @@ func TestNewestGoBehindAReservation(t *testing.T) {
 // TestReserveWaits until there is room, or its time is over.
 func TestReserveWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, sink, free := stuckEmitter(t, Config{QueueBytes: 10_000, BatchBytes: 5000, BatchLen: 1})
+		e, sink, free := stuckEmitter(t, Config{QueueBytes: 20_000, BatchBytes: 5000, BatchLen: 1})
 		mustReserve(t, e, transcript("1", 6000))()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -118,7 +118,7 @@ func TestReserveWaits(t *testing.T) {
 // TestReservationForTheLongest: where nothing waits there is room for any event.
 func TestReservationForTheLongest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, sink, free := stuckEmitter(t, Config{QueueBytes: 10_000, BatchBytes: 5000})
+		e, sink, free := stuckEmitter(t, Config{QueueBytes: 20_000, BatchBytes: 5000})
 		mustReserve(t, e, transcript("long", 20_000))()
 		emitUsers(e, "no room")
 		close(free)

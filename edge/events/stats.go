@@ -8,7 +8,7 @@ type DropReason uint8
 // The reasons.
 const (
 	DropOverflow   DropReason = iota // pushed out of a full queue by a newer one, or found no room in it
-	DropTooBig                       // over Config.QueueBytes, without a reservation
+	DropTooBig                       // over half of Config.QueueBytes, without a reservation
 	DropInvalid                      // it has no JSON form
 	DropExpired                      // older than Config.MaxAge
 	DropRefused                      // the sink will not have it

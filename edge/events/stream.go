@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"barrage/internal/limits"
+	"barrage/internal/quietlog"
 )
 
 // StreamStore is a Redis that has the stream at key. It is an interface so that this
@@ -42,7 +43,7 @@ type StreamConfig struct {
 // as passing: whatever is wrong with a Redis, its operator can put right.
 type Stream struct {
 	cfg StreamConfig
-	log *limitedLog
+	log *quietlog.Log
 
 	mu    sync.Mutex // guards added
 	added int64      // bytes, since the stream's memory was last looked at
@@ -73,7 +74,7 @@ func NewStream(cfg StreamConfig) (*Stream, error) {
 		return nil, err
 	}
 	// What others have left there is looked at with the first batch.
-	return &Stream{cfg: cfg, log: newLimitedLog(cfg.Logger), added: cfg.MaxBytes}, nil
+	return &Stream{cfg: cfg, log: quietlog.New(cfg.Logger), added: cfg.MaxBytes}, nil
 }
 
 // CheckStream tells whether a Redis stream's key may be that.
@@ -99,7 +100,7 @@ func (s *Stream) Send(ctx context.Context, batch []Record) error {
 	if s.due(bytes) {
 		// The batch is there whatever comes of this, and must not be sent again.
 		if err := s.trim(ctx); err != nil {
-			s.log.warn("the event stream cannot be kept to its bound in bytes", "key", s.cfg.Key, "error", err)
+			s.log.Warn("the event stream cannot be kept to its bound in bytes", "key", s.cfg.Key, "error", err)
 		}
 	}
 	return nil

@@ -67,6 +67,7 @@ type Config struct {
 	WebhookSecrets   []string          `yaml:"webhook_secret"`
 	EventStream      string            `yaml:"event_stream"`
 	EventStreamBytes settings.Bytes    `yaml:"event_stream_bytes"`
+	EventQueueBytes  settings.Bytes    `yaml:"event_queue_bytes"`
 	EventTypes       []string          `yaml:"event_types"`
 	EventRooms       []string          `yaml:"event_rooms"`
 	RequestRoutes    map[string]string `yaml:"request_routes"`
@@ -154,6 +155,7 @@ var rows = []settings.Setting{
 	{Key: "webhook_secret", Default: []string(nil), Unit: "texts", Secret: true, Filled: true, Help: "Secrets that sign what backends are told and asked, at least 16 bytes each; webhook_url and request_routes need one"},
 	{Key: "event_stream", Default: "", Unit: "key", Help: "Redis stream to which backends' events are added, instead of webhook_url; empty: none"},
 	{Key: "event_stream_bytes", Default: 256 * settings.MiB, Min: settings.MiB, Max: 1024 * settings.GiB, Help: "Memory of Redis that event_stream takes, about: beyond, the oldest events go"},
+	{Key: "event_queue_bytes", Default: 32 * settings.MiB, Min: settings.MiB, Max: 64 * settings.GiB, Help: "Memory of events that wait for backends; one room alone has half of it at most, and beyond, the oldest go"},
 	{Key: "event_types", Default: []string{"connect", "disconnect", "join", "leave", "publish", "room_closed"}, Unit: "types", Help: "Events that backends are told of"},
 	{Key: "event_rooms", Default: []string{"*"}, Unit: "patterns", Help: "Rooms that backends are told of"},
 	{Key: "request_routes", Default: map[string]string(nil), Unit: "method=URL", URL: true, Help: "Where requests of clients go, by method; * stands for any bytes"},

@@ -209,6 +209,7 @@ func collectEvents(ch chan<- prometheus.Metric, s events.Stats) {
 	counters(ch, "events_total", "Events for backends, by what became of them.", "result", results)
 	counter(ch, "event_batches_retried_total", "Batches of events that were sent to backends again, as they had not been taken.", s.Retried)
 	gauge(ch, "events_waiting", "Events that backends have still to be told.", s.Queued)
+	gauge(ch, "events_waiting_bytes", "Memory of those that wait, without those being sent.", s.Bytes)
 }
 
 func collectRequests(ch chan<- prometheus.Metric, s events.CallerStats) {
