@@ -47,12 +47,12 @@ func TestCallFailuresAreLogged(t *testing.T) {
 		code   string
 		want   string // of the line, beside method, code and URL
 	}{
-		{"status", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no such seat", 404) }, CodeBackend, `status=404 error="\"no such seat`},
+		{"status", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no such seat", http.StatusNotFound) }, CodeBackend, `status=404 error="\"no such seat`},
 		{"reply", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, CodeBadReply, "invalid character '<'"},
 		{"timeout", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, CodeTimeout, "deadline exceeded"},
 		{"broken", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, CodeBackend, "EOF"},
 		{"redirect", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://ann:PASSWORD@other.invalid/?SECRET", 307)
+			http.Redirect(w, r, "http://ann:PASSWORD@other.invalid/?SECRET", http.StatusTemporaryRedirect)
 		}, CodeBackend, "status=307"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,8 +115,8 @@ func TestWebhookFailuresAreLogged(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"refused": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no room", 404) }, "answered 404"},
-		"failed":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no room", 503) }, "answered 503"},
+		"refused": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no room", http.StatusNotFound) }, "answered 404"},
+		"failed":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no room", http.StatusServiceUnavailable) }, "answered 503"},
 		"broken":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
