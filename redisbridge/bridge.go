@@ -136,7 +136,7 @@ func (b *Bridge) Start() {
 
 // Close publishes what TryPublish has accepted, as far as that takes no longer
 // than Config.Timeout, ends everything and waits for it. No callback runs once
-// it has returned. Closing again is harmless.
+// it has returned. Closing again is harmless. The error is nil.
 func (b *Bridge) Close() error {
 	b.mu.Lock()
 	first, started := !b.closed, b.started
@@ -162,7 +162,8 @@ func (b *Bridge) Close() error {
 		b.abandon()
 		return nil
 	}
-	return b.client.close()
+	b.client.close()
+	return nil
 }
 
 // enter registers a call that uses the client; Close waits for calls.Done.
