@@ -113,10 +113,15 @@ func TestAllow(t *testing.T) {
 }
 
 func TestReadyReasons(t *testing.T) {
-	a := newAPI(t, Config{}, &memServer{reasons: []string{"draining"}})
+	a := newAPI(t, Config{}, &memServer{reasons: []string{"draining"}, concerns: []string{"it evicts"}})
 	w := request(t, a, "GET", "/readyz", "")
 	if want := `{"ready":false,"reasons":["draining"]}` + "\n"; w.Code != 503 || w.Body.String() != want {
 		t.Errorf("%d %s, want 503 %s", w.Code, w.Body, want)
+	}
+	a = newAPI(t, Config{}, &memServer{concerns: []string{"it evicts"}})
+	w = request(t, a, "GET", "/readyz", "")
+	if want := `{"ready":true,"reasons":["it evicts"]}` + "\n"; w.Code != 200 || w.Body.String() != want {
+		t.Errorf("%d %s, want 200 %s", w.Code, w.Body, want)
 	}
 }
 

@@ -36,15 +36,15 @@ func coded(status int, code, text string, after time.Duration) error {
 // memServer is a Server over a map of rooms. It notes what it was asked to do.
 type memServer struct {
 	// Fixed by the test.
-	rooms   map[string]int // members
-	online  []string       // users
-	reasons []string
-	local   bool
-	epoch   string // of all histories; "" is none
-	detail  Room   // what Room tells beside the members
-	page    func(q broker.Query) broker.Page
-	onSend  func(ctx context.Context) error // nil: nothing
-	err     error                           // of all methods but Publish
+	rooms             map[string]int // members
+	online            []string       // users
+	reasons, concerns []string
+	local             bool
+	epoch             string // of all histories; "" is none
+	detail            Room   // what Room tells beside the members
+	page              func(q broker.Query) broker.Page
+	onSend            func(ctx context.Context) error // nil: nothing
+	err               error                           // of all methods but Publish
 
 	mu       sync.Mutex // guards what follows
 	sent     []broker.Publication
@@ -215,6 +215,7 @@ func (s *memServer) Remove(_ context.Context, r Removal) (int, error) {
 }
 
 func (s *memServer) NotReady() []string { return s.reasons }
+func (s *memServer) Concerns() []string { return s.concerns }
 
 func (s *memServer) messages() []broker.Publication {
 	s.mu.Lock()

@@ -20,7 +20,7 @@ type healthAnswer struct {
 
 type readyAnswer struct {
 	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons,omitempty"`
+	Reasons []string `json:"reasons,omitempty"` // why not; or what is wrong all the same
 }
 
 // health handles GET /healthz and /health.
@@ -33,7 +33,7 @@ func (a *API) ready(x *exchange, _ *http.Request) error {
 	if reasons := a.server.NotReady(); len(reasons) > 0 {
 		return writeJSON(x, http.StatusServiceUnavailable, readyAnswer{Reasons: reasons})
 	}
-	return writeJSON(x, http.StatusOK, readyAnswer{Ready: true})
+	return writeJSON(x, http.StatusOK, readyAnswer{Ready: true, Reasons: a.server.Concerns()})
 }
 
 func metricsPage(g prometheus.Gatherer, log *slog.Logger) http.Handler {

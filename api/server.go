@@ -25,6 +25,8 @@ type Server interface {
 	// NotReady gives the reasons why the server should get no traffic; none if it
 	// should.
 	NotReady() []string
+	// Concerns tells what is wrong although traffic may come.
+	Concerns() []string
 }
 
 // Messages publishes and remembers.

@@ -64,6 +64,15 @@ func (s *Server) NotReady() []string {
 	return why
 }
 
+// Concerns returns what is wrong although traffic may come: what the broker says of its
+// store, if it says anything.
+func (s *Server) Concerns() []string {
+	if b, ok := s.node.Broker.(interface{ Concerns() []string }); ok {
+		return b.Concerns()
+	}
+	return nil
+}
+
 // Connections lists connections of this node, of a user or in a room where these
 // are given, at most limit; total counts all that match. It visits every one that has an
 // identity or speaks barrage.v1: raw anonymous connections are only counted.

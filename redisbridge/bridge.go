@@ -40,19 +40,20 @@ type Bridge struct {
 	ctx          context.Context // ends with Close
 	cancel       context.CancelFunc
 
-	rooms    *interest
-	inflight *inflight
-	local    *keys.Set[string] // of messages that were delivered locally, by outgoing.result
-	queue    queue
-	health   health
-	count    counters
-	outgoing outgoingPool
-	number   atomic.Uint64        // of the newest message
-	closeBy  atomic.Int64         // when the publisher must be done; 0 before Close
-	link     atomic.Pointer[link] // set by the reader; nil between two links
-	catch    catchup
-	shards   shards
-	writes   writes
+	rooms      *interest
+	inflight   *inflight
+	local      *keys.Set[string] // of messages that were delivered locally, by outgoing.result
+	queue      queue
+	health     health
+	count      counters
+	outgoing   outgoingPool
+	number     atomic.Uint64        // of the newest message
+	closeBy    atomic.Int64         // when the publisher must be done; 0 before Close
+	link       atomic.Pointer[link] // set by the reader; nil between two links
+	catch      catchup
+	shards     shards
+	writes     writes
+	inspection inspection
 
 	stripes *striped.Set[stripe]
 	held    atomic.Int64 // bytes held in all tracks
@@ -126,6 +127,7 @@ func (b *Bridge) Start() {
 	b.goroutines.Go(b.publish)
 	b.goroutines.Go(b.catchUp)
 	b.goroutines.Go(b.tryWriting)
+	b.goroutines.Go(b.inspect)
 	if b.address.kind == sentinel {
 		b.goroutines.Go(b.watchMaster)
 	}

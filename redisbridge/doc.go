@@ -74,6 +74,7 @@
 //	catch-up    reading histories, one pipelined batch at a   Close
 //	            time; delivers what was missed
 //	prober      the probe, the health, cutting a deaf link    Close
+//	inspector   what Redis does with its memory               Close
 //	writer      whether Redis takes writes                    Close
 //	publisher   the queue of TryPublish, in pipelined batches Close
 //	master      asking the sentinels (with sentinels)         Close

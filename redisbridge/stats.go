@@ -25,6 +25,7 @@ type Stats struct {
 	Suppressed    uint64 // own messages that came back after a local delivery
 	Reconnects    uint64 // subscription connections after the first
 	ShardLinks    uint64 // connections for sharded pub/sub, over all time
+	EvictedKeys   uint64 // by Redis, since this node began to look
 
 	Probe         bool          // healthy, as Err sees it
 	ProbeRTT      time.Duration // of the newest returned probe
@@ -65,6 +66,7 @@ func (b *Bridge) Stats() Stats {
 		Queued:        b.queue.size(),
 		CatchingUp:    b.catch.waiting(),
 	}
+	s.EvictedKeys = b.inspection.evictedKeys()
 	s.ShardLinks = c.shardLinks.Load()
 	if links := b.rooms.main.links.Load(); links > 0 {
 		s.Reconnects = links - 1

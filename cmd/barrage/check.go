@@ -75,15 +75,18 @@ func addressFindings(setting, address string) []machine.Finding {
 	}}
 }
 
-// redisFinding asks Redis for a PONG.
+// redisFinding asks Redis for a PONG, and whether it evicts keys.
 func redisFinding(ctx context.Context, cfg *config.Config) machine.Finding {
 	f := machine.Finding{Name: "redis", Connections: machine.Unbounded, Verdict: machine.OK}
-	took, err := redisbridge.Ping(ctx, redisbridge.Config{URL: cfg.Redis, Timeout: cfg.RedisTimeout})
+	took, concern, err := redisbridge.Ping(ctx, redisbridge.Config{URL: cfg.Redis, Timeout: cfg.RedisTimeout})
 	if err != nil {
 		f.Value, f.Verdict = "does not answer", machine.Warn
 		f.Note = strings.Join(strings.Fields(err.Error()), " ") + "; serve starts all the same, not ready until Redis answers"
 		return f
 	}
 	f.Value = "answers in " + took.Round(time.Microsecond).String()
+	if concern != "" {
+		f.Verdict, f.Note, f.Lift = machine.Warn, concern, "redis-cli config set maxmemory-policy noeviction"
+	}
 	return f
 }

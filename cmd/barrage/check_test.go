@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/internal/redistest"
 	"barrage/redisbridge"
 )
 
@@ -73,6 +74,10 @@ func TestCheckRedis(t *testing.T) {
 	if got.code != exitOK || !strings.Contains(got.stdout, "answers in") {
 		t.Errorf("%+v", got)
 	}
+	got = runWith(t, "", "", "check", "--redis", redistest.Start(t, "--maxmemory-policy", "volatile-ttl").URL())
+	if got.code != exitOK || !strings.Contains(got.stdout, "maxmemory-policy of redis is volatile-ttl") {
+		t.Errorf("%+v", got)
+	}
 	got = runWith(t, "", "", "check", "--redis", "unix://"+socket+".no")
 	if got.code != exitOK || !strings.Contains(got.stdout, "does not answer") || got.stderr != "" {
 		t.Errorf("%+v", got)
@@ -102,7 +107,7 @@ func startRedis(t *testing.T) (socket string) {
 		_ = cmd.Wait() // always "killed"
 	})
 	eventually(t, "redis answers", func() bool {
-		_, err := redisbridge.Ping(context.Background(), redisbridge.Config{URL: "unix://" + socket, Timeout: time.Second})
+		_, _, err := redisbridge.Ping(context.Background(), redisbridge.Config{URL: "unix://" + socket, Timeout: time.Second})
 		return err == nil
 	})
 	return socket

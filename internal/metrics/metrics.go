@@ -164,6 +164,7 @@ func collectRedis(ch chan<- prometheus.Metric, s redisbridge.Stats) {
 	gauge(ch, "redis_publish_queue", "Messages from sockets that have still to be published to Redis.", s.Queued)
 	counter(ch, "redis_received_bytes_total", "Payloads of the messages that came from Redis.", s.ReceivedBytes)
 	counter(ch, "redis_shard_links_total", "Connections for sharded pub/sub, over all time.", s.ShardLinks)
+	counter(ch, "redis_evicted_keys_total", "Keys that Redis has evicted for want of memory, since this node began to look.", s.EvictedKeys)
 	counter(ch, "redis_messages_received_total", "Messages that came from Redis.", s.Received)
 	counter(ch, "redis_messages_published_total", "Messages published to Redis.", s.Published)
 	counter(ch, "redis_publish_errors_total", "Failed publishes to Redis.", s.PublishErrors)
