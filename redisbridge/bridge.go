@@ -34,6 +34,7 @@ type Bridge struct {
 	client       *client // nil before Start
 	log          *slog.Logger
 	probeChannel string
+	helloChannel string
 	instance     string   // begins our probes; tells them from a namesake's
 	fixed        []string // channels subscribed whatever the rooms
 	born         time.Time
@@ -54,6 +55,7 @@ type Bridge struct {
 	shards     shards
 	writes     writes
 	inspection inspection
+	neighbours neighbours
 
 	stripes *striped.Set[stripe]
 	held    atomic.Int64 // bytes held in all tracks
@@ -62,6 +64,7 @@ type Bridge struct {
 	write    chan struct{} // the subscriber: something to subscribe
 	probeNow chan struct{} // the prober
 	toSend   chan struct{} // the publisher
+	greet    chan struct{} // the inspector: say hello
 
 	goroutines sync.WaitGroup
 	calls      sync.WaitGroup // methods under way that use the client; callRest
@@ -98,9 +101,11 @@ func New(cfg Config, receiver broker.Receiver) (*Bridge, error) {
 		write:    make(chan struct{}, 1),
 		probeNow: make(chan struct{}, 1),
 		toSend:   make(chan struct{}, 1),
+		greet:    make(chan struct{}, 1),
 	}
 	b.shards.wake = make(chan struct{}, 1)
 	b.probeChannel = b.names.probe(0, cfg.Node)
+	b.helloChannel = b.names.hello()
 	b.cfg.Channels = maps.Clone(cfg.Channels)
 	b.fixed = slices.Sorted(maps.Keys(cfg.Channels))
 	// Numbers start anywhere, so that those of a restarted node with a configured

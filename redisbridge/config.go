@@ -24,6 +24,7 @@ const (
 
 const (
 	defaultTimeout = time.Second // of all configurations
+	defaultPrefix  = "room:"
 
 	maxNodeLen = 64
 )
@@ -49,6 +50,8 @@ type Config struct {
 	// change at any time, and does so with the next message. It must not call the
 	// Bridge. Default: nothing.
 	Retention func(room string) broker.Retention
+	// History says what rooms keep, in words: nodes of a deployment whose words differ tell.
+	History string
 	// IdempotencyTTL is how long a publication's key is remembered. Default 5m.
 	IdempotencyTTL time.Duration
 	// Prefix of the channels any program may publish to. Default "room:".
@@ -129,7 +132,7 @@ func (c *Config) setDefaults() {
 	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
 	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, max(3*time.Second, 2*c.Timeout))
 	c.IdempotencyTTL = cmp.Or(c.IdempotencyTTL, 5*time.Minute)
-	c.Prefix = cmp.Or(c.Prefix, "room:")
+	c.Prefix = cmp.Or(c.Prefix, defaultPrefix)
 	c.Node = cmp.Or(c.Node, random.Name())
 	c.QueueLen = cmp.Or(c.QueueLen, 16384)
 	c.QueueBytes = cmp.Or(c.QueueBytes, 16<<20)

@@ -70,7 +70,7 @@ func evictedConcern(keys uint64) string {
 	return fmt.Sprintf("redis has evicted %d keys since this node started", keys)
 }
 
-// Concerns tells what is wrong with Redis although messages flow. Any goroutine may call
+// Concerns tells what is wrong with Redis, or those who share it, although messages flow. Any goroutine may call
 // it.
 func (b *Bridge) Concerns() (list []string) {
 	i := &b.inspection
@@ -82,7 +82,7 @@ func (b *Bridge) Concerns() (list []string) {
 	if i.evicted > 0 {
 		list = append(list, evictedConcern(i.evicted))
 	}
-	return list
+	return append(list, b.neighbours.texts(b.now())...)
 }
 
 // evictedKeys is a counter.
@@ -92,7 +92,7 @@ func (i *inspection) evictedKeys() uint64 {
 	return i.evicted
 }
 
-// inspect is the inspector goroutine. A Redis that does not let itself be asked, as INFO is
+// inspect is the inspector goroutine, which also says hello. A Redis that does not let itself be asked, as INFO is
 // @dangerous, is not asked more often.
 func (b *Bridge) inspect() {
 	for pause := b.cfg.ProbeInterval; ; {
@@ -109,8 +109,12 @@ func (b *Bridge) inspect() {
 			b.log.Debug("redis does not tell about its memory", "error", err)
 			pause = inspectEvery
 		}
-		if !sleep(b.ctx, pause) {
+		b.sayHello()
+		select {
+		case <-b.ctx.Done():
 			return
+		case <-b.greet:
+		case <-time.After(pause):
 		}
 	}
 }

@@ -8,8 +8,10 @@ package redisbridge
 //	barrage:{TAG}:log:room:ROOM     stream: id OFFSET-MILLISECONDS, field m the body
 //	barrage:{TAG}:idem:...          string: what a publish answered, for its repetition
 //	barrage:{TAG}:probe:NODE        channel of the end-to-end probe
+//	barrage:{TAG}:probe:+           channel of what nodes say of themselves
 //
-// "room:" is Config.Prefix. TAG is the room's partition: Redis Cluster hashes
+// "room:" is Config.Prefix; before another one the keys and channels of the nodes have its
+// length and "~". TAG is the room's partition: Redis Cluster hashes
 // only what is in the first pair of braces, so that all that belongs to a room
 // is on one node, which a script and sharded pub/sub need.
 
@@ -37,6 +39,7 @@ const (
 // A layout makes names. It is immutable.
 type layout struct {
 	prefix string // Config.Prefix
+	own    string // what stands for it in names of ours
 	tags   [partitions]string
 	heads  [partitions]string // what a channel of the nodes has before the room's name
 }
@@ -44,12 +47,15 @@ type layout struct {
 // newLayout looks for one tag in each 128th of the slots: the tags 0, 1, 2 …
 // themselves would crowd some nodes of a large cluster and leave others empty.
 func newLayout(prefix string) *layout {
-	l := &layout{prefix: prefix}
+	l := &layout{prefix: prefix, own: prefix}
+	if prefix != defaultPrefix {
+		l.own = fmt.Sprintf("%d~%s", len(prefix), prefix) // so that none can begin with another
+	}
 	for i, found := 0, 0; found < partitions; i++ {
 		tag := fmt.Sprintf("%0*x", tagLen, i)
 		if p := keySlot(tag) / (clusterSlots / partitions); l.tags[p] == "" {
 			l.tags[p] = tag
-			l.heads[p] = ownNamespace + "{" + tag + messageInfix + prefix
+			l.heads[p] = ownNamespace + "{" + tag + messageInfix + l.own
 			found++
 		}
 	}
@@ -74,11 +80,11 @@ func (l *layout) message(room string) string {
 }
 
 func (l *layout) meta(room string) string {
-	return ownNamespace + "{" + l.tag(room) + "}:meta:" + l.prefix + room
+	return ownNamespace + "{" + l.tag(room) + "}:meta:" + l.own + room
 }
 
 func (l *layout) log(room string) string {
-	return ownNamespace + "{" + l.tag(room) + "}:log:" + l.prefix + room
+	return ownNamespace + "{" + l.tag(room) + "}:log:" + l.own + room
 }
 
 // roomOfMessage is the inverse of message.
@@ -87,7 +93,7 @@ func (l *layout) roomOfMessage(channel string) (room string, ok bool) {
 		channel[messageHead-len(messageInfix):messageHead] != messageInfix {
 		return "", false
 	}
-	return strings.CutPrefix(channel[messageHead:], l.prefix)
+	return strings.CutPrefix(channel[messageHead:], l.own)
 }
 
 // result is the key that remembers what publishing answered: for an idempotency
@@ -109,6 +115,10 @@ func (l *layout) result(room, scope, key, id string) string {
 func (l *layout) probe(partition int, node string) string {
 	return ownNamespace + "{" + l.tags[partition] + probeInfix + node
 }
+
+// hello is the channel on which nodes of all deployments say how they are set up. No node
+// has such a name.
+func (l *layout) hello() string { return l.probe(0, "+") }
 
 // keySlot is Redis Cluster's slot of a key without braces: CRC-16/XMODEM.
 func keySlot(key string) int {

@@ -141,7 +141,15 @@ func (b *Bridge) arrived(l *link, channel, payload string) {
 		b.probeBack(l, payload)
 		return
 	}
+	if channel == b.helloChannel {
+		b.heardHello(payload)
+		return
+	}
 	if room, ok := strings.CutPrefix(channel, b.cfg.Prefix); ok {
+		if b.neighbours.others(channel) {
+			b.count.foreign.Add(1)
+			return
+		}
 		b.fromOutside(room, payload)
 		return
 	}

@@ -98,7 +98,7 @@ func (s *subscriber) writeWanted() {
 	if !s.writeRooms(main, l, "subscribe") {
 		return
 	}
-	if !l.greeted && l.write("subscribe", []string{b.probeChannel}) {
+	if !l.greeted && l.write("subscribe", []string{b.helloChannel, b.probeChannel}) {
 		l.greeted = true
 	}
 	s.release()
