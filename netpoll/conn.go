@@ -156,6 +156,10 @@ func (l *Loop) Hasten(id ID, d time.Duration) {
 	}
 }
 
+// Clock is the time by which deadlines pass. It goes on with ticks, and stands still
+// while the process does: what the peers sent meanwhile is to be read first.
+func (l *Loop) Clock() time.Duration { return time.Duration(l.clock) * clockUnit }
+
 // Left is how long until the deadline passes, 0 if there is none.
 func (l *Loop) Left(id ID) time.Duration {
 	return time.Duration(max(l.table.At(id).deadline, l.clock)-l.clock) * clockUnit

@@ -28,7 +28,7 @@ const (
 // first looked at. Owner: the loop's goroutine.
 type watch struct {
 	netpoll.Flow               // when it was last looked at
-	moved        time.Duration // of Loops.Now: when it was last seen to take something
+	moved        time.Duration // when it was last seen to take something, by the deadlines' clock
 	due          time.Duration // likewise: when it is to be pinged, if it is not
 	most         uint64        // of Acked, if it is; 0 before the first look
 }
@@ -49,7 +49,7 @@ func (l *Loop) pingAfter(id ID, d time.Duration) {
 
 // watchFull goes on to watch a full socket. The deadline that is set is that of the ping.
 func (l *Loop) watchFull(id ID, w watch) {
-	w.due = l.loops.Now() + l.net.Left(id)
+	w.due = l.net.Clock() + l.net.Left(id)
 	l.watches[id] = w
 	if t := l.loops.cfg.SlowTimeout; t > 0 {
 		l.net.Hasten(id, t/looks)
@@ -63,7 +63,7 @@ func (l *Loop) blocked(id ID) {
 		return
 	}
 	ses.flags |= flagBlocked
-	w := watch{Flow: l.net.Flow(id), moved: l.loops.Now(), most: l.watches[id].most}
+	w := watch{Flow: l.net.Flow(id), moved: l.net.Clock(), most: l.watches[id].most}
 	if ses.flags&flagPartial != 0 { // it has a deadline already, which ends in Complete
 		l.watches[id] = w
 		return
@@ -73,7 +73,7 @@ func (l *Loop) blocked(id ID) {
 
 // unblocked notes that the socket takes bytes again.
 func (l *Loop) unblocked(id ID) {
-	ses, now, w := l.sessions.At(id), l.loops.Now(), l.watches[id]
+	ses, now, w := l.sessions.At(id), l.net.Clock(), l.watches[id]
 	if ses.flags&flagBlocked == 0 {
 		return // it was full while it was opened
 	}
@@ -107,7 +107,7 @@ func (l *Loop) answered(id ID) {
 
 // heartbeat looks after a live connection whose deadline has passed.
 func (e *events) heartbeat(id ID) {
-	ses, now, cfg := e.sessions.At(id), e.loops.Now(), &e.loops.cfg
+	ses, now, cfg := e.sessions.At(id), e.net.Clock(), &e.loops.cfg
 	full := ses.flags&flagBlocked != 0
 	switch w := e.watches[id]; {
 	case ses.flags&(flagPartial|flagThrottle) == flagPartial:
@@ -141,7 +141,7 @@ func (e *events) ping(id ID) {
 // look gives a viewer up that has neither answered nor taken anything for its time, or
 // looks again later. Its socket is of no use for a last word.
 func (e *events) look(id ID) {
-	ses, now, cfg := e.sessions.At(id), e.loops.Now(), &e.loops.cfg
+	ses, now, cfg := e.sessions.At(id), e.net.Clock(), &e.loops.cfg
 	limit, reason := cfg.PingTimeout, Unresponsive
 	if ses.flags&flagBlocked != 0 && cfg.SlowTimeout > 0 {
 		limit, reason = cfg.SlowTimeout, Slow
