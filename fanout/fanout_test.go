@@ -5,6 +5,7 @@ package fanout
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 )
 
@@ -153,6 +154,56 @@ func TestTurnsByBytes(t *testing.T) {
 	}
 	if most := 3 * (slice*sendBytes + MaxVectors*(size+msgHeader)); sent > most {
 		t.Errorf("%d bytes were sent in three slices, want at most %d", sent, most)
+	}
+}
+
+// priceSink takes everything, and adds up what it costs the subscribers of each room.
+type priceSink struct {
+	nullSink
+	perRoom int // subscribers, by number
+	spent   []int
+}
+
+func (f *priceSink) Send(sub uint32, p []byte) int {
+	f.spent[int(sub)/f.perRoom] += price(len(p))
+	return len(p)
+}
+
+func (f *priceSink) Sendv(sub uint32, bufs [][]byte) int {
+	n := f.nullSink.Sendv(sub, bufs)
+	f.spent[int(sub)/f.perRoom] += price(n)
+	return n
+}
+
+// TestRoomsShareTurns: rooms that all have more to say than there is time for get as much
+// of it each, whatever the length of their messages: they differ by a slice and the
+// longest send at most.
+func TestRoomsShareTurns(t *testing.T) {
+	const members, slice, works = 500, 100, 300
+	hub, err := NewHub(Config{SliceSends: slice, RoomBytes: 64 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := []int{10, 1000, 9000, 60 << 10, 60 << 10}
+	s, sink := hub.Shard(0), &priceSink{perRoom: members, spent: make([]int, len(sizes))}
+	s.Attach(sink, func() {})
+	for i := range sizes {
+		for j := range members {
+			s.Join(uint32(i*members+j), fmt.Sprint("room", i), 0, false)
+		}
+	}
+	most := price(MaxVectors * 60 << 10)
+	for range works {
+		for i, size := range sizes { // so that no pass is the last
+			publish(t, hub, fmt.Sprint("room", i), &forever{b: make([]byte, size)})
+		}
+		s.Work()
+		if least, greatest := slices.Min(sink.spent), slices.Max(sink.spent); greatest-least > slice+most {
+			t.Fatalf("rooms have had %v of the time, of which a slice is %d and a send %d at most", sink.spent, slice, most)
+		}
+	}
+	if slices.Min(sink.spent) < works*slice/len(sizes)/2 {
+		t.Errorf("rooms have had %v", sink.spent)
 	}
 }
 

@@ -15,13 +15,14 @@ const (
 // price is what a send counts for in a slice, so that rooms take turns by bytes as well.
 func price(sent int) int { return 1 + sent/sendBytes }
 
-// slice makes up to SliceSends sends, taking the hot streams in turn: a small room
-// waits for one slice of a large one at most, and one that says little for one slice of
-// one that says much.
+// slice gives the hot streams turns of up to SliceSends sends, until as many were made.
+// So a small room waits for one turn of a large one at most, and one that says little
+// for one of one that says much. What a turn's last send costs beyond the turn is owed
+// by the next ones (deficit round robin).
 func (s *Shard) slice() {
-	sends := s.hub.cfg.SliceSends
-	visits := sends * visitsPerSend
-	for sends > 0 && visits > 0 {
+	turn := s.hub.cfg.SliceSends
+	visits := turn * visitsPerSend
+	for sends := turn; sends > 0 && visits > 0; {
 		st := s.hot.pop()
 		if st == nil {
 			return
@@ -29,8 +30,18 @@ func (s *Shard) slice() {
 		if len(st.members) == 0 {
 			continue // the last one left while it was hot
 		}
-		if s.pass(st, &sends, &visits) {
-			st.hot = false
+		if st.debt >= turn {
+			st.debt -= turn
+			s.hot.push(st)
+			continue
+		}
+		left := turn - st.debt
+		sends -= left
+		done := s.pass(st, &left, &visits)
+		sends += left
+		st.debt = max(0, -left)
+		if done {
+			st.hot, st.debt = false, 0
 		} else {
 			s.hot.push(st)
 		}

@@ -19,6 +19,7 @@ type stream struct {
 	hot      bool
 	passSent bool          // it has sent something
 	again    bool          // another pass must follow
+	debt     int           // sends that its turns owe to those of others
 	next     int           // index of the next member to visit
 	passHead uint64        // log.head when the pass began
 	passMin  uint64        // the smallest cursor seen, after sending

@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"barrage/edge"
 	"barrage/edge/edgetest"
@@ -131,5 +132,30 @@ func TestWrittenToWhileWaiting(t *testing.T) {
 	edgetest.Must(t, err)
 	if v := bob.push("message"); v["data"] != "typing" {
 		t.Errorf("got %v", v)
+	}
+}
+
+// TestFrozenUserIsAway: a user whose socket takes all that a busy room says, and who
+// answers nothing, is not there: what is written to them waits until they come back.
+func TestFrozenUserIsAway(t *testing.T) {
+	t.Parallel()
+	s := edgetest.Start(t, func(c *edge.Config) {
+		withAuth(t, c)
+		c.PingInterval, c.PingTimeout = 200*time.Millisecond, 2*time.Second
+	})
+	bob := joinJSON(t, s, "/ws?room=busy&token="+testToken(t, "bob", nil))
+	bob.push("joined")
+	online := func() bool { return s.Node.Online(t.Context(), "bob") }
+	if !online() {
+		t.Fatal("bob has come, and is not online")
+	}
+	edgetest.WaitFor(t, "bob to be away", func() bool {
+		edgetest.PublishTo(t, s, "busy", "one comment")
+		return !online()
+	})
+	edgetest.PublishTo(t, s, "user:bob", "are you there?")
+	bob = joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
+	if messages, _ := bob.push("joined")["messages"].([]any); len(messages) != 1 {
+		t.Errorf("%d messages have waited", len(messages))
 	}
 }
