@@ -13,7 +13,7 @@ const (
 )
 
 // price is what a send counts for in a slice, so that rooms take turns by bytes as well.
-func price(sent int) int { return 1 + sent/sendBytes }
+func price(sent int) int { return 1 + int(uint(sent)/sendBytes) }
 
 // slice gives the hot streams turns of up to SliceSends sends, until as many were made.
 // So a small room waits for one turn of a large one at most, and one that says little
