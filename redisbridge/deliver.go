@@ -4,6 +4,7 @@ package redisbridge
 // no lock.
 
 import (
+	"fmt"
 	"math"
 	"sync"
 
@@ -136,23 +137,31 @@ func (b *Bridge) received(m *broker.Message) {
 }
 
 // deliverLocally delivers a message that Redis does not get, or may not have got, to
-// the members here.
-func (b *Bridge) deliverLocally(m *outgoing) broker.Receipt {
+// the members here. It is refused if its key could not be remembered.
+func (b *Bridge) deliverLocally(m *outgoing) (broker.Receipt, error) {
 	told := make(chan broker.Receipt, 1)
 	b.put(call{room: m.room, local: m, told: told})
-	return <-told
+	r := <-told
+	if r.ID == "" {
+		b.count.refused.Add(1)
+		return r, fmt.Errorf("%w: too many idempotency keys are remembered", broker.ErrOverloaded)
+	}
+	return r, nil
 }
 
 // deliverInTurn is deliverLocally's work. In the room's turn nobody else looks for
-// the key.
+// the key. The zero Receipt: there is no place for it.
 func (b *Bridge) deliverInTurn(m *outgoing) broker.Receipt {
 	if first, again := b.repeated(m); again {
 		return first
 	}
+	if m.keyed && !b.local.Take(m.owner, b.now()) {
+		return broker.Receipt{}
+	}
 	b.count.localOnly.Add(1)
 	r := broker.Receipt{ID: m.id, LocalOnly: true, Members: b.receiver.Deliver(m.local())}
 	if m.keyed {
-		b.local.Put(m.result, r, b.now())
+		b.local.Put(m.result, m.owner, r, b.now())
 	}
 	return r
 }

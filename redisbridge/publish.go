@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/fair"
 )
 
 // ownKeyAge is how long a message's own result is remembered, for the one
@@ -40,6 +41,7 @@ type outgoing struct {
 	seen     broker.Position  // how far the room has been delivered here
 	keyed    bool             // with a key of the caller's
 	keep     bool             // refused rather than delivered locally
+	owner    fair.Owner       // of the key
 	result   string           // key that remembers the answer
 	remember time.Duration
 
@@ -73,7 +75,7 @@ func (b *Bridge) prepare(p *broker.Publication, asked bool, done func(broker.Rec
 	}
 	scope := ""
 	if m.keyed {
-		scope, m.remember = p.KeyScope(), b.cfg.IdempotencyTTL
+		scope, m.remember, m.owner = p.KeyScope(), b.cfg.IdempotencyTTL, p.Owner()
 	}
 	if m.scripted {
 		m.result = b.names.result(p.Room, scope, p.Key, m.id)
@@ -180,7 +182,7 @@ func (b *Bridge) afterFailure(m *outgoing) (broker.Receipt, error) {
 		r.Members = b.receiver.Members(m.room)
 		return r, nil
 	}
-	return b.deliverLocally(m), nil
+	return b.deliverLocally(m)
 }
 
 // insteadOfRedis deals with a message during an outage: Redis is not even tried.
@@ -189,7 +191,7 @@ func (b *Bridge) insteadOfRedis(m *outgoing) (broker.Receipt, error) {
 		b.count.refused.Add(1)
 		return broker.Receipt{}, b.down()
 	}
-	return b.deliverLocally(m), nil
+	return b.deliverLocally(m)
 }
 
 // refuses tells whether the message is not to be delivered locally.

@@ -26,8 +26,8 @@ var allowedImports = map[string][]string{
 	"barrage/netpoll": {"barrage/internal/paged", "github.com/mailru/easygo", "golang.org/x/sys/unix"},
 	"barrage/redisbridge": {
 		"barrage/edge/moderation/replica", "barrage/edge/presence", "barrage/internal/broker",
-		"barrage/internal/broker/keys", "barrage/internal/broker/turns", "barrage/internal/random",
-		"barrage/internal/shrinkmap", "barrage/internal/striped", "github.com/redis/go-redis",
+		"barrage/internal/broker/keys", "barrage/internal/broker/turns", "barrage/internal/fair",
+		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped", "github.com/redis/go-redis",
 	},
 	"barrage/web": {},
 
@@ -128,8 +128,10 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/loadtest/tally": {"github.com/HdrHistogram/hdrhistogram-go"},
 
-	"barrage/internal/broker":      {"barrage/internal/refusal"},
-	"barrage/internal/broker/keys": {"barrage/internal/broker", "barrage/internal/shrinkmap", "github.com/gammazero/deque"},
+	"barrage/internal/broker": {"barrage/internal/fair", "barrage/internal/refusal"},
+	"barrage/internal/broker/keys": {
+		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/shrinkmap", "github.com/gammazero/deque",
+	},
 	"barrage/internal/broker/memory": {
 		"barrage/internal/broker", "barrage/internal/broker/keys", "barrage/internal/broker/turns",
 		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped",

@@ -89,6 +89,15 @@ func (l *Loop) Network(id ID) netip.Addr {
 	return l.loops.addresses.network(l.Source(id).Addr())
 }
 
+// From is Network for what a connection publishes. One that is gone already is nowhere,
+// but never a backend, which has no address.
+func (l *Loop) From(id ID) netip.Addr {
+	if a := l.Network(id); a.IsValid() {
+		return a
+	}
+	return netip.IPv6Unspecified()
+}
+
 // Payer is whom what a client asks for is charged to.
 func (l *Loop) Payer(c *Client) fair.Payer {
 	return fair.Payer{Address: l.Network(c.ID), Conn: c.Serial}

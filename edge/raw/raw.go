@@ -62,7 +62,7 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 		p.node.Publisher.Refused.Add(publish.TooBig)
 		return nil
 	}
-	m := broker.Publication{Room: p.loop.LastJoined(r.ID), Format: broker.Text, Payload: payload}
+	m := broker.Publication{Room: p.loop.LastJoined(r.ID), From: p.loop.From(r.ID), Format: broker.Text, Payload: payload}
 	if binary {
 		m.Format = broker.Binary
 	}

@@ -84,7 +84,10 @@ func (p *protocol) publication(c *client, cmd *command) (*broker.Publication, er
 	if len(cmd.Key) > broker.MaxKey {
 		return nil, badCommand(fmt.Sprintf("key may have %d bytes", broker.MaxKey))
 	}
-	m := &broker.Publication{Room: room, Sender: p.loop.Sender(&c.Client), Kind: cmd.Kind, Key: cmd.Key, Forget: cmd.Forget}
+	m := &broker.Publication{
+		Room: room, Sender: p.loop.Sender(&c.Client), From: p.loop.From(c.ID),
+		Kind: cmd.Kind, Key: cmd.Key, Forget: cmd.Forget,
+	}
 	if err := p.setTerms(m, cmd); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
+
+	"barrage/internal/fair"
 )
 
 // Errors that a Broker's methods wrap.
@@ -15,7 +18,7 @@ var (
 	// ErrUnavailable means that the store cannot be reached or does not answer.
 	ErrUnavailable = errors.New("broker: unavailable")
 	// ErrOverloaded means that too many messages are under way, or wait to be
-	// delivered in the room.
+	// delivered in the room, or that the publisher's share of what is kept is used up.
 	ErrOverloaded = errors.New("broker: overloaded")
 	// ErrClosed means that the broker was closed or not started yet.
 	ErrClosed = errors.New("broker: closed")
@@ -103,6 +106,18 @@ type Publication struct {
 	Keep    bool   // it waits in the history for its reader: ErrUnavailable rather than Receipt.LocalOnly
 	Confirm bool   // its reader is to acknowledge it, and gets it again until then
 	TTL     uint32 // milliseconds until it is not to be given to anybody any more; 0: never. Brokers only carry it
+
+	// From is where a client's connection comes from, as far as that counts as one
+	// address. Zero: a backend, whose shares are its own.
+	From netip.Addr
+}
+
+// Owner is whom what is kept of the message is counted for.
+func (p *Publication) Owner() fair.Owner {
+	if !p.From.IsValid() {
+		return fair.Owner{}
+	}
+	return fair.Owner{Address: p.From, User: p.Sender.User}
 }
 
 // KeyScope names those who share their idempotency keys within a room: backends,

@@ -9,19 +9,23 @@ import (
 	"github.com/gammazero/deque"
 
 	"barrage/internal/broker"
+	"barrage/internal/fair"
 	"barrage/internal/shrinkmap"
 )
 
-// A Set remembers the first publish of each key for a time, and at most so many;
-// beyond, the oldest are forgotten first. K says what a key is unique within. Any
-// goroutine.
+// A Set remembers the first publish of each key for a time. Backends have so many
+// places for keys together, and clients as many, which they share ([fair.Places]): no
+// key is forgotten before its time, and what finds no place is not to be published. K
+// says what a key is unique within. Any goroutine.
 type Set[K comparable] struct {
 	max int
 	ttl time.Duration
 
-	mu    sync.Mutex // guards what follows
-	byKey shrinkmap.Map[K, *First[K]]
-	order deque.Deque[*First[K]] // of Put
+	mu       sync.Mutex // guards what follows
+	backends int        // places taken
+	clients  *fair.Places
+	byKey    shrinkmap.Map[K, *First[K]]
+	order    deque.Deque[*First[K]] // of Put
 }
 
 // First is the first publish with a key.
@@ -30,12 +34,15 @@ type First[K comparable] struct {
 	// put without another publish in the room in between.
 	Receipt broker.Receipt
 
-	key K
-	at  time.Duration
+	key   K
+	owner fair.Owner
+	at    time.Duration
 }
 
-// New returns an empty Set.
-func New[K comparable](max int, ttl time.Duration) *Set[K] { return &Set[K]{max: max, ttl: ttl} }
+// New returns an empty Set with places for max keys of backends and max of clients.
+func New[K comparable](max int, ttl time.Duration) *Set[K] {
+	return &Set[K]{max: max, ttl: ttl, clients: fair.NewPlaces(int64(max))}
+}
 
 // Find returns the first publish with a key, nil if none is remembered.
 func (s *Set[K]) Find(key K, now time.Duration) *First[K] {
@@ -48,15 +55,27 @@ func (s *Set[K]) Find(key K, now time.Duration) *First[K] {
 	return f
 }
 
-// Put notes the first publish with a key.
-func (s *Set[K]) Put(key K, r broker.Receipt, now time.Duration) *First[K] {
-	f := &First[K]{Receipt: r, key: key, at: now}
+// Take takes a place for a key that Put is called with next. It returns false if its
+// owner may have no more. Owners without an address are backends.
+func (s *Set[K]) Take(o fair.Owner, now time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expireLocked(now)
-	for s.byKey.Len() >= s.max {
-		s.dropLocked()
+	if o.Address.IsValid() {
+		return s.clients.Take(o, 1)
 	}
+	if s.backends >= s.max {
+		return false
+	}
+	s.backends++
+	return true
+}
+
+// Put notes the first publish with a key, for which o has taken a place.
+func (s *Set[K]) Put(key K, o fair.Owner, r broker.Receipt, now time.Duration) *First[K] {
+	f := &First[K]{Receipt: r, key: key, owner: o, at: now}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.order.PushBack(f)
 	s.byKey.Put(key, f)
 	return f
@@ -82,6 +101,11 @@ func (s *Set[K]) dropLocked() {
 	// again may still have its first entry before the second.
 	if s.byKey.Get(f.key) == f {
 		s.byKey.Delete(f.key)
+	}
+	if f.owner.Address.IsValid() {
+		s.clients.Give(f.owner, 1)
+	} else {
+		s.backends--
 	}
 }
 

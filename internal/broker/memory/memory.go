@@ -34,7 +34,8 @@ type Config struct {
 	MaxRooms int
 	MaxBytes int64
 	// IdempotencyTTL is how long a Publication.Key is remembered, IdempotencyKeys
-	// how many are; beyond, the oldest go first. Defaults: 5 minutes, 100,000.
+	// how many are of backends, and as many of clients; beyond, publishes with a key
+	// are refused. Defaults: 5 minutes, 100,000.
 	IdempotencyTTL  time.Duration
 	IdempotencyKeys int
 	// Now is the clock, for tests; nil: time.Now. Ages are measured on the

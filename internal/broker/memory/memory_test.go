@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -262,18 +263,58 @@ func TestKeys(t *testing.T) {
 	want("b", false)
 	want("c", false)
 	want("a", true)
-	want("d", false) // one too many: the oldest goes
-	want("b", true)
-	want("a", false)
-	want("b", false)
-	if got := m.Stats(); got.Keys != 3 || got.ReplaysTotal != 3 {
-		t.Errorf("stats %+v, want 3 keys, 3 replays", got)
+	if _, err := m.Publish(context.Background(), &broker.Publication{Room: "room d", Key: "d"}); !errors.Is(err, broker.ErrOverloaded) {
+		t.Errorf("one key too many: %v", err)
 	}
+	if m.TryPublish(&broker.Publication{Room: "room d", Key: "d"}, nil) {
+		t.Error("one key too many was taken by TryPublish")
+	}
+	want("a", true) // nothing is forgotten for it
+	want("b", true)
+	want("c", true)
+	send(t, m, broker.Publication{Room: "room d"}) // without a key there is a place
+	if got := m.Stats(); got.Keys != 3 || got.ReplaysTotal != 5 {
+		t.Errorf("stats %+v, want 3 keys, 5 replays", got)
+	}
+	clock.Advance(time.Minute)
+	want("d", false)
 	clock.Advance(time.Minute)
 	m.SweepAll()
 	if got := m.Stats().Keys; got != 0 {
 		t.Errorf("%d keys left after their time", got)
 	}
+}
+
+// TestKeysShared: five hundred anonymous sockets cannot make a backend's key forgotten,
+// nor use up the places of all other clients.
+func TestKeysShared(t *testing.T) {
+	const keys, sockets = 1000, 500
+	clock := &clock{}
+	m := newMemory(t, memory.Config{Now: clock.Now, IdempotencyKeys: keys}, nobody{})
+	backend := broker.Publication{Room: "r", Key: "order-1", Payload: []byte("paid")}
+	user := broker.Publication{Room: "r", Key: "k", Sender: broker.Sender{User: "ada", Conn: "c"}, From: netip.MustParseAddr("192.0.2.1")}
+	first, users := send(t, m, backend), send(t, m, user)
+	refused := 0
+	for i := range 20 * sockets {
+		if !m.TryPublish(&broker.Publication{
+			Room: fmt.Sprint("room", i), Key: fmt.Sprint(i), Payload: []byte("x"), Sender: broker.Sender{Conn: fmt.Sprint("c", i%sockets)},
+			From: netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 3)}),
+		}, nil) {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+	clock.Advance(5*time.Minute - 1)
+	if got := send(t, m, backend); !got.Replayed || got.ID != first.ID {
+		t.Errorf("the backend's message came twice: %+v, first %+v", got, first)
+	}
+	if got := send(t, m, user); !got.Replayed || got.ID != users.ID {
+		t.Errorf("the user's message came twice: %+v, first %+v", got, users)
+	}
+	user.Key = "another"
+	send(t, m, user)
 }
 
 // TestMemoryGoesBack: 100,000 rooms that spoke once are gone after their age.
@@ -346,6 +387,10 @@ func TestStorm(t *testing.T) {
 					p.Key = fmt.Sprint(i % 100)
 				}
 				r, err := m.Publish(ctx, p)
+				if errors.Is(err, broker.ErrOverloaded) && p.Key != "" { // no place for its key
+					p.Key = ""
+					r, err = m.Publish(ctx, p)
+				}
 				if _, twice := ids.LoadOrStore(r.ID, room); err != nil || twice && !r.Replayed {
 					t.Errorf("receipt %+v, %v", r, err)
 				}

@@ -121,6 +121,9 @@ func (m *Broker) accept(p *broker.Publication, d *delivery, waits bool) (*stripe
 			return nil, nil, answered, nil
 		}
 	} else {
+		if p.Key != "" && !m.keys.Take(p.Owner(), m.age(now)) {
+			return nil, nil, 0, fmt.Errorf("%w: too many idempotency keys are remembered", broker.ErrOverloaded)
+		}
 		if !keep.On() {
 			h = nil
 		} else if h == nil {
@@ -150,7 +153,11 @@ func (m *Broker) assign(s *stripe, h *history, p *broker.Publication, scope stri
 	d.message = msg
 	d.receipt = broker.Receipt{ID: msg.ID, Position: broker.Position{Epoch: msg.Epoch, Offset: msg.Offset}, Members: beingDelivered}
 	if key != "" {
-		d.first = m.keys.Put(keyID{msg.Room, scope, key}, d.receipt, m.age(now))
+		owner := p.Owner()
+		if owner.User != "" {
+			owner.User = msg.Sender.User
+		}
+		d.first = m.keys.Put(keyID{msg.Room, scope, key}, owner, d.receipt, m.age(now))
 	}
 }
 
