@@ -190,6 +190,8 @@ func TestSettings(t *testing.T) {
 			broker.RoomSettings{Muted: true, History: &broker.Retention{}}},
 		{`{"history":{"messages":100000,"age":"8760h"}}`, `{"muted":false,"presence_events":true,"history":{"messages":100000,"age":"8760h0m0s"}}`,
 			broker.RoomSettings{History: &broker.Retention{Messages: 100_000, Age: 8760 * time.Hour}}},
+		{`{"history":{"messages":100,"age":"10m","bytes":1048576}}`, `{"muted":false,"presence_events":true,"history":{"messages":100,"age":"10m0s","bytes":1048576}}`,
+			broker.RoomSettings{History: &broker.Retention{Messages: 100, Age: 10 * time.Minute, Bytes: 1 << 20}}},
 		{`{}`, unset, broker.RoomSettings{}},
 	} {
 		answered(t, request(t, a, "PUT", path, x.body), 200, x.answer)
@@ -207,6 +209,8 @@ func TestSettings(t *testing.T) {
 		"": "invalid_json", "[]": "invalid_json", `{"muted":1}`: "invalid_json", `{"mute":true}`: "invalid_json", `{} {}`: "invalid_json", "{\"\xff\":1}": "invalid_json",
 		`{"retention":{"messages":5,"age":"1h"}}`: "invalid_json", `{"history":{"messages":"5","age":"1h"}}`: "invalid_json", `{"history":5}`: "invalid_json",
 		`{"history":{"messages":-1,"age":"1h"}}`: "invalid_history", `{"history":{"messages":100001,"age":"1h"}}`: "invalid_history",
+		`{"history":{"messages":5,"age":"1h","bytes":-1}}`: "invalid_history", `{"history":{"messages":5,"age":"1h","bytes":4095}}`: "invalid_history",
+		`{"history":{"messages":5,"age":"1h","bytes":1073741825}}`: "invalid_history", `{"history":{"messages":5,"age":"1h","bytes":"4MiB"}}`: "invalid_json",
 		`{"history":{"messages":5}}`: "invalid_history", `{"history":{"messages":5,"age":"999ms"}}`: "invalid_history",
 		`{"history":{"messages":5,"age":"8761h"}}`: "invalid_history", `{"history":{"messages":5,"age":"soon"}}`: "invalid_history",
 	} {

@@ -25,6 +25,7 @@ type settingsBody struct {
 type retentionBody struct {
 	Messages whole.Int `json:"messages"`
 	Age      string    `json:"age"`
+	Bytes    whole.Int `json:"bytes,omitempty"` // 0: as many as the server's defaults have
 }
 
 func bodyOf(s broker.RoomSettings) settingsBody {
@@ -35,7 +36,7 @@ func showRetention(r *broker.Retention) *retentionBody {
 	if r == nil {
 		return nil
 	}
-	return &retentionBody{Messages: whole.Int(r.Messages), Age: r.Age.String()}
+	return &retentionBody{Messages: whole.Int(r.Messages), Age: r.Age.String(), Bytes: whole.Int(r.Bytes)}
 }
 
 // retention checks what is sent.
@@ -49,10 +50,12 @@ func (b *retentionBody) retention() (*broker.Retention, error) {
 		return nil, invalid("history", fmt.Sprintf("messages must be 0 to %d", broker.MaxRetained))
 	case err != nil || b.Messages > 0 && age < time.Second:
 		return nil, invalid("history", fmt.Sprintf("age must be a duration such as 90s or 10m, from 1s to %v", broker.MaxRetentionAge))
+	case b.Bytes != 0 && (b.Bytes < broker.MinRetainedBytes || b.Bytes > broker.MaxRetainedBytes):
+		return nil, invalid("history", fmt.Sprintf("bytes must be %d to %d, or left out", broker.MinRetainedBytes, broker.MaxRetainedBytes))
 	case b.Messages == 0:
-		age = 0
+		return &broker.Retention{}, nil
 	}
-	return &broker.Retention{Messages: int(b.Messages), Age: age}, nil
+	return &broker.Retention{Messages: int(b.Messages), Age: age, Bytes: int64(b.Bytes)}, nil
 }
 
 // showSettings handles GET /v1/rooms/{room}/settings.

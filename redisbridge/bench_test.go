@@ -225,6 +225,6 @@ func BenchmarkTryPublish(b *testing.B) {
 		id := messageID("node", number)
 		script.EvalSha(context.Background(), pipe, []string{names.meta("a"), names.log("a"), names.result("a", "", "", id)},
 			"epoch", keep.Messages, keep.Age.Milliseconds(), (keep.Age + metaKeep).Milliseconds(), ownKeyAge.Milliseconds(),
-			id, payload, names.message("a"), "PUBLISH", "", 0)
+			id, payload, names.message("a"), "PUBLISH", "", 0, keep.MaxBytes("a"))
 	}))
 }

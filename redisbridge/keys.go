@@ -4,7 +4,8 @@ package redisbridge
 //
 //	room:ROOM                       channel of any program, plain payload
 //	barrage:{TAG}:msg:room:ROOM     channel of the nodes, envelopes
-//	barrage:{TAG}:meta:room:ROOM    hash: e epoch, o newest offset, t its time, a acknowledged offset
+//	barrage:{TAG}:meta:room:ROOM    hash: e epoch, o newest offset, t its time, a acknowledged offset,
+//	                                b bytes of the stream at most
 //	barrage:{TAG}:log:room:ROOM     stream: id OFFSET-MILLISECONDS, field m the body
 //	barrage:{TAG}:idem:...          string: what a publish answered, for its repetition
 //	barrage:{TAG}:probe:NODE        channel of the end-to-end probe

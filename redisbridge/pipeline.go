@@ -168,7 +168,7 @@ func (c *client) script(ctx context.Context, to redis.Cmdable, m *outgoing, whol
 	}
 	keys := []string{meta, log, m.result}
 	args := []any{random.Name(), keep, age.Milliseconds(), (age + metaKeep).Milliseconds(), m.remember.Milliseconds(),
-		m.id, m.buf[headRoom:], m.channel, c.announce, m.seen.Epoch, m.seen.Offset}
+		m.id, m.buf[headRoom:], m.channel, c.announce, m.seen.Epoch, m.seen.Offset, m.history.MaxBytes(m.room)}
 	if whole {
 		return publishScript.Eval(ctx, to, keys, args...)
 	}

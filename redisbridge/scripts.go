@@ -21,14 +21,20 @@ const metaKeep = 24 * time.Hour
 // publishScript: KEYS meta, log, result. ARGV: 1 epoch to begin if there is
 // none, 2 messages to keep (0: no history), 3 their age in ms, 4 the meta's,
 // 5 how long to remember the result in ms, 6 id, 7 body, 8 channel, 9 PUBLISH or
-// SPUBLISH, 10 and 11 epoch and offset that the publisher has seen. Answers {1 if
-// the result is that of an earlier publish, result}.
+// SPUBLISH, 10 and 11 epoch and offset that the publisher has seen, 12 bytes to
+// keep. Answers {1 if the result is that of an earlier publish, result}.
 //
 // The entry is added before the offset is noted: should Redis refuse the entry
 // (wrong type of key), no offset is left without a message. An id that is not
 // above the log's last one means that meta and log do not belong together. A
 // publisher that has seen more than there is shows that Redis has lost messages,
 // whose offsets must not be given again.
+//
+// The meta's b is how many bytes the log has at most: it only grows, although MAXLEN
+// takes entries away, until it is over the bound. Only then the log is counted, from
+// its newest entry on, and cut where an eighth of the bound is left, so that a busy
+// room is counted once for many messages. A node that is older does not add to b, and
+// where there is none the log is counted at once.
 var publishScript = redis.NewScript(`
 local known = redis.call('GET', KEYS[3])
 if known then return {1, known} end
@@ -36,17 +42,33 @@ local now = redis.call('TIME')
 now = now[1] .. string.format('%03d', math.floor(now[2] / 1000))
 local epoch, at, before = '', '0-' .. now, ''
 if ARGV[2] ~= '0' then
-  local meta = redis.call('HMGET', KEYS[1], 'e', 'o', 't')
-  local offset = tonumber(meta[2] or '')
+  local meta = redis.call('HMGET', KEYS[1], 'e', 'o', 't', 'b')
+  local offset, bytes, most = tonumber(meta[2] or ''), tonumber(meta[4] or ''), tonumber(ARGV[12])
   epoch, before = meta[1], meta[3] or ''
   local function begin()
     redis.call('DEL', KEYS[1], KEYS[2])
-    epoch, offset, before = ARGV[1], 0, ''
+    epoch, offset, before, bytes = ARGV[1], 0, '', 0
     redis.call('HSET', KEYS[1], 'e', epoch)
   end
   local function add()
     at = string.format('%.0f-%s', offset + 1, now)
     return redis.pcall('XADD', KEYS[2], 'MAXLEN', '=', ARGV[2], at, 'm', ARGV[7])
+  end
+  local function cut()
+    local from, size, count = '+', 0, 0
+    while true do
+      local chunk = redis.call('XREVRANGE', KEYS[2], from, '-', 'COUNT', 32)
+      for _, entry in ipairs(chunk) do
+        local n = #entry[2][2] + 192
+        if count > 0 and size + n > most / 8 * 7 then
+          redis.call('XTRIM', KEYS[2], 'MAXLEN', '=', count)
+          return size
+        end
+        size, count = size + n, count + 1
+      end
+      if #chunk < 32 then return size end
+      from = '(' .. chunk[32][1]
+    end
   end
   if not epoch or not offset or (epoch == ARGV[10] and offset < tonumber(ARGV[11])) then begin() end
   local added = add()
@@ -55,7 +77,9 @@ if ARGV[2] ~= '0' then
     added = add()
   end
   if type(added) == 'table' then return added end
-  redis.call('HSET', KEYS[1], 'o', string.format('%.0f', offset + 1), 't', now)
+  bytes = bytes and bytes + #ARGV[7] + 192
+  if not bytes or bytes > most then bytes = cut() end
+  redis.call('HSET', KEYS[1], 'o', string.format('%.0f', offset + 1), 't', now, 'b', string.format('%.0f', bytes))
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
 end

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"barrage/internal/fair"
@@ -226,18 +227,41 @@ type Broker interface {
 	Err() error
 }
 
-// Retention says what a room's history keeps. Either bound at 0 turns history
+// Retention says what a room's history keeps. Messages or Age at 0 turn history
 // off.
 type Retention struct {
 	Messages int           // at most
 	Age      time.Duration // since the message was accepted
+	// Bytes of the messages, about, but always the newest one; 0: see MaxBytes.
+	Bytes int64 `json:",omitempty"` // older nodes do not know it
 }
 
 // Bounds of what may be asked for.
 const (
 	MaxRetained     = 100_000 // messages of one room
 	MaxRetentionAge = 365 * 24 * time.Hour
+
+	MinRetainedBytes = 4 << 10
+	MaxRetainedBytes = 1 << 30
 )
+
+// What rooms keep at most where nothing else is said: single users' are mailboxes,
+// which are read late.
+const (
+	defaultRetainedBytes = 4 << 20
+	defaultMailboxBytes  = 16 << 20
+)
+
+// MaxBytes is how many bytes of messages the room's history keeps at most.
+func (r Retention) MaxBytes(room string) int64 {
+	switch {
+	case r.Bytes > 0:
+		return r.Bytes
+	case strings.HasPrefix(room, UserPrefix):
+		return defaultMailboxBytes
+	}
+	return defaultRetainedBytes
+}
 
 // On tells whether anything is kept.
 func (r Retention) On() bool { return r.Messages > 0 && r.Age > 0 }
@@ -249,6 +273,8 @@ func (r Retention) Check() error {
 		return fmt.Errorf("messages must be 0 to %d", MaxRetained)
 	case r.Age < 0 || r.Age > MaxRetentionAge || r.On() && r.Age < time.Millisecond:
 		return errors.New("age must be 0 or 1ms to 8760h")
+	case r.Bytes != 0 && (r.Bytes < MinRetainedBytes || r.Bytes > MaxRetainedBytes):
+		return fmt.Errorf("bytes must be %d to %d", MinRetainedBytes, MaxRetainedBytes)
 	}
 	return nil
 }
@@ -267,8 +293,8 @@ type Rules []Rule
 // users (direct messages, which wait for them) for 7 days.
 func DefaultRules() Rules {
 	return Rules{
-		{"user:*", Retention{1000, 7 * 24 * time.Hour}},
-		{"*", Retention{100, 10 * time.Minute}},
+		{"user:*", Retention{Messages: 1000, Age: 7 * 24 * time.Hour}},
+		{"*", Retention{Messages: 100, Age: 10 * time.Minute}},
 	}
 }
 

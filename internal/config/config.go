@@ -146,7 +146,7 @@ var rows = []settings.Setting{
 	{Key: "auth_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "Longest wait of a barrage.v1 connection's first command, where that must be auth"},
 	{Key: "anonymous", Default: false, Help: "Where tokens are checked: let those in who have none, too"},
 
-	{Key: "history", Default: []string{"user:*=1000/168h", "*=100/10m"}, Unit: "pattern=messages/age", Help: "What rooms remember: the first pattern that fits a room's name decides; 0/0 is nothing"},
+	{Key: "history", Default: []string{"user:*=1000/168h", "*=100/10m"}, Unit: "pattern=messages/age/bytes", Help: "What rooms remember: the first pattern that fits a room's name decides; 0/0 is nothing; bytes may be left out and are then 4 MiB, for `user:*` 16 MiB"},
 	{Key: "ack_timeout", Default: 30 * time.Second, Min: 100 * time.Millisecond, Max: time.Hour, Help: "A message with qos 1 that its user has not acknowledged for this long is pushed again; the wait doubles, up to ten times"},
 	{Key: "compression", Default: false, Help: "Use permessage-deflate with clients that offer it"},
 	{Key: "compress_wait", Default: 50 * time.Millisecond, Min: time.Millisecond, Max: time.Second, Zero: "no batches", Help: "With compression: how long messages wait for others of their room, to be compressed together, for clients that ask for it (batch=1)"},

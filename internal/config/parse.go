@@ -40,9 +40,10 @@ func (c *Config) HistoryRules() (broker.Rules, error) {
 	for _, item := range c.History {
 		i := strings.LastIndexByte(item, '=')
 		if i < 1 {
-			return nil, fmt.Errorf("%q is not pattern=messages/age, such as *=100/10m", item)
+			return nil, fmt.Errorf("%q is not pattern=messages/age/bytes, such as *=100/10m/4MiB, of which bytes may be left out", item)
 		}
 		count, age, _ := strings.Cut(item[i+1:], "/")
+		age, size, sized := strings.Cut(age, "/")
 		n, err := strconv.Atoi(count)
 		if err != nil || n < 0 || n > broker.MaxRetained {
 			return nil, fmt.Errorf("%q: messages must be 0 to %d", item, broker.MaxRetained)
@@ -54,7 +55,14 @@ func (c *Config) HistoryRules() (broker.Rules, error) {
 		if err != nil || d < 0 || d > broker.MaxRetentionAge {
 			return nil, fmt.Errorf("%q: age must be 0 to %s", item, settings.FormatDuration(broker.MaxRetentionAge))
 		}
-		rules = append(rules, broker.Rule{Pattern: item[:i], Retention: broker.Retention{Messages: n, Age: d}})
+		var b settings.Bytes
+		if sized {
+			b, err = settings.ParseBytes(size)
+			if err != nil || b < broker.MinRetainedBytes || b > broker.MaxRetainedBytes {
+				return nil, fmt.Errorf("%q: bytes must be %v to %v", item, settings.Bytes(broker.MinRetainedBytes), settings.Bytes(broker.MaxRetainedBytes))
+			}
+		}
+		rules = append(rules, broker.Rule{Pattern: item[:i], Retention: broker.Retention{Messages: n, Age: d, Bytes: int64(b)}})
 	}
 	return rules, nil
 }

@@ -44,6 +44,8 @@ func (n *Node) String() string { return fmt.Sprint("node ", n.index) }
 const (
 	// briefAge is how long rooms named brief:… keep their messages.
 	briefAge = 400 * time.Millisecond
+	// smallBytes is what rooms named small:… keep at most.
+	smallBytes = 64 << 10
 	// keepAll is more messages than most tests publish in a room.
 	keepAll = 10_000
 )
@@ -76,6 +78,7 @@ func (c *Cluster) keep(room string, messages int, age time.Duration) {
 func rules() broker.Rules {
 	return broker.Rules{
 		{Pattern: "off:*"},
+		{Pattern: "small:*", Retention: broker.Retention{Messages: keepAll, Age: time.Hour, Bytes: smallBytes}},
 		{Pattern: "few:*", Retention: broker.Retention{Messages: 5, Age: time.Hour}},
 		{Pattern: "brief:*", Retention: broker.Retention{Messages: keepAll, Age: briefAge}},
 		{Pattern: "*", Retention: broker.Retention{Messages: keepAll, Age: time.Hour}},
@@ -106,6 +109,7 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "no history", run: testNoHistory},
 		{name: "forget", run: testForget},
 		{name: "retention changed", run: testRetention},
+		{name: "retention in bytes", run: testRetainedBytes},
 		{name: "history begun late", run: testBegunLate},
 		{name: "age", run: testAge, newEpochs: true},
 		{name: "age of a busy room", run: testAgeBusy, newEpochs: true},

@@ -63,7 +63,7 @@ func (c *Config) check() error {
 		wrong = append(wrong, errors.New("broker: a bound is negative"))
 	}
 	for _, rule := range c.Rules {
-		if rule.Messages < 0 || rule.Age < 0 {
+		if rule.Messages < 0 || rule.Age < 0 || rule.Bytes < 0 {
 			wrong = append(wrong, fmt.Errorf("broker: rule %q: retention is negative", rule.Pattern))
 		}
 	}

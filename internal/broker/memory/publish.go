@@ -284,6 +284,9 @@ func (m *Broker) add(s *stripe, h *history, msg *broker.Message, number uint64, 
 	h.bytes += size(msg)
 	m.count.messages.Add(1)
 	m.count.bytes.Add(size(msg))
+	for most := h.keep.MaxBytes(h.room); h.bytes > most && h.kept.n > 1; {
+		m.dropOldest(h)
+	}
 	for h.bytes > m.cfg.MaxBytes {
 		m.dropOldest(h) // one room alone must fit, or there would be nothing to evict
 	}
