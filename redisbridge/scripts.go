@@ -59,7 +59,7 @@ if ARGV[2] ~= '0' then
     while true do
       local chunk = redis.call('XREVRANGE', KEYS[2], from, '-', 'COUNT', 32)
       for _, entry in ipairs(chunk) do
-        local n = #entry[2][2] + 192
+        local n = #entry[2][2] + 200
         if count > 0 and size + n > most / 8 * 7 then
           redis.call('XTRIM', KEYS[2], 'MAXLEN', '=', count)
           return size
@@ -77,7 +77,7 @@ if ARGV[2] ~= '0' then
     added = add()
   end
   if type(added) == 'table' then return added end
-  bytes = bytes and bytes + #ARGV[7] + 192
+  bytes = bytes and bytes + #ARGV[7] + 200
   if not bytes or bytes > most then bytes = cut() end
   redis.call('HSET', KEYS[1], 'o', string.format('%.0f', offset + 1), 't', now, 'b', string.format('%.0f', bytes))
   redis.call('PEXPIRE', KEYS[1], ARGV[4])

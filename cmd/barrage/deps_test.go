@@ -134,7 +134,7 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/internal/broker/memory": {
 		"barrage/internal/broker", "barrage/internal/broker/keys", "barrage/internal/broker/turns",
-		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped",
+		"barrage/internal/fair", "barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped",
 	},
 	"barrage/internal/broker/turns": {"github.com/gammazero/deque"},
 	"barrage/internal/build":        {"github.com/prometheus/client_golang"},

@@ -190,7 +190,7 @@ func collectRooms(ch chan<- prometheus.Metric, s *edge.Stats) {
 	if m := s.Memory; m != nil {
 		gauge(ch, "history_rooms", "Rooms with a history in memory.", m.Rooms)
 		gauge(ch, "history_bytes", "Memory of the histories in memory.", m.Bytes)
-		counter(ch, "histories_dropped_total", "Histories in memory that were given up before their time, for lack of room.", m.EvictedTotal)
+		counter(ch, "histories_dropped_total", "Histories in memory that were given up or cut before their time, for lack of room.", m.EvictedTotal)
 		counter(ch, "publish_replays_total", "Publishes with a key seen before, answered with the first one's receipt.", m.ReplaysTotal)
 	}
 }

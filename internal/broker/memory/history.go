@@ -21,6 +21,8 @@ type history struct {
 	acked   uint64        // what was acknowledged last
 	reads   uint32        // calls of History
 	bytes   int64         // of kept
+	main    share         // of one owner; those of others are the stripe's
+	last    *share        // of the newest message; nil: unknown
 	touched time.Duration // when the newest message came or, before there is one, it began
 
 	number uint64        // of the newest message; 0: never spoke
@@ -29,7 +31,7 @@ type history struct {
 
 // messageOverhead is what a kept message takes beside its texts and payload: the
 // Message and its slot in the ring.
-const messageOverhead = 192
+const messageOverhead = 200
 
 // size is what a kept message counts for. The room's name and the epoch are the
 // history's own.
@@ -121,6 +123,7 @@ func unknown(after *broker.Position) *broker.Gap {
 type kept struct {
 	message *broker.Message
 	at      time.Duration // when it was accepted
+	share   *share
 }
 
 // A ring is a queue that grows by doubling up to a bound.

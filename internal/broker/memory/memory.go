@@ -14,6 +14,7 @@ import (
 
 	"barrage/internal/broker"
 	"barrage/internal/broker/keys"
+	"barrage/internal/fair"
 	"barrage/internal/random"
 	"barrage/internal/striped"
 )
@@ -28,9 +29,8 @@ type Config struct {
 	// Node begins every message's id and must differ among nodes; "": a random one.
 	Node string
 	// MaxRooms bounds the histories, MaxBytes the messages of all of them, each
-	// counted with its overhead. Beyond either, the room that published least
-	// recently loses its history; one room alone, its oldest messages. Defaults:
-	// 200,000 rooms, 256 MiB.
+	// counted with its overhead. Beyond either, those lose messages or histories who
+	// have most: see evict. Defaults: 200,000 rooms, 256 MiB.
 	MaxRooms int
 	MaxBytes int64
 	// IdempotencyTTL is how long a Publication.Key is remembered, IdempotencyKeys
@@ -85,7 +85,7 @@ const (
 // that the order is the one of the numbers. No function of the receiver or of the
 // settings is called under a lock. Locks are taken in this order, and never two
 // stripes at once, since a room that grows may cost one of another stripe its
-// history: evicting, stripe.mu, the lock in keys.
+// history: evicting, stripe.mu, the locks in keys and mail.
 type Broker struct {
 	cfg      Config
 	receiver broker.Receiver
@@ -97,6 +97,7 @@ type Broker struct {
 	count    counters
 	stripes  *striped.Set[stripe]
 	keys     *keys.Set[keyID]
+	mail     mail
 	evicting sync.Mutex
 
 	ending chan struct{}
@@ -111,7 +112,7 @@ type Stats struct {
 	Bytes    int64 // of those
 	Keys     int64 // idempotency keys remembered
 
-	EvictedTotal uint64 // histories dropped because of MaxRooms or MaxBytes
+	EvictedTotal uint64 // histories dropped or cut because of MaxRooms or MaxBytes
 	ReplaysTotal uint64 // publishes answered with an earlier receipt
 }
 
@@ -138,6 +139,7 @@ func New(cfg Config, receiver broker.Receiver) (*Broker, error) {
 		keys:    keys.New[keyID](cfg.IdempotencyKeys, cfg.IdempotencyTTL),
 		ending:  make(chan struct{}),
 	}
+	m.mail.places = fair.NewPlaces(cfg.MaxBytes / 2)
 	// Not from 1, so that a node which is started again under its name does not
 	// give the same ids again.
 	m.number.Store(rand.Uint64() >> 24)

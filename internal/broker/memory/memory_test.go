@@ -165,13 +165,19 @@ func TestEvictBytes(t *testing.T) {
 		}
 	}
 	publish(t, m, "a", "small")
-	wantHistories(t, m, "a b c")
-	for range 3 {
+	for range 20 {
 		publish(t, m, "d", big)
 	}
-	wantHistories(t, m, "a c d")
+	// The largest room loses its oldest messages, and is not smaller than the others then.
+	wantHistories(t, m, "a b c d")
+	for _, room := range []string{"a", "b", "c", "d"} {
+		if n := len(history(t, m, room, broker.Query{}).Messages); n < 2 {
+			t.Errorf("room %s has %d messages, its share is 2 at least", room, n)
+		}
+	}
 
 	// A room alone loses its oldest messages, not its epoch.
+	m = newMemory(t, memory.Config{Rules: all(1000, time.Hour), Node: "n", MaxBytes: 10 * (message + 300)}, nobody{})
 	var last broker.Position
 	for i := range 50 {
 		r := publish(t, m, "hot", big)

@@ -13,6 +13,7 @@ import (
 	"barrage/internal/broker"
 	"barrage/internal/broker/keys"
 	"barrage/internal/broker/turns"
+	"barrage/internal/fair"
 )
 
 // othersDelivered is how many messages of others a publisher delivers behind its
@@ -121,8 +122,8 @@ func (m *Broker) accept(p *broker.Publication, d *delivery, waits bool) (*stripe
 			return nil, nil, answered, nil
 		}
 	} else {
-		if p.Key != "" && !m.keys.Take(p.Owner(), m.age(now)) {
-			return nil, nil, 0, fmt.Errorf("%w: too many idempotency keys are remembered", broker.ErrOverloaded)
+		if err := m.afford(p, keep, m.age(now)); err != nil {
+			return nil, nil, 0, err
 		}
 		if !keep.On() {
 			h = nil
@@ -147,16 +148,16 @@ func (m *Broker) assign(s *stripe, h *history, p *broker.Publication, scope stri
 	number := m.number.Add(1)
 	msg, key := m.message(p, h, number)
 	msg.Time = now.UnixMilli()
+	owner := p.Owner()
+	if owner.User != "" {
+		owner.User = msg.Sender.User // p's may be a part of something larger
+	}
 	if h != nil {
-		m.add(s, h, msg, number, m.age(now))
+		m.add(s, h, msg, owner, number, m.age(now))
 	}
 	d.message = msg
 	d.receipt = broker.Receipt{ID: msg.ID, Position: broker.Position{Epoch: msg.Epoch, Offset: msg.Offset}, Members: beingDelivered}
 	if key != "" {
-		owner := p.Owner()
-		if owner.User != "" {
-			owner.User = msg.Sender.User
-		}
 		d.first = m.keys.Put(keyID{msg.Room, scope, key}, owner, d.receipt, m.age(now))
 	}
 }
@@ -274,21 +275,23 @@ func (m *Broker) message(p *broker.Publication, h *history, number uint64) (msg 
 }
 
 // add puts a room's next message into its history.
-func (m *Broker) add(s *stripe, h *history, msg *broker.Message, number uint64, now time.Duration) {
+func (m *Broker) add(s *stripe, h *history, msg *broker.Message, owner fair.Owner, number uint64, now time.Duration) {
 	for h.kept.n >= h.keep.Messages { // it may have been allowed more before
-		m.dropOldest(h)
+		m.dropOldest(s, h)
 	}
-	h.kept.push(kept{msg, now}, h.keep.Messages)
+	of := s.shareOf(h, owner)
+	of.bytes += size(msg)
+	h.kept.push(kept{msg, now, of}, h.keep.Messages)
 	h.head = msg.Offset
 	h.touched = now
 	h.bytes += size(msg)
 	m.count.messages.Add(1)
 	m.count.bytes.Add(size(msg))
 	for most := h.keep.MaxBytes(h.room); h.bytes > most && h.kept.n > 1; {
-		m.dropOldest(h)
+		m.dropOldest(s, h)
 	}
 	for h.bytes > m.cfg.MaxBytes {
-		m.dropOldest(h) // one room alone must fit, or there would be nothing to evict
+		m.dropOldest(s, h) // one room alone must fit, or there would be nothing to evict
 	}
 	s.spoke(h, number)
 }

@@ -21,11 +21,12 @@ type stripe struct {
 	// Written under mu, read by evict without.
 	oldest atomic.Uint64
 
-	mu    sync.Mutex // guards what follows
-	rooms shrinkmap.Map[string, *history]
-	order list.List // of *history, the oldest first; those that never spoke are the oldest
-	turns turns.Rooms[delivery]
-	idle  sync.Cond // told when a turn is over, once the broker is closed
+	mu     sync.Mutex // guards what follows
+	rooms  shrinkmap.Map[string, *history]
+	order  list.List // of *history, the oldest first; those that never spoke are the oldest
+	turns  turns.Rooms[delivery]
+	shares shrinkmap.Map[shareKey, *share] // but histories' main ones
+	idle   sync.Cond                       // told when a turn is over, once the broker is closed
 }
 
 // lock returns the room's stripe, locked, and its history without what is too old by
@@ -45,7 +46,7 @@ func (m *Broker) lock(room string, keep broker.Retention) (s *stripe, h *history
 	if keep.On() {
 		h.keep = keep
 	}
-	if !m.trim(h, now) {
+	if !m.trim(s, h, now) {
 		return s, h, now
 	}
 	reads := h.reads
@@ -54,7 +55,7 @@ func (m *Broker) lock(room string, keep broker.Retention) (s *stripe, h *history
 	s.mu.Lock()
 	now = m.cfg.Now()
 	again := s.rooms.Get(room)
-	if again == h && m.trim(h, now) && h.reads == reads && members == 0 {
+	if again == h && m.trim(s, h, now) && h.reads == reads && members == 0 {
 		m.drop(s, h)
 		return s, nil, now
 	}
@@ -72,18 +73,21 @@ func (m *Broker) begin(s *stripe, room string, keep broker.Retention, now time.T
 }
 
 // trim drops messages that are too old, and tells whether the history is over.
-func (m *Broker) trim(h *history, now time.Time) (over bool) {
+func (m *Broker) trim(s *stripe, h *history, now time.Time) (over bool) {
 	age := m.age(now)
 	for h.kept.n > 0 && age-h.kept.at(0).at >= h.keep.Age {
-		m.dropOldest(h)
+		m.dropOldest(s, h)
 	}
 	return age-h.touched >= h.keep.Age
 }
 
 // dropOldest removes the oldest message of a history that has one.
-func (m *Broker) dropOldest(h *history) {
-	n := size(h.kept.pop().message)
+func (m *Broker) dropOldest(s *stripe, h *history) {
+	oldest := h.kept.pop()
+	n := size(oldest.message)
 	h.bytes -= n
+	m.mail.give(h.room, oldest.share.owner, mailSize(&oldest.message.Sender, oldest.message.Kind, oldest.message.Payload))
+	s.release(h, oldest.share, n)
 	m.count.messages.Add(-1)
 	m.count.bytes.Add(-n)
 }
@@ -94,8 +98,9 @@ func (m *Broker) drop(s *stripe, h *history) {
 	s.order.Remove(h.at)
 	s.tellOldest()
 	m.count.rooms.Add(-1)
-	m.count.messages.Add(-int64(h.kept.n))
-	m.count.bytes.Add(-h.bytes)
+	for h.kept.n > 0 {
+		m.dropOldest(s, h)
+	}
 }
 
 // spoke moves a history to the young end.
@@ -119,38 +124,6 @@ func (s *stripe) tellOldest() {
 		number = h.number
 	}
 	s.oldest.Store(number)
-}
-
-// evict drops the histories of those rooms that spoke least recently until the
-// bounds hold. The caller holds no lock.
-func (m *Broker) evict() {
-	if !m.full() {
-		return
-	}
-	m.evicting.Lock()
-	defer m.evicting.Unlock()
-	for m.full() {
-		var oldest *stripe
-		number := uint64(none)
-		for s := range m.stripes.All() {
-			if n := s.oldest.Load(); n < number {
-				oldest, number = s, n
-			}
-		}
-		if oldest == nil {
-			return // others have dropped all meanwhile
-		}
-		oldest.mu.Lock()
-		if h := oldest.first(); h != nil && h.number == number { // else it has spoken: look again
-			m.drop(oldest, h)
-			m.count.evicted.Add(1)
-		}
-		oldest.mu.Unlock()
-	}
-}
-
-func (m *Broker) full() bool {
-	return m.count.rooms.Load() > int64(m.cfg.MaxRooms) || m.count.bytes.Load() > m.cfg.MaxBytes
 }
 
 // sweep is the goroutine that forgets what nobody asks for any more, a few stripes
@@ -180,7 +153,7 @@ func (m *Broker) sweepStripe(s *stripe) {
 	now := m.cfg.Now()
 	s.mu.Lock()
 	for e := s.order.Front(); e != nil; e = e.Next() {
-		if h := e.Value.(*history); m.trim(h, now) {
+		if h := e.Value.(*history); m.trim(s, h, now) {
 			over = append(over, h.room)
 		}
 	}

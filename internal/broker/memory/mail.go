@@ -1,0 +1,57 @@
+// What clients have waiting in mailboxes, which is refused rather than evicted.
+
+package memory
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"barrage/internal/broker"
+	"barrage/internal/fair"
+)
+
+// mail shares out the bytes that clients may have in rooms of single users: half of
+// Config.MaxBytes. Its lock is taken under a stripe's.
+type mail struct {
+	mu     sync.Mutex // guards places
+	places *fair.Places
+}
+
+// take takes what a message needs that a client writes into a mailbox.
+func (l *mail) take(p *broker.Publication) bool {
+	if _, mailbox := broker.UserOf(p.Room); !mailbox || !p.From.IsValid() {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.places.Take(p.Owner(), mailSize(&p.Sender, p.Kind, p.Payload))
+}
+
+func (l *mail) give(room string, o fair.Owner, n int64) {
+	if _, mailbox := broker.UserOf(room); !mailbox || !o.Address.IsValid() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.places.Give(o, n)
+}
+
+// mailSize is a message's size before it has an id.
+func mailSize(from *broker.Sender, kind string, payload []byte) int64 {
+	return int64(messageOverhead + len(from.User) + len(from.Name) + len(from.Avatar) + len(from.Conn) + len(kind) + len(payload))
+}
+
+// afford takes what a publish needs of shares that are refused when they are used up.
+func (m *Broker) afford(p *broker.Publication, keep broker.Retention, now time.Duration) error {
+	if keep.On() && !m.mail.take(p) {
+		return fmt.Errorf("%w: too much of what this client wrote waits for users", broker.ErrOverloaded)
+	}
+	if p.Key == "" || m.keys.Take(p.Owner(), now) {
+		return nil
+	}
+	if keep.On() {
+		m.mail.give(p.Room, p.Owner(), mailSize(&p.Sender, p.Kind, p.Payload))
+	}
+	return fmt.Errorf("%w: too many idempotency keys are remembered", broker.ErrOverloaded)
+}
