@@ -20,7 +20,10 @@ type mail struct {
 
 // take takes what a message needs that a client writes into a mailbox.
 func (l *mail) take(p *broker.Publication) bool {
-	if _, mailbox := broker.UserOf(p.Room); !mailbox || !p.From.IsValid() {
+	if !p.From.IsValid() {
+		return true
+	}
+	if _, mailbox := broker.UserOf(p.Room); !mailbox {
 		return true
 	}
 	l.mu.Lock()
@@ -28,13 +31,17 @@ func (l *mail) take(p *broker.Publication) bool {
 	return l.places.Take(p.Owner(), mailSize(&p.Sender, p.Kind, p.Payload))
 }
 
-func (l *mail) give(room string, o fair.Owner, n int64) {
-	if _, mailbox := broker.UserOf(room); !mailbox || !o.Address.IsValid() {
+// give gives back what take has taken for a message of an owner.
+func (l *mail) give(room string, o fair.Owner, from *broker.Sender, kind string, payload []byte) {
+	if !o.Address.IsValid() {
+		return
+	}
+	if _, mailbox := broker.UserOf(room); !mailbox {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.places.Give(o, n)
+	l.places.Give(o, mailSize(from, kind, payload))
 }
 
 // mailSize is a message's size before it has an id.
@@ -51,7 +58,7 @@ func (m *Broker) afford(p *broker.Publication, keep broker.Retention, now time.D
 		return nil
 	}
 	if keep.On() {
-		m.mail.give(p.Room, p.Owner(), mailSize(&p.Sender, p.Kind, p.Payload))
+		m.mail.give(p.Room, p.Owner(), &p.Sender, p.Kind, p.Payload)
 	}
 	return fmt.Errorf("%w: too many idempotency keys are remembered", broker.ErrOverloaded)
 }

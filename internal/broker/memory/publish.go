@@ -280,13 +280,14 @@ func (m *Broker) add(s *stripe, h *history, msg *broker.Message, owner fair.Owne
 		m.dropOldest(s, h)
 	}
 	of := s.shareOf(h, owner)
-	of.bytes += size(msg)
+	n := size(msg)
+	of.bytes += n
 	h.kept.push(kept{msg, now, of}, h.keep.Messages)
 	h.head = msg.Offset
 	h.touched = now
-	h.bytes += size(msg)
+	h.bytes += n
 	m.count.messages.Add(1)
-	m.count.bytes.Add(size(msg))
+	m.count.bytes.Add(n)
 	for most := h.keep.MaxBytes(h.room); h.bytes > most && h.kept.n > 1; {
 		m.dropOldest(s, h)
 	}

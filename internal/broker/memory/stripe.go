@@ -86,7 +86,8 @@ func (m *Broker) dropOldest(s *stripe, h *history) {
 	oldest := h.kept.pop()
 	n := size(oldest.message)
 	h.bytes -= n
-	m.mail.give(h.room, oldest.share.owner, mailSize(&oldest.message.Sender, oldest.message.Kind, oldest.message.Payload))
+	msg := oldest.message
+	m.mail.give(h.room, oldest.share.owner, &msg.Sender, msg.Kind, msg.Payload)
 	s.release(h, oldest.share, n)
 	m.count.messages.Add(-1)
 	m.count.bytes.Add(-n)
