@@ -121,7 +121,7 @@ func startArchive(t *testing.T, a *archive, cfg events.Config) (*edgetest.Server
 	})
 	b := &gateBroker{}
 	s := edgetest.Start(t, func(c *edge.Config) { c.Events = e }, func(s *edgetest.Server) {
-		rules := broker.Rules{{Pattern: "off:*"}, {Pattern: "*", Retention: broker.Retention{Messages: broker.MaxRetained, Age: time.Hour}}}
+		rules := broker.Rules{{Pattern: "off:*"}, {Pattern: "*", Retention: broker.Retention{Messages: broker.MaxRetained, Age: time.Hour, Bytes: 64 << 20}}}
 		b.Broker = edgetest.NewMemory(t, s, memory.Config{Rules: rules})
 		s.SetBroker(b)
 	})

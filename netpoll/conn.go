@@ -149,6 +149,12 @@ func (l *Loop) SetDeadline(id ID, d time.Duration) {
 	c.deadline = l.due(d)
 }
 
+// SetDeadlineAt is SetDeadline for a time of Clock, as it is: one that was there before, and
+// is set again, is not put off by that.
+func (l *Loop) SetDeadlineAt(id ID, at time.Duration) {
+	l.table.At(id).deadline = max(1, uint32(at/clockUnit))
+}
+
 // Hasten is SetDeadline if the deadline would pass later than that, or there is none.
 func (l *Loop) Hasten(id ID, d time.Duration) {
 	if c, due := l.table.At(id), l.due(max(d, 0)); c.deadline == 0 || c.deadline > due {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"barrage/api"
+	"barrage/internal/broker"
 	"barrage/internal/machine"
 )
 
@@ -88,11 +89,9 @@ func TestAdminRefusals(t *testing.T) {
 		{"kick nobody", "POST", "/v1/rooms/a/kick", `{}`, "bad_user"},
 		{"kick a bad user", "POST", "/v1/rooms/a/kick", `{"user":"a b"}`, "bad_user"},
 		{"disconnect a bad user", "POST", "/v1/users/user:ann/disconnect", "", "bad_user"},
-		{"disconnect a long user", "POST", "/v1/users/" + long + long + "1234/disconnect", "", "bad_user"},
-		{"disconnect too long a user", "POST", "/v1/users/" + long + long + long + "/disconnect", "", "bad_user"},
+		{"disconnect a long user", "POST", "/v1/users/" + strings.Repeat("u", broker.MaxUserID+1) + "/disconnect", "", "bad_user"},
 		{"publish to a bad user", "POST", "/v1/users/a%20b/messages", "hi", "bad_user"},
 		{"publish to a user's room", "POST", "/v1/users/user:ann/messages", "hi", "bad_user"},
-		{"publish to the operators' room as a user", "POST", "/v1/users/@control/messages", "hi", "bad_user"},
 		{"ask about a user's room", "GET", "/v1/users/user:ann", "", "bad_user"},
 		{"kick a user's room", "POST", "/v1/rooms/a/kick", `{"user":"user:ann"}`, "bad_user"},
 

@@ -82,7 +82,7 @@ func (l *Loop) unblocked(id ID) {
 	case ses.flags&flagPinged == 0:
 		delete(l.watches, id)
 		if ses.flags&flagPartial == 0 {
-			l.pingAfter(id, w.due-now)
+			l.net.SetDeadlineAt(id, w.due) // however often the socket fills
 		}
 		return
 	case ses.flags&flagPartial == 0:
