@@ -62,7 +62,7 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/handshake": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/node", "barrage/edge/proxy", "barrage/edge/wait",
-		"barrage/fanout", "barrage/frame", "barrage/internal/broker", "barrage/internal/quietlog",
+		"barrage/fanout", "barrage/frame", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/quietlog",
 		"barrage/internal/refusal",
 	},
 	"barrage/edge/history": {"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/workers"},

@@ -35,10 +35,10 @@ func NewChecker(v *Verifier) *Checker {
 	return &Checker{verifier: v, pool: workers.New(checks, 0, 1), jwksWaiters: make(chan struct{}, MaxJWKSWaiters)}
 }
 
-// Check checks a token and calls answer, on another goroutine. It returns false if too
-// many are being checked.
-func (c *Checker) Check(token string, answer func(*Identity, error)) bool {
-	return c.pool.Try(0, fair.Payer{}, func(context.Context) int {
+// Check checks a token for who brings it and calls answer, on another goroutine. It
+// returns false if too many are being checked.
+func (c *Checker) Check(who fair.Payer, token string, answer func(*Identity, error)) bool {
+	return c.pool.Try(0, who, func(context.Context) int {
 		c.check(token, answer)
 		return 0
 	})

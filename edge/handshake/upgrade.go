@@ -17,6 +17,7 @@ import (
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/internal/broker"
+	"barrage/internal/fair"
 	"barrage/internal/refusal"
 )
 
@@ -203,7 +204,8 @@ func (d *Door) identify(id conn.ID, u *upgrade, token string) error {
 	if err != nil {
 		return err
 	}
-	if !tokens.Check(token, func(ident *auth.Identity, err error) {
+	who := fair.Payer{Address: d.loop.Network(id), Conn: uint64(id)}
+	if !tokens.Check(who, token, func(ident *auth.Identity, err error) {
 		d.loop.Do(func() {
 			if d.held[id] == kept {
 				d.loop.Guard(id, func() { d.onIdentity(id, kept, ident, err) })

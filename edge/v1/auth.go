@@ -27,7 +27,7 @@ func cmdAuth(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 		return overloaded("another token of this connection is being checked")
 	}
 	id := uint64(cmd.ID)
-	if !p.node.Tokens.Check(cmd.Token, func(ident *auth.Identity, err error) {
+	if !p.node.Tokens.Check(p.loop.Payer(&c.Client), cmd.Token, func(ident *auth.Identity, err error) {
 		p.loop.Post(&c.Client, func() { p.onIdentity(c, id, ident, err) })
 	}) {
 		return overloaded("too many tokens are being checked")
