@@ -88,12 +88,21 @@ func (s *questions) take() (batch []*question) {
 	return batch
 }
 
-// answer asks Redis in one go, and once more what it did not know the script of.
+// answer asks Redis and tells those who wait.
 func (c *client) answer(batch []*question, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
+	askAll(ctx, c.universal(), batch)
+	for _, q := range batch {
+		close(q.done)
+	}
+}
+
+// askAll asks Redis in one go, scripts by their hash, and those that it does not know once
+// more, with the whole: a Redis that has just started, or a cluster's node that is new here.
+func askAll(ctx context.Context, c redis.UniversalClient, batch []*question) {
 	for _, whole := range []bool{false, true} {
-		pipe := c.universal().Pipeline()
+		pipe := c.Pipeline()
 		var asked []*question
 		for _, q := range batch {
 			if !whole || replyCode(q.answer.Err()) == "NOSCRIPT" {
@@ -106,31 +115,29 @@ func (c *client) answer(batch []*question, timeout time.Duration) {
 			noteFailure(asked, err)
 		}
 	}
-	for _, q := range batch {
-		close(q.done)
-	}
 }
 
 // noteFailure is for a failed login, which is an error of no command, but none was sent.
 func noteFailure(asked []*question, err error) {
 	for _, q := range asked {
-		if q.answer.Err() != nil {
-			return
-		}
-	}
-	if err != nil {
-		for _, q := range asked {
+		if q.answer.Err() == nil && unanswered(q.answer) {
 			q.answer.SetErr(err)
 		}
 	}
 }
 
+func unanswered(c redis.Cmder) bool {
+	switch c := c.(type) {
+	case *redis.Cmd:
+		return c.Val() == nil
+	case *redis.SliceCmd:
+		return c.Val() == nil
+	}
+	return false
+}
+
 // poseScript is pose for a script.
 func poseScript(ctx context.Context, c *client, s *redis.Script, keys []string, args ...any) (*redis.Cmd, error) {
-	return pose(ctx, c, func(pipe redis.Pipeliner, whole bool) *redis.Cmd {
-		if whole {
-			return s.Eval(ctx, pipe, keys, args...)
-		}
-		return s.EvalSha(ctx, pipe, keys, args...)
-	})
+	put := putScript(ctx, s, scriptCall{keys, args})
+	return pose(ctx, c, func(pipe redis.Pipeliner, whole bool) *redis.Cmd { return put(pipe, whole).(*redis.Cmd) })
 }

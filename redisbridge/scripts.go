@@ -201,29 +201,28 @@ type scriptCall struct {
 	args []any
 }
 
-// runAll makes calls of a script in one go, by its hash, and those of which Redis does
-// not know it once more, with the whole: a Redis that has just started, or a cluster's
-// node that is new here.
+// runAll makes calls of a script in one go.
 func runAll(ctx context.Context, c redis.UniversalClient, s *redis.Script, calls []scriptCall) []*redis.Cmd {
-	cmds := make([]*redis.Cmd, len(calls))
-	for _, eval := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{s.EvalSha, s.Eval} {
-		pipe := c.Pipeline()
-		for i, call := range calls {
-			if cmds[i] == nil || replyCode(cmds[i].Err()) == "NOSCRIPT" {
-				cmds[i] = eval(ctx, pipe, call.keys, call.args...)
-			}
-		}
-		if pipe.Len() == 0 {
-			break
-		}
-		_, failed := pipe.Exec(ctx)
-		for _, cmd := range cmds {
-			if cmd.Err() == nil && cmd.Val() == nil {
-				cmd.SetErr(failed) // a failed login is an error of no command, but none was sent
-			}
-		}
+	batch := make([]*question, len(calls))
+	for i, call := range calls {
+		batch[i] = &question{put: putScript(ctx, s, call)}
+	}
+	askAll(ctx, c, batch)
+	cmds := make([]*redis.Cmd, len(batch))
+	for i, q := range batch {
+		cmds[i] = q.answer.(*redis.Cmd)
 	}
 	return cmds
+}
+
+// putScript puts a script's call into a pipeline.
+func putScript(ctx context.Context, s *redis.Script, call scriptCall) func(redis.Pipeliner, bool) redis.Cmder {
+	return func(pipe redis.Pipeliner, whole bool) redis.Cmder {
+		if whole {
+			return s.Eval(ctx, pipe, call.keys, call.args...)
+		}
+		return s.EvalSha(ctx, pipe, call.keys, call.args...)
+	}
 }
 
 // Parts are what a script answered, taken one after the other. What it is made of may
