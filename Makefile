@@ -41,9 +41,9 @@ lint: ## gofmt, vet, staticcheck
 
 # Without vet, which lint runs in full; one package more than there are cores, since
 # many tests wait.
-race: ## all Go tests under the race detector, and those of allocations without it
+race: ## all Go tests under the race detector, but those of allocations and of large messages, which run without it
 	go test -race -vet=off -p $$(( $$(nproc) + 1 )) ./redisbridge ./... # the longest first, which mostly waits
-	go test -vet=off -run 'Alloc' $$(grep -rl --include='*_test.go' '^func Test.*Alloc' . | xargs -n1 dirname | sort -u)
+	go test -vet=off -run 'Alloc|Autobahn' $$(grep -rlE --include='*_test.go' '^func Test.*(Alloc|Autobahn)' . | xargs -n1 dirname | sort -u)
 
 fuzz: ## fuzz every parser, FUZZTIME inputs each
 	@export tests=$$(mktemp -d) cache=$$(go env GOCACHE)/fuzz/barrage; trap 'rm -r "$$tests"' EXIT; \

@@ -1,5 +1,8 @@
+//go:build !race
+
 // The sections of the Autobahn test suite on compression, 12 and 13, with its
-// sizes: an echo over a connection that negotiated permessage-deflate.
+// sizes: an echo over a connection that negotiated permessage-deflate. Like the large
+// messages, without the race detector.
 
 package frame
 
