@@ -22,12 +22,13 @@ build: ## build bin/barrage
 run: build ## serve on 127.0.0.1:8080: open the page, type, see comments fly
 	bin/barrage serve
 
-# The browser's tests wait much, so the fuzzers run beside them; their output comes last.
-test: deps lint race ## everything CI runs; installs what the tests need
+# The browser's tests wait much, and the fuzzers take what CPU others leave: so both run
+# beside the race detector. Their output comes behind its own.
+test: deps lint ## everything CI runs; installs what the tests need
 	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
-	$(MAKE) --no-print-directory browser >"$$out" 2>&1 & browser=$$!; \
-	$(MAKE) --no-print-directory fuzz; fuzz=$$?; \
-	wait $$browser; browser=$$?; cat "$$out"; exit $$((fuzz | browser))
+	$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync browser fuzz >"$$out" 2>&1 & beside=$$!; \
+	$(MAKE) --no-print-directory race; race=$$?; \
+	wait $$beside; beside=$$?; cat "$$out"; exit $$((race | beside))
 
 deps: ## install redis-server, chromium, iproute2, nginx, haproxy and caddy from Debian's packages if absent
 	@(PATH=$$PATH:/usr/sbin; for p in redis-server chromium ip nginx haproxy caddy; do command -v $$p >/dev/null || exit 1; done) || { \
@@ -47,15 +48,17 @@ race: ## all Go tests under the race detector, but those of allocations and of l
 
 fuzz: ## fuzz every parser, FUZZTIME inputs each
 	@export tests=$$(mktemp -d) cache=$$(go env GOCACHE)/fuzz/barrage; trap 'rm -r "$$tests"' EXIT; \
-	grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | xargs -P 2 -n 1 sh -c '\
+	grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | nice -n 19 xargs -P 2 -n 1 sh -c '\
 		test=$$tests/$$(echo $$0 | tr / _); go test -c -vet=off -fuzz . -o $$test $$0 && cd $$0 || exit 255; \
 		for target in $$(grep -ho "^func Fuzz[A-Za-z0-9_]*" *_test.go | cut -d" " -f2); do \
 			echo $$0 $$target; \
 			$$test -test.run "^$$" -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) -test.fuzzcachedir $$cache/$$0 || exit 255; \
 		done'
 
-browser: build ## drive the viewer page in chromium
-	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage npm test
+# Built as lint and others do it, so that little has to be compiled again.
+browser: ## drive the viewer page in chromium
+	go build -o bin/barrage-test ./cmd/barrage
+	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
 
 chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes and Redis are killed and frozen
 	BARRAGE_CHAOS=60s go test -count=1 -v -timeout 10m -run '^TestChaos$$' ./cmd/barrage
