@@ -57,7 +57,7 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/echo": {"barrage/edge/conn", "barrage/edge/node"},
 	"barrage/edge/events": {
-		"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/outbound", "barrage/internal/quietlog",
+		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/outbound", "barrage/internal/quietlog",
 		"barrage/internal/random", "barrage/internal/refusal", "github.com/gammazero/deque",
 	},
 	"barrage/edge/handshake": {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/fair"
 	"barrage/internal/limits"
 	"barrage/internal/outbound"
 	"barrage/internal/quietlog"
@@ -99,11 +100,11 @@ type CallerConfig struct {
 type Caller struct {
 	// Fixed by NewCaller.
 	routes   []route
-	client   *client
+	client   *Client
 	maxReply int
 	log      *quietlog.Log
 
-	slots    *slots
+	slots    *fair.Slots[*route]
 	calls    atomic.Uint64
 	answered atomic.Uint64
 	failed   map[string]*atomic.Uint64 // by code; the map is fixed
@@ -120,7 +121,7 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 	cfg.MaxConcurrent = cmp.Or(cfg.MaxConcurrent, 256)
 	cfg.MaxReply = cmp.Or(cfg.MaxReply, 64<<10)
 	errs := []error{
-		cfg.HTTP.check("caller: "),
+		cfg.HTTP.Check("caller: "),
 		limits.AtLeast("events: caller: MaxConcurrent", cfg.MaxConcurrent, 1),
 		limits.AtLeast("events: caller: MaxReply", cfg.MaxReply, 1),
 	}
@@ -138,8 +139,8 @@ func NewCaller(cfg CallerConfig) (*Caller, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	c.slots = newSlots(cfg.MaxConcurrent, len(cfg.Routes))
-	c.client = newClient(cfg.HTTP, cfg.MaxConcurrent)
+	c.slots = fair.NewSlots[*route](cfg.MaxConcurrent, len(cfg.Routes))
+	c.client = NewClient(cfg.HTTP, cfg.MaxConcurrent)
 	for code := range refusals {
 		c.failed[code] = new(atomic.Uint64)
 	}
@@ -185,10 +186,10 @@ func (c *Caller) call(ctx context.Context, to *route, r Request) (Reply, *CallEr
 	if to == nil {
 		return Reply{}, &CallError{Code: CodeUnknownMethod}
 	}
-	if !c.slots.take(to, r.User, r.Address) {
+	if !c.slots.Take(1, to, r.User, r.Address) {
 		return Reply{}, &CallError{Code: CodeOverloaded}
 	}
-	defer c.slots.give(to, r.User, r.Address)
+	defer c.slots.Give(1, to, r.User, r.Address)
 	ctx, cancel := context.WithTimeout(ctx, c.client.timeout)
 	defer cancel()
 	reply, failure := c.ask(ctx, to.url, r)
@@ -219,7 +220,7 @@ func (c *Caller) ask(ctx context.Context, url string, r Request) (Reply, *CallEr
 	if err != nil {
 		return Reply{}, &CallError{Code: CodeBadRequest, Err: err}
 	}
-	resp, err := c.client.post(ctx, url, body, r.ID != "")
+	resp, err := c.client.Post(ctx, url, body, r.ID != "")
 	if err != nil {
 		return Reply{}, &CallError{Code: CodeBackend, Err: outbound.Cause(err)}
 	}
@@ -263,4 +264,4 @@ func (c *Caller) Stats() CallerStats {
 
 // Close closes idle connections. Call it when no request is under way, which the
 // ends of their contexts see to.
-func (c *Caller) Close() { c.client.close() }
+func (c *Caller) Close() { c.client.Close() }

@@ -46,9 +46,7 @@ func newCaller(t testing.TB, cfg CallerConfig) *Caller {
 }
 
 func (c *Caller) underWay() int {
-	c.slots.mu.Lock()
-	defer c.slots.mu.Unlock()
-	return c.slots.used
+	return c.slots.Used()
 }
 
 func wantCode(t *testing.T, err error, code string) *CallError {
@@ -71,7 +69,7 @@ func checkCalls(t *testing.T, c *Caller) {
 	for _, n := range s.Failed {
 		sum += n
 	}
-	if c.slots.used != 0 || len(c.slots.taken) != 0 || sum != s.Calls {
+	if c.slots.Used() != 0 || sum != s.Calls {
 		t.Errorf("got %+v", s)
 	}
 }

@@ -40,7 +40,8 @@ const minSecret = 16
 // maxHops bounds redirects.
 const maxHops = 3
 
-func (h *HTTP) check(prefix string) error {
+// Check tells what is wrong; the errors begin with prefix.
+func (h *HTTP) Check(prefix string) error {
 	var errs []error
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("events: "+prefix+format, args...))
@@ -76,8 +77,8 @@ func CheckURL(s string) error {
 	return nil
 }
 
-// A client posts signed bodies. Any goroutine may use it.
-type client struct {
+// Client posts signed bodies. Any goroutine may use it.
+type Client struct {
 	http     http.Client
 	fresh    http.Client // which has a connection for each request
 	secrets  []string
@@ -86,8 +87,8 @@ type client struct {
 	repeated atomic.Uint64 // bodies sent once more
 }
 
-// newClient keeps up to idle connections to each host.
-func newClient(h HTTP, idle int) *client {
+// NewClient keeps up to idle connections to each host. h has been checked.
+func NewClient(h HTTP, idle int) *Client {
 	fresh := h.Transport
 	if h.Transport == nil {
 		h.Transport, fresh = outbound.Transport(idle), outbound.Transport(0)
@@ -96,7 +97,7 @@ func newClient(h HTTP, idle int) *client {
 	header.Set("User-Agent", "barrage")
 	maps.Copy(header, h.Header.Clone())
 	header.Set("Content-Type", "application/json")
-	return &client{
+	return &Client{
 		http:    http.Client{Transport: h.Transport, CheckRedirect: sameHost},
 		fresh:   http.Client{Transport: fresh, CheckRedirect: sameHost},
 		secrets: append([]string(nil), h.Secrets...),
@@ -117,11 +118,11 @@ func sameHost(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// post sends body. The caller closes the response's body; ctx bounds reading it. With
+// Post sends body. The caller closes the response's body; ctx bounds reading it. With
 // ids, by which the backend knows what it has had already, a body to which no byte of an
 // answer came is sent once more, by a connection of its own: most likely the backend was
 // just closing the one it went by, which had been idle.
-func (c *client) post(ctx context.Context, url string, body []byte, ids bool) (*http.Response, error) {
+func (c *Client) Post(ctx context.Context, url string, body []byte, ids bool) (*http.Response, error) {
 	resp, silent, err := c.send(ctx, &c.http, url, body)
 	if ids && silent && ctx.Err() == nil {
 		c.repeated.Add(1)
@@ -132,7 +133,7 @@ func (c *client) post(ctx context.Context, url string, body []byte, ids bool) (*
 
 // send sends body once. silent: it was sent, or may have been, and the connection ended
 // before the first byte of an answer.
-func (c *client) send(ctx context.Context, by *http.Client, url string, body []byte) (resp *http.Response, silent bool, err error) {
+func (c *Client) send(ctx context.Context, by *http.Client, url string, body []byte) (resp *http.Response, silent bool, err error) {
 	var connected, answered atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:              func(httptrace.GotConnInfo) { connected.Store(true) },
@@ -148,7 +149,8 @@ func (c *client) send(ctx context.Context, by *http.Client, url string, body []b
 	return resp, err != nil && connected.Load() && !answered.Load(), err
 }
 
-func (c *client) close() {
+// Close closes idle connections.
+func (c *Client) Close() {
 	c.http.CloseIdleConnections()
 	c.fresh.CloseIdleConnections()
 }

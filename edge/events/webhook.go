@@ -37,27 +37,27 @@ type WebhookConfig struct {
 // Webhook is a Sink: see the package comment for what it sends.
 type Webhook struct {
 	url    string
-	client *client
+	client *Client
 }
 
 // NewWebhook returns a sink that posts to a URL.
 func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
-	err := cfg.HTTP.check("webhook: ")
+	err := cfg.HTTP.Check("webhook: ")
 	if urlErr := CheckURL(cfg.URL); urlErr != nil {
 		err = errors.Join(err, fmt.Errorf("events: webhook: URL: %w", urlErr))
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Webhook{url: cfg.URL, client: newClient(cfg.HTTP, webhookIdle)}, nil
+	return &Webhook{url: cfg.URL, client: NewClient(cfg.HTTP, webhookIdle)}, nil
 }
 
 // Send posts batch.
 func (w *Webhook) Send(ctx context.Context, batch []Record) error {
 	ctx, cancel := context.WithTimeout(ctx, w.client.timeout)
 	defer cancel()
-	resp, err := w.client.post(ctx, w.url, webhookBody(batch), true)
+	resp, err := w.client.Post(ctx, w.url, webhookBody(batch), true)
 	if err != nil {
 		return fmt.Errorf("events: webhook %s: %w", outbound.Redacted(w.url), outbound.Cause(err))
 	}
@@ -86,7 +86,7 @@ func (w *Webhook) judge(resp *http.Response, text []byte) error {
 }
 
 // Close closes idle connections.
-func (w *Webhook) Close() { w.client.close() }
+func (w *Webhook) Close() { w.client.Close() }
 
 func webhookBody(batch []Record) []byte {
 	const begin, end = `{"events":[`, `]}`

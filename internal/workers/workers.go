@@ -51,8 +51,11 @@ func New(n int, rate int64, weights ...int) *Pool {
 }
 
 // Try has a task run for a payer, or returns false if too much is waiting already.
-func (p *Pool) Try(c fair.Class, who fair.Payer, f Task) bool {
-	until := time.Now().Add(Timeout)
+func (p *Pool) Try(c fair.Class, who fair.Payer, f Task) bool { return p.TryFor(Timeout, c, who, f) }
+
+// TryFor is Try for a task that has another time than Timeout.
+func (p *Pool) TryFor(timeout time.Duration, c fair.Class, who fair.Payer, f Task) bool {
+	until := time.Now().Add(timeout)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.tasks.Add(c, who, TaskCost, func() int {

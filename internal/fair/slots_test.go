@@ -1,4 +1,4 @@
-package events
+package fair
 
 import (
 	"fmt"
@@ -44,12 +44,12 @@ func TestShares(t *testing.T) {
 		{"slow and fast ones of an address", 2, []asker{{1, "", "10.0.0.1", many, 69}, {2, "", "10.0.0.1", 50, 50}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, routes := newSlots(256, tt.routes), make([]route, tt.routes+1)
+			s := NewSlots[int](256, tt.routes)
 			got := make([]int, len(tt.askers))
 			for more := true; more; {
 				more = false
 				for i, a := range tt.askers {
-					if got[i] < a.wants && s.take(&routes[a.route], a.user, a.address4()) {
+					if got[i] < a.wants && s.Take(1, a.route, a.user, a.address4()) {
 						got[i]++
 						more = true
 					}
@@ -62,7 +62,7 @@ func TestShares(t *testing.T) {
 			}
 			for i, a := range tt.askers {
 				for range got[i] {
-					s.give(&routes[a.route], a.user, a.address4())
+					s.Give(1, a.route, a.user, a.address4())
 				}
 			}
 			if s.used != 0 || len(s.taken) != 0 {
@@ -76,13 +76,13 @@ func TestShares(t *testing.T) {
 func TestSlots(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	const most = 40
-	s, routes := newSlots(most, 3), make([]route, 3)
-	type holder struct{ route, user, address int }
-	var held []holder
-	count := func(f func(h holder) bool) (n int) {
+	s := NewSlots[int](most, 3)
+	type taking struct{ n, route, user, address int }
+	var held []taking
+	count := func(f func(h taking) bool) (n int) {
 		for _, h := range held {
 			if f(h) {
-				n++
+				n += h.n
 			}
 		}
 		return n
@@ -92,17 +92,17 @@ func TestSlots(t *testing.T) {
 			i := random.IntN(len(held))
 			h := held[i]
 			held[i], held = held[len(held)-1], held[:len(held)-1]
-			s.give(&routes[h.route], fmt.Sprint(h.user), addressOf(h.address))
+			s.Give(h.n, h.route, fmt.Sprint(h.user), addressOf(h.address))
 			continue
 		}
-		h := holder{random.IntN(3), random.IntN(6), random.IntN(4)}
-		ofRoute := count(func(o holder) bool { return o.route == h.route })
-		ofUser := count(func(o holder) bool { return o.route == h.route && o.user == h.user })
-		ofAddress := count(func(o holder) bool { return o.route == h.route && o.address == h.address })
-		free := most - len(held)
-		want := ofRoute < free && max(ofUser, ofAddress) < free-ofRoute
-		if got := s.take(&routes[h.route], fmt.Sprint(h.user), addressOf(h.address)); got != want {
-			t.Fatalf("%+v with %d, %d, %d of %d under way: let in: %t", h, ofRoute, ofUser, ofAddress, len(held), got)
+		h := taking{1 + random.IntN(1+random.IntN(5)), random.IntN(3), random.IntN(6), random.IntN(4)}
+		ofRoute := count(func(o taking) bool { return o.route == h.route })
+		ofUser := count(func(o taking) bool { return o.route == h.route && o.user == h.user })
+		ofAddress := count(func(o taking) bool { return o.route == h.route && o.address == h.address })
+		free := most - count(func(taking) bool { return true })
+		want := ofRoute+h.n <= free && max(ofUser, ofAddress)+h.n <= free-ofRoute
+		if got := s.Take(h.n, h.route, fmt.Sprint(h.user), addressOf(h.address)); got != want {
+			t.Fatalf("%+v with %d, %d, %d and %d of %d free: let in: %t", h, ofRoute, ofUser, ofAddress, free, most, got)
 		}
 		if want {
 			held = append(held, h)
