@@ -22,7 +22,7 @@ func signer(secret []byte) (func(user string) (string, error), error) {
 	return func(user string) (string, error) {
 		all, now := auth.Patterns{"*"}, time.Now()
 		text, err := auth.Sign(auth.Claims{
-			Identity: auth.Identity{User: user, Rooms: all, Publish: all, Expires: now.Add(tokenLifetime)}, IssuedAt: now,
+			Identity: auth.Identity{User: user, Rooms: all, Publish: all, Direct: all, Expires: now.Add(tokenLifetime)}, IssuedAt: now,
 		}, key)
 		if err != nil {
 			return "", fmt.Errorf("token: user %.40q: %w", user, err)

@@ -34,7 +34,7 @@ func v1TokenFor(t *testing.T, user string, left time.Duration) string {
 	}
 	all := auth.Patterns{"*"}
 	token, err := auth.Sign(auth.Claims{Identity: auth.Identity{
-		User: user, Rooms: all, Publish: all, Expires: time.Now().Add(left),
+		User: user, Rooms: all, Publish: all, Direct: all, Expires: time.Now().Add(left),
 	}}, key)
 	if err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ func TestTokenRoundTrip(t *testing.T) {
 	}
 	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(set) }))
 	defer issuer.Close()
-	plain := token.Identity{User: "u1", Rooms: []string{"*"}, Publish: []string{"*"}}
+	plain := token.Identity{User: "u1", Rooms: []string{"*"}, Publish: []string{"*"}, Direct: []string{"*"}}
 	tests := []struct {
 		name           string
 		createEnv      string
@@ -105,11 +105,13 @@ func TestTokenRoundTrip(t *testing.T) {
 		{"the first of a file", "", []string{"--user", "u1", "--secret-file", severalFile}, env, nil, plain, 3600},
 		{"key set", "", []string{"--user", "u1", "--key-file", privateFile, "--key-id", "k1"}, "", []string{"--jwks-url", issuer.URL}, plain, 3600},
 		{"all claims", env, []string{
-			"--user=u1", "--name=阿 <b>", "--avatar=https://a/b.png?c&d", "--rooms=live:*,lobby", "--pub=lobby,live:1", "--ttl=90s", "--audience=web", "--issuer=me",
+			"--user=u1", "--name=阿 <b>", "--avatar=https://a/b.png?c&d", "--rooms=live:*,lobby", "--pub=lobby,live:1,user:*", "--dm=bob,help-*", "--ttl=90s", "--audience=web", "--issuer=me",
 		}, env, []string{"--audience=web", "--issuer=me", "--leeway=1s", "--algorithms=HS256"}, token.Identity{
-			User: "u1", Name: "阿 <b>", Avatar: "https://a/b.png?c&d", Rooms: []string{"live:*", "lobby"}, Publish: []string{"lobby", "live:1"},
+			User: "u1", Name: "阿 <b>", Avatar: "https://a/b.png?c&d", Rooms: []string{"live:*", "lobby"}, Publish: []string{"lobby", "live:1", "user:*"},
+			Direct: []string{"bob", "help-*"},
 		}, 90},
-		{"subscribe only", env, []string{"--user=u1", "--pub=false"}, env, nil, token.Identity{User: "u1", Rooms: []string{"*"}, Publish: []string{}}, 3600},
+		{"subscribe only", env, []string{"--user=u1", "--pub=false"}, env, nil, token.Identity{User: "u1", Rooms: []string{"*"}, Publish: []string{}, Direct: []string{"*"}}, 3600},
+		{"writes to nobody", env, []string{"--user=u1", "--dm=false"}, env, nil, token.Identity{User: "u1", Rooms: []string{"*"}, Publish: []string{"*"}, Direct: []string{}}, 3600},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,6 +3,7 @@
 package auth
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"strconv"
@@ -20,7 +21,7 @@ import (
 const defaultUserClaim = "sub"
 
 const (
-	maxPatterns = 64           // of each of rooms and pub
+	maxPatterns = 64           // of each of rooms, pub and dm
 	maxDate     = 253402300799 // the end of the year 9999: later ones cannot be written in RFC 3339
 )
 
@@ -102,7 +103,7 @@ func (p payload) GetAudience() (jwt.ClaimStrings, error) {
 // identity is what the claims say, but for the expiry. userClaim has the user; all is the
 // Patterns of a claim that is not there.
 func (p payload) identity(userClaim string, all Patterns) (Identity, error) {
-	id := Identity{Rooms: all, Publish: all}
+	id := Identity{Rooms: all, Publish: all, Direct: all}
 	var err error
 	if id.User, err = p.user(userClaim); err != nil {
 		return Identity{}, err
@@ -140,14 +141,18 @@ func (p payload) shown(claim string) (string, error) {
 	return p.text(claim)
 }
 
-// rights sets what the claims rooms and pub say, if they are there.
+// rights sets what the claims rooms, pub and dm say, if they are there.
 func (p payload) rights(id *Identity) (err error) {
-	if v, ok := p.value("rooms"); ok {
+	for claim, patterns := range map[string]*Patterns{"rooms": &id.Rooms, "dm": &id.Direct} {
+		v, ok := p.value(claim)
+		if !ok {
+			continue
+		}
 		elements, ok := v.([]any)
 		if !ok {
-			return badClaim("rooms", "is not a list of patterns")
+			return badClaim(claim, "is not a list of patterns")
 		}
-		if id.Rooms, err = list("rooms", elements); err != nil {
+		if *patterns, err = list(claim, elements); err != nil {
 			return err
 		}
 	}
@@ -188,18 +193,19 @@ func (id *Identity) check(userClaim string) error {
 	if len(id.Rooms) == 0 {
 		return badClaim("rooms", "is empty: leave it out to allow any room")
 	}
-	if err := checkPatterns("rooms", id.Rooms); err != nil {
-		return err
-	}
-	return checkPatterns("pub", id.Publish)
+	return cmp.Or(
+		checkPatterns("rooms", id.Rooms, broker.CheckPattern),
+		checkPatterns("pub", id.Publish, broker.CheckPattern),
+		checkPatterns("dm", id.Direct, broker.CheckUserPattern),
+	)
 }
 
-func checkPatterns(claim string, patterns Patterns) error {
+func checkPatterns(claim string, patterns Patterns, check func(string) error) error {
 	if len(patterns) > maxPatterns {
 		return badClaim(claim, "has %d patterns, want at most %d", len(patterns), maxPatterns)
 	}
 	for i, p := range patterns {
-		if err := broker.CheckPattern(p); err != nil {
+		if err := check(p); err != nil {
 			return badClaim(claim, "has a bad one at %d: %v", i, err)
 		}
 	}

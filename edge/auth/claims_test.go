@@ -58,6 +58,8 @@ func claimTests() []claimTest {
 			[]string{`[]`, `"a"`, "null", "true", "{}", `[1]`, `["a",null]`, `[""]`, `["-a"]`, `["a b"]`, `["a?"]`, `["é"]`, `["user:a b"]`, `["auth0|*"]`, "[" + text(0)[:1] + "user:" + text(257)[1:] + "]", patterns(65), "[" + text(129) + "]"}, true},
 		{"pub", []string{"true", "false", "[]", `["a","b*"]`, patterns(64)},
 			[]string{`"true"`, "null", "0", "1", "{}", `[true]`, `[""]`, `["a/b"]`, patterns(65), "[" + text(129) + "]"}, true},
+		{"dm", []string{"[]", `["a","b*","auth0|7"]`, patterns(64), "[" + text(256) + "]"},
+			[]string{"true", `"a"`, "null", "0", "{}", `[true]`, `[""]`, `["a b"]`, patterns(65), "[" + text(257) + "]"}, true},
 		{"iat", []string{"0", `"x"`, "null"}, nil, true}, // not looked at
 		{"jti", []string{"1"}, nil, true},
 	} {
@@ -127,7 +129,7 @@ func TestUserClaim(t *testing.T) {
 	if id, err := v.Verify(context.Background(), sign(t, c, secretKey(t))); err != nil || id.User != "alice" {
 		t.Errorf("signed for this claim: %+v, %v", id, err)
 	}
-	for _, taken := range []string{"exp", "rooms", "name"} {
+	for _, taken := range []string{"exp", "rooms", "dm", "name"} {
 		if _, err := New(Config{Secrets: [][]byte{secret}, UserClaim: taken}); err == nil || !strings.Contains(err.Error(), taken) {
 			t.Errorf("%s: %v", taken, err)
 		}
@@ -168,6 +170,7 @@ func TestSignRefuses(t *testing.T) {
 		"rooms empty":   func(c *Claims) { c.Rooms = nil },
 		"rooms odd":     func(c *Claims) { c.Rooms = Patterns{"a b"} },
 		"pub odd":       func(c *Claims) { c.Publish = Patterns{""} },
+		"dm odd":        func(c *Claims) { c.Direct = Patterns{""} },
 	} {
 		c := alice()
 		change(&c)

@@ -22,6 +22,8 @@
 //	rooms   list of 1 to 64 patterns, in which * stands for any bytes; without it,
 //	        any room
 //	pub     true, false (subscribe only) or a list of patterns; without it, true
+//	dm      list of patterns of the users it may write to, none if that is empty;
+//	        without it, any user
 //
 // A claim of these that is there must have its type: null is none of them, but of name
 // and avatar it is as good as nothing. Other claims are ignored.
@@ -29,7 +31,7 @@
 // # Rights
 //
 // The room user:X is for user X alone to join, whatever the patterns say, and for
-// all to send to whose pub allows it. Other rooms must match rooms to be joined,
+// all to send to whose pub allows it, and whose dm names X. Other rooms must match rooms to be joined,
 // and rooms as well as pub to be published to.
 //
 // # Keys that come and go

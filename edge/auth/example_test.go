@@ -16,7 +16,7 @@ func Example() {
 		panic(err)
 	}
 	token, err := auth.Sign(auth.Claims{Identity: auth.Identity{
-		User: "alice", Rooms: auth.Patterns{"live:*"}, Publish: auth.Patterns{"*"}, Expires: time.Now().Add(time.Hour),
+		User: "alice", Rooms: auth.Patterns{"live:*"}, Publish: auth.Patterns{"*"}, Direct: auth.Patterns{"bob"}, Expires: time.Now().Add(time.Hour),
 	}}, key)
 	if err != nil {
 		panic(err)
@@ -31,6 +31,6 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(id.User, id.Rights().MayJoin(id.User, "live:1"), id.Rights().MayJoin(id.User, "lobby"), id.Rights().MayJoin(id.User, "user:alice"), id.Rights().MayPublish("user:bob"))
-	// Output: alice true false true true
+	fmt.Println(id.User, id.Rights().MayJoin(id.User, "live:1"), id.Rights().MayJoin(id.User, "lobby"), id.Rights().MayJoin(id.User, "user:alice"), id.Rights().MayPublish("user:bob"), id.Rights().MayPublish("user:eve"))
+	// Output: alice true false true true false
 }

@@ -18,6 +18,7 @@ type Identity struct {
 	Avatar  string    // https URL
 	Rooms   Patterns  // that it may join, its own user room apart
 	Publish Patterns  // that it may publish to
+	Direct  Patterns  // users that it may write to, as far as Publish allows rooms of users
 	Expires time.Time // when all this ends, the leeway included; zero: never
 }
 
@@ -26,7 +27,7 @@ type Identity struct {
 func Anonymous(publish bool) Identity {
 	id := Identity{Rooms: Patterns{"*"}}
 	if publish {
-		id.Publish = Patterns{"*"}
+		id.Publish, id.Direct = Patterns{"*"}, Patterns{"*"}
 	}
 	return id
 }

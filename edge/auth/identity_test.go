@@ -3,8 +3,13 @@ package auth
 import "testing"
 
 func TestRights(t *testing.T) {
-	user := func(rooms, publish Patterns) Identity { return Identity{User: "u", Rooms: rooms, Publish: publish} }
+	user := func(rooms, publish Patterns) Identity {
+		return Identity{User: "u", Rooms: rooms, Publish: publish, Direct: Patterns{"*"}}
+	}
 	all := Patterns{"*"}
+	direct := func(publish Patterns, to ...string) Identity {
+		return Identity{User: "u", Rooms: all, Publish: publish, Direct: to}
+	}
 	tests := []struct {
 		name          string
 		id            Identity
@@ -26,6 +31,13 @@ func TestRights(t *testing.T) {
 		{"other's room, rooms listed", user(Patterns{"a"}, all), "user:v", false, true},
 		{"other's room, pub elsewhere", user(all, Patterns{"a"}), "user:v", false, false},
 		{"other's room, subscribe only", user(all, nil), "user:v", false, false},
+		{"other's room, dm listed", direct(all, "w", "v"), "user:v", false, true},
+		{"other's room, dm a pattern", direct(all, "help-*"), "user:help-7", false, true},
+		{"other's room, dm elsewhere", direct(all, "v"), "user:v2", false, false},
+		{"other's room, dm none", direct(all), "user:v", false, false},
+		{"other's room, dm listed, pub elsewhere", direct(Patterns{"a"}, "v"), "user:v", false, false},
+		{"own room, dm none", direct(all), "user:u", true, false},
+		{"a room, dm none", direct(all), "a", true, true},
 		{"other's room with more", user(all, all), "user:u2", false, true},
 		{"other's room in capitals", user(all, all), "user:U", false, true},
 		{"room of no user", user(all, all), "user:", false, true},

@@ -15,11 +15,11 @@ import (
 type Rights struct{ bounds unique.Handle[bounds] }
 
 // bounds are patterns, each with a blank behind it: no pattern has one.
-type bounds struct{ rooms, publish string }
+type bounds struct{ rooms, publish, direct string }
 
 // Rights of the identity.
 func (id *Identity) Rights() Rights {
-	return Rights{unique.Make(bounds{id.Rooms.joined(), id.Publish.joined()})}
+	return Rights{unique.Make(bounds{id.Rooms.joined(), id.Publish.joined(), id.Direct.joined()})}
 }
 
 func (p Patterns) joined() string {
@@ -40,21 +40,24 @@ func (r Rights) MayJoin(user, room string) bool {
 }
 
 // MayPublish tells whether the rights are to publish to the room. Those to join
-// only certain rooms are none to publish to others, rooms of users apart.
+// only certain rooms are none to publish to others; to rooms of users those are needed
+// to write to the user.
 func (r Rights) MayPublish(room string) bool {
 	if r == (Rights{}) || !match(r.bounds.Value().publish, room) {
 		return false
 	}
-	_, direct := broker.UserOf(room)
-	return direct || match(r.bounds.Value().rooms, room)
+	if user, direct := broker.UserOf(room); direct {
+		return match(r.bounds.Value().direct, user)
+	}
+	return match(r.bounds.Value().rooms, room)
 }
 
-// match tells whether one of the patterns fits a room's name.
-func match(patterns, room string) bool {
+// match tells whether one of the patterns fits a room's name, or a user's.
+func match(patterns, name string) bool {
 	for patterns != "" {
 		var pattern string
 		pattern, patterns, _ = strings.Cut(patterns, " ")
-		if broker.Match(pattern, room) {
+		if broker.Match(pattern, name) {
 			return true
 		}
 	}

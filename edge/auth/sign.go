@@ -14,7 +14,7 @@ import (
 )
 
 // Claims is what Sign puts into a token. Expires is required and becomes exp as
-// it is. Rooms and Publish are to be set: none is no room.
+// it is. Rooms, Publish and Direct are to be set: none is no room, and no user.
 type Claims struct {
 	Identity
 	UserClaim string // that has the user; "": sub
@@ -80,6 +80,9 @@ func (c *Claims) encode() (payload, error) {
 		p.set("pub", false)
 	case !c.Publish.all():
 		p.set("pub", c.Publish)
+	}
+	if !c.Direct.all() {
+		p.set("dm", append(Patterns{}, c.Direct...)) // of none a list, too
 	}
 	return p, nil
 }

@@ -33,8 +33,9 @@ func TestRoundTrip(t *testing.T) {
 	full := alice()
 	full.Name, full.Avatar = "阿丽丝 <b>", "https://cdn.example/a.png?s=1#x"
 	full.Rooms, full.Publish = Patterns{"live:*", "lobby"}, Patterns{"lobby"}
+	full.Direct = Patterns{"auth0|*", "bob"}
 	mute := alice()
-	mute.Publish = nil
+	mute.Publish, mute.Direct = nil, Patterns{}
 	for alg, key := range keys {
 		for name, c := range map[string]Claims{"least": alice(), "full": full, "mute": mute} {
 			t.Run(alg+" "+name, func(t *testing.T) {

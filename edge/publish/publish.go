@@ -151,7 +151,11 @@ func (s *Publisher) CheckTerms(p *broker.Publication) error {
 // Allowed tells whether a connection of a user ("" is anonymous) may publish to a room.
 func (s *Publisher) Allowed(user string, rights auth.Rights, room string) error {
 	if !s.clients || !rights.MayPublish(room) {
-		return refusal.New(http.StatusForbidden, "forbidden", "this connection may not publish to room "+room)
+		what := "publish to room " + room
+		if to, direct := broker.UserOf(room); direct {
+			what = "write to user " + to
+		}
+		return refusal.New(http.StatusForbidden, "forbidden", "this connection may not "+what)
 	}
 	if s.rules.Muted(room) {
 		return refusal.New(http.StatusForbidden, "muted", "room "+room+" is muted")

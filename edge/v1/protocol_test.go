@@ -31,7 +31,7 @@ func testToken(t testing.TB, user string, change func(*auth.Claims)) string {
 		t.Fatal(err)
 	}
 	claims := auth.Claims{Identity: auth.Identity{
-		User: user, Rooms: auth.Patterns{"*"}, Publish: auth.Patterns{"*"}, Expires: time.Now().Add(time.Hour),
+		User: user, Rooms: auth.Patterns{"*"}, Publish: auth.Patterns{"*"}, Direct: auth.Patterns{"*"}, Expires: time.Now().Add(time.Hour),
 	}}
 	if change != nil {
 		change(&claims)

@@ -270,6 +270,28 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// TestDirectRights: the claim dm names the users that may be written to, by whichever field
+// names their room.
+func TestDirectRights(t *testing.T) {
+	t.Parallel()
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
+	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", func(c *auth.Claims) { c.Direct = auth.Patterns{"bob", "help-*"} }))
+	for _, x := range []struct{ to, code string }{
+		{`"to":"bob"`, ""}, {`"to":"help-7"`, ""}, {`"room":"user:help-7"`, ""}, {`"room":"lobby"`, ""},
+		{`"to":"eve"`, "forbidden"}, {`"room":"user:eve"`, "forbidden"}, {`"to":"ann"`, "forbidden"}, {`"to":"bobby"`, "forbidden"},
+	} {
+		v := c.ask(`{"id":1,"cmd":"publish",` + x.to + `,"data":1}`)
+		if code(v) != x.code || x.code != "" && strings.HasPrefix(x.to, `"to"`) && !strings.Contains(fmt.Sprint(v), "write to user") {
+			t.Errorf("%s: %v, want %q", x.to, v, x.code)
+		}
+	}
+	// A newer token brings other rights.
+	okOf(t, c.ask(`{"id":2,"cmd":"auth","token":"`+testToken(t, "ann", func(c *auth.Claims) { c.Direct = nil })+`"}`))
+	if v := c.ask(`{"id":3,"cmd":"publish","to":"bob","data":1}`); code(v) != "forbidden" {
+		t.Errorf("to nobody: %v", v)
+	}
+}
+
 // TestTokenExpires: a connection ends with its token, unless it brings a newer one.
 func TestTokenExpires(t *testing.T) {
 	t.Parallel()

@@ -74,11 +74,24 @@ func CheckPattern(pattern string) error {
 	if !ok {
 		return checkName("pattern", "bad_pattern", pattern, "*")
 	}
+	return checkUsers(user, len(UserPrefix))
+}
+
+// CheckUserPattern tells whether a pattern may be one of users' ids.
+func CheckUserPattern(pattern string) error {
+	if pattern == "" {
+		return refusal.New(http.StatusBadRequest, "bad_pattern", "pattern is empty")
+	}
+	return checkUsers(pattern, 0)
+}
+
+// checkUsers checks a pattern of users' ids that has so many bytes before it.
+func checkUsers(user string, before int) error {
 	if i := unprintable(user); i >= 0 {
-		return refusal.New(http.StatusBadRequest, "bad_pattern", fmt.Sprintf("pattern has byte %q at %d, want what ids of users have, and *", user[i], len(UserPrefix)+i))
+		return refusal.New(http.StatusBadRequest, "bad_pattern", fmt.Sprintf("pattern has byte %q at %d, want what ids of users have, and *", user[i], before+i))
 	}
 	if len(user) > MaxUserID {
-		return refusal.New(http.StatusBadRequest, "bad_pattern", fmt.Sprintf("pattern has %d bytes, want %d at most", len(pattern), len(UserPrefix)+MaxUserID))
+		return refusal.New(http.StatusBadRequest, "bad_pattern", fmt.Sprintf("pattern has %d bytes, want %d at most", before+len(user), before+MaxUserID))
 	}
 	return nil
 }

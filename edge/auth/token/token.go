@@ -28,6 +28,7 @@ type Request struct {
 	auth.Claims          // all but rights and times
 	Rooms       []string // patterns of those that may be joined; nil: all
 	Publish     string   // "true", "false", or patterns with commas between
+	Direct      string   // likewise, of the users that may be written to
 	TTL         time.Duration
 	SecretFile  string
 	KeyFile     string // with a private key; it goes before secrets
@@ -53,15 +54,18 @@ func (r *Request) Sign(now time.Time, environ []string) (string, error) {
 	if len(r.Rooms) > 0 {
 		c.Rooms = r.Rooms
 	}
-	switch r.Publish {
-	case "true":
-		c.Publish = auth.Patterns{"*"}
-	case "false":
-		c.Publish = nil
-	default:
-		c.Publish = strings.Split(r.Publish, ",")
-	}
+	c.Publish, c.Direct = patterns(r.Publish), patterns(r.Direct)
 	return auth.Sign(c, key)
+}
+
+func patterns(flag string) auth.Patterns {
+	switch flag {
+	case "true":
+		return auth.Patterns{"*"}
+	case "false":
+		return nil
+	}
+	return strings.Split(flag, ",")
 }
 
 func (r *Request) key(environ []string) (auth.SigningKey, error) {
@@ -155,6 +159,7 @@ type Identity struct {
 	Avatar  string    `json:"avatar,omitempty"`
 	Rooms   []string  `json:"rooms"`
 	Publish []string  `json:"pub"`
+	Direct  []string  `json:"dm"`
 	Expires time.Time `json:"expires"`
 }
 
@@ -165,11 +170,9 @@ func (c *Check) Verify(ctx context.Context, v *auth.Verifier, token string) ([]b
 		return nil, fmt.Errorf("%s: %w", refused.Code(), err)
 	}
 	out := Identity{
-		User: id.User, Name: id.Name, Avatar: id.Avatar, Rooms: id.Rooms, Publish: id.Publish,
+		User: id.User, Name: id.Name, Avatar: id.Avatar, Rooms: id.Rooms,
+		Publish: append([]string{}, id.Publish...), Direct: append([]string{}, id.Direct...), // none is a list, too
 		Expires: id.Expires.Add(-c.Leeway).UTC(), // as the token says
-	}
-	if out.Publish == nil {
-		out.Publish = []string{}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
