@@ -14,8 +14,9 @@
 //	assert   conditions on the results
 //	report   how results are shown
 //
-// Two things stand beside it: bench, the program that measures Barrage with the load
-// test in scenarios (make bench-versus and its like), and peers, a module of its own
+// Three things stand beside it: bench, the program that measures Barrage with the load
+// test in scenarios (make bench-versus and its like), hostile, attacks on a server and what
+// they do to honest viewers (make hostile), and peers, a module of its own
 // with the servers that Barrage is compared with.
 //
 // This package is the controller: it starts the agents, has them connect, hold

@@ -4,6 +4,7 @@
 //	versus   two builds of Barrage in turn, or raw and barrage.v1 connections of one
 //	cluster  many viewers over several nodes that share a Redis
 //	vm       memory of hundreds of thousands of connections, in a QEMU guest
+//	hostile  what attackers can do to honest viewers (loadtest/hostile)
 //
 // Each starts its servers, runs `barrage loadtest` against them, stops them, and
 // prints tables; -document has them written into a Markdown file. What a server or
@@ -25,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"barrage/loadtest/hostile"
 	"barrage/loadtest/probe"
 )
 
@@ -39,7 +41,7 @@ type scenario struct {
 }
 
 func scenarios() []scenario {
-	return []scenario{{"versus", versusFlags}, {"peers", peersFlags}, {"cluster", clusterFlags}, {"vm", vmFlags}}
+	return []scenario{{"versus", versusFlags}, {"peers", peersFlags}, {"cluster", clusterFlags}, {"vm", vmFlags}, {"hostile", hostileFlags}}
 }
 
 // bench is one run of a scenario.
@@ -61,6 +63,13 @@ func main() {
 	defer stop()
 	if os.Getpid() == 1 {
 		guest(ctx)
+	}
+	if len(os.Args) == 2 && os.Args[1] == attackersCommand {
+		if err := hostile.Serve(ctx, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "attackers:", err)
+			os.Exit(1)
+		}
+		return
 	}
 	switch err := run(ctx, os.Args[1:]); {
 	case errors.Is(err, flag.ErrHelp):
