@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/bytebufferpool"
 
+	"barrage/internal/bounds"
 	"barrage/internal/document"
 )
 
@@ -29,8 +30,6 @@ const (
 	writeTimeout      = 60 * time.Second // net/http/pprof adds a profile's own length
 	idleTimeout       = time.Minute
 	maxHeaderBytes    = 16 << 10
-
-	defaultMaxConnections = 128
 )
 
 // Config is copied and checked by New and never changed after.
@@ -74,7 +73,7 @@ func (c Config) Validate() error {
 
 func (c *Config) fillDefaults() {
 	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
-	c.MaxConnections = cmp.Or(c.MaxConnections, defaultMaxConnections)
+	c.MaxConnections = cmp.Or(c.MaxConnections, bounds.AdminConnections)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 }
 

@@ -12,14 +12,13 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 	"barrage/internal/whole"
 )
 
 const (
-	maxBatch      = 1000    // messages
-	maxBatchBytes = 4 << 20 // of the body, or four of the largest messages
 
 	// bulkTime bounds a request that publishes many messages, so that its answer
 	// is out before writeTimeout.
@@ -27,7 +26,7 @@ const (
 )
 
 var (
-	errBatchCount = refusal.New(http.StatusRequestEntityTooLarge, "batch_too_large", fmt.Sprintf("body: more than %d messages", maxBatch))
+	errBatchCount = refusal.New(http.StatusRequestEntityTooLarge, "batch_too_large", fmt.Sprintf("body: more than %d messages", bounds.BatchMessages))
 	errNotArray   = invalidJSON("must be a JSON array of messages")
 )
 
@@ -74,7 +73,7 @@ func (a *API) publishBatch(x *exchange, r *http.Request) error {
 	if err := wantJSON(r.Header); err != nil {
 		return err
 	}
-	limit := max(maxBatchBytes, 4*a.cfg.MaxBody)
+	limit := max(bounds.BatchBytes, 4*a.cfg.MaxBody)
 	body, err := readBody(nil, r, limit, tooLarge("batch_too_large", limit, ""))
 	if err != nil {
 		return err
@@ -113,7 +112,7 @@ func splitBatch(body []byte) ([]json.RawMessage, error) {
 	}
 	var items []json.RawMessage
 	for d.More() {
-		if len(items) == maxBatch {
+		if len(items) == bounds.BatchMessages {
 			return nil, errBatchCount
 		}
 		var item json.RawMessage

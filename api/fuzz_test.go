@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 )
 
@@ -69,7 +70,7 @@ func FuzzBatch(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !json.Valid(body) || len(items) > maxBatch {
+		if !json.Valid(body) || len(items) > bounds.BatchMessages {
 			t.Fatalf("%q gives %d items", body, len(items))
 		}
 		x := new(exchange)

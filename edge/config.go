@@ -178,7 +178,3 @@ func (c *Config) check() error {
 		limits.Within("edge: CompressWait", c.CompressWait, 0, time.Second),
 	)
 }
-
-// maxFragments bounds the tiny and empty frames of one message, which cost the server
-// much more than the peer.
-const maxFragments = 1024

@@ -24,6 +24,7 @@ import (
 	"barrage/edge/ws"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/broker/memory"
 	"barrage/internal/document"
@@ -78,7 +79,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, limits: frame.Limits{MaxMessage: cfg.MaxMessage, MaxFragments: maxFragments},
+		cfg: cfg, limits: frame.Limits{MaxMessage: cfg.MaxMessage, MaxFragments: bounds.Fragments},
 		anonymous: auth.Anonymous(cfg.PublishRate > 0), assets: make(map[string]*document.Document), last: make([]fanout.Stats, cfg.Shards),
 	}
 	s.guest = s.anonymous.Rights()
@@ -143,7 +144,7 @@ func (s *Server) Start() error {
 	}
 	s.desk = handshake.New(s.handshakeConfig())
 	ls, err := netpoll.Listen(s.cfg.Listen, s.cfg.Shards, netpoll.ListenConfig{
-		Backlog: s.cfg.Backlog, UserTimeout: s.cfg.UserTimeout, SendBuffer: s.cfg.SendBuffer, Unsent: unsentBytes,
+		Backlog: s.cfg.Backlog, UserTimeout: s.cfg.UserTimeout, SendBuffer: s.cfg.SendBuffer, Unsent: bounds.UnsentBytes,
 	})
 	if err != nil {
 		return err
@@ -225,11 +226,6 @@ func (s *Server) Close() {
 
 // Addr returns the public address.
 func (s *Server) Addr() netip.AddrPort { return s.addr }
-
-// unsentBytes is how much the kernel takes for a peer that does not keep up, beyond what is
-// on its way: the rest is better in the rooms' logs, which all share. Autotuned send
-// buffers would hold megabytes for each.
-const unsentBytes = 128 << 10
 
 func (s *Server) connConfig() conn.Config {
 	c := &s.cfg

@@ -13,15 +13,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/broker/keys"
 	"barrage/internal/random"
 	"barrage/internal/striped"
 )
-
-// localKeys bounds the idempotency keys of messages that were delivered to local
-// members in an outage: Redis knows nothing of them.
-const localKeys = 1 << 16
 
 // A Bridge is a broker.Broker on Redis. It is made by New, runs from Start to
 // Close, and is safe for use by any goroutine.
@@ -95,7 +92,7 @@ func New(cfg Config, receiver broker.Receiver) (*Bridge, error) {
 		rooms:    newInterest(cfg.Sharded, cfg.ProbeTimeout),
 		catch:    catchup{wake: make(chan struct{}, 1)},
 		inflight: newInflight(),
-		local:    keys.New[string](localKeys, cfg.IdempotencyTTL),
+		local:    keys.New[string](bounds.OutageKeys, cfg.IdempotencyTTL),
 		stripes:  striped.New[stripe](),
 		queue:    queue{maxLen: cfg.QueueLen, maxBytes: cfg.QueueBytes},
 		write:    make(chan struct{}, 1),

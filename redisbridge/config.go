@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/random"
 )
@@ -131,11 +132,11 @@ func (c *Config) setDefaults() {
 	c.ProbeInterval = cmp.Or(c.ProbeInterval, time.Second)
 	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
 	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, max(3*time.Second, 2*c.Timeout))
-	c.IdempotencyTTL = cmp.Or(c.IdempotencyTTL, 5*time.Minute)
+	c.IdempotencyTTL = cmp.Or(c.IdempotencyTTL, bounds.KeyTime)
 	c.Prefix = cmp.Or(c.Prefix, defaultPrefix)
 	c.Node = cmp.Or(c.Node, random.Name())
-	c.QueueLen = cmp.Or(c.QueueLen, 16384)
-	c.QueueBytes = cmp.Or(c.QueueBytes, 16<<20)
+	c.QueueLen = cmp.Or(c.QueueLen, bounds.QueueLen)
+	c.QueueBytes = cmp.Or(c.QueueBytes, bounds.QueueBytes)
 	c.Outage = cmp.Or(c.Outage, OutageLocal)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.Retention == nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
-	"barrage/internal/broker/turns"
 	"barrage/internal/redistest"
 )
 
@@ -103,7 +103,7 @@ func TestWaitingIsBounded(t *testing.T) {
 	n, entered, release := holding(t, "held")
 	go n.received(&broker.Message{Room: "held", Payload: []byte("0")})
 	<-entered
-	n.received(&broker.Message{Room: "held", Payload: make([]byte, turns.MaxBytes)}) // the last that may wait
+	n.received(&broker.Message{Room: "held", Payload: make([]byte, bounds.TurnBytes)}) // the last that may wait
 	done := make(chan struct{})
 	go func() { defer close(done); n.received(&broker.Message{Room: "held", Payload: []byte("more")}) }()
 	s := n.stripes.Of("held")

@@ -11,8 +11,9 @@ import (
 // library. Packages of ours are meant one by one, modules with all they have.
 var allowedImports = map[string][]string{
 	"barrage/api": {
-		"barrage/internal/broker", "barrage/internal/document", "barrage/internal/refusal", "barrage/internal/whole",
-		"github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool", "go.yaml.in/yaml",
+		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/document", "barrage/internal/refusal",
+		"barrage/internal/whole", "github.com/prometheus/client_golang", "github.com/valyala/bytebufferpool",
+		"go.yaml.in/yaml",
 	},
 	"barrage/api/client": {},
 	"barrage/fanout": {
@@ -25,7 +26,7 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/netpoll": {"barrage/internal/paged", "github.com/mailru/easygo", "golang.org/x/sys/unix"},
 	"barrage/redisbridge": {
-		"barrage/edge/moderation/replica", "barrage/edge/presence", "barrage/internal/broker",
+		"barrage/edge/moderation/replica", "barrage/edge/presence", "barrage/internal/bounds", "barrage/internal/broker",
 		"barrage/internal/broker/keys", "barrage/internal/broker/turns", "barrage/internal/fair",
 		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped", "github.com/redis/go-redis",
 	},
@@ -36,20 +37,21 @@ var allowedImports = map[string][]string{
 		"barrage/edge/handshake", "barrage/edge/history", "barrage/edge/mailbox", "barrage/edge/moderation",
 		"barrage/edge/moderation/replica", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/proxy",
 		"barrage/edge/publish", "barrage/edge/raw", "barrage/edge/share", "barrage/edge/v1", "barrage/edge/wait",
-		"barrage/edge/ws", "barrage/fanout", "barrage/frame", "barrage/internal/broker", "barrage/internal/broker/memory",
-		"barrage/internal/document", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/random",
-		"barrage/internal/refusal", "barrage/netpoll",
+		"barrage/edge/ws", "barrage/fanout", "barrage/frame", "barrage/internal/bounds", "barrage/internal/broker",
+		"barrage/internal/broker/memory", "barrage/internal/document", "barrage/internal/fair", "barrage/internal/limits",
+		"barrage/internal/random", "barrage/internal/refusal", "barrage/netpoll",
 	},
 	"barrage/edge/admin": {"barrage/api", "barrage/edge", "barrage/edge/presence", "barrage/internal/broker"},
 	"barrage/edge/auth": {
-		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/outbound",
-		"barrage/internal/refusal", "barrage/internal/whole", "barrage/internal/workers", "github.com/go-jose/go-jose",
-		"github.com/golang-jwt/jwt",
+		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/limits",
+		"barrage/internal/outbound", "barrage/internal/refusal", "barrage/internal/whole", "barrage/internal/workers",
+		"github.com/go-jose/go-jose", "github.com/golang-jwt/jwt",
 	},
 	"barrage/edge/auth/token": {"barrage/edge/auth", "barrage/internal/refusal", "barrage/internal/settings"},
 	"barrage/edge/conn": {
-		"barrage/edge/auth", "barrage/edge/presence", "barrage/fanout", "barrage/internal/broker", "barrage/internal/fair",
-		"barrage/internal/paged", "barrage/internal/striped", "barrage/netpoll",
+		"barrage/edge/auth", "barrage/edge/presence", "barrage/fanout", "barrage/internal/bounds",
+		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/paged", "barrage/internal/striped",
+		"barrage/netpoll",
 	},
 	"barrage/edge/delivery": {
 		"barrage/edge/publish", "barrage/fanout", "barrage/internal/broker", "barrage/internal/striped",
@@ -57,13 +59,14 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/echo": {"barrage/edge/conn", "barrage/edge/node"},
 	"barrage/edge/events": {
-		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/outbound", "barrage/internal/quietlog",
-		"barrage/internal/random", "barrage/internal/refusal", "github.com/gammazero/deque",
+		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/limits",
+		"barrage/internal/outbound", "barrage/internal/quietlog", "barrage/internal/random", "barrage/internal/refusal",
+		"github.com/gammazero/deque",
 	},
 	"barrage/edge/handshake": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/node", "barrage/edge/proxy", "barrage/edge/wait",
-		"barrage/fanout", "barrage/frame", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/quietlog",
-		"barrage/internal/refusal",
+		"barrage/fanout", "barrage/frame", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
+		"barrage/internal/quietlog", "barrage/internal/refusal",
 	},
 	"barrage/edge/history": {"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/workers"},
 	"barrage/edge/mailbox": {
@@ -72,7 +75,8 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/moderation": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/events", "barrage/edge/moderation/replica",
-		"barrage/edge/publish", "barrage/fanout", "barrage/internal/broker", "barrage/internal/refusal",
+		"barrage/edge/publish", "barrage/fanout", "barrage/internal/bounds", "barrage/internal/broker",
+		"barrage/internal/refusal",
 	},
 	"barrage/edge/moderation/replica": {},
 	"barrage/edge/node": {
@@ -87,16 +91,16 @@ var allowedImports = map[string][]string{
 		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker",
 		"barrage/internal/paged", "github.com/valyala/bytebufferpool",
 	},
-	"barrage/edge/share": {"barrage/internal/fair", "barrage/internal/workers"},
+	"barrage/edge/share": {"barrage/internal/bounds", "barrage/internal/fair", "barrage/internal/workers"},
 	"barrage/edge/v1": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",
 		"barrage/edge/mailbox", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/share",
-		"barrage/edge/wait", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/paged",
-		"barrage/internal/refusal", "barrage/internal/shrinkmap", "barrage/internal/whole",
+		"barrage/edge/wait", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
+		"barrage/internal/paged", "barrage/internal/refusal", "barrage/internal/shrinkmap", "barrage/internal/whole",
 		"github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/wait": {},
-	"barrage/edge/ws":   {"barrage/edge/conn", "barrage/fanout", "barrage/frame"},
+	"barrage/edge/ws":   {"barrage/edge/conn", "barrage/fanout", "barrage/frame", "barrage/internal/bounds"},
 
 	"barrage/loadtest": {
 		"barrage/edge/auth", "barrage/internal/build", "barrage/internal/settings", "barrage/loadtest/agent",
@@ -107,7 +111,8 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/agent":  {"barrage/internal/build", "barrage/loadtest/plan", "barrage/loadtest/swarm", "golang.org/x/sys/unix"},
 	"barrage/loadtest/assert": {},
 	"barrage/loadtest/bench": {
-		"barrage/loadtest/hostile", "barrage/loadtest/probe", "barrage/loadtest/report", "github.com/prometheus/procfs", "golang.org/x/sys/unix",
+		"barrage/loadtest/hostile", "barrage/loadtest/probe", "barrage/loadtest/report", "github.com/prometheus/procfs",
+		"golang.org/x/sys/unix",
 	},
 	"barrage/loadtest/hostile": {
 		"barrage/edge/auth", "barrage/edge/v1", "barrage/frame", "barrage/loadtest/agent", "barrage/loadtest/plan",
@@ -133,15 +138,17 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/loadtest/tally": {"github.com/HdrHistogram/hdrhistogram-go"},
 
-	"barrage/internal/broker": {"barrage/internal/fair", "barrage/internal/refusal"},
+	"barrage/internal/bounds": {},
+	"barrage/internal/broker": {"barrage/internal/bounds", "barrage/internal/fair", "barrage/internal/refusal"},
 	"barrage/internal/broker/keys": {
 		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/shrinkmap", "github.com/gammazero/deque",
 	},
 	"barrage/internal/broker/memory": {
-		"barrage/internal/broker", "barrage/internal/broker/keys", "barrage/internal/broker/turns",
-		"barrage/internal/fair", "barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped",
+		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/broker/keys",
+		"barrage/internal/broker/turns", "barrage/internal/fair", "barrage/internal/random", "barrage/internal/shrinkmap",
+		"barrage/internal/striped",
 	},
-	"barrage/internal/broker/turns": {"github.com/gammazero/deque"},
+	"barrage/internal/broker/turns": {"barrage/internal/bounds", "github.com/gammazero/deque"},
 	"barrage/internal/build":        {"github.com/prometheus/client_golang"},
 	"barrage/internal/config": {
 		"barrage/api", "barrage/edge/auth", "barrage/edge/events", "barrage/edge/proxy", "barrage/fanout", "barrage/frame",
@@ -151,8 +158,8 @@ var allowedImports = map[string][]string{
 	"barrage/internal/fair":      {},
 	"barrage/internal/footprint": {"github.com/prometheus/client_golang", "github.com/prometheus/procfs", "golang.org/x/sys/unix"},
 	"barrage/internal/limits":    {},
-	"barrage/internal/lines":     {},
-	"barrage/internal/machine":   {"golang.org/x/sys/unix"},
+	"barrage/internal/lines":     {"barrage/internal/bounds"},
+	"barrage/internal/machine":   {"barrage/internal/bounds", "golang.org/x/sys/unix"},
 	"barrage/internal/metrics": {
 		"barrage/edge", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/internal/lines",
 		"barrage/netpoll", "barrage/redisbridge", "github.com/prometheus/client_golang",
@@ -166,7 +173,7 @@ var allowedImports = map[string][]string{
 	"barrage/internal/shrinkmap": {},
 	"barrage/internal/striped":   {},
 	"barrage/internal/whole":     {},
-	"barrage/internal/workers":   {"barrage/internal/fair"},
+	"barrage/internal/workers":   {"barrage/internal/bounds", "barrage/internal/fair"},
 }
 
 // unbound may import what they like: this command, tests' helpers, the load test's

@@ -8,17 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/fair"
 	"barrage/internal/refusal"
 	"barrage/internal/workers"
 )
-
-// MaxJWKSWaiters bounds the tokens that wait for the issuer's newest keys: they must not
-// keep those out whose keys are at hand.
-const MaxJWKSWaiters = 64
-
-// checks is how many tokens are checked at a time.
-const checks = 8
 
 // Checker checks tokens on goroutines of its own. Its methods may be called from any
 // goroutine.
@@ -32,7 +26,7 @@ type Checker struct {
 
 // NewChecker returns a Checker for a Verifier's tokens. It is to be closed.
 func NewChecker(v *Verifier) *Checker {
-	return &Checker{verifier: v, pool: workers.New(checks, 0, 1), jwksWaiters: make(chan struct{}, MaxJWKSWaiters)}
+	return &Checker{verifier: v, pool: workers.New(bounds.TokenChecks, 0, 1), jwksWaiters: make(chan struct{}, bounds.KeyWaiters)}
 }
 
 // Check checks a token for who brings it and calls answer, on another goroutine. It
@@ -56,9 +50,9 @@ func (c *Checker) check(token string, answer func(*Identity, error)) {
 		c.answer(nil, refusal.Retry(http.StatusServiceUnavailable, CodeUnavailable, "the issuer's keys are being read", time.Second), answer)
 		return
 	}
-	go func() { // ends with workers.Timeout at the latest
+	go func() { // ends with bounds.Patience at the latest
 		defer func() { <-c.jwksWaiters }()
-		ctx, cancel := context.WithTimeout(context.Background(), workers.Timeout)
+		ctx, cancel := context.WithTimeout(context.Background(), bounds.Patience)
 		defer cancel()
 		ident, err := c.verifier.Verify(ctx, token)
 		c.answer(&ident, err, answer)

@@ -12,14 +12,14 @@ import (
 // Rights say which rooms an identity may join and publish to. They are one word,
 // kept for as long as a connection lives, and equal ones share what they refer to:
 // most tokens of a product say the same. The zero Rights are to nothing.
-type Rights struct{ bounds unique.Handle[bounds] }
+type Rights struct{ scope unique.Handle[scope] }
 
-// bounds are patterns, each with a blank behind it: no pattern has one.
-type bounds struct{ rooms, publish, direct string }
+// scope is patterns, each with a blank behind it: no pattern has one.
+type scope struct{ rooms, publish, direct string }
 
 // Rights of the identity.
 func (id *Identity) Rights() Rights {
-	return Rights{unique.Make(bounds{id.Rooms.joined(), id.Publish.joined(), id.Direct.joined()})}
+	return Rights{unique.Make(scope{id.Rooms.joined(), id.Publish.joined(), id.Direct.joined()})}
 }
 
 func (p Patterns) joined() string {
@@ -36,20 +36,20 @@ func (r Rights) MayJoin(user, room string) bool {
 	if owner, ok := broker.UserOf(room); ok {
 		return owner != "" && owner == user
 	}
-	return r != (Rights{}) && match(r.bounds.Value().rooms, room)
+	return r != (Rights{}) && match(r.scope.Value().rooms, room)
 }
 
 // MayPublish tells whether the rights are to publish to the room. Those to join
 // only certain rooms are none to publish to others; to rooms of users those are needed
 // to write to the user.
 func (r Rights) MayPublish(room string) bool {
-	if r == (Rights{}) || !match(r.bounds.Value().publish, room) {
+	if r == (Rights{}) || !match(r.scope.Value().publish, room) {
 		return false
 	}
 	if user, direct := broker.UserOf(room); direct {
-		return match(r.bounds.Value().direct, user)
+		return match(r.scope.Value().direct, user)
 	}
-	return match(r.bounds.Value().rooms, room)
+	return match(r.scope.Value().rooms, room)
 }
 
 // match tells whether one of the patterns fits a room's name, or a user's.

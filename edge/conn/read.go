@@ -5,18 +5,15 @@ package conn
 import (
 	"errors"
 	"time"
+
+	"barrage/internal/bounds"
 )
 
 // ErrClosed ends a read whose connection was closed by what it said.
 var ErrClosed = errors.New("edge: connection closed")
 
-const (
-	// replyQueue is how many bytes of answers are queued for a connection before
-	// reading from it stops.
-	replyQueue = 64 << 10
-	// spareBytes bounds the scratch buffers that a loop keeps.
-	spareBytes = 64 << 10
-)
+// spareBytes bounds the scratch buffers that a loop keeps.
+const spareBytes = 64 << 10
 
 // Read is one reading of a connection: while its messages are handled, what they are
 // answered with is collected. It is valid during Transport.Data only. Methods that
@@ -100,7 +97,7 @@ func (l *Loop) queue(id ID, p []byte) {
 // throttle reads no more from a peer that does not read our answers, until it has.
 func (l *Loop) throttle(id ID) {
 	ses := l.sessions.At(id)
-	if ses.flags&flagThrottle == 0 && l.net.Queued(id) > replyQueue {
+	if ses.flags&flagThrottle == 0 && l.net.Queued(id) > bounds.ReplyQueue {
 		ses.flags |= flagThrottle
 		l.net.Pause(id)
 	}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/fair"
 	"barrage/internal/limits"
@@ -118,7 +119,7 @@ type route struct {
 // NewCaller returns a caller. Without routes every method is unknown.
 func NewCaller(cfg CallerConfig) (*Caller, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
-	cfg.MaxConcurrent = cmp.Or(cfg.MaxConcurrent, 256)
+	cfg.MaxConcurrent = cmp.Or(cfg.MaxConcurrent, bounds.RequestSlots)
 	cfg.MaxReply = cmp.Or(cfg.MaxReply, 64<<10)
 	errs := []error{
 		cfg.HTTP.Check("caller: "),

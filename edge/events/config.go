@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/limits"
 )
 
@@ -86,7 +87,7 @@ func (c *Config) prepare() error {
 
 func (c *Config) setDefaults() {
 	c.Outlets = cmp.Or(c.Outlets, 4)
-	c.QueueLen = cmp.Or(c.QueueLen, 10_000)
+	c.QueueLen = cmp.Or(c.QueueLen, bounds.Events)
 	c.QueueBytes = cmp.Or(c.QueueBytes, 32<<20)
 	c.BatchLen = cmp.Or(c.BatchLen, min(100, c.QueueLen))
 	c.BatchBytes = cmp.Or(c.BatchBytes, min(256<<10, c.QueueBytes))

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/limits"
 	"barrage/internal/quietlog"
 )
@@ -56,7 +57,7 @@ const looks = 64
 // NewStream returns a sink that appends to a Redis stream.
 func NewStream(cfg StreamConfig) (*Stream, error) {
 	cfg.Key = cmp.Or(cfg.Key, "barrage:events")
-	cfg.MaxLen = cmp.Or(cfg.MaxLen, 100_000)
+	cfg.MaxLen = cmp.Or(cfg.MaxLen, bounds.StreamEvents)
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, 256<<20)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))

@@ -13,6 +13,7 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/conn"
 	"barrage/frame"
+	"barrage/internal/bounds"
 	"barrage/internal/refusal"
 )
 
@@ -59,11 +60,6 @@ func codeOf(no *refusal.Error) uint16 {
 	return 0
 }
 
-const (
-	maxTold      = 10     // refusals a minute and address that are told in words
-	maxAddresses = 10_000 // of which that is known; others are refused by HTTP
-)
-
 // told counts refusals of the present minute, by address. Any goroutine.
 type told struct {
 	mu    sync.Mutex // guards what follows
@@ -77,7 +73,7 @@ func (t *told) take(a netip.Addr, now time.Duration) bool {
 	if now >= t.until {
 		t.n, t.until = make(map[netip.Addr]int), now+time.Minute
 	}
-	if n, known := t.n[a]; n >= maxTold || !known && len(t.n) >= maxAddresses {
+	if n, known := t.n[a]; n >= bounds.ToldPerMinute || !known && len(t.n) >= bounds.ToldAddresses {
 		return false
 	}
 	t.n[a]++

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"barrage/internal/bounds"
 )
 
 // TestTold: ten a minute and address, and a bound of addresses.
@@ -15,7 +17,7 @@ func TestTold(t *testing.T) {
 		begin := minute * 61 * time.Second
 		for n := range 25 {
 			a := uint32(n % 2)
-			if got, want := told.take(at(a), begin+time.Duration(n)*time.Second), n < 2*maxTold; got != want {
+			if got, want := told.take(at(a), begin+time.Duration(n)*time.Second), n < 2*bounds.ToldPerMinute; got != want {
 				t.Errorf("minute %d, address %d, for the %d. time: %v", minute, a, n/2+1, got)
 			}
 		}
@@ -24,18 +26,18 @@ func TestTold(t *testing.T) {
 		}
 	}
 	told.take(at(0), time.Hour)
-	for n := uint32(1); n < maxAddresses; n++ {
+	for n := uint32(1); n < bounds.ToldAddresses; n++ {
 		if !told.take(at(n), time.Hour) {
 			t.Fatalf("address %d is refused", n)
 		}
 	}
-	if told.take(at(maxAddresses), time.Hour) {
+	if told.take(at(bounds.ToldAddresses), time.Hour) {
 		t.Error("one address too many is told")
 	}
 	if !told.take(at(7), time.Hour) {
 		t.Error("one that is known is not told any more")
 	}
-	if told.take(at(maxAddresses), time.Hour+time.Minute); len(told.n) != 1 {
+	if told.take(at(bounds.ToldAddresses), time.Hour+time.Minute); len(told.n) != 1 {
 		t.Errorf("%d addresses are known in the next minute", len(told.n))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/moderation/replica"
 	"barrage/edge/publish"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
@@ -75,8 +76,8 @@ func (m *Moderation) keepOut(ctx context.Context, o *order, keep time.Duration) 
 	if keep > 0 {
 		o.Given = time.Now().UnixMilli()
 		o.Until = o.Given + max(keep, time.Second).Milliseconds() // a shorter time could be over before the nodes hear of it
-		if _, known := m.replica.Get(banName(o.User, o.Room)); !known && m.replica.Len()-m.settings.count() >= MaxBans {
-			return refusal.New(http.StatusConflict, "too_many_bans", fmt.Sprintf("%d users are kept out already", MaxBans))
+		if _, known := m.replica.Get(banName(o.User, o.Room)); !known && m.replica.Len()-m.settings.count() >= bounds.Bans {
+			return refusal.New(http.StatusConflict, "too_many_bans", fmt.Sprintf("%d users are kept out already", bounds.Bans))
 		}
 	}
 	return m.give(ctx, o)

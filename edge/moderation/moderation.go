@@ -44,9 +44,6 @@ const (
 	// KindControl is the kind of its messages; no kind of the outside begins so.
 	KindControl = "\x00control"
 
-	// MaxBans is how many users are kept out at most.
-	MaxBans = 100_000
-
 	firstRead = 2 * time.Second // for the first reading of the store, before a client is let in
 )
 

@@ -9,12 +9,10 @@ import (
 	"net/http"
 	"sync"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
-
-// maxSettings bounds the rooms with settings of their own.
-const maxSettings = 10_000
 
 // settings are those of the replica, as they are asked for with every message. Any
 // goroutine.
@@ -71,8 +69,8 @@ func (m *Moderation) SetRoomSettings(ctx context.Context, room string, v broker.
 		}
 	}
 	none := broker.RoomSettings{}
-	if v != none && m.settings.of(room) == none && m.settings.count() >= maxSettings {
-		return refusal.New(http.StatusConflict, "too_many_settings", fmt.Sprintf("%d rooms have settings of their own already", maxSettings))
+	if v != none && m.settings.of(room) == none && m.settings.count() >= bounds.RoomSettings {
+		return refusal.New(http.StatusConflict, "too_many_settings", fmt.Sprintf("%d rooms have settings of their own already", bounds.RoomSettings))
 	}
 	return m.give(ctx, &order{Room: room, Settings: &v})
 }

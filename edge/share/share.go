@@ -1,9 +1,9 @@
-// Package share is the one place that says what clients may take of what a node has of
-// its store and its answers, and who goes first where that is not enough. docs/limits.md
-// has its tables.
+// Package share says who goes first where the store and the answers that a node has for
+// clients are not enough. docs/limits.md has its table.
 package share
 
 import (
+	"barrage/internal/bounds"
 	"barrage/internal/fair"
 	"barrage/internal/workers"
 )
@@ -34,21 +34,11 @@ var Classes = [numClasses]Class{
 	Presence: {"presence", 1, "the command `presence`"},
 }
 
-const (
-	// Tasks is how many are done at a time: they wait for the store, not for a processor.
-	Tasks = 64
-	// AnswerRate is how many bytes a second all these answers have together, and
-	// ConnAnswerRate those of one connection, after ConnAnswerBurst at once.
-	AnswerRate      = 64 << 20
-	ConnAnswerRate  = 1 << 20
-	ConnAnswerBurst = 4 << 20
-)
-
 // NewPool returns the running pool that does the work of these classes.
 func NewPool() *workers.Pool {
 	weights := make([]int, len(Classes))
 	for i, c := range Classes {
 		weights[i] = c.Weight
 	}
-	return workers.New(Tasks, AnswerRate, weights...)
+	return workers.New(bounds.AnswerTasks, bounds.AnswerRate, weights...)
 }

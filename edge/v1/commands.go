@@ -12,6 +12,7 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/edge/publish"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 	"barrage/internal/whole"
@@ -34,14 +35,6 @@ var commands = []struct {
 	{"ack", 1, cmdAck},
 	{"request", 1, cmdRequest},
 }
-
-// What one connection may ask, in pings: so many, and what it may publish besides.
-const (
-	commandsPerSecond = 50
-	commandBurst      = 100
-	pricedBytes       = 16 << 10 // of a command cost as much as a ping
-	floodFactor       = 5        // how far over, in bursts, closes the connection
-)
 
 // command is one object from a client.
 type command struct {
@@ -91,7 +84,7 @@ func (p *protocol) command(r *conn.Read, c *client, binary bool, payload []byte)
 	for i < len(commands) && commands[i].name != cmd.Cmd {
 		i++
 	}
-	price := 1 + len(payload)/pricedBytes
+	price := 1 + len(payload)/bounds.PricedBytes
 	if i < len(commands) {
 		price += commands[i].price - 1
 	}
@@ -118,7 +111,7 @@ func (p *protocol) command(r *conn.Read, c *client, binary bool, payload []byte)
 // is closed: being told costs the server more than asking costs the client.
 func (p *protocol) tooMany(r *conn.Read, c *client, id uint64, price int) {
 	p.node.Publisher.Refused.Add(publish.Rate)
-	if r.Overrun(price, floodFactor*(commandBurst+p.node.PublishBurst)) {
+	if r.Overrun(price, bounds.FloodFactor*(bounds.CommandBurst+p.node.PublishBurst)) {
 		p.loop.Close(r, c.ID, conn.CodePolicy, "too many commands", conn.Flood, 0)
 		return
 	}

@@ -10,17 +10,12 @@ import (
 	"time"
 
 	"barrage/edge/conn"
+	"barrage/internal/bounds"
 )
 
-// What a payer may have begun: a user, or for clients without one the network that they
-// come from. Who has used it up joins such a room without a position.
-const (
-	epochsAtOnce  = 100
-	epochsPerHour = 60
-	epochPayers   = 1 << 16 // that are known at a time; further ones begin nothing
-)
-
-// epochs is what payers have begun of late. Any goroutine.
+// epochs is what payers have begun of late: users, or for clients without one the
+// network that they come from. Who has used it up joins such a room without a position.
+// Any goroutine.
 type epochs struct {
 	rate conn.Rate
 
@@ -30,7 +25,7 @@ type epochs struct {
 }
 
 func newEpochs() *epochs {
-	return &epochs{rate: conn.NewRate(epochsPerHour/time.Hour.Seconds(), epochsAtOnce), tats: make(map[string]time.Duration)}
+	return &epochs{rate: conn.NewRate(bounds.EpochsPerHour/time.Hour.Seconds(), bounds.EpochsAtOnce), tats: make(map[string]time.Duration)}
 }
 
 // take lets a payer begin one, or not.
@@ -42,7 +37,7 @@ func (e *epochs) take(payer string, now time.Duration) bool {
 		maps.DeleteFunc(e.tats, func(_ string, tat time.Duration) bool { return tat <= now })
 	}
 	tat, known := e.tats[payer]
-	if !known && len(e.tats) >= epochPayers || !e.rate.Take(&tat, now, 1) {
+	if !known && len(e.tats) >= bounds.EpochPayers || !e.rate.Take(&tat, now, 1) {
 		return false
 	}
 	e.tats[payer] = tat

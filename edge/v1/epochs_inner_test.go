@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"barrage/internal/bounds"
 )
 
 // TestEpochs: what is given back can be had again, and so can one each minute; payers are
@@ -16,8 +18,8 @@ func TestEpochs(t *testing.T) {
 		}
 		return n
 	}
-	if n := count("a", 0); n != epochsAtOnce {
-		t.Fatalf("%d at once, want %d", n, epochsAtOnce)
+	if n := count("a", 0); n != bounds.EpochsAtOnce {
+		t.Fatalf("%d at once, want %d", n, bounds.EpochsAtOnce)
 	}
 	for range 3 {
 		e.giveBack("a")
@@ -26,17 +28,17 @@ func TestEpochs(t *testing.T) {
 	if n := count("a", 0); n != 3 {
 		t.Errorf("%d after 3 were given back", n)
 	}
-	if n := count("a", time.Hour); n != epochsPerHour {
-		t.Errorf("%d after an hour, want %d", n, epochsPerHour)
+	if n := count("a", time.Hour); n != bounds.EpochsPerHour {
+		t.Errorf("%d after an hour, want %d", n, bounds.EpochsPerHour)
 	}
-	if n := count("b", time.Hour); n != epochsAtOnce {
-		t.Errorf("%d for another payer, want %d", n, epochsAtOnce)
+	if n := count("b", time.Hour); n != bounds.EpochsAtOnce {
+		t.Errorf("%d for another payer, want %d", n, bounds.EpochsAtOnce)
 	}
-	for i := range 2 * epochPayers {
+	for i := range 2 * bounds.EpochPayers {
 		e.take(fmt.Sprint("flood ", i), time.Hour)
 	}
-	if n := len(e.tats); n != epochPayers {
-		t.Errorf("%d payers are known, want %d", n, epochPayers)
+	if n := len(e.tats); n != bounds.EpochPayers {
+		t.Errorf("%d payers are known, want %d", n, bounds.EpochPayers)
 	}
 	if e.take("late", time.Hour) {
 		t.Error("one payer more may begin something")

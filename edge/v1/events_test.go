@@ -17,8 +17,8 @@ import (
 	"barrage/edge"
 	"barrage/edge/edgetest"
 	"barrage/edge/events"
-	v1 "barrage/edge/v1"
 	"barrage/frame"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 )
 
@@ -218,7 +218,7 @@ func TestRequestsUnderWay(t *testing.T) {
 	s, b := startAsking(t, edgetest.Patience)
 	token := testToken(t, "ann", nil)
 	stays, goes := joinJSON(t, s, "/ws?token="+token), joinJSON(t, s, "/ws?token="+token)
-	for i := range v1.MaxRequests {
+	for i := range bounds.Requests {
 		for _, c := range []*viewer{stays, goes} {
 			c.Send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"request","method":"block"}`, i+1))
 		}
@@ -229,19 +229,19 @@ func TestRequestsUnderWay(t *testing.T) {
 	edgetest.WaitFor(t, "all to be asked", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return len(b.asked) == 2*v1.MaxRequests
+		return len(b.asked) == 2*bounds.Requests
 	})
 	_ = goes.Conn.Close()
-	for range v1.MaxRequests {
+	for range bounds.Requests {
 		<-b.canceled
 	}
 	close(b.block)
 	seen := map[any]bool{}
-	for range v1.MaxRequests {
+	for range bounds.Requests {
 		v := stays.ask(`{"cmd":"ping"}`)
 		seen[v["id"]] = okOf(t, v)["data"] == 1.0
 	}
-	if len(seen) != v1.MaxRequests {
+	if len(seen) != bounds.Requests {
 		t.Errorf("answered %v", seen)
 	}
 	okOf(t, stays.ask(`{"id":100,"cmd":"request","method":"echo"}`))
@@ -249,8 +249,8 @@ func TestRequestsUnderWay(t *testing.T) {
 	for _, id := range b.asked {
 		ids[id] = true
 	}
-	if len(ids) != 2*v1.MaxRequests+1 {
-		t.Errorf("%d ids for %d requests", len(ids), 2*v1.MaxRequests+1)
+	if len(ids) != 2*bounds.Requests+1 {
+		t.Errorf("%d ids for %d requests", len(ids), 2*bounds.Requests+1)
 	}
 }
 
@@ -273,14 +273,14 @@ func TestSlowMethodCostsNoOther(t *testing.T) {
 	const slow, fast = 33, 50
 	for range slow {
 		c := joinJSON(t, s, "/ws")
-		for i := range v1.MaxRequests {
+		for i := range bounds.Requests {
 			c.Send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"request","method":"block"}`, i+1))
 		}
 	}
 	edgetest.WaitFor(t, "all slow ones to be asked or refused", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return len(b.asked)+int(caller.Stats().Failed[events.CodeOverloaded]) == slow*v1.MaxRequests
+		return len(b.asked)+int(caller.Stats().Failed[events.CodeOverloaded]) == slow*bounds.Requests
 	})
 	var viewers []*viewer
 	for range fast {

@@ -13,6 +13,7 @@ import (
 	"barrage/edge/edgetest"
 	"barrage/edge/share"
 	"barrage/frame"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 )
 
@@ -177,10 +178,10 @@ func TestAnswersHaveARate(t *testing.T) {
 			bytes += len(m.(map[string]any)["data"].(string))
 		}
 	}
-	if most := share.ConnAnswerBurst + int(share.ConnAnswerRate*time.Since(begun).Seconds()) + 1<<20; bytes > most {
+	if most := bounds.ConnAnswerBurst + int(bounds.ConnAnswerRate*time.Since(begun).Seconds()) + 1<<20; bytes > most {
 		t.Errorf("%d bytes of answers, want %d at most", bytes, most)
 	}
-	if bytes < share.ConnAnswerBurst && refused > 0 {
+	if bytes < bounds.ConnAnswerBurst && refused > 0 {
 		t.Errorf("%d refused after %d bytes", refused, bytes)
 	}
 	if n := len(okOf(t, other.ask(`{"id":1,"cmd":"history","room":"a"}`))["messages"].([]any)); n == 0 {

@@ -13,8 +13,8 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/conn"
 	"barrage/edge/edgetest"
-	"barrage/edge/share"
 	"barrage/frame"
+	"barrage/internal/bounds"
 )
 
 // TestBannedByCommand: who has been sent out does not come back by saying who they
@@ -162,14 +162,14 @@ func TestChecksGoOnWhileTheStoreHangs(t *testing.T) {
 	defer release()
 	const each = 20 // within a connection's rate of commands
 	var readers []*viewer
-	for r := range 2*share.Tasks/each + 1 {
+	for r := range 2*bounds.AnswerTasks/each + 1 {
 		reader := joinJSON(t, s, "/ws?token="+testToken(t, "bob", nil))
 		for i := range each {
 			reader.Send(frame.Text, fmt.Sprintf(`{"id":%d,"cmd":"history","room":"a","limit":%d}`, i+1, r*each+i+1))
 		}
 		readers = append(readers, reader)
 	}
-	wait(share.Tasks)
+	wait(bounds.AnswerTasks)
 	c := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	okOf(t, c.ask(`{"id":1,"cmd":"ping"}`))
 	release()

@@ -19,6 +19,7 @@ import (
 	"barrage/edge/edgetest"
 	"barrage/edge/moderation"
 	"barrage/edge/moderation/replica"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
@@ -239,7 +240,7 @@ func TestBansAreBounded(t *testing.T) {
 	t.Parallel()
 	o := &sharedOrders{}
 	s := startOrdered(t, o)
-	for i := range moderation.MaxBans {
+	for i := range bounds.Bans {
 		_, err := o.Put(context.Background(), ban(fmt.Sprint(i), "", `{}`))
 		edgetest.Must(t, err)
 	}

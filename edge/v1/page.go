@@ -10,6 +10,7 @@ import (
 	"barrage/edge/conn"
 	"barrage/edge/history"
 	"barrage/edge/node"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/fair"
 )
@@ -49,7 +50,7 @@ func readers(n *node.Node) func() *history.Reader[*page] {
 // fetch reads from a room's history and has answer called on the loop, if the client is
 // still there. An epoch is begun only if the client may.
 func (p *protocol) fetch(class fair.Class, c *client, room string, q broker.Query, answer func(*page, error)) error {
-	q.Bytes = pageBytes
+	q.Bytes = bounds.PageBytes
 	payer := ""
 	if q.Begin {
 		payer = p.payer(c)

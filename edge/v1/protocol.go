@@ -13,6 +13,7 @@ import (
 	"barrage/edge/mailbox"
 	"barrage/edge/node"
 	"barrage/edge/wait"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/paged"
 	"barrage/internal/shrinkmap"
@@ -25,7 +26,7 @@ const Subprotocol = "barrage.v1"
 func Protocol() node.Protocol {
 	return node.Protocol{
 		Name: Subprotocol, Path: "/ws", Subprotocol: Subprotocol, Rooms: node.ByDemand, AuthByMessage: true,
-		Unread: func(maxMessage int) int { return maxUnread + 2*maxEscape*maxMessage },
+		Unread: func(maxMessage int) int { return bounds.UnreadAnswers + 2*maxEscape*maxMessage },
 		Farewell: func(code uint16, reason string) []byte {
 			return appendJSON(new(bytebufferpool.ByteBuffer), bye(code, reason, 0))
 		},
@@ -36,7 +37,7 @@ func Protocol() node.Protocol {
 func start(n *node.Node) func(*conn.Loop) conn.Protocol {
 	announce(n)
 	pages := readers(n)
-	rate := conn.NewRate(commandsPerSecond+n.PublishRate, commandBurst+n.PublishBurst)
+	rate := conn.NewRate(bounds.CommandsPerSecond+n.PublishRate, bounds.CommandBurst+n.PublishBurst)
 	begun := newEpochs()
 	return func(l *conn.Loop) conn.Protocol {
 		p := &protocol{node: n, loop: l, rate: rate, epochs: begun, waits: n.Waits[l.Index()], pages: pages()}

@@ -10,22 +10,20 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/edge/publish"
-	"barrage/edge/share"
+	"barrage/internal/bounds"
 	"barrage/internal/fair"
 	"barrage/internal/refusal"
 )
 
 // Bounds of what one client has not read.
 const (
-	pageBytes  = 512 << 10 // of the messages in one reply
-	smallReply = 4 << 10   // not counted as large answers
-	largeReply = 16 << 10  // further ones above this are refused above maxUnread
-	maxUnread  = 1 << 20   // of answers that a client which does not read is owed, about
+	smallReply = 4 << 10  // not counted as large answers
+	largeReply = 16 << 10 // further ones above this are refused above bounds.UnreadAnswers
 )
 
 // answerRate is of the bytes of a connection's large answers, beyond what its commands
 // cost.
-var answerRate = conn.NewRate(share.ConnAnswerRate, share.ConnAnswerBurst)
+var answerRate = conn.NewRate(bounds.ConnAnswerRate, bounds.ConnAnswerBurst)
 
 // push sends one object to the client.
 func (p *protocol) push(r *conn.Read, c *client, v any) {
@@ -55,7 +53,7 @@ func (p *protocol) reply(r *conn.Read, c *client, id uint64, ok any) {
 // before it is owed so much that it would be closed.
 func (p *protocol) send(r *conn.Read, c *client, id uint64, payload []byte) {
 	if len(payload) > largeReply {
-		if unread := p.loop.Queued(r, c.ID); unread > 0 && unread+len(payload) > maxUnread {
+		if unread := p.loop.Queued(r, c.ID); unread > 0 && unread+len(payload) > bounds.UnreadAnswers {
 			p.replyError(r, c, id, errUnread)
 			return
 		}
@@ -84,7 +82,7 @@ func (p *protocol) room(r *conn.Read, c *client) int {
 	if p.loop.Loops().Short() {
 		return largeReply
 	}
-	return min(pageBytes, max(0, maxUnread-pageBytes/4-p.loop.Queued(r, c.ID)))
+	return min(bounds.PageBytes, max(0, bounds.UnreadAnswers-bounds.PageBytes/4-p.loop.Queued(r, c.ID)))
 }
 
 // replyError answers also where there is no id to answer to.

@@ -10,11 +10,9 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/edge/events"
+	"barrage/internal/bounds"
 	"barrage/internal/refusal"
 )
-
-// MaxRequests bounds the requests that one connection has under way.
-const MaxRequests = 8
 
 type requestReply struct {
 	Data json.RawMessage `json:"data"`
@@ -27,8 +25,8 @@ func cmdRequest(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 		return refusal.New(404, events.CodeUnknownMethod, "this server has no backends")
 	case cmd.ID == 0:
 		return badCommand("a request needs an id")
-	case c.pending != nil && c.pending.requests >= MaxRequests:
-		return overloaded(fmt.Sprintf("this connection has %d requests under way", MaxRequests))
+	case c.pending != nil && c.pending.requests >= bounds.Requests:
+		return overloaded(fmt.Sprintf("this connection has %d requests under way", bounds.Requests))
 	case cmd.Room != "":
 		if err := p.mayJoin(c, cmd.Room); err != nil {
 			return err

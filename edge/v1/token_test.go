@@ -30,6 +30,7 @@ import (
 	"barrage/edge/edgetest"
 	v1 "barrage/edge/v1"
 	"barrage/frame"
+	"barrage/internal/bounds"
 )
 
 // rsaKeys are the issuer's and a stranger's, made once: they take their time.
@@ -450,7 +451,7 @@ func TestSlowIssuer(t *testing.T) {
 		_, reply := authWith(t, s, known)
 		okOf(t, reply)
 	}
-	for range auth.MaxJWKSWaiters {
+	for range bounds.KeyWaiters {
 		if _, err := io.WriteString(edgetest.DialTCP(t, s), edgetest.UpgradeRequest("/ws?room=a&token="+unknown)); err != nil {
 			t.Fatal(err)
 		}

@@ -14,10 +14,8 @@ import (
 	"barrage/edge/conn"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/bounds"
 )
-
-// controlRate is how many control frames a second a connection may send.
-const controlRate = 50
 
 // Transport is one loop's WebSocket connections.
 type Transport struct {
@@ -137,7 +135,7 @@ func (x *reader) Control(op frame.Opcode, payload []byte) error {
 		x.loop.Finish(x.r, x.r.ID, code, "", conn.Normal) // RFC 6455, 5.5.1: echo the code
 		return conn.ErrClosed
 	}
-	if !x.r.Control(controlRate) {
+	if !x.r.Control(bounds.ControlFramesPerSecond) {
 		x.loop.Close(x.r, x.r.ID, conn.CodePolicy, "too many control frames", conn.Flood, 0)
 		return conn.ErrClosed
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/fair"
 )
 
@@ -245,12 +246,9 @@ const (
 	MaxRetainedBytes = 1 << 30
 )
 
-// What rooms keep at most where nothing else is said: single users' are mailboxes,
-// which are read late.
-const (
-	defaultRetainedBytes = 4 << 20
-	defaultMailboxBytes  = 16 << 20
-)
+// defaultMailboxBytes is what rooms of single users keep at most where nothing else is
+// said: they are mailboxes, which are read late.
+const defaultMailboxBytes = 16 << 20
 
 // MaxBytes is how many bytes of messages the room's history keeps at most.
 func (r Retention) MaxBytes(room string) int64 {
@@ -260,7 +258,7 @@ func (r Retention) MaxBytes(room string) int64 {
 	case strings.HasPrefix(room, UserPrefix):
 		return defaultMailboxBytes
 	}
-	return defaultRetainedBytes
+	return bounds.RoomHistoryBytes
 }
 
 // On tells whether anything is kept.

@@ -10,12 +10,13 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"barrage/internal/bounds"
 )
 
 const (
-	maxWaiting = 1 << 20 // bytes of lines that wait, and of what keeps them
-	overhead   = 64      // of a line that waits
-	retry      = 50 * time.Millisecond
+	overhead = 64 // bytes of a line that waits
+	retry    = 50 * time.Millisecond
 )
 
 // Writer takes a line with each Write, in any goroutine, and never waits. One goroutine
@@ -61,7 +62,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	cost := len(p) + overhead
-	if w.closed || w.size+cost > maxWaiting {
+	if w.closed || w.size+cost > bounds.LogLines {
 		w.lost++
 		w.counted.Full++
 		return len(p), nil

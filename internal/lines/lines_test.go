@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"barrage/internal/bounds"
 )
 
 const patience = 30 * time.Second
@@ -70,7 +72,7 @@ func TestStoppedPipe(t *testing.T) {
 	w.Close(patience)
 	_ = end.Close()
 	s, d := <-got, w.Dropped()
-	if s.missing != d.Full || s.lines+s.missing != total || s.lines*uint64(len(padding)) > 2*maxWaiting {
+	if s.missing != d.Full || s.lines+s.missing != total || s.lines*uint64(len(padding)) > 2*bounds.LogLines {
 		t.Errorf("read %+v, counted %+v, of %d", s, d, total)
 	}
 }

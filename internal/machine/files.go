@@ -9,12 +9,14 @@ import (
 	"math"
 
 	"golang.org/x/sys/unix"
+
+	"barrage/internal/bounds"
 )
 
 // fileReserve is what the process keeps of its open files for all that is not a
 // WebSocket connection: event loops, listeners, the admin listener's
 // connections, Redis, and sockets that are only there to be told 503.
-const fileReserve = 512
+const fileReserve = 4 * bounds.AdminConnections
 
 // minAdmin connections of the admin listener there are on the smallest machine.
 const minAdmin = 4

@@ -11,16 +11,12 @@ import (
 	"sync"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/fair"
 )
 
-const (
-	places = 16 << 10 // for tasks that wait for a worker
-	// Timeout is the time of one task.
-	Timeout = 3 * time.Second
-	// TaskCost is what any task costs, in bytes of an answer.
-	TaskCost = 4 << 10
-)
+// TaskCost is what any task costs, in bytes of an answer.
+const TaskCost = 4 << 10
 
 // Task does some work and returns how many bytes its answer has. Its context ends with
 // its time.
@@ -42,7 +38,7 @@ type Pool struct {
 // several classes wait, each gets turns in proportion to its weight; answers have rate
 // bytes a second, 0 being no bound.
 func New(n int, rate int64, weights ...int) *Pool {
-	p := &Pool{rate: rate, tasks: fair.New[func() int](places, weights...)}
+	p := &Pool{rate: rate, tasks: fair.New[func() int](bounds.Waiting, weights...)}
 	p.more.L = &p.mu
 	for range n {
 		p.wg.Go(p.work)
@@ -51,9 +47,9 @@ func New(n int, rate int64, weights ...int) *Pool {
 }
 
 // Try has a task run for a payer, or returns false if too much is waiting already.
-func (p *Pool) Try(c fair.Class, who fair.Payer, f Task) bool { return p.TryFor(Timeout, c, who, f) }
+func (p *Pool) Try(c fair.Class, who fair.Payer, f Task) bool { return p.TryFor(bounds.Patience, c, who, f) }
 
-// TryFor is Try for a task that has another time than Timeout.
+// TryFor is Try for a task that has another time than bounds.Patience.
 func (p *Pool) TryFor(timeout time.Duration, c fair.Class, who fair.Payer, f Task) bool {
 	until := time.Now().Add(timeout)
 	p.mu.Lock()

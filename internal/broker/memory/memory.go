@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/broker/keys"
 	"barrage/internal/fair"
@@ -45,10 +46,10 @@ type Config struct {
 
 func (c *Config) setDefaults() {
 	c.Node = cmp.Or(c.Node, random.Name())
-	c.MaxRooms = cmp.Or(c.MaxRooms, 200_000)
-	c.MaxBytes = cmp.Or(c.MaxBytes, 256<<20)
-	c.IdempotencyTTL = cmp.Or(c.IdempotencyTTL, 5*time.Minute)
-	c.IdempotencyKeys = cmp.Or(c.IdempotencyKeys, 100_000)
+	c.MaxRooms = cmp.Or(c.MaxRooms, bounds.HistoryRooms)
+	c.MaxBytes = cmp.Or(c.MaxBytes, bounds.HistoryBytes)
+	c.IdempotencyTTL = cmp.Or(c.IdempotencyTTL, bounds.KeyTime)
+	c.IdempotencyKeys = cmp.Or(c.IdempotencyKeys, bounds.IdempotencyKeys)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

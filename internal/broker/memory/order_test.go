@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/broker/brokertest"
 	"barrage/internal/broker/memory"
-	"barrage/internal/broker/turns"
 )
 
 // A slowReceiver holds up the first Deliver in one room.
@@ -150,7 +150,7 @@ func TestOverloaded(t *testing.T) {
 			t.Error("another room refuses")
 		}
 	})
-	if accepted > turns.MaxWaiting+1 || accepted < turns.MaxWaiting/4 {
+	if accepted > bounds.TurnMessages+1 || accepted < bounds.TurnMessages/4 {
 		t.Errorf("%d messages wait", accepted)
 	}
 	close(r.release)

@@ -22,12 +22,10 @@
 // which nothing is being done takes no memory.
 package turns
 
-import "github.com/gammazero/deque"
+import (
+	"github.com/gammazero/deque"
 
-// Bounds of what waits in one turn, see [Turn.Full].
-const (
-	MaxWaiting = 8192
-	MaxBytes   = 8 << 20
+	"barrage/internal/bounds"
 )
 
 // Rooms are those in which something is being done. The zero value is ready. It is
@@ -104,5 +102,5 @@ func (t *Turn[T]) Waiting() int { return t.waiting.Len() }
 // Full tells whether too much waits for anything more to be put. It may be asked of
 // no turn.
 func (t *Turn[T]) Full() bool {
-	return t != nil && (t.waiting.Len() >= MaxWaiting || t.bytes >= MaxBytes)
+	return t != nil && (t.waiting.Len() >= bounds.TurnMessages || t.bytes >= bounds.TurnBytes)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"barrage/internal/bounds"
 )
 
 // TestOrder: what goroutines do in a few rooms never overlaps within one, keeps the
@@ -58,7 +60,7 @@ func TestFull(t *testing.T) {
 		t.Error("a room in which nothing is done is full")
 	}
 	turn := all.Begin("a")
-	for i := range MaxWaiting {
+	for i := range bounds.TurnMessages {
 		if turn.Full() {
 			t.Fatalf("full with %d", i)
 		}
@@ -67,12 +69,12 @@ func TestFull(t *testing.T) {
 	if !turn.Full() || all.Of("b").Full() {
 		t.Error("a room with all it may have waiting is not full, or another is")
 	}
-	for i := range MaxWaiting {
+	for i := range bounds.TurnMessages {
 		if v, ok := all.Next(turn); v != i || !ok {
 			t.Fatalf("next is %d, %v, want %d", v, ok, i)
 		}
 	}
-	turn.Put(1, MaxBytes)
+	turn.Put(1, bounds.TurnBytes)
 	if !turn.Full() {
 		t.Error("a room with as many bytes as it may have is not full")
 	}

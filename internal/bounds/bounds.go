@@ -1,0 +1,86 @@
+// Package bounds has what one may take of a node, and all together, as far as it is no
+// setting: the figures that the code charges by. The first table of docs/limits.md is
+// written from them and from the settings, by this package's test, which says of each who
+// pays and what happens then.
+package bounds
+
+import "time"
+
+// At the door.
+const (
+	TokenChecks   = 8      // tokens that are checked at a time
+	KeyWaiters    = 64     // tokens that wait for the issuer's newest keys: they must not keep those out whose keys are at hand
+	ToldPerMinute = 10     // refusals of an address that are told in words
+	ToldAddresses = 10_000 // of which that is known; others are refused by HTTP
+)
+
+// What a connection may send, besides what settings say of messages.
+const (
+	CommandsPerSecond      = 50       // of barrage.v1, in pings
+	CommandBurst           = 100      // likewise
+	PricedBytes            = 16 << 10 // of a command cost as much as a ping
+	FloodFactor            = 5        // how far over, in bursts, closes the connection
+	ControlFramesPerSecond = 50       // pings and pongs of WebSocket
+	Fragments              = 1024     // of one message: tiny and empty frames cost the server much more than the peer
+	Requests               = 8        // to backends, of a connection, under way
+	RequestSlots           = 256      // of all
+)
+
+// Answers to what is asked of the store, and those who wait for one.
+const (
+	AnswerTasks     = 64              // at a time: they wait for the store, not for a processor
+	AnswerRate      = 64 << 20        // bytes a second of all
+	ConnAnswerRate  = 1 << 20         // of a connection's large ones
+	ConnAnswerBurst = 4 << 20         // at once
+	Waiting         = 16 << 10        // places for those whose turn is to come
+	Patience        = 3 * time.Second // of one that waits, its answer included
+	PageBytes       = 512 << 10       // of the messages in one reply
+	ReplyQueue      = 64 << 10        // bytes of answers not read, before reading from the connection stops
+	UnreadAnswers   = 1 << 20         // likewise, before large answers are refused
+	UnsentBytes     = 128 << 10       // that the kernel takes beyond what is on its way, for those that do not keep up
+)
+
+// Epochs that joins begin: what merely looking at rooms makes a broker keep.
+const (
+	EpochsAtOnce  = 100
+	EpochsPerHour = 60
+	EpochPayers   = 1 << 16 // that are known at a time; further ones begin nothing
+)
+
+// Messages on their way.
+const (
+	TurnMessages = 8192    // that wait for others of their room
+	TurnBytes    = 8 << 20 // likewise
+	QueueLen     = 16384   // that wait to be published to Redis
+	QueueBytes   = 16 << 20
+)
+
+// What a node without Redis keeps.
+const (
+	HistoryBytes    = 256 << 20 // of messages in histories, of all rooms
+	HistoryRooms    = 200_000
+	IdempotencyKeys = 100_000 // of backends, and as many of clients
+	KeyTime         = 5 * time.Minute
+)
+
+// What a node with Redis keeps of an outage.
+const OutageKeys = 1 << 16 // as IdempotencyKeys
+
+// A room's history, unless its rule says otherwise.
+const (
+	RoomHistoryBytes = 4 << 20
+)
+
+// Backends and operators.
+const (
+	AdminConnections = 128
+	BatchMessages    = 1000    // of one body
+	BatchBytes       = 4 << 20 // likewise, or four of the largest messages
+	Events           = 10_000  // that wait for backends
+	StreamEvents     = 100_000 // in event_stream
+	Bans             = 100_000
+	RoomSettings     = 10_000 // rooms with settings of their own
+)
+
+// LogLines is how many bytes of the log's lines may wait to be written.
+const LogLines = 1 << 20
