@@ -102,7 +102,7 @@ func TestPublishBytes(t *testing.T) {
 // "overloaded". The texts are those whose JSON is six times as long.
 func TestUnreadAnswers(t *testing.T) {
 	t.Parallel()
-	const rooms, each = 12, 20
+	const rooms, each = 6, 20
 	s := edgetest.Start(t, func(c *edge.Config) {
 		c.SendBuffer = 32 << 10
 		c.History = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: each, Age: time.Hour}}}

@@ -25,7 +25,7 @@ func TestOverloadIsToldOf(t *testing.T) {
 	busy, rest := make(chan struct{}), make(chan struct{})
 	s.Node.Loops.All()[0].Do(func() { close(busy); <-rest })
 	<-busy
-	filling, n := strings.Repeat("x", 64<<10), 0
+	filling, n := strings.Repeat("\x01", 64<<10), 0 // six times as long in JSON
 	say := func(text string) (refused bool) {
 		before := s.Node.Publisher.Refused.Of(publish.Overload)
 		edgetest.PublishTo(t, s, "a", text)
