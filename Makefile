@@ -41,10 +41,12 @@ lint: ## gofmt, vet, staticcheck
 	go run $(STATICCHECK) ./...
 
 # Without vet, which lint runs in full; one package more than there are cores, since
-# many tests wait.
-race: ## all Go tests under the race detector, but those of allocations and of large messages, which run without it
+# many tests wait. Files that are not for the race detector say so in their first line.
+race: ## all Go tests under the race detector, or without it where it finds nothing or changes what is measured
 	go test -race -vet=off -p $$(( $$(nproc) + 1 )) ./redisbridge ./... # the longest first, which mostly waits
-	go test -vet=off -run 'Alloc|Autobahn' $$(grep -rlE --include='*_test.go' '^func Test.*(Alloc|Autobahn)' . | xargs -n1 dirname | sort -u)
+	@files=$$(grep -rlE --include='*_test.go' '^//go:build !race|^func Test.*Alloc' .); \
+	tests=$$(awk 'FNR == 1 {plain = /!race/} /^func Test/ && (plain || /Alloc/) {print $$2}' $$files | cut -d'(' -f1 | paste -sd'|'); \
+	go test -vet=off -run "^($$tests)$$" $$(dirname $$files | sort -u)
 
 fuzz: ## fuzz every parser, FUZZTIME inputs each
 	@export tests=$$(mktemp -d) cache=$$(go env GOCACHE)/fuzz/barrage; trap 'rm -r "$$tests"' EXIT; \

@@ -1,3 +1,5 @@
+//go:build !race
+
 // What the model knows of batches.
 
 package fanout
