@@ -36,7 +36,7 @@ func testResume(t *testing.T, c *Cluster) {
 // resume publishes on all nodes while readers resume, and then checks what each
 // reader put together.
 func resume(t *testing.T, c *Cluster, room string, seed uint64) {
-	const total, readers = 240, 3
+	const total, readers = 120, 3
 	c.join(t, room)
 	ctx := limited(t)
 	var resumed atomic.Int64
