@@ -14,6 +14,7 @@ import (
 	"barrage/edge/conn"
 	"barrage/edge/delivery"
 	"barrage/edge/handshake"
+	"barrage/edge/history"
 	"barrage/edge/mailbox"
 	"barrage/edge/moderation"
 	"barrage/edge/node"
@@ -108,7 +109,7 @@ func New(cfg Config) (*Server, error) {
 	s.node = &node.Node{
 		Settings: node.Settings{MaxRooms: cfg.MaxRooms, PublishRate: cfg.PublishRate, PublishBurst: cfg.PublishBurst, MaxPublish: cfg.MaxPublish, AuthTimeout: cfg.AuthTimeout},
 		Loops:    loops, Delivery: s.Delivery, Moderation: s.Moderation, Presence: registry, Events: cfg.Events, Caller: cfg.Caller,
-		Clustered:  cfg.Presence != nil,
+		Clustered: cfg.Presence != nil, Epochs: history.NewEpochs(),
 		Background: func(f func(context.Context)) { s.runs = append(s.runs, f) },
 	}
 	s.node.Background(registry.Run)

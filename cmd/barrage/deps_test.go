@@ -68,7 +68,10 @@ var allowedImports = map[string][]string{
 		"barrage/fanout", "barrage/frame", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
 		"barrage/internal/quietlog", "barrage/internal/refusal",
 	},
-	"barrage/edge/history": {"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/workers"},
+	"barrage/edge/history": {
+		"barrage/edge/conn", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
+		"barrage/internal/workers",
+	},
 	"barrage/edge/mailbox": {
 		"barrage/edge/conn", "barrage/edge/history", "barrage/edge/presence", "barrage/edge/share", "barrage/fanout",
 		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/shrinkmap", "barrage/internal/workers",

@@ -74,6 +74,7 @@ type Node struct {
 	Events     *events.Emitter // tells backends; may be nil
 	Caller     *events.Caller  // asks backends; nil: there are none
 	Waiting    atomic.Int64    // connections that wait for a room, on all loops
+	Epochs     *conn.Payers    // see history.NewEpochs
 	Clustered  bool            // other nodes are asked who is present
 
 	Broker    broker.Broker

@@ -53,17 +53,17 @@ func (p *protocol) fetch(class fair.Class, c *client, room string, q broker.Quer
 	q.Bytes = bounds.PageBytes
 	payer := ""
 	if q.Begin {
-		payer = p.payer(c)
-		q.Begin = p.epochs.take(payer, p.node.Loops.Now())
+		payer = p.loop.PayerName(c.ID, c.User())
+		q.Begin, _ = p.node.Epochs.Take(payer, p.node.Loops.Now(), 0)
 	}
 	if !p.pages.Get(class, p.loop.Payer(&c.Client), room, q, func(page *page, err error) {
 		if q.Begin && err == nil && !page.Begun {
-			p.epochs.giveBack(payer)
+			p.node.Epochs.Return(payer)
 		}
 		p.loop.Post(&c.Client, func() { answer(page, err) })
 	}) {
 		if q.Begin {
-			p.epochs.giveBack(payer)
+			p.node.Epochs.Return(payer)
 		}
 		return overloaded("too many histories are being read")
 	}

@@ -38,9 +38,8 @@ func start(n *node.Node) func(*conn.Loop) conn.Protocol {
 	announce(n)
 	pages := readers(n)
 	rate := conn.NewRate(bounds.CommandsPerSecond+n.PublishRate, bounds.CommandBurst+n.PublishBurst)
-	begun := newEpochs()
 	return func(l *conn.Loop) conn.Protocol {
-		p := &protocol{node: n, loop: l, rate: rate, epochs: begun, waits: n.Waits[l.Index()], pages: pages()}
+		p := &protocol{node: n, loop: l, rate: rate, waits: n.Waits[l.Index()], pages: pages()}
 		p.mail = n.Mailboxes.Attach(l.Index(), mailHost{p})
 		l.OnTick(p.mail.Tick)
 		l.OnTick(p.forgetAnswers)
@@ -53,7 +52,6 @@ type protocol struct {
 	node    *node.Node
 	loop    *conn.Loop
 	rate    conn.Rate // of commands, in pings
-	epochs  *epochs   // all loops'
 	waits   *wait.List
 	mail    *mailbox.Box
 	pages   *history.Reader[*page]

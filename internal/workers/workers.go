@@ -47,7 +47,9 @@ func New(n int, rate int64, weights ...int) *Pool {
 }
 
 // Try has a task run for a payer, or returns false if too much is waiting already.
-func (p *Pool) Try(c fair.Class, who fair.Payer, f Task) bool { return p.TryFor(bounds.Patience, c, who, f) }
+func (p *Pool) Try(c fair.Class, who fair.Payer, f Task) bool {
+	return p.TryFor(bounds.Patience, c, who, f)
+}
 
 // TryFor is Try for a task that has another time than bounds.Patience.
 func (p *Pool) TryFor(timeout time.Duration, c fair.Class, who fair.Payer, f Task) bool {
