@@ -9,6 +9,7 @@ import (
 	"barrage/edge/handshake"
 	"barrage/edge/node"
 	"barrage/edge/raw"
+	"barrage/edge/sse"
 	v1 "barrage/edge/v1"
 	"barrage/edge/ws"
 	"barrage/fanout"
@@ -20,6 +21,7 @@ func Protocols() []node.Protocol {
 	return []node.Protocol{
 		echo.Protocol(),
 		raw.Protocol(),
+		sse.Protocol(),
 		v1.Protocol(),
 	}
 }
@@ -32,7 +34,9 @@ func (s *Server) speak() *delivery.Forms {
 			continue
 		}
 		spoken := handshake.Spoken{Protocol: p, Plain: 2 * len(s.protocols), Deflated: 2*len(s.protocols) + 1}
-		if p.Codec != nil {
+		if p.Transport != nil {
+			spoken.EncPlain = forms.Add(delivery.Form{Codec: p.Codec, Framing: p.Transport.Framing})
+		} else if p.Codec != nil {
 			deflated := delivery.Form{Codec: p.Codec, Framing: ws.Framing{Deflate: frame.WholeWindow}}
 			spoken.EncPlain = forms.Add(delivery.Form{Codec: p.Codec, Framing: ws.Framing{}})
 			spoken.EncDeflated = forms.Add(deflated)

@@ -172,10 +172,14 @@ func (s *Server) attachTo(l *conn.Loop) (conn.Door, []conn.Kind) {
 	waits := wait.NewList(s.node.Broker.Want, func(more int) { s.node.Waiting.Add(int64(more)) })
 	s.node.Waits = append(s.node.Waits, waits)
 	l.OnTick(func() { waits.Late(s.node.Loops.Now()) })
-	plain, deflated := ws.New(l, &s.limits, false), ws.New(l, &s.limits, true)
+	wsPlain, wsDeflated := ws.New(l, &s.limits, false), ws.New(l, &s.limits, true)
 	var kinds []conn.Kind
-	for _, attach := range s.attach {
-		p := attach(l)
+	for i, attach := range s.attach {
+		p, plain, deflated := attach(l), conn.Transport(wsPlain), conn.Transport(wsDeflated)
+		if t := s.protocols[i].Transport; t != nil {
+			plain = t.Start(l)
+			deflated = plain
+		}
 		kinds = append(kinds, conn.Kind{Transport: plain, Protocol: p}, conn.Kind{Transport: deflated, Protocol: p})
 	}
 	return s.desk.Attach(l, waits), kinds

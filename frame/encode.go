@@ -46,6 +46,22 @@ func encode(b0 byte, payload []byte) *Frame {
 	return f
 }
 
+// Share copies bytes of another framing, one part behind the other, into a Frame: they are
+// sent to many as frames are. The caller owns the one reference.
+func Share(parts ...[]byte) *Frame {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	f := framePool.Get().(*Frame)
+	f.buf = frameBuffers.get(n)
+	for _, p := range parts {
+		f.buf.B = append(f.buf.B, p...)
+	}
+	f.refs.Store(1)
+	return f
+}
+
 // Bytes returns the encoded frame. It is valid while the caller holds a
 // reference and must not be written to.
 func (f *Frame) Bytes() []byte { return f.buf.B }

@@ -36,10 +36,10 @@ var allowedImports = map[string][]string{
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/echo", "barrage/edge/events",
 		"barrage/edge/handshake", "barrage/edge/history", "barrage/edge/mailbox", "barrage/edge/moderation",
 		"barrage/edge/moderation/replica", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/proxy",
-		"barrage/edge/publish", "barrage/edge/raw", "barrage/edge/share", "barrage/edge/v1", "barrage/edge/wait",
-		"barrage/edge/ws", "barrage/fanout", "barrage/frame", "barrage/internal/bounds", "barrage/internal/broker",
-		"barrage/internal/broker/memory", "barrage/internal/document", "barrage/internal/fair", "barrage/internal/limits",
-		"barrage/internal/random", "barrage/internal/refusal", "barrage/netpoll",
+		"barrage/edge/publish", "barrage/edge/raw", "barrage/edge/share", "barrage/edge/sse", "barrage/edge/v1",
+		"barrage/edge/wait", "barrage/edge/ws", "barrage/fanout", "barrage/frame", "barrage/internal/bounds",
+		"barrage/internal/broker", "barrage/internal/broker/memory", "barrage/internal/document", "barrage/internal/fair",
+		"barrage/internal/limits", "barrage/internal/random", "barrage/internal/refusal", "barrage/netpoll",
 	},
 	"barrage/edge/admin": {"barrage/api", "barrage/edge", "barrage/edge/presence", "barrage/internal/broker"},
 	"barrage/edge/auth": {
@@ -84,7 +84,7 @@ var allowedImports = map[string][]string{
 	"barrage/edge/moderation/replica": {},
 	"barrage/edge/node": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/mailbox",
-		"barrage/edge/moderation", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/wait",
+		"barrage/edge/moderation", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/wait", "barrage/frame",
 		"barrage/internal/broker", "barrage/internal/workers",
 	},
 	"barrage/edge/presence": {"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/striped"},
@@ -95,6 +95,11 @@ var allowedImports = map[string][]string{
 		"barrage/internal/paged", "github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/share": {"barrage/internal/bounds", "barrage/internal/fair", "barrage/internal/workers"},
+	"barrage/edge/sse": {
+		"barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/history", "barrage/edge/node", "barrage/edge/publish",
+		"barrage/edge/share", "barrage/edge/v1", "barrage/fanout", "barrage/frame", "barrage/internal/broker",
+		"barrage/internal/fair", "barrage/internal/paged", "barrage/internal/refusal", "github.com/valyala/bytebufferpool",
+	},
 	"barrage/edge/v1": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",
 		"barrage/edge/mailbox", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/share",

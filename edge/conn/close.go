@@ -32,6 +32,7 @@ const (
 	NoAuth                                                // no token within the time for it
 	TokenExpired                                          // the token was not renewed
 	Kicked                                                // sent away by an operator
+	Unavailable                                           // what it came for cannot be read at present
 	Unread                                                // more waits for all peers than there is room for, and for it the most
 
 	numReasons = iota + Reason(netpoll.FirstUserReason)
@@ -42,7 +43,7 @@ var reasonNames = [numReasons]string{
 	Violation: "protocol_error", TooBig: "too_big", Policy: "policy", Flood: "flood", Unfinished: "unfinished_message",
 	Hoarding:     "too_much_unfinished",
 	Unresponsive: "ping_timeout", Slow: "slow", Drain: "drain", NoAuth: "no_token", TokenExpired: "token_expired",
-	Kicked: "kicked", Unread: "too_much_unread",
+	Kicked: "kicked", Unavailable: "unavailable", Unread: "too_much_unread",
 }
 
 // String returns the reason's name.

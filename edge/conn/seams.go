@@ -116,6 +116,7 @@ type Opening struct {
 	Rights   auth.Rights    // of the identity
 	Guest    bool           // it is nobody's: let in without a token
 	Encoding fanout.Encoding
+	Asked    any // what its protocol has read in the request; see node.Protocol
 
 	loop   *Loop
 	answer []byte

@@ -37,9 +37,9 @@ type upgrade struct {
 	wait     *wait.Wait // nil: its token is being checked
 }
 
-// upgrade checks a WebSocket handshake and admits the connection.
+// upgrade checks a request for a connection, and admits it.
 func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) error {
-	if err := req.CheckUpgrade(); err != nil {
+	if err := p.check(req); err != nil {
 		return err
 	}
 	host, err := d.source(id, req)
@@ -48,6 +48,37 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	}
 	if err := d.checkOrigin(id, req, host); err != nil {
 		return err
+	}
+	if d.cfg.Node.Loops.Draining() {
+		return d.unavailable("the server is stopping")
+	}
+	u := &d.upgrading
+	*u = upgrade{protocol: p, fromPage: req.Origin != "", rest: rest}
+	if err := d.agree(req, u); err != nil {
+		return err
+	}
+	if err := d.admit(id, req, u); err != nil {
+		d.turnAway(id, u, err)
+	}
+	return nil
+}
+
+// check tells what is wrong with a request for a connection of the protocol's transport.
+func (p *Spoken) check(req *frame.Request) error {
+	if p.Transport != nil {
+		return p.Transport.Check(req)
+	}
+	return req.CheckUpgrade()
+}
+
+// agree finds in what form the connection is to be, and makes the answer.
+func (d *Door) agree(req *frame.Request, u *upgrade) error {
+	p := u.protocol
+	if p.Transport != nil {
+		u.kind, u.Encoding = p.Plain, p.EncPlain
+		d.out = p.Transport.AppendAnswer(d.out[:0], "")
+		u.response = d.out
+		return nil
 	}
 	batch, err := false, error(nil)
 	if p.Rooms != node.NoRooms {
@@ -59,17 +90,9 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	if err != nil {
 		return err
 	}
-	if d.cfg.Node.Loops.Draining() {
-		return d.unavailable("the server is stopping")
-	}
-	u := &d.upgrading
-	*u = upgrade{protocol: p, fromPage: req.Origin != "", rest: rest}
 	u.kind, u.Encoding = p.form(deflate, batch)
 	d.out = frame.AppendUpgrade(d.out[:0], req, p.Subprotocol, deflate != frame.NoDeflate)
 	u.response = d.out
-	if err := d.admit(id, req, u); err != nil {
-		d.turnAway(id, u, err)
-	}
 	return nil
 }
 
@@ -82,6 +105,11 @@ func (d *Door) admit(id conn.ID, req *frame.Request, u *upgrade) (err error) {
 		}
 		if token, err = tokenOf(req); err != nil {
 			return err
+		}
+		if u.protocol.Ask != nil {
+			if u.Asked, err = u.protocol.Ask(req, u.Rooms); err != nil {
+				return err
+			}
 		}
 	}
 	if err := d.take(id); err != nil {
@@ -275,7 +303,11 @@ func (d *Door) mayEnter(u *upgrade) error {
 
 // open makes it a connection.
 func (d *Door) open(id conn.ID, u *upgrade) {
-	d.statuses[http.StatusSwitchingProtocols].Add(1)
+	status := http.StatusSwitchingProtocols
+	if t := u.protocol.Transport; t != nil {
+		status = t.Status
+	}
+	d.statuses[status].Add(1)
 	d.loop.Open(id, u.kind, &u.Opening, u.response, u.rest)
 }
 

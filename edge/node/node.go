@@ -17,6 +17,7 @@ import (
 	"barrage/edge/presence"
 	"barrage/edge/publish"
 	"barrage/edge/wait"
+	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/workers"
 )
@@ -48,10 +49,28 @@ type Protocol struct {
 	Farewell func(code uint16, reason string) []byte
 	// Codec writes what its rooms say; nil without rooms.
 	Codec delivery.Codec
+	// Transport is what its connections are; nil: WebSockets.
+	Transport *Transport
+	// Ask reads what is the protocol's own in a request, with the rooms that it names:
+	// conn.Opening.Asked. nil: there is nothing.
+	Ask func(req *frame.Request, rooms []string) (asked any, err error)
 	// Start is called once for each server, before the broker starts. What it returns
 	// makes the protocol of one loop, before that runs; all of the Node is there by
 	// then.
 	Start func(*Node) func(*conn.Loop) conn.Protocol
+}
+
+// Transport is one beside WebSocket: how a request becomes a connection, and what its
+// bytes are.
+type Transport struct {
+	// Check tells what is wrong with a request for a connection, and AppendAnswer appends
+	// the answer that begins one; headers are lines for it, CRLF after each.
+	Check        func(*frame.Request) error
+	AppendAnswer func(dst []byte, headers string) []byte
+	Status       int // of the answer
+	Framing      delivery.Framing
+	// Start makes the transport of one loop's connections.
+	Start func(*conn.Loop) conn.Transport
 }
 
 // Settings are those that protocols go by; see edge.Config.

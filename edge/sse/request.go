@@ -1,0 +1,99 @@
+// What a request says of where to begin: positions, as ids of events have them.
+
+package sse
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"barrage/frame"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
+)
+
+// asked is where a client wants to go on, by room. It is nil for most.
+type asked map[string]broker.Position
+
+const (
+	positionSep = ':'
+	maxEpoch    = 64 // bytes
+)
+
+// ask reads the positions of a request: of one room from Last-Event-ID, which a browser
+// sends when it comes back, or from last_event_id or since, which are for others and for
+// the first time; of several from a since for each.
+func ask(req *frame.Request, rooms []string) (any, error) {
+	since, err := req.Query("since")
+	if err != nil {
+		return nil, err
+	}
+	named, err := req.Query("room")
+	if err != nil {
+		return nil, err
+	}
+	if len(named) == 0 {
+		named = rooms
+	}
+	switch {
+	case len(rooms) > 1 && len(since) == 0:
+		return asked(nil), nil // an id does not tell of which room it is
+	case len(rooms) == 1 && len(since) <= 1:
+		last, err := lastEvent(req)
+		if err != nil {
+			return nil, err
+		}
+		if last != "" {
+			since = []string{last}
+		}
+	case len(since) != len(named):
+		return nil, badSince(fmt.Sprintf("since must be given for each of the %d rooms, in their order, empty for those without a position", len(named)))
+	}
+	all := make(asked, len(since))
+	for i, text := range since {
+		if _, again := all[named[i]]; again || text == "" {
+			continue
+		}
+		at, ok := parsePosition(text)
+		if !ok {
+			return nil, badSince("a position is EPOCH:OFFSET, as ids of events have it")
+		}
+		all[named[i]] = at
+	}
+	return all, nil
+}
+
+// lastEvent is the id of the last event that a client has got.
+func lastEvent(req *frame.Request) (string, error) {
+	if id := req.Header("Last-Event-ID"); id != "" {
+		return id, nil
+	}
+	ids, err := req.Query("last_event_id")
+	if err != nil || len(ids) == 0 {
+		return "", err
+	}
+	return ids[0], nil
+}
+
+func badSince(text string) error { return refusal.New(http.StatusBadRequest, "bad_since", text) }
+
+// parsePosition reads what appendID writes.
+func parsePosition(text string) (at broker.Position, ok bool) {
+	i := strings.LastIndexByte(text, positionSep)
+	if i < 0 || !isEpoch(text[:i]) {
+		return at, false
+	}
+	offset, err := strconv.ParseUint(text[i+1:], 10, 64)
+	return broker.Position{Epoch: text[:i], Offset: offset}, err == nil && text[i+1] != '+'
+}
+
+// isEpoch tells whether a name of an epoch may stand in a line, a header and a URL.
+func isEpoch(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxEpoch
+}

@@ -1,0 +1,39 @@
+// The words of barrage.v1, for other protocols that use them.
+
+package v1
+
+import (
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+
+	"barrage/edge/delivery"
+	"barrage/internal/broker"
+)
+
+// Codec writes what a room says as pushes.
+func Codec() delivery.Codec { return codec{} }
+
+// Joined is the push of that name, without messages: buf is empty, and what is returned is
+// in it. since tells that the page is of what a client missed.
+func Joined(buf *bytebufferpool.ByteBuffer, room string, page *broker.Page, since bool, users, connections int) []byte {
+	return appendJSON(buf, &joinReply{
+		Push: "joined", Room: room, Epoch: page.Head.Epoch, Offset: page.Head.Offset,
+		Resumed: since && page.Gap == nil, Gap: gapOf(page.Gap), Users: users, Connections: connections,
+	})
+}
+
+// Slow is the push that tells a slow client what it does not get.
+func Slow(buf *bytebufferpool.ByteBuffer, room string, lost delivery.Skips) []byte {
+	return appendJSON(buf, slowGap(room, lost))
+}
+
+// Left is the push that tells a client that it was taken out of a room.
+func Left(buf *bytebufferpool.ByteBuffer, room, reason string) []byte {
+	return appendJSON(buf, &leftPush{Push: "left", Room: room, Reason: reason})
+}
+
+// Bye is the last push.
+func Bye(buf *bytebufferpool.ByteBuffer, code uint16, reason string, wait time.Duration) []byte {
+	return appendJSON(buf, bye(code, reason, wait))
+}
