@@ -175,12 +175,13 @@ func (s *Server) attachTo(l *conn.Loop) (conn.Door, []conn.Kind) {
 	wsPlain, wsDeflated := ws.New(l, &s.limits, false), ws.New(l, &s.limits, true)
 	var kinds []conn.Kind
 	for i, attach := range s.attach {
-		p, plain, deflated := attach(l), conn.Transport(wsPlain), conn.Transport(wsDeflated)
+		p := attach(l)
+		plain, deflated := conn.Kind{Transport: wsPlain, Protocol: p}, conn.Kind{Transport: wsDeflated, Protocol: p}
 		if t := s.protocols[i].Transport; t != nil {
-			plain = t.Start(l)
+			plain = conn.Kind{Transport: t.Start(l), Protocol: p, Mute: t.Mute}
 			deflated = plain
 		}
-		kinds = append(kinds, conn.Kind{Transport: plain, Protocol: p}, conn.Kind{Transport: deflated, Protocol: p})
+		kinds = append(kinds, plain, deflated)
 	}
 	return s.desk.Attach(l, waits), kinds
 }

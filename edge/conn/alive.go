@@ -6,6 +6,12 @@
 // what was sent before it, so that time begins anew for as long as the viewer takes of
 // what waits here. What its own kernel, or a proxy, holds is out of sight. A full socket
 // is looked at likewise, and has SlowTimeout.
+//
+// A mute peer (Kind.Mute) cannot answer. It is pinged all the same: a peer that is gone
+// acknowledges nothing, and TCP_USER_TIMEOUT ends the connection. One whose socket is full
+// has to take something, within SlowTimeout or, without one, within PingTimeout once it is
+// to be pinged. That is all that can be known of it: one behind a proxy is there until the
+// proxy finds that it is not, and one who is frozen until its buffers are full.
 
 package conn
 
@@ -79,6 +85,9 @@ func (l *Loop) unblocked(id ID) {
 	}
 	ses.flags &^= flagBlocked
 	switch {
+	case l.kind(id).Mute && ses.flags&flagPinged != 0:
+		l.answered(id) // as well as it can
+		return
 	case ses.flags&flagPinged == 0:
 		delete(l.watches, id)
 		if ses.flags&flagPartial == 0 {
@@ -114,6 +123,9 @@ func (e *events) heartbeat(id ID) {
 		e.Close(nil, id, CodePolicy, "message not finished in time", Unfinished, 0)
 		return
 	case ses.flags&flagPinged != 0:
+	case !full && e.kind(id).Mute:
+		e.pingMute(id)
+		return
 	case !full:
 		e.ping(id)
 		e.net.SetDeadline(id, cfg.PingTimeout/looks)
@@ -138,6 +150,13 @@ func (e *events) ping(id ID) {
 	e.loops.pings.Add(1)
 }
 
+// pingMute has the peer's kernel asked.
+func (e *events) pingMute(id ID) {
+	e.pingAfter(id, e.loops.cfg.PingInterval)
+	e.queue(id, e.kind(id).Ping())
+	e.loops.pings.Add(1)
+}
+
 // look gives a viewer up that has neither answered nor taken anything for its time, or
 // looks again later. Its socket is of no use for a last word.
 func (e *events) look(id ID) {
@@ -156,6 +175,7 @@ func (e *events) look(id ID) {
 	switch {
 	case ses.flags&flagPinged == 0:
 		next = min(next, w.due-now)
+	case e.kind(id).Mute:
 	case w.most == 0:
 		w.most = flow.Acked + pastPing
 	case flow.Acked > w.most:

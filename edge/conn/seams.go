@@ -34,6 +34,7 @@ type Door interface {
 type Kind struct {
 	Transport
 	Protocol
+	Mute bool // its peers have no way to answer a ping; see alive.go
 }
 
 // Transport is how bytes of a socket are messages. One for each loop and kind, on the

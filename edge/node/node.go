@@ -68,6 +68,7 @@ type Transport struct {
 	Check        func(*frame.Request) error
 	AppendAnswer func(dst []byte, headers string) []byte
 	Status       int // of the answer
+	Mute         bool // see conn.Kind
 	Framing      delivery.Framing
 	// Start makes the transport of one loop's connections.
 	Start func(*conn.Loop) conn.Transport
