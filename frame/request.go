@@ -5,8 +5,10 @@ package frame
 
 import (
 	"bytes"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -20,19 +22,21 @@ const (
 	maxHeaders     = 100
 )
 
-// Request is the head of an HTTP request. It has no body: ParseRequest refuses
-// one that announces a body.
+// Request is the head of an HTTP request. Only that of a POST may announce a body;
+// ParseRequest refuses others that do.
 //
 // Its strings share one copy of the head, made when the head was complete, so
 // they stay valid when the read buffer is reused; but keeping one of the fields
 // keeps the whole head. Header and Query return strings of their own.
 type Request struct {
-	Method   string // GET or HEAD
+	Method   string // GET, HEAD, OPTIONS or POST
 	Target   string // as sent
 	Path     string // of the target, not decoded; begins with a slash
 	RawQuery string // of the target, without the question mark
 	Host     string // may be empty with HTTP/1.0
 	Origin   string // empty if there is none
+	Length   int    // of the body in bytes, if it is not Chunked
+	Chunked  bool   // the body is in chunks; see Body
 
 	http10     bool
 	headers    string // the checked header lines, each with its CRLF
@@ -77,8 +81,14 @@ func ParseRequest(b []byte) (req Request, n int, err error) {
 	if err := req.parseHeaders(headers); err != nil {
 		return Request{}, 0, err
 	}
-	if req.seen&fieldHost == 0 && !req.http10 {
-		return Request{}, 0, badRequest("no Host header")
+	switch {
+	case req.seen&fieldHost == 0 && !req.http10:
+		err = badRequest("no Host header")
+	case req.Chunked && (req.seen&fieldContentLength != 0 || req.http10): // RFC 9112 section 6.1
+		err = badRequest("Transfer-Encoding beside Content-Length, or with HTTP/1.0")
+	}
+	if err != nil {
+		return Request{}, 0, err
 	}
 	return req, end + 4, nil
 }
@@ -136,7 +146,9 @@ func (r *Request) parseLine(line string) error {
 	default:
 		return &HTTPError{Status: http.StatusHTTPVersionNotSupported, Reason: "HTTP version not supported"}
 	}
-	if method != http.MethodGet && method != http.MethodHead {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost:
+	default:
 		return methodNotAllowed("GET, HEAD")
 	}
 	r.Method, r.Target = method, target
@@ -207,20 +219,47 @@ func (r *Request) set(name, value string) error {
 		return r.setOnce(name, "Authorization", fieldAuthorization, &unused, value)
 	case len("Content-Length"):
 		length := "0"
-		err := r.setOnce(name, "Content-Length", fieldContentLength, &length, value)
-		if err == nil && (length == "" || strings.Trim(length, "0") != "") {
-			return badRequest("request with a body")
+		if err := r.setOnce(name, "Content-Length", fieldContentLength, &length, value); err != nil {
+			return err
 		}
-		return err
+		return r.setLength(length)
 	case len("Sec-WebSocket-Key"): // and of Transfer-Encoding
 		if strings.EqualFold(name, "Transfer-Encoding") {
-			return badRequest("request with a body")
+			if r.Method != http.MethodPost || r.Chunked || !strings.EqualFold(value, "chunked") {
+				return badRequest("request with a body")
+			}
+			r.Chunked = true
+			return nil
 		}
 		return r.setOnce(name, "Sec-WebSocket-Key", fieldKey, &r.key, value)
 	case len("Sec-WebSocket-Version"):
 		return r.setOnce(name, "Sec-WebSocket-Version", fieldVersion, &r.version, value)
 	}
 	return nil
+}
+
+// setLength is for the length of a body, which only a POST may have. One past what can be
+// counted is past every limit.
+func (r *Request) setLength(length string) error {
+	if length == "" || strings.Trim(length, "0123456789") != "" {
+		return badRequest("malformed Content-Length")
+	}
+	length = strings.TrimLeft(length, "0")
+	switch {
+	case length == "":
+	case r.Method != http.MethodPost:
+		return badRequest("request with a body")
+	case len(length) > 9:
+		r.Length = math.MaxInt
+	default:
+		r.Length, _ = strconv.Atoi(length) // digits
+	}
+	return nil
+}
+
+// KeepsAlive tells whether the client will use the connection for further requests.
+func (r *Request) KeepsAlive() bool {
+	return !r.http10 && !hasToken(r.connection, "close")
 }
 
 // setOnce stores value in dst if name is want, and refuses a second one.

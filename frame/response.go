@@ -41,6 +41,15 @@ func methodNotAllowed(allow string) error {
 // closed. extraHeaders are whole lines, each with its CRLF. For a HEAD request
 // cut the body off the end again: the head must be that of a GET.
 func AppendResponse(dst []byte, status int, contentType string, extraHeaders string, body []byte) []byte {
+	return appendResponse(dst, status, contentType, "Connection: close\r\n"+extraHeaders, body)
+}
+
+// AppendAnswer is AppendResponse for a connection that goes on.
+func AppendAnswer(dst []byte, status int, contentType string, extraHeaders string, body []byte) []byte {
+	return appendResponse(dst, status, contentType, extraHeaders, body)
+}
+
+func appendResponse(dst []byte, status int, contentType, headers string, body []byte) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
@@ -49,12 +58,12 @@ func AppendResponse(dst []byte, status int, contentType string, extraHeaders str
 		dst = append(dst, "\r\nContent-Type: "...)
 		dst = append(dst, contentType...)
 	}
-	if status != http.StatusNotModified { // there it would be that of the body which is not sent
+	if status != http.StatusNotModified && status != http.StatusNoContent { // RFC 9110 section 8.6
 		dst = append(dst, "\r\nContent-Length: "...)
 		dst = strconv.AppendInt(dst, int64(len(body)), 10)
 	}
-	dst = append(dst, "\r\nConnection: close\r\n"...)
-	dst = append(dst, extraHeaders...)
+	dst = append(dst, "\r\n"...)
+	dst = append(dst, headers...)
 	dst = append(dst, "\r\n"...)
 	return append(dst, body...)
 }
