@@ -107,6 +107,7 @@ type Door struct {
 	out   []byte               // scratch
 
 	upgrading upgrade // scratch
+	manner    manner  // of the request at hand
 }
 
 // Attach returns a loop's door. waits are those of the loop.
@@ -121,6 +122,7 @@ const headBytes = 128
 // comes in very small pieces is looked at when there is another line of it: looking at
 // it begins at its beginning.
 func (d *Door) Data(id conn.ID, p []byte) {
+	d.manner = manner{}
 	head := d.heads[id]
 	if head != nil {
 		head = append(head, p...)
@@ -148,13 +150,22 @@ func (d *Door) Data(id conn.ID, p []byte) {
 		err = d.route(id, &req, p[n:])
 	}
 	if err != nil {
-		d.refuse(id, conn.Refused, err)
+		d.refuse(id, d.manner, conn.Refused, err)
 	}
 }
 
 // route answers a request. rest is what came behind its head.
 func (d *Door) route(id conn.ID, req *frame.Request, rest []byte) error {
-	if protocol := d.protocol(req); protocol != nil {
+	protocol := d.protocol(req)
+	if protocol != nil && protocol.speaksHTTP() {
+		d.manner.json = true
+		if req.Method == http.MethodOptions {
+			return d.preflight(id, req, protocol)
+		}
+	} else if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		return &frame.HTTPError{Status: http.StatusMethodNotAllowed, Reason: "method not allowed", Header: "Allow: GET, HEAD\r\n"}
+	}
+	if protocol != nil {
 		return d.upgrade(id, req, protocol, rest)
 	}
 	page, err := d.cfg.Page(*req)
@@ -200,27 +211,30 @@ func (d *Door) respond(id conn.ID, status int, reason conn.Reason, limit time.Du
 func (d *Door) Late(id conn.ID) {
 	if u := d.held[id]; u != nil {
 		d.release(id)
-		d.refuse(id, conn.Handshake, d.unavailable("the token could not be checked in time"))
+		d.refuse(id, u.manner, conn.Handshake, d.unavailable("the token could not be checked in time"))
 		return
 	}
-	d.refuse(id, conn.Handshake, &frame.HTTPError{Status: http.StatusRequestTimeout, Reason: "no complete request in time"})
+	d.refuse(id, manner{}, conn.Handshake, &frame.HTTPError{Status: http.StatusRequestTimeout, Reason: "no complete request in time"})
 }
 
 // Crowded implements conn.Door.
 func (d *Door) Crowded(id conn.ID) {
 	delete(d.heads, id)
-	if d.held[id] != nil {
-		d.release(id)
-	}
-	d.refuse(id, conn.Hoarding, d.unavailable("too many requests are unfinished"))
+	d.refuse(id, d.letGo(id), conn.Hoarding, d.unavailable("too many requests are unfinished"))
 }
 
 // Dismiss implements conn.Door.
 func (d *Door) Dismiss(id conn.ID) {
-	if d.held[id] != nil {
+	d.refuse(id, d.letGo(id), conn.Drain, d.unavailable("the server is stopping"))
+}
+
+// letGo holds a socket no more, and returns how its request is answered.
+func (d *Door) letGo(id conn.ID) (m manner) {
+	if u := d.held[id]; u != nil {
+		m = u.manner
 		d.release(id)
 	}
-	d.refuse(id, conn.Drain, d.unavailable("the server is stopping"))
+	return m
 }
 
 // Closed implements conn.Door.

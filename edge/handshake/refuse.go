@@ -17,12 +17,12 @@ import (
 	"barrage/internal/refusal"
 )
 
-func (d *Door) refuse(id conn.ID, reason conn.Reason, err error) {
+func (d *Door) refuse(id conn.ID, m manner, reason conn.Reason, err error) {
 	var he *frame.HTTPError
 	if !errors.As(err, &he) {
 		he = d.answerTo(err)
 	}
-	d.out = frame.AppendError(d.out[:0], he)
+	d.out = m.appendError(d.out[:0], he, refusalCode(err))
 	d.respond(id, he.Status, reason, d.cfg.CloseTimeout)
 }
 
@@ -34,7 +34,7 @@ func (d *Door) turnAway(id conn.ID, u *upgrade, err error) {
 	no := refusal.Of(err)
 	code := codeOf(no)
 	if code == 0 || !u.fromPage || u.protocol.Farewell == nil || !d.told.take(d.loop.Network(id), d.cfg.Node.Loops.Now()) {
-		d.refuse(id, conn.Refused, err)
+		d.refuse(id, u.manner, conn.Refused, err)
 		return
 	}
 	d.statuses[no.HTTPStatus()].Add(1)

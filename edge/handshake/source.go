@@ -92,7 +92,9 @@ func (d *Door) source(id conn.ID, req *frame.Request) (host string, err error) {
 // checkOrigin refuses pages of others. The log says so, since behind a proxy that asks for
 // another host than the viewer did that is every page.
 func (d *Door) checkOrigin(id conn.ID, req *frame.Request, host string) error {
-	err := frame.CheckOrigin(req.Origin, host, d.cfg.AllowedOrigins, d.cfg.RequireOrigin)
+	// A browser names no origin where a page asks its own server for a stream.
+	require := d.cfg.RequireOrigin && req.Header("Sec-Fetch-Site") != "same-origin"
+	err := frame.CheckOrigin(req.Origin, host, d.cfg.AllowedOrigins, require)
 	if err != nil && req.Origin != "" {
 		d.log.Warn("a page was refused: its origin is not the host that was asked for, nor in allowed_origins. "+
 			"If it is the server's own, a proxy asks for another host than the viewer: have it keep the Host header (nginx: proxy_set_header Host $http_host), "+

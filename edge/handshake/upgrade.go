@@ -30,6 +30,7 @@ const maxEarly = 4 << 10
 type upgrade struct {
 	conn.Opening
 	protocol *Spoken
+	manner   manner
 	fromPage bool // a browser's: it said from which
 	kind     int
 	response []byte     // the 101
@@ -49,11 +50,14 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	if err := d.checkOrigin(id, req, host); err != nil {
 		return err
 	}
+	if p.speaksHTTP() {
+		d.manner.headers = cors(req)
+	}
 	if d.cfg.Node.Loops.Draining() {
 		return d.unavailable("the server is stopping")
 	}
 	u := &d.upgrading
-	*u = upgrade{protocol: p, fromPage: req.Origin != "", rest: rest}
+	*u = upgrade{protocol: p, manner: d.manner, fromPage: req.Origin != "", rest: rest}
 	if err := d.agree(req, u); err != nil {
 		return err
 	}
@@ -76,7 +80,7 @@ func (d *Door) agree(req *frame.Request, u *upgrade) error {
 	p := u.protocol
 	if p.Transport != nil {
 		u.kind, u.Encoding = p.Plain, p.EncPlain
-		d.out = p.Transport.AppendAnswer(d.out[:0], "")
+		d.out = p.Transport.AppendAnswer(d.out[:0], u.manner.headers)
 		u.response = d.out
 		return nil
 	}

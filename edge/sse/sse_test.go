@@ -97,9 +97,7 @@ func (c *stream) next() event {
 func (c *stream) push(kind string) (push map[string]any, e event) {
 	c.t.Helper()
 	e = c.next()
-	if err := json.Unmarshal([]byte(e.data), &push); err != nil {
-		c.t.Fatalf("%+v: %v", e, err)
-	}
+	push = decode(c.t, e)
 	want := kind
 	if kind == "message" {
 		want = ""
@@ -108,6 +106,19 @@ func (c *stream) push(kind string) (push map[string]any, e event) {
 		c.t.Fatalf("got %+v, want a %s", e, kind)
 	}
 	return push, e
+}
+
+func decode(t testing.TB, e event) (push map[string]any) {
+	t.Helper()
+	unmarshal(t, []byte(e.data), &push)
+	return push
+}
+
+func unmarshal(t testing.TB, p []byte, to any) {
+	t.Helper()
+	if err := json.Unmarshal(p, to); err != nil {
+		t.Fatalf("%q: %v", p, err)
+	}
 }
 
 // says wants a message with this text, and returns its id.
@@ -245,8 +256,7 @@ func TestSeveralRooms(t *testing.T) {
 	got := map[any]map[string]any{}
 	for range 3 {
 		e := again.next()
-		var push map[string]any
-		edgetest.Must(t, json.Unmarshal([]byte(e.data), &push))
+		push := decode(t, e)
 		got[[2]any{push["push"], push["room"]}] = push
 	}
 	if got[[2]any{"joined", "a"}]["resumed"] != true || got[[2]any{"message", "a"}]["data"] != "new of a" || got[[2]any{"joined", "b"}]["resumed"] != nil {

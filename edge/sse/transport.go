@@ -36,7 +36,7 @@ func transport() *node.Transport {
 // check refuses what is no request for a stream.
 func check(req *frame.Request) error {
 	if req.Method != http.MethodGet {
-		return &frame.HTTPError{Status: http.StatusMethodNotAllowed, Reason: "method not allowed", Header: "Allow: GET\r\n"}
+		return &frame.HTTPError{Status: http.StatusMethodNotAllowed, Reason: "method not allowed", Header: "Allow: GET, OPTIONS\r\n"}
 	}
 	return nil
 }

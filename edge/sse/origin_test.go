@@ -1,0 +1,69 @@
+// Pages of other origins.
+
+package sse_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"barrage/edge"
+	"barrage/edge/edgetest"
+)
+
+// TestOrigins: a page of an allowed origin may read the stream, and why it was refused; any
+// other may not, nor does a cache give it what another was given.
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	s := edgetest.Start(t, func(c *edge.Config) {
+		c.AllowedOrigins, c.RequireOrigin = []string{"https://friend.example"}, true
+	})
+	for _, tc := range []struct {
+		name, target, headers string
+		status                int
+		allowed               string
+	}{
+		{"allowed", "/sse?room=a", "Origin: https://friend.example\r\n", 200, "https://friend.example"},
+		{"allowed, but a bad room", "/sse?room=-", "Origin: https://friend.example\r\n", 400, "https://friend.example"},
+		{"of the same host", "/sse?room=a", "Origin: https://example.com\r\n", 200, "https://example.com"},
+		{"of the same host, as browsers ask", "/sse?room=a", "Sec-Fetch-Site: same-origin\r\n", 200, ""},
+		{"without an origin", "/sse?room=a", "Sec-Fetch-Site: cross-site\r\n", 403, ""},
+		{"foreign", "/sse?room=a", "Origin: https://evil.example\r\n", 403, ""},
+		{"foreign, with a bad room", "/sse?room=-", "Origin: https://evil.example\r\n", 403, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			resp := ask(t, s, get(tc.target, tc.headers)).resp
+			if resp.StatusCode != tc.status || resp.Header.Get("Access-Control-Allow-Origin") != tc.allowed {
+				t.Errorf("status %d, allowed %q", resp.StatusCode, resp.Header.Get("Access-Control-Allow-Origin"))
+			}
+			if tc.status != 403 && resp.Header.Get("Vary") != "Origin" {
+				t.Errorf("Vary: %q", resp.Header.Get("Vary"))
+			}
+		})
+	}
+}
+
+// TestPreflight: a page is told what it may send, if it may.
+func TestPreflight(t *testing.T) {
+	t.Parallel()
+	s := edgetest.Start(t, func(c *edge.Config) { c.AllowedOrigins = []string{"https://friend.example"} })
+	preflight := func(path, origin string) *stream {
+		return ask(t, s, "OPTIONS "+path+" HTTP/1.1\r\nHost: example.com\r\nOrigin: "+origin+
+			"\r\nAccess-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n\r\n")
+	}
+	c := preflight("/sse?room=a", "https://friend.example")
+	h := c.resp.Header
+	if c.resp.StatusCode != 204 || h.Get("Access-Control-Allow-Origin") != "https://friend.example" ||
+		h.Get("Access-Control-Allow-Methods") != "GET" || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") {
+		t.Errorf("status %d, %v", c.resp.StatusCode, h)
+	}
+	if body, _ := io.ReadAll(c.in); len(body) > 0 || h["Content-Length"] != nil {
+		t.Errorf("with the body %q", body)
+	}
+	if resp := preflight("/sse?room=a", "https://evil.example").resp; resp.StatusCode != 403 || resp.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("a foreign page: status %d, %v", resp.StatusCode, resp.Header)
+	}
+	if resp := preflight("/ws?room=a", "https://friend.example").resp; resp.StatusCode != 405 {
+		t.Errorf("of a WebSocket: status %d", resp.StatusCode)
+	}
+}
