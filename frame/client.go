@@ -19,6 +19,7 @@ type ClientRequest struct {
 	Key          string   // see NewKey
 	Subprotocols []string // offered, the preferred one first
 	Deflate      bool     // offers permessage-deflate; see CheckAcceptDeflate
+	Plain        bool     // asks for no upgrade: a GET, without the fields above but Target and Host
 	Header       []string // further lines, "Name: value", such as Origin or Authorization
 }
 
@@ -39,8 +40,10 @@ func AppendClientRequest(dst []byte, r ClientRequest) ([]byte, error) {
 	dst = append(dst, r.Target...)
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	dst = append(dst, r.Host...)
-	dst = append(dst, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
-	dst = append(dst, r.Key...)
+	if !r.Plain {
+		dst = append(dst, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
+		dst = append(dst, r.Key...)
+	}
 	for i, name := range r.Subprotocols {
 		if i == 0 {
 			dst = append(dst, "\r\nSec-WebSocket-Protocol: "...)
@@ -65,7 +68,7 @@ func (r *ClientRequest) check() error {
 		return fmt.Errorf("frame: invalid Target %q: not a path, or with what must be encoded", r.Target)
 	case !isHost(r.Host):
 		return fmt.Errorf("frame: invalid Host %q", r.Host)
-	case !validKey(r.Key):
+	case !r.Plain && !validKey(r.Key):
 		return fmt.Errorf("frame: invalid Key %q: not 16 bytes in base64", r.Key)
 	}
 	for i, name := range r.Subprotocols {

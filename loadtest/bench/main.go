@@ -1,7 +1,7 @@
 // Bench measures Barrage as its documents tell it, in scenarios:
 //
 //	peers    Barrage and other servers, those of loadtest/peers, on the same load
-//	versus   two builds of Barrage in turn, or raw and barrage.v1 connections of one
+//	versus   two builds of Barrage in turn, or other connections of one beside raw ones
 //	cluster  many viewers over several nodes that share a Redis
 //	vm       memory of hundreds of thousands of connections, in a QEMU guest
 //	hostile  what attackers can do to honest viewers (loadtest/hostile)

@@ -39,10 +39,10 @@ type pair struct {
 
 func versusFlags(b *bench, flags *flag.FlagSet) measurement {
 	v := &versus{bench: b}
-	flags.StringVar(&v.base, "base", "", "`commit`, or path of a binary, to compare with; without it, raw connections and those of barrage.v1 are compared")
+	flags.StringVar(&v.base, "base", "", "`commit`, or path of a binary, to compare with; without it, those of -protocols are compared with raw")
 	flags.IntVar(&v.rounds, "rounds", 7, "how many pairs of each measurement")
 	parts := flags.String("parts", "room,idle", "what is measured: room (deliveries), idle (connects and memory), nodes (two nodes that share a Redis)")
-	protocols := flags.String("protocols", raw+","+v1, "with -base: of which protocols")
+	protocols := flags.String("protocols", raw+","+v1, "of which protocols: "+raw+", "+v1+" and "+sse)
 	rates := flags.String("rates", "10,100,1000", "room: messages a second; RATE@N for N members instead of -connections")
 	connections := flags.Int("connections", 10000, "room: members, at most 19000")
 	flags.DurationVar(&v.duration, "duration", 5*time.Second, "room: how long messages are published")
@@ -115,7 +115,7 @@ func (v *versus) room(l load) task {
 	}
 }
 
-// idle has members of one room that rest. Raw ones are anonymous; each of barrage.v1
+// idle has members of one room that rest. Raw ones and event streams are anonymous; each of barrage.v1
 // is a user of its own, with a token, and joins with presence.
 func (v *versus) idle() task {
 	return task{
@@ -171,18 +171,25 @@ func (v *versus) pairs(ctx context.Context) (all []pair, err error) {
 		err = errors.Join(err, bad)
 		return s
 	}
+	titles := map[string]string{raw: "raw", v1: v1, sse: "sse"}
+	for _, preset := range v.protocols {
+		if titles[preset] == "" {
+			return nil, fmt.Errorf("-protocols: there is no %q, but %s, %s and %s", preset, raw, v1, sse)
+		}
+	}
 	if v.base == "" {
-		return []pair{{title: "barrage.v1 beside raw", sides: [2]subject{side("raw", v.barrage, raw), side(v1, v.barrage, v1)}}}, err
+		for _, other := range v.protocols {
+			if other != raw {
+				all = append(all, pair{title: titles[other] + " beside raw", sides: [2]subject{side("raw", v.barrage, raw), side(titles[other], v.barrage, other)}})
+			}
+		}
+		return all, err
 	}
 	base, err := v.provideBase(ctx)
 	if err != nil {
 		return nil, err
 	}
-	titles := map[string]string{raw: "raw", v1: v1}
 	for _, preset := range v.protocols {
-		if titles[preset] == "" {
-			return nil, fmt.Errorf("-protocols: there is no %q, but %s and %s", preset, raw, v1)
-		}
 		all = append(all, pair{title: titles[preset], sides: [2]subject{side("before", base, preset), side("now", v.barrage, preset)}})
 	}
 	return all, err

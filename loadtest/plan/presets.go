@@ -15,6 +15,7 @@ const (
 	presetNone = "none"
 	presetRaw  = "barrage"
 	presetV1   = "barrage.v1"
+	presetSSE  = "barrage.sse"
 	presetGoim = "goim"
 
 	batchParameter = "batch" // of barrage.v1's URL
@@ -45,6 +46,10 @@ func presets() []preset {
 				"refusals":     []string{`{"id":1,"error":`, `{"push":"left",`},
 				"send_text":    `{"cmd":"publish","room":"{room}","data":"{payload}"}`,
 			},
+		},
+		{
+			name: presetSSE, about: "this server, its event streams (Server-Sent Events)",
+			path: "/sse?room={room}", publishPort: "8081", publishPath: "/v1/rooms/{room}/messages",
 		},
 		{
 			name: "gorilla", about: "hubs like gorilla/websocket's chat example, and those in loadtest/peers",
@@ -88,7 +93,12 @@ func findPreset(name string) (preset, bool) {
 }
 
 // OfBarrage reports whether the target is this very server, by the preset.
-func (p *Plan) OfBarrage() bool { return p.Preset == presetRaw || p.Preset == presetV1 }
+func (p *Plan) OfBarrage() bool {
+	return p.Preset == presetRaw || p.Preset == presetV1 || p.Preset == presetSSE
+}
+
+// IsStream reports whether viewers get an event stream instead of a WebSocket.
+func (p *Plan) IsStream() bool { return p.Preset == presetSSE }
 
 // presetNames lists what --preset may be.
 func presetNames() string {

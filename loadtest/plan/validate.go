@@ -56,6 +56,7 @@ func (p *Plan) Validate() error {
 	p.checkTarget(&c)
 	p.checkGreeting(&c)
 	p.checkBatch(&c)
+	p.checkStream(&c)
 	p.checkPublishing(&c)
 	p.checkLoad(&c)
 	p.checkViewers(&c)
@@ -100,6 +101,16 @@ func (p *Plan) checkGreeting(c *problems) {
 	}
 	checkWord(c, "user", p.User, maxUserSize, "{n}")
 	checkWord(c, "token", p.Token, maxTokenSize, "{user}")
+}
+
+func (p *Plan) checkStream(c *problems) {
+	if !p.IsStream() {
+		return
+	}
+	const why = "viewers of --preset " + presetSSE + " have nothing to say"
+	c.when(p.Publish == PublishSocket, "publish", "cannot be %s: %s", PublishSocket, why)
+	c.when(p.OpenText != "" || p.OpenHex != "", "open-text", "%s", why)
+	c.when(p.Deflate, "deflate", "is WebSocket's, not --preset %s's", presetSSE)
 }
 
 func (p *Plan) checkBatch(c *problems) {

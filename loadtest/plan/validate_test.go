@@ -53,6 +53,8 @@ func TestValidate(t *testing.T) {
 		{"header placeholder", func(p *Plan) { p.Headers = []string{"X: {room}{payload}"} }, "--header: X: {payload} is not replaced here"},
 		{"subprotocol", func(p *Plan) { p.Subprotocols = []string{"a,b"} }, `--subprotocol: "a,b" is not`},
 		{"batch preset", func(p *Plan) { p.Batch, p.Deflate = true, true }, "--batch: needs --preset barrage.v1, not barrage"},
+		{"stream that speaks", func(p *Plan) { p.Preset, p.OpenText = presetSSE, "x" }, "--open-text: viewers of --preset barrage.sse have nothing to say"},
+		{"stream with deflate", func(p *Plan) { p.Preset, p.Deflate = presetSSE, true }, "--deflate: is WebSocket's, not --preset barrage.sse's"},
 		{"batch without deflate", func(p *Plan) { p.Batch, p.Preset = true, presetV1 }, "--batch: needs --deflate: "},
 		{"batch stamp", func(p *Plan) { p.Batch, p.Preset, p.Deflate, p.Stamp = true, presetV1, true, "skip:9" }, "--batch: needs --stamp search: "},
 		{"batch twice", func(p *Plan) {

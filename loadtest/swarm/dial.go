@@ -136,7 +136,7 @@ func (w *worker) Opened(id netpoll.ID) {
 	path, headers := s.greeter.Request(number, &who)
 	req, err := frame.AppendClientRequest(w.wrote[:0], frame.ClientRequest{
 		Target: path, Host: s.greeter.Targets[s.greeter.Which(number)].Host, Key: w.key,
-		Subprotocols: s.cfg.Plan.Subprotocols, Deflate: s.cfg.Plan.Deflate, Header: headers,
+		Subprotocols: s.cfg.Plan.Subprotocols, Deflate: s.cfg.Plan.Deflate, Header: headers, Plain: s.cfg.Plan.IsStream(),
 	})
 	if err != nil {
 		w.refused(k, id, err.Error())
@@ -165,7 +165,11 @@ func (w *worker) upgrading(k uint32, id netpoll.ID, p []byte) (rest []byte, open
 		return nil, false
 	}
 	delete(w.heads, id)
-	if res.Status != 101 {
+	want := 101
+	if w.swarm.cfg.Plan.IsStream() {
+		want = 200
+	}
+	if res.Status != want {
 		w.refused(k, id, strings.TrimSuffix(firstLine(head)+": "+firstLine(head[n:]), ": "))
 		return nil, false
 	}
@@ -182,6 +186,9 @@ func (w *worker) upgrading(k uint32, id netpoll.ID, p []byte) (rest []byte, open
 func (w *worker) accept(k uint32, res *frame.Response) error {
 	p, v := &w.swarm.cfg.Plan, &w.viewers[k]
 	v.flags &^= flagDeflate
+	if p.IsStream() {
+		return nil
+	}
 	if !p.Deflate {
 		return res.CheckAccept(w.key, p.Subprotocols)
 	}
@@ -254,6 +261,7 @@ func (w *worker) Closed(id netpoll.ID, reason netpoll.CloseReason) {
 	k := *w.owner.At(id)
 	v := &w.viewers[k]
 	delete(w.heads, id)
+	delete(w.lines, id)
 	if asm := w.partial[id]; asm != nil {
 		asm.Reset()
 		delete(w.partial, id)

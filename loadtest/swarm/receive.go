@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -35,6 +36,10 @@ func (w *worker) Data(id netpoll.ID, p []byte) {
 	}
 	w.sum.Reads++
 	w.cur = k
+	if w.swarm.cfg.Plan.IsStream() {
+		w.stream(id, p)
+		return
+	}
 	asm := w.partial[id]
 	if asm == nil {
 		asm = w.scratch
@@ -52,6 +57,24 @@ func (w *worker) Data(id netpoll.ID, p []byte) {
 		w.partial[id] = asm
 		w.scratch = &frame.Assembler{Client: true}
 	}
+}
+
+// stream takes bytes of an event stream: each event is a line of data, with some others.
+func (w *worker) stream(id netpoll.ID, p []byte) {
+	end := bytes.LastIndexByte(p, '\n') + 1
+	whole, rest := p[:end], p[end:]
+	if kept := w.lines[id]; kept != nil {
+		if end == 0 {
+			w.lines[id] = append(kept, rest...)
+			return
+		}
+		whole = append(kept, whole...)
+		delete(w.lines, id)
+	}
+	if len(rest) > 0 {
+		w.lines[id] = append([]byte(nil), rest...)
+	}
+	_ = w.Message(frame.Text, whole) // nothing of it is answered, nor refuses
 }
 
 // broken ends a connection whose server broke the protocol, or ended it with a

@@ -56,6 +56,7 @@ type worker struct {
 	viewers []viewer
 	owner   paged.Table[netpoll.ID, uint32] // the viewer of a connection
 	heads   map[netpoll.ID][]byte
+	lines   map[netpoll.ID][]byte // of event streams: one that has not ended
 	partial map[netpoll.ID]*frame.Assembler
 	scratch *frame.Assembler // of a connection that is at a frame's boundary
 	limits  frame.Limits
@@ -93,6 +94,7 @@ func newWorker(s *Swarm, index int, key string) *worker {
 		swarm: s, index: index, key: key,
 		viewers: make([]viewer, count),
 		heads:   make(map[netpoll.ID][]byte),
+		lines:   make(map[netpoll.ID][]byte),
 		partial: make(map[netpoll.ID]*frame.Assembler),
 		scratch: &frame.Assembler{Client: true},
 		limits:  frame.Limits{MaxMessage: maxMessage, MaxFragments: 1 << 20},
