@@ -53,7 +53,9 @@ type Config struct {
 	MaxRooms       int      // rooms one connection may join (default 16)
 	DefaultRoom    string   // for /ws without room; "" refuses
 	AllowedOrigins []string // besides the server's own; see frame.ParseOrigins
+	SocketPaths    []string // templates of paths that stand for /ws; see package paths
 	RequireOrigin  bool     // refuse clients that send no Origin
+	TokenCookie    string   // cookie that may have a token, of the pages that may connect; "": none
 	Echo           bool     // serve /echo
 
 	Proxies proxy.Config // who says for others whose connection it is (default nobody)
@@ -151,8 +153,10 @@ func (c *Config) check() error {
 	if c.SlowPolicy != SlowSkip && c.SlowPolicy != SlowClose {
 		policy = fmt.Errorf(`edge: SlowPolicy is %v, want "skip" or "close"`, c.SlowPolicy)
 	}
-	if _, err := frame.ParseOrigins(c.AllowedOrigins); err != nil {
+	if allowed, err := frame.ParseOrigins(c.AllowedOrigins); err != nil {
 		origins = fmt.Errorf("edge: AllowedOrigins: %w", err)
+	} else if c.TokenCookie != "" && allowed.OfAnybody() {
+		origins = errors.New("edge: TokenCookie: AllowedOrigins has pages that anybody may make, which would act as whoever visits them")
 	}
 	return errors.Join(room, policy, origins, c.Proxies.Check(),
 		limits.Within("edge: Shards", c.Shards, 1, fanout.MaxShards),

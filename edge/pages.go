@@ -13,6 +13,18 @@ import (
 	"barrage/internal/refusal"
 )
 
+// ownPaths are the paths that have a meaning.
+func (c *Config) ownPaths() []string {
+	own := []string{"/healthz", "/count"}
+	for _, p := range c.Protocols {
+		own = append(own, p.Path)
+	}
+	for _, a := range c.Assets {
+		own = append(own, a.Path)
+	}
+	return own
+}
+
 // page answers a request that is not a protocol's.
 func (s *Server) page(req frame.Request) (*handshake.Page, error) {
 	switch req.Path {

@@ -4,6 +4,7 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"barrage/edge/mailbox"
 	"barrage/edge/moderation"
 	"barrage/edge/node"
+	"barrage/edge/paths"
 	"barrage/edge/presence"
 	"barrage/edge/publish"
 	"barrage/edge/share"
@@ -42,17 +44,18 @@ type Server struct {
 	Moderation *moderation.Moderation
 
 	// Fixed before Start.
-	cfg       Config
-	hub       *fanout.Hub
-	node      *node.Node
-	protocols []handshake.Spoken
-	attach    []func(*conn.Loop) conn.Protocol // by protocol
-	limits    frame.Limits
-	anonymous auth.Identity
-	guest     auth.Rights                   // of anonymous
-	assets    map[string]*document.Document // by path
-	refused   publish.Refused
-	ownBroker *memory.Broker // without SetBroker
+	cfg         Config
+	hub         *fanout.Hub
+	node        *node.Node
+	protocols   []handshake.Spoken
+	attach      []func(*conn.Loop) conn.Protocol // by protocol
+	limits      frame.Limits
+	anonymous   auth.Identity
+	guest       auth.Rights // of anonymous
+	socketPaths paths.Set
+	assets      map[string]*document.Document // by path
+	refused     publish.Refused
+	ownBroker   *memory.Broker // without SetBroker
 
 	// From Start on.
 	desk        *handshake.Desk
@@ -84,6 +87,9 @@ func New(cfg Config) (*Server, error) {
 		anonymous: auth.Anonymous(cfg.PublishRate > 0), assets: make(map[string]*document.Document), last: make([]fanout.Stats, cfg.Shards),
 	}
 	s.guest = s.anonymous.Rights()
+	if s.socketPaths, err = paths.ParseSet(cfg.SocketPaths, cfg.ownPaths()); err != nil {
+		return nil, fmt.Errorf("edge: SocketPaths (ws_paths): %w", err)
+	}
 	for _, a := range cfg.Assets {
 		s.assets[a.Path] = document.New(a.ContentType, a.Body)
 	}
@@ -263,8 +269,8 @@ func (s *Server) handshakeConfig() handshake.Config {
 	c := &s.cfg
 	origins, _ := frame.ParseOrigins(c.AllowedOrigins) // New has checked them
 	return handshake.Config{
-		Node: s.node, Protocols: s.protocols, Page: s.page, Guest: &s.anonymous, GuestsToo: c.Anonymous,
-		DefaultRoom: c.DefaultRoom, AllowedOrigins: origins, RequireOrigin: c.RequireOrigin, Proxies: c.Proxies, Deflate: c.Compression,
+		Node: s.node, Protocols: s.protocols, Page: s.page, SocketPaths: s.socketPaths, Guest: &s.anonymous, GuestsToo: c.Anonymous,
+		DefaultRoom: c.DefaultRoom, AllowedOrigins: origins, RequireOrigin: c.RequireOrigin, TokenCookie: c.TokenCookie, Proxies: c.Proxies, Deflate: c.Compression,
 		Timeout: c.HandshakeTimeout, CloseTimeout: c.CloseTimeout, Logger: c.Logger,
 	}
 }

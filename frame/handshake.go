@@ -5,6 +5,7 @@ package frame
 import (
 	"crypto/sha1"
 	"encoding/base64"
+	"iter"
 	"net/http"
 )
 
@@ -66,10 +67,15 @@ func validKey(key string) bool {
 	return err == nil && n == keyBytes
 }
 
+// Subprotocols yields those that the client offers, in its order of preference.
+func (r *Request) Subprotocols() iter.Seq[string] {
+	return elements(r.Header("Sec-WebSocket-Protocol"))
+}
+
 // Offers reports whether the client offers a subprotocol, whose name counts
 // exactly, case included (RFC 6455 section 4.1).
 func (r *Request) Offers(subprotocol string) bool {
-	for item := range elements(r.Header("Sec-WebSocket-Protocol")) {
+	for item := range r.Subprotocols() {
 		if item == subprotocol {
 			return subprotocol != ""
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -52,6 +53,12 @@ func ParseOrigins(entries []string) (o Origins, err error) {
 		}
 	}
 	return o, nil
+}
+
+// OfAnybody tells whether an entry stands for pages that anybody may make: of any host,
+// or of the opaque origin, which a sandboxed frame of any page has.
+func (o *Origins) OfAnybody() bool {
+	return o.all || o.opaque || slices.ContainsFunc(o.patterns, func(p originPattern) bool { return p.anyHost })
 }
 
 func parseOriginPattern(entry string) (p originPattern, err error) {

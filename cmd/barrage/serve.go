@@ -105,7 +105,7 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 		Node:   edge.NewNode(),
 		Listen: c.Listen, Shards: c.Shards,
 		MaxConnections: p.capacity.Connections, MaxSockets: p.capacity.Sockets, MaxPerIP: c.MaxConnectionsPerIP, IPv6Prefix: c.IPv6PrefixLength, MaxRooms: c.MaxRoomsPerConn,
-		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, Proxies: proxies, Echo: c.Echo,
+		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, SocketPaths: c.SocketPaths, TokenCookie: c.AuthCookie, Proxies: proxies, Echo: c.Echo,
 		MaxMessage: int(c.MaxMessageBytes), HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout,
 		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, CloseTimeout: c.CloseTimeout,
 		PublishRate: c.PublishRate, PublishBurst: c.PublishBurst, PublishBytes: int(c.PublishBytes), MaxPublish: int(c.MaxPublishBytes),

@@ -21,6 +21,7 @@ const (
 	CodeExpired     = "token_expired"
 	CodeNotYetValid = "token_not_yet_valid"
 	CodeTooLong     = "token_too_long"
+	CodeAmbiguous   = "token_ambiguous"  // two different tokens in one request
 	CodeUnavailable = "keys_unavailable" // nothing is known about the token; it may be good
 )
 

@@ -26,6 +26,7 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/conn"
 	"barrage/edge/node"
+	"barrage/edge/paths"
 	"barrage/edge/proxy"
 	"barrage/edge/wait"
 	"barrage/fanout"
@@ -60,11 +61,13 @@ type Config struct {
 	// there.
 	Page func(frame.Request) (*Page, error)
 
+	SocketPaths    paths.Set      // that stand for SocketPath, with a query
 	Guest          *auth.Identity // of connections without a token
 	GuestsToo      bool           // with Node.Tokens: those without a token are let in too
 	DefaultRoom    string         // for requests that name none; "" refuses
 	AllowedOrigins frame.Origins
 	RequireOrigin  bool
+	TokenCookie    string // that may have a token; "": none
 	Proxies        proxy.Config
 	Deflate        bool          // permessage-deflate for those who offer it
 	Timeout        time.Duration // for a token's check, and for a page to go out
@@ -156,6 +159,9 @@ func (d *Door) Data(id conn.ID, p []byte) {
 
 // route answers a request. rest is what came behind its head.
 func (d *Door) route(id conn.ID, req *frame.Request, rest []byte) error {
+	if err := d.cfg.readPath(req); err != nil {
+		return err
+	}
 	protocol := d.protocol(req)
 	if protocol != nil && protocol.speaksHTTP() {
 		d.manner.json = true

@@ -50,7 +50,7 @@ func codeOf(no *refusal.Error) uint16 {
 	switch no.Code() {
 	case auth.CodeExpired, auth.CodeNotYetValid:
 		return conn.CodeTokenExpired
-	case auth.CodeInvalid, auth.CodeTooLong:
+	case auth.CodeInvalid, auth.CodeTooLong, auth.CodeAmbiguous:
 		return conn.CodeTokenRefused
 	case "banned":
 		return conn.CodeKicked

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"barrage/edge/auth"
@@ -61,7 +60,7 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 	if err := d.agree(req, u); err != nil {
 		return err
 	}
-	if err := d.admit(id, req, u); err != nil {
+	if err := d.admit(id, req, host, u); err != nil {
 		d.turnAway(id, u, err)
 	}
 	return nil
@@ -95,19 +94,23 @@ func (d *Door) agree(req *frame.Request, u *upgrade) error {
 		return err
 	}
 	u.kind, u.Encoding = p.form(deflate, batch)
-	d.out = frame.AppendUpgrade(d.out[:0], req, p.Subprotocol, deflate != frame.NoDeflate)
+	subprotocol := p.Subprotocol
+	if subprotocol == "" && req.Offers(p.Alias) {
+		subprotocol = p.Alias
+	}
+	d.out = frame.AppendUpgrade(d.out[:0], req, subprotocol, deflate != frame.NoDeflate)
 	u.response = d.out
 	return nil
 }
 
 // admit lets an upgrade in, perhaps later, by its rooms and its token.
-func (d *Door) admit(id conn.ID, req *frame.Request, u *upgrade) (err error) {
+func (d *Door) admit(id conn.ID, req *frame.Request, host string, u *upgrade) (err error) {
 	token := ""
 	if u.protocol.Rooms != node.NoRooms {
 		if u.Rooms, err = d.rooms(req, u.protocol); err != nil {
 			return err
 		}
-		if token, err = tokenOf(req); err != nil {
+		if token, err = d.tokenOf(req, host); err != nil {
 			return err
 		}
 		if u.protocol.Ask != nil {
@@ -191,22 +194,6 @@ func asksFor(req *frame.Request, name, value string) (bool, error) {
 		return false, refusal.New(http.StatusBadRequest, "bad_"+name, "parameter "+name+" must be "+value+", and given once")
 	}
 	return true, nil
-}
-
-// tokenOf is the token that came with the request, "" if there is none.
-func tokenOf(req *frame.Request) (string, error) {
-	tokens, err := req.Query("token")
-	if err != nil {
-		return "", err
-	}
-	if len(tokens) > 0 {
-		return tokens[0], nil
-	}
-	scheme, token, _ := strings.Cut(req.Header("Authorization"), " ")
-	if strings.EqualFold(scheme, "bearer") {
-		return strings.TrimSpace(token), nil
-	}
-	return "", nil
 }
 
 // take counts the connection against the limits.

@@ -37,6 +37,7 @@ type Protocol struct {
 	Name        string // as operators see it
 	Path        string // of the request
 	Subprotocol string // that a WebSocket client asks for; "": for clients that ask for none of the path's
+	Alias       string // of no subprotocol: browsers that offer any want one back
 	Rooms       RoomRule
 	// AuthByMessage: a connection without a token is let in, if there must be one, and
 	// says by a message who it is.

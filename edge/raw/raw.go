@@ -19,7 +19,7 @@ const floodFactor = 5
 
 // Protocol is raw as a server knows it.
 func Protocol() node.Protocol {
-	return node.Protocol{Name: "raw", Path: "/ws", Rooms: node.AtOnce, Codec: codec{}, Start: start}
+	return node.Protocol{Name: "raw", Path: "/ws", Alias: "barrage.raw", Rooms: node.AtOnce, Codec: codec{}, Start: start}
 }
 
 func start(n *node.Node) func(*conn.Loop) conn.Protocol {

@@ -36,6 +36,7 @@ type Config struct {
 	DefaultRoom         string   `yaml:"default_room"`
 	AllowedOrigins      []string `yaml:"allowed_origins"`
 	RequireOrigin       bool     `yaml:"require_origin"`
+	SocketPaths         []string `yaml:"ws_paths"`
 	Echo                bool     `yaml:"echo"`
 
 	TrustedProxies      []string `yaml:"trusted_proxies"`
@@ -55,6 +56,7 @@ type Config struct {
 	AuthAudience   string        `yaml:"auth_audience"`
 	AuthIssuer     string        `yaml:"auth_issuer"`
 	AuthUserClaim  string        `yaml:"auth_user_claim"`
+	AuthCookie     string        `yaml:"auth_cookie"`
 	AuthTimeout    time.Duration `yaml:"auth_timeout"`
 	Anonymous      bool          `yaml:"anonymous"`
 
@@ -124,6 +126,7 @@ var rows = []settings.Setting{
 	{Key: "default_room", Default: "", Unit: "room", Help: "Room of a connection that names none; empty: it is refused"},
 	{Key: "allowed_origins", Default: []string(nil), Unit: "origins", Help: "Pages that may connect beside the server's own: https://example.com, https://*.example.com, or * for all"},
 	{Key: "require_origin", Default: false, Help: "Refuse clients that send no Origin header, which only browsers must"},
+	{Key: "ws_paths", Default: []string(nil), Unit: "paths", Help: "Further paths that stand for /ws, such as /ws/chat/{room}/{token}/, with a room or a token in place of a segment"},
 	{Key: "echo", Default: false, Help: "Serve /echo, which returns every message, for conformance suites and measurements"},
 
 	{Key: "trusted_proxies", Default: []string(nil), Unit: "networks", Help: "Addresses and networks, such as 127.0.0.1 or 10.0.0.0/8, that proxies connect from, and no viewers: they are believed whose connections they make; empty: nobody is"},
@@ -143,6 +146,7 @@ var rows = []settings.Setting{
 	{Key: "auth_audience", Default: "", Unit: "text", Filled: true, Help: "Audience (aud) that tokens must be for; not set: any"},
 	{Key: "auth_issuer", Default: "", Unit: "text", Filled: true, Help: "Issuer (iss) that tokens must be from; not set: any"},
 	{Key: "auth_user_claim", Default: "sub", Unit: "claim", Help: "Claim of tokens that has the user: a text, or if it is not sub a whole number"},
+	{Key: "auth_cookie", Default: "", Unit: "name", Help: "Cookie that may have a token, in requests of the server's own pages and of allowed_origins; empty: none"},
 	{Key: "auth_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "Longest wait of a barrage.v1 connection's first command, where that must be auth"},
 	{Key: "anonymous", Default: false, Help: "Where tokens are checked: let those in who have none, too"},
 

@@ -5,6 +5,7 @@ package config
 import (
 	"maps"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"barrage/api"
 	"barrage/edge/events"
+	"barrage/edge/paths"
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/settings"
@@ -80,9 +82,17 @@ func (v *validation) rooms() {
 // origins refuses entries that could never match what a browser sends.
 func (v *validation) origins() {
 	for _, entry := range v.cfg.AllowedOrigins {
-		if _, err := frame.ParseOrigins([]string{entry}); err != nil {
+		if o, err := frame.ParseOrigins([]string{entry}); err != nil {
 			v.Problem("allowed_origins", "%v", err)
+		} else if v.cfg.AuthCookie != "" && o.OfAnybody() {
+			v.Problem("allowed_origins", "%q is of pages that anybody may make: with auth_cookie they would act as whoever visits them", entry)
 		}
+	}
+	if name := v.cfg.AuthCookie; name != "" && (&http.Cookie{Name: name}).Valid() != nil {
+		v.Problem("auth_cookie", "%q is no name that a cookie may have", name)
+	}
+	if _, err := paths.ParseSet(v.cfg.SocketPaths, nil); err != nil {
+		v.Problem("ws_paths", "%v", err)
 	}
 }
 

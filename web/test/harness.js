@@ -19,17 +19,20 @@ const binary = process.env.SERVER_BIN ?? fileURLToPath(new URL('../../bin/barrag
 export class World {
   #directory;
   #ports;
+  #settings;
   #server = null;
   #children = new Set();
   #killAll = () => {
     for (const child of this.#children) child.kill('SIGKILL');
   };
 
-  static async start() {
+  // start takes flags of the server, beside its addresses.
+  static async start(...settings) {
     await access(binary).catch(() => {
       throw new Error(`no server at ${binary}: build it, or name another in SERVER_BIN`);
     });
     const world = new World();
+    world.#settings = settings;
     process.once('exit', world.#killAll);
     try {
       await world.#start();
@@ -51,6 +54,7 @@ export class World {
       ...['--listen', `127.0.0.1:${listen}`],
       ...['--admin', `127.0.0.1:${admin}`],
       ...['--redis', `redis://127.0.0.1:${redis}`],
+      ...this.#settings,
     ]);
     await poll('the server is ready', async () => {
       if (this.#server.exitCode !== null) throw new Error(`the server ended: ${this.#server.output}`);
