@@ -166,7 +166,7 @@ var allowedImports = map[string][]string{
 		"github.com/spf13/pflag",
 	},
 	"barrage/internal/document":  {},
-	"barrage/internal/fair":      {},
+	"barrage/internal/fair":      {"barrage/internal/bounds"},
 	"barrage/internal/footprint": {"github.com/prometheus/client_golang", "github.com/prometheus/procfs", "golang.org/x/sys/unix"},
 	"barrage/internal/limits":    {},
 	"barrage/internal/lines":     {"barrage/internal/bounds"},

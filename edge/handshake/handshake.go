@@ -31,6 +31,8 @@ import (
 	"barrage/edge/wait"
 	"barrage/fanout"
 	"barrage/frame"
+	"barrage/internal/bounds"
+	"barrage/internal/fair"
 	"barrage/internal/quietlog"
 )
 
@@ -81,12 +83,12 @@ type Desk struct {
 	guest    auth.Rights
 	log      *quietlog.Log // of what clients do
 	statuses [600]atomic.Uint64
-	told     told
+	told     *fair.Minute
 }
 
 // New returns a server's desk.
 func New(cfg Config) *Desk {
-	return &Desk{cfg: cfg, guest: cfg.Guest.Rights(), log: quietlog.New(cfg.Logger)}
+	return &Desk{cfg: cfg, guest: cfg.Guest.Rights(), log: quietlog.New(cfg.Logger), told: fair.NewMinute(bounds.ToldPerMinute)}
 }
 
 // Answered is how many requests were answered, by status; 101 is an upgrade.

@@ -5,15 +5,12 @@ package handshake
 import (
 	"errors"
 	"net/http"
-	"net/netip"
 	"strconv"
-	"sync"
 	"time"
 
 	"barrage/edge/auth"
 	"barrage/edge/conn"
 	"barrage/frame"
-	"barrage/internal/bounds"
 	"barrage/internal/refusal"
 )
 
@@ -33,7 +30,7 @@ func (d *Door) refuse(id conn.ID, m manner, reason conn.Reason, err error) {
 func (d *Door) turnAway(id conn.ID, u *upgrade, err error) {
 	no := refusal.Of(err)
 	code := codeOf(no)
-	if code == 0 || !u.fromPage || u.protocol.Farewell == nil || !d.told.take(d.loop.Network(id), d.cfg.Node.Loops.Now()) {
+	if code == 0 || !u.fromPage || u.protocol.Farewell == nil || !d.told.Take(d.loop.Network(id), d.cfg.Node.Loops.Now()) {
 		d.refuse(id, u.manner, conn.Refused, err)
 		return
 	}
@@ -58,26 +55,6 @@ func codeOf(no *refusal.Error) uint16 {
 		return conn.CodeRoomRefused
 	}
 	return 0
-}
-
-// told counts refusals of the present minute, by address. Any goroutine.
-type told struct {
-	mu    sync.Mutex // guards what follows
-	until time.Duration
-	n     map[netip.Addr]int
-}
-
-func (t *told) take(a netip.Addr, now time.Duration) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now >= t.until {
-		t.n, t.until = make(map[netip.Addr]int), now+time.Minute
-	}
-	if n, known := t.n[a]; n >= bounds.ToldPerMinute || !known && len(t.n) >= bounds.ToldAddresses {
-		return false
-	}
-	t.n[a]++
-	return true
 }
 
 func (d *Door) answerTo(err error) *frame.HTTPError {

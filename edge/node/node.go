@@ -68,7 +68,7 @@ type Transport struct {
 	// the answer that begins one; headers are lines for it, CRLF after each.
 	Check        func(*frame.Request) error
 	AppendAnswer func(dst []byte, headers string) []byte
-	Status       int // of the answer
+	Status       int  // of the answer
 	Mute         bool // see conn.Kind
 	Framing      delivery.Framing
 	// Start makes the transport of one loop's connections.

@@ -126,7 +126,9 @@ func TestRefused(t *testing.T) {
 				return
 			}
 			body, _ := io.ReadAll(c.in)
-			var answer struct{ Error struct{ Code, Message string } }
+			var answer struct {
+				Error struct{ Code, Message string }
+			}
 			unmarshal(t, body, &answer)
 			if answer.Error.Code != tc.code || answer.Error.Message == "" {
 				t.Errorf("%s, want the code %s", body, tc.code)
