@@ -4,8 +4,6 @@ package api
 
 import (
 	"net/http"
-
-	"barrage/internal/broker"
 )
 
 type banAnswer struct {
@@ -23,7 +21,7 @@ type bansAnswer struct {
 // listBans handles GET /v1/bans. total counts all that match.
 func (a *API) listBans(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	user, room, limit := q.text("user", "", broker.MaxUserID), q.room(), q.limit(defaultListed, maxListed)
+	user, room, limit := q.user(), q.room(), q.limit(defaultListed, maxListed)
 	if q.err != nil {
 		return q.err
 	}

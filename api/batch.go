@@ -138,7 +138,8 @@ func (a *API) publishItem(ctx context.Context, x *exchange, raw json.RawMessage)
 	if err := decode(raw, &item); err != nil {
 		return nil, err
 	}
-	if err := checkRoom(item.Room); err != nil {
+	var err error
+	if item.Room, err = checkRoom(item.Room); err != nil {
 		return nil, err
 	}
 	if err := a.fillItem(&x.publication, &item); err != nil {
@@ -176,7 +177,7 @@ func (a *API) fillItem(p *broker.Publication, item *batchItem) (err error) {
 	}
 	*p = broker.Publication{
 		Room: item.Room, Kind: item.Kind, Key: item.Key,
-		Sender: broker.Sender{User: item.User, Name: item.Name, Avatar: item.Avatar},
+		Sender: broker.Sender{User: broker.Normal(item.User), Name: item.Name, Avatar: item.Avatar},
 		Forget: item.History != nil && !*item.History, TTL: ttl, Confirm: item.QoS == 1,
 	}
 	if p.Format, p.Payload, err = item.payload(); err != nil {

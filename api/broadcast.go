@@ -29,10 +29,11 @@ type broadcastAnswer struct {
 func (a *API) broadcast(x *exchange, r *http.Request) error {
 	q := readParams(r)
 	pattern, limit := q.value("pattern", ""), q.limit(defaultBroadcast, maxBroadcast)
-	if err := a.readPublication(x, r, &q); err != nil {
+	err := a.readPublication(x, r, &q)
+	if err != nil {
 		return err
 	}
-	if err := checkPattern(pattern); err != nil {
+	if pattern, err = checkPattern(pattern); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), bulkTime)
@@ -51,11 +52,12 @@ func (a *API) broadcast(x *exchange, r *http.Request) error {
 	return writeJSON(x, http.StatusOK, answer)
 }
 
-func checkPattern(pattern string) error {
-	if err := broker.CheckPattern(pattern); err != nil {
-		return invalid("pattern", "must be a room name, in which * stands for anything: "+err.Error())
+func checkPattern(pattern string) (string, error) {
+	normal, err := broker.RoomPattern(pattern)
+	if err != nil {
+		return "", invalid("pattern", "must be a room name, in which * stands for anything: "+err.Error())
 	}
-	return nil
+	return normal, nil
 }
 
 // publishAll publishes x.publication to each room. It is an error only if all

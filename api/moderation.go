@@ -33,10 +33,11 @@ func (a *API) kick(x *exchange, r *http.Request) error {
 	if err := readCommand(r, &body); err != nil {
 		return err
 	}
-	if err := checkUser(body.User); err != nil {
+	user, err := checkUser(body.User)
+	if err != nil {
 		return err
 	}
-	return a.remove(x, r, Removal{Room: x.param, User: body.User, Reason: body.Reason}, body.For)
+	return a.remove(x, r, Removal{Room: x.param, User: user, Reason: body.Reason}, body.For)
 }
 
 // disconnectUser handles POST /v1/users/{user}/disconnect.

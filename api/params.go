@@ -76,12 +76,17 @@ func (p *params) text(name, header string, limit int) string {
 	return s
 }
 
-// room is the name of a room; if it is not given, "".
-func (p *params) room() string {
-	s := p.value("room", "")
-	if s != "" {
-		p.check(checkRoom(s))
+// room and user are the name of a room and the id of a user; if it is not given, "".
+func (p *params) room() string { return p.name("room", checkRoom) }
+func (p *params) user() string { return p.name("user", checkUser) }
+
+func (p *params) name(field string, check func(string) (string, error)) string {
+	s := p.value(field, "")
+	if s == "" {
+		return ""
 	}
+	s, err := check(s)
+	p.check(err)
 	return s
 }
 
@@ -140,26 +145,29 @@ func checkPlain(field, s string, limit int) error {
 	return nil
 }
 
-// checkRoom and checkUser apply the rules for names and ids.
-func checkRoom(name string) error {
-	if err := broker.CheckRoom(name); err != nil {
-		return invalid("room", err.Error())
+// checkRoom and checkUser apply the rules for names and ids, and return their normal
+// forms.
+func checkRoom(name string) (string, error) {
+	normal, err := broker.RoomName(name)
+	if err != nil {
+		return "", invalid("room", err.Error())
 	}
-	return nil
+	return normal, nil
 }
 
-func checkUser(id string) error {
-	if err := broker.CheckUser(id); err != nil {
-		return invalid("user", err.Error())
+func checkUser(id string) (string, error) {
+	normal, err := broker.UserID(id)
+	if err != nil {
+		return "", invalid("user", err.Error())
 	}
-	return nil
+	return normal, nil
 }
 
-func checkConn(conn string) error {
+func checkConn(conn string) (string, error) {
 	if conn == "" {
-		return invalid("conn", "must not be empty")
+		return "", invalid("conn", "must not be empty")
 	}
-	return checkPlain("conn", conn, maxConn)
+	return conn, checkPlain("conn", conn, maxConn)
 }
 
 // duration reads what time.ParseDuration does, from 0 to most; empty is 0.

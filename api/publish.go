@@ -67,7 +67,7 @@ func (a *API) publishToUser(x *exchange, r *http.Request) error {
 // payload is in x.body.
 func (a *API) readPublication(x *exchange, r *http.Request, q *params) (err error) {
 	p := &x.publication
-	p.Sender.User = q.text("user", "Barrage-Sender", broker.MaxUserID)
+	p.Sender.User = broker.Normal(q.text("user", "Barrage-Sender", broker.MaxUserID))
 	p.Sender.Name = q.text("name", "Barrage-Sender-Name", broker.MaxName)
 	p.Sender.Avatar = q.text("avatar", "Barrage-Sender-Avatar", broker.MaxAvatar)
 	p.Kind = q.text("kind", "Barrage-Kind", broker.MaxKind)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
 
@@ -58,7 +59,7 @@ func (a *API) showRoom(x *exchange, r *http.Request) error {
 // counts all that match the prefix.
 func (a *API) listRooms(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	prefix, limit := q.value("prefix", ""), q.limit(defaultListed, maxListed)
+	prefix, limit := broker.Normal(q.value("prefix", "")), q.limit(defaultListed, maxListed)
 	if q.err != nil {
 		return q.err
 	}

@@ -23,8 +23,8 @@ type endpoint struct {
 	handle  func(*exchange, *http.Request) error
 
 	// Derived from the pattern.
-	prefix, suffix string             // around the variable
-	check          func(string) error // of the variable; nil: there is none
+	prefix, suffix string                       // around the variable
+	check          func(string) (string, error) // its normal form; nil: there is no variable
 
 	// Set by metrics.
 	ok   prometheus.Counter
@@ -74,7 +74,7 @@ func (a *API) endpoints() table {
 }
 
 // prepare derives what matching needs from the patterns.
-func (t table) prepare(checks map[string]func(string) error) {
+func (t table) prepare(checks map[string]func(string) (string, error)) {
 	for i := range t {
 		e := &t[i]
 		if e.label == "" {

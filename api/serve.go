@@ -114,7 +114,8 @@ func (a *API) handle(x *exchange, r *http.Request, allowed bool) error {
 		return errCrossOrigin
 	}
 	if e.check != nil {
-		if err := e.check(x.param); err != nil {
+		var err error
+		if x.param, err = e.check(x.param); err != nil {
 			return err
 		}
 	}

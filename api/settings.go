@@ -106,7 +106,7 @@ type allSettingsAnswer struct {
 // listSettings handles GET /v1/settings: by name. total counts all that match.
 func (a *API) listSettings(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	prefix, limit := q.value("prefix", ""), q.limit(defaultListed, maxListed)
+	prefix, limit := broker.Normal(q.value("prefix", "")), q.limit(defaultListed, maxListed)
 	if q.err != nil {
 		return q.err
 	}

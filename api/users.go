@@ -52,10 +52,7 @@ func listed[T any](list []T) []T {
 // listConnections handles GET /v1/connections.
 func (a *API) listConnections(x *exchange, r *http.Request) error {
 	q := readParams(r)
-	user, room, limit := q.value("user", ""), q.room(), q.limit(defaultListed, maxListed)
-	if user != "" {
-		q.check(checkUser(user))
-	}
+	user, room, limit := q.user(), q.room(), q.limit(defaultListed, maxListed)
 	if q.err != nil {
 		return q.err
 	}

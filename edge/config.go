@@ -146,7 +146,8 @@ func (c Config) withDefaults() (Config, error) {
 func (c *Config) check() error {
 	var room, policy, origins error
 	if c.DefaultRoom != "" {
-		if err := broker.CheckRoom(c.DefaultRoom); err != nil {
+		name, err := broker.RoomName(c.DefaultRoom)
+		if c.DefaultRoom = name; err != nil {
 			room = fmt.Errorf("edge: DefaultRoom: %w", err)
 		}
 	}

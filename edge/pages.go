@@ -3,8 +3,8 @@
 package edge
 
 import (
+	"encoding/json"
 	"net/http"
-	"strconv"
 
 	"barrage/edge/handshake"
 	"barrage/frame"
@@ -49,6 +49,11 @@ func (s *Server) asset(d *document.Document, req *frame.Request) *handshake.Page
 	return &handshake.Page{Status: status, ContentType: d.ContentType, Headers: headers, Body: body}
 }
 
+type countAnswer struct {
+	Room    string `json:"room"`
+	Members int    `json:"members"`
+}
+
 // count tells how many are in a room, for the viewer page.
 func (s *Server) count(req *frame.Request) (*handshake.Page, error) {
 	rooms, err := req.Query("room")
@@ -58,17 +63,20 @@ func (s *Server) count(req *frame.Request) (*handshake.Page, error) {
 	if len(rooms) != 1 {
 		return nil, refusal.New(http.StatusBadRequest, "bad_room", "count wants exactly one room")
 	}
-	if err := broker.CheckRoom(rooms[0]); err != nil {
+	room, err := broker.RoomName(rooms[0])
+	if err != nil {
 		return nil, err
 	}
-	if !s.guest.MayJoin("", rooms[0]) {
+	if !s.guest.MayJoin("", room) {
 		return nil, refusal.New(http.StatusForbidden, "forbidden", "rooms of single users have no public count")
 	}
 	if s.cfg.Auth != nil && !s.cfg.Anonymous {
 		return nil, refusal.New(http.StatusForbidden, "forbidden", "only those with a token are told: by the command ping of barrage.v1")
 	}
-	_, members := s.node.Count(rooms[0])
-	body := append([]byte(`{"room":"`), rooms[0]...) // its charset needs no escaping
-	body = strconv.AppendInt(append(body, `","members":`...), int64(members), 10)
-	return &handshake.Page{ContentType: "application/json", Headers: "Cache-Control: no-store\r\n", Body: append(body, "}\n"...)}, nil
+	_, members := s.node.Count(room)
+	body, err := json.Marshal(countAnswer{room, members})
+	if err != nil {
+		return nil, err
+	}
+	return &handshake.Page{ContentType: "application/json", Headers: "Cache-Control: no-store\r\n", Body: append(body, '\n')}, nil
 }

@@ -255,6 +255,7 @@ func TestCluster(t *testing.T) {
 					n.waitFor(fmt.Sprint("from node ", i))
 				}
 			})
+			t.Run("odd names", func(t *testing.T) { testOddNames(t, base(calmConfig)) })
 			t.Run("many rooms", func(t *testing.T) { testClusterRooms(t, c, base(calmConfig)) })
 			t.Run("slot migration", func(t *testing.T) { testMigration(t, c, base(steadyConfig)) })
 			t.Run("clients killed", func(t *testing.T) {

@@ -19,16 +19,17 @@ import (
 type roomState uint8
 
 const (
-	roomSubscribing roomState = iota // not both channels are confirmed
+	roomSubscribing roomState = iota // not all channels are confirmed
 	roomReading                      // subscribed, its history is being caught up
 	roomConfirmed                    // its messages are coming
 )
 
-// The two channels of a room, as bits of room.written and room.got.
+// The channels of a room, as bits of room.has, written and got.
 const (
-	gotPlain    = 1
-	gotInternal = 2
-	gotBoth     = gotPlain | gotInternal
+	gotPlain      = 1
+	gotInternal   = 2
+	gotDecomposed = 4 // the plain one of a name that has another form
+	gotOutside    = gotPlain | gotDecomposed
 )
 
 // shrinkFrom is the number of rooms under which lists are not worth rebuilding.
@@ -37,7 +38,8 @@ const shrinkFrom = 1024
 type room struct {
 	// Fixed when it is made.
 	name   string
-	part   int // its partition
+	part   int   // its partition
+	has    uint8 // its channels
 	stripe *stripe
 
 	track atomic.Pointer[track] // nil: it has kept no history so far. What it points to: see track
@@ -54,12 +56,12 @@ type room struct {
 	queued bool // guarded by catchup.mu: it is in the catch-up's queue
 }
 
-// A lane is what one subscription connection carries: both channels of all
+// A lane is what one subscription connection carries: the channels of all
 // rooms; or, with sharded pub/sub, the plain channels of all rooms, or the
 // internal ones of some partitions. Guarded by interest.mu, but for what is
 // fixed.
 type lane struct {
-	carries uint8          // gotPlain, gotInternal or both; fixed
+	carries uint8          // gotOutside, gotInternal or both; fixed
 	addr    string         // of the node of a cluster, for internal channels only; fixed
 	links   *atomic.Uint64 // counts its links that answered; fixed
 	link    *link          // nil while there is none
@@ -82,9 +84,9 @@ type interest struct {
 
 func newInterest(sharded bool, patience time.Duration) *interest {
 	i := &interest{sharded: sharded, patience: patience}
-	i.main.carries, i.main.links = gotBoth, new(atomic.Uint64)
+	i.main.carries, i.main.links = gotOutside|gotInternal, new(atomic.Uint64)
 	if sharded {
-		i.main.carries = gotPlain
+		i.main.carries = gotOutside
 	}
 	return i
 }
@@ -228,7 +230,7 @@ func (i *interest) confirm(ln *lane, name string, channel uint8) (r *room, ready
 	if r == nil || r.state != roomSubscribing || r.written&channel == 0 || !i.carriedLocked(r, ln) {
 		return nil, false
 	}
-	if r.got |= channel; r.got != gotBoth {
+	if r.got |= channel; r.got != r.has {
 		return nil, false
 	}
 	if r.track.Load() != nil {
@@ -335,7 +337,7 @@ func (i *interest) remove(names []string, cutoff time.Duration, dst []parting) (
 		if shard := i.routes[r.part]; shard != nil {
 			gone.shard = shard.link
 		}
-		if (i.main.link != nil && r.got&i.main.carries != i.main.carries) ||
+		if (i.main.link != nil && r.got&i.main.carries != r.has&i.main.carries) ||
 			(gone.shard != nil && r.got&gotInternal == 0) {
 			continue
 		}

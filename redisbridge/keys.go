@@ -2,7 +2,8 @@ package redisbridge
 
 // The names of channels and keys, and the partitions they are spread over.
 //
-//	room:ROOM                       channel of any program, plain payload
+//	room:ROOM                       channel of any program, plain payload; a name that has
+//	                                a decomposed form (NFD) has that channel, too
 //	barrage:{TAG}:msg:room:ROOM     channel of the nodes, envelopes
 //	barrage:{TAG}:meta:room:ROOM    hash: e epoch, o newest offset, t its time, a acknowledged offset,
 //	                                b bytes of the stream at most

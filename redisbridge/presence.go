@@ -68,7 +68,18 @@ func NewPresence(cfg PresenceConfig) (*Presence, error) {
 	return &Presence{cfg: cfg, redis: cfg.Client}, errors.Join(wrong.list...)
 }
 
-func (p *Presence) key(room, rest string) string { return p.cfg.Prefix + "{" + room + "}:" + rest }
+func (p *Presence) key(room, rest string) string {
+	return p.cfg.Prefix + "{" + tagOf(room) + "}:" + rest
+}
+
+// tagOf keeps a room's keys on one node of a cluster: Redis takes {} for no tag at all. No
+// name has a space.
+func tagOf(room string) string {
+	if strings.HasPrefix(room, "}") {
+		return " " + room
+	}
+	return room
+}
 
 func (p *Presence) seenKey(room string, bucket int64) string {
 	return p.key(room, "seen:"+strconv.FormatInt(bucket, 10))
@@ -173,12 +184,13 @@ func (p *Presence) Rooms(ctx context.Context, pattern string, found func(room st
 	enough := false   // guarded by mu
 	before, after := p.cfg.Prefix+"{", "}:nodes"
 	keep := strings.NewReplacer(`\`, `\\`, "?", `\?`, "[", `\[`) // which Redis has a meaning for
-	match := strings.ReplaceAll(keep.Replace(before), "*", `\*`) + keep.Replace(pattern) + after
+	match := strings.ReplaceAll(keep.Replace(before), "*", `\*`) + keep.Replace(tagOf(pattern)) + after
 	scan := func(ctx context.Context, c *redis.Client) error {
 		keys := c.Scan(ctx, 0, match, scanCount).Iterator()
 		for more := true; more && keys.Next(ctx); {
 			mu.Lock()
-			more = !enough && found(strings.TrimSuffix(strings.TrimPrefix(keys.Val(), before), after))
+			tag := strings.TrimSuffix(strings.TrimPrefix(keys.Val(), before), after)
+			more = !enough && found(strings.TrimPrefix(tag, " "))
 			enough = !more
 			mu.Unlock()
 		}

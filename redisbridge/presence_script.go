@@ -7,6 +7,8 @@ package redisbridge
 //	PREFIX{ROOM}:at:NODE   hash: user -> JSON, and "" -> the version
 //	PREFIX{ROOM}:seen:B    HyperLogLog of the users seen in the bucket B
 //
+// ROOM has a space before it if it begins with }.
+//
 // All of a room's keys share a hash tag, so they are on one node of a Redis
 // Cluster, and the scripts may reach those of other Barrage nodes, whose names
 // they find in the sorted set. The clock is Redis's own.

@@ -133,7 +133,7 @@ func TestPresenceOnACluster(t *testing.T) {
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Addr}})
 	t.Cleanup(func() { client.Close() })
 	// Braces of ids are no braces of keys.
-	for _, room := range []string{"r", "user:{auth0|r}", "user:}a{b}", "user:" + strings.Repeat("r", 256)} {
+	for _, room := range []string{"r", "user:{auth0|r}", "user:}a{b}", "}", "}x", "{}x", "直播间", "user:" + strings.Repeat("r", 256)} {
 		t.Run(room[:min(len(room), 20)], func(t *testing.T) { testPresenceAcrossNodes(t, "", PresenceConfig{Client: client}, room) })
 	}
 }
@@ -172,6 +172,10 @@ func testPresenceAcrossNodes(t *testing.T, url string, cfg PresenceConfig, room 
 	}
 	if got := fmt.Sprint(b.events()); got != "[join y leave y leave x]" {
 		t.Errorf("the second node told %s", got)
+	}
+	found := []string(nil)
+	if err := b.store.Rooms(context.Background(), room[:1]+"*", func(name string) bool { found = append(found, name); return true }); err != nil || !slices.Contains(found, room+"2") {
+		t.Errorf("rooms found: %q, %v", found, err)
 	}
 	if counts, err := b.Cluster(context.Background(), room+"2", 0); err != nil || counts.Total != 1 || counts.Connections != 1 {
 		t.Errorf("a room of the other node only: %+v, %v", counts, err)

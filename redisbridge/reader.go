@@ -109,9 +109,12 @@ func (b *Bridge) confirmed(ln *lane, channel string) {
 	which := uint8(gotInternal)
 	name, ok := b.names.roomOfMessage(channel)
 	if !ok {
-		which = gotPlain
-		if name, ok = strings.CutPrefix(channel, b.cfg.Prefix); !ok {
+		form, outside := strings.CutPrefix(channel, b.cfg.Prefix)
+		if !outside {
 			return // one of Config.Channels
+		}
+		if which, name = gotPlain, broker.Normal(form); name != form {
+			which = gotDecomposed
 		}
 	}
 	if which == gotInternal {
@@ -150,7 +153,7 @@ func (b *Bridge) arrived(l *link, channel, payload string) {
 			b.count.foreign.Add(1)
 			return
 		}
-		b.fromOutside(room, payload)
+		b.fromOutside(broker.Normal(room), payload)
 		return
 	}
 	if room, ok := b.cfg.Channels[channel]; ok {

@@ -7,10 +7,12 @@ package redisbridge
 import (
 	"slices"
 	"time"
+
+	"barrage/internal/broker"
 )
 
 const (
-	// roomsPerCommand bounds one SUBSCRIBE to 512 channels: large enough that
+	// roomsPerCommand bounds one SUBSCRIBE to 512 channels or so: large enough that
 	// 20,000 rooms are some 80 commands, small enough that Redis is not kept
 	// busy by one command for long.
 	roomsPerCommand = 256
@@ -35,7 +37,10 @@ func (b *Bridge) Want(room string) bool {
 }
 
 func (b *Bridge) freshRoom(name string) *room {
-	r := &room{name: name, part: b.names.partition(name), stripe: b.stripes.Of(name)}
+	r := &room{name: name, part: b.names.partition(name), has: gotPlain | gotInternal, stripe: b.stripes.Of(name)}
+	if broker.Decomposed(name) != name {
+		r.has |= gotDecomposed
+	}
 	if b.cfg.Retention(name).On() {
 		r.track.Store(&track{})
 	}
@@ -122,8 +127,12 @@ func (s *subscriber) writeRooms(ln *lane, l *link, command string) bool {
 }
 
 func (s *subscriber) addChannels(r *room, carries uint8) {
+	carries &= r.has
 	if carries&gotPlain != 0 {
 		s.channels = append(s.channels, s.bridge.names.plain(r.name))
+	}
+	if carries&gotDecomposed != 0 {
+		s.channels = append(s.channels, s.bridge.names.plain(broker.Decomposed(r.name)))
 	}
 	if carries&gotInternal != 0 {
 		s.channels = append(s.channels, s.bridge.names.message(r.name))

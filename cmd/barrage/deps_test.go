@@ -149,7 +149,9 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/tally": {"github.com/HdrHistogram/hdrhistogram-go"},
 
 	"barrage/internal/bounds": {},
-	"barrage/internal/broker": {"barrage/internal/bounds", "barrage/internal/fair", "barrage/internal/refusal"},
+	"barrage/internal/broker": {
+		"barrage/internal/bounds", "barrage/internal/fair", "barrage/internal/refusal", "golang.org/x/text/unicode/norm",
+	},
 	"barrage/internal/broker/keys": {
 		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/shrinkmap", "github.com/gammazero/deque",
 	},

@@ -1,17 +1,83 @@
 package main
 
-// Users as issuers of tokens name them, on three nodes that share one Redis.
+// Users as issuers of tokens name them, and rooms as people do, on three nodes that share
+// one Redis.
 
 import (
 	"encoding/json"
 	"net/url"
 	"strings"
+
+	"barrage/frame"
 )
 
 // issued are ids that are no names of rooms.
 var issued = []string{
 	"auth0|5f7c8ec7c33c6c004bbafe82", "google-oauth2|103547991597142817347", "-x7Qk_2n", "_Zp3", "ann+tag@example.com",
-	"{5d1b0bb0-5ccd}", "}x{", "https://accounts.example/u/1?a=%2F#c", "+8613800000000", `"quoted\id"`, "a,b;c=d", strings.Repeat("u", 256),
+	"{5d1b0bb0-5ccd}", "}x{", "https://accounts.example/u/1?a=%2F#c", "+8613800000000", `"quoted\id"`, "a,b;c=d", "阿丽丝", "ren\u00e9", strings.Repeat("u", 256),
+}
+
+// oneRoom is a room's name in its two forms.
+const (
+	oneRoom    = "\u00e9mission·直播间42"
+	decomposed = "e\u0301mission·直播间42"
+)
+
+// roomNames: whichever form a name is written in, and in whatever place, it is one room.
+func (c *v1Cluster) roomNames() {
+	t := c.t
+	quoted := `"room":"` + decomposed + `"`
+	ann, bob := c.nodes[0].member("ann"), c.nodes[1].member("bob")
+	ann.enter(oneRoom)
+	if got := bob.ask(`"cmd":"join",` + quoted); got.Room != oneRoom {
+		t.Errorf("joined %q", got.Room)
+	}
+	raw := c.nodes[2].watch(url.QueryEscape(decomposed), "rae")
+	all := func(text string) {
+		t.Helper()
+		ann.wantTexts(oneRoom, text)
+		bob.wantTexts(oneRoom, text)
+		raw.want(frame.Text, text)
+	}
+	first := ann.say(oneRoom, "composed")
+	all("composed")
+	bob.ask(`"cmd":"publish",` + quoted + `,"data":"by a command"`)
+	all("by a command")
+	raw.mustSend(frame.Text, "by URL")
+	all("by URL")
+	for i, form := range []string{oneRoom, decomposed} {
+		at := "/v1/rooms/" + url.PathEscape(form)
+		c.nodes[2].do("POST", at+"/messages", "", "by a backend")
+		all("by a backend")
+		c.nodes[2].do("POST", "/v1/broadcast?pattern="+url.QueryEscape(form[:len(form)-2]+"*"), "", "to a pattern")
+		all("to a pattern")
+		c.redis.say(form, "by any program")
+		all("by any program")
+		await(t, "one room with three users, asked for as "+form, func() bool {
+			_, body := c.nodes[i].mustGet(at)
+			return strings.Contains(body, `{"room":"`+oneRoom+`","members":1,`) && strings.Contains(body, `"cluster":{"members":3,"users":3,`)
+		})
+		if _, page := c.nodes[0].do("GET", at+"/messages", "", ""); page.Epoch != first.Epoch || len(page.Messages) != 5+3*i {
+			t.Errorf("history by %q: %d messages", form, len(page.Messages))
+		}
+		c.nodes[i].do("PUT", at+"/settings", "", `{"muted":true}`)
+		bob.wantError(`"cmd":"publish","data":1,"room":"`+oneRoom+`"`, "muted")
+		c.nodes[i].do("DELETE", at+"/settings", "", "")
+		bob.await("the room to be muted no more", `"cmd":"publish","data":"aloud","room":"`+decomposed+`"`, func(o v1Object) bool { return o.Error == nil })
+		all("aloud")
+	}
+	ann.await("three users of one room", `"cmd":"ping",`+quoted, func(o v1Object) bool { return o.OK != nil && o.OK.Room == oneRoom && o.OK.Users == 3 })
+	c.nodes[2].do("POST", "/v1/rooms/"+url.PathEscape(decomposed)+"/kick", "", `{"user":"ann"}`)
+	if left := ann.push("left", oneRoom); left.Room != oneRoom {
+		t.Errorf("left %+v", left)
+	}
+	bob.ask(`"cmd":"leave",` + quoted)
+	c.backend.wait(t, told{Type: "leave", User: "bob", Conn: bob.welcome.Conn, Room: oneRoom})
+	for _, n := range c.nodes {
+		if _, metrics := n.mustGet("/metrics"); strings.Contains(metrics, "直播间") || strings.Contains(metrics, "mission") {
+			t.Error("metrics name the room")
+		}
+	}
 }
 
 // names: each gets what waits and what comes, is seen from other nodes, and can be sent

@@ -127,6 +127,7 @@ func rooms(t *testing.T, bin binary) {
 	c.comeBack()
 	c.direct()
 	c.names()
+	c.roomNames()
 	c.certain()
 	c.keys()
 	c.compressed()

@@ -3,9 +3,9 @@
 package auth
 
 import (
-	"cmp"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -173,10 +173,10 @@ func (p payload) rights(id *Identity) (err error) {
 	return nil
 }
 
-// check applies the bounds. It names fields by their claims, of which userClaim is the
-// user's.
-func (id *Identity) check(userClaim string) error {
-	if err := broker.CheckUser(id.User); err != nil {
+// check applies the bounds, and gives names their normal forms. It names fields by their
+// claims, of which userClaim is the user's.
+func (id *Identity) check(userClaim string) (err error) {
+	if id.User, err = broker.UserID(id.User); err != nil {
 		return badClaim(userClaim, "names no user: %v", err)
 	}
 	if len(id.Name) > broker.MaxName {
@@ -193,23 +193,32 @@ func (id *Identity) check(userClaim string) error {
 	if len(id.Rooms) == 0 {
 		return badClaim("rooms", "is empty: leave it out to allow any room")
 	}
-	return cmp.Or(
-		checkPatterns("rooms", id.Rooms, broker.CheckPattern),
-		checkPatterns("pub", id.Publish, broker.CheckPattern),
-		checkPatterns("dm", id.Direct, broker.CheckUserPattern),
-	)
+	if id.Rooms, err = normalPatterns("rooms", id.Rooms, broker.RoomPattern); err != nil {
+		return err
+	}
+	if id.Publish, err = normalPatterns("pub", id.Publish, broker.RoomPattern); err != nil {
+		return err
+	}
+	id.Direct, err = normalPatterns("dm", id.Direct, broker.UserPattern)
+	return err
 }
 
-func checkPatterns(claim string, patterns Patterns, check func(string) error) error {
+// normalPatterns returns patterns in their normal forms. Identities share those that are.
+func normalPatterns(claim string, patterns Patterns, form func(string) (string, error)) (Patterns, error) {
 	if len(patterns) > maxPatterns {
-		return badClaim(claim, "has %d patterns, want at most %d", len(patterns), maxPatterns)
+		return nil, badClaim(claim, "has %d patterns, want at most %d", len(patterns), maxPatterns)
 	}
 	for i, p := range patterns {
-		if err := check(p); err != nil {
-			return badClaim(claim, "has a bad one at %d: %v", i, err)
+		normal, err := form(p)
+		if err != nil {
+			return nil, badClaim(claim, "has a bad one at %d: %v", i, err)
+		}
+		if normal != p {
+			patterns = slices.Clone(patterns)
+			patterns[i] = normal
 		}
 	}
-	return nil
+	return patterns, nil
 }
 
 // checkAvatar wants an https URL of the characters of RFC 3986 only, so that no

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"barrage/internal/broker"
 )
 
 type claimTest struct {
@@ -44,8 +46,8 @@ func claimTests() []claimTest {
 		bad      []string
 		optional bool
 	}{
-		{"sub", []string{`"A"`, `"0._:@-z"`, `"a:b@c"`, `"user"`, `"users:a"`, `"\u0061"`, `"auth0|5f7c8ec7"`, `"-a"`, `"_a"`, `":a"`, `"a/b"`, `"+86"`, `"{a}"`, `"ann@example.com"`, `"https://a.example/u/1"`, `"..."`, text(256)},
-			[]string{`""`, `"a b"`, `"."`, `".."`, `"a\u007f"`, `"*"`, `"a*"`, `"é"`, `"a\u0000"`, `"a\n"`, `"\ud800"`, `"user:"`, `"user:a"`, text(257), text(8000 / 2), `1`, `true`, `null`, `["u"]`, `{}`}, false},
+		{"sub", []string{`"A"`, `"0._:@-z"`, `"a:b@c"`, `"user"`, `"users:a"`, `"\u0061"`, `"auth0|5f7c8ec7"`, `"-a"`, `"_a"`, `":a"`, `"a/b"`, `"+86"`, `"{a}"`, `"ann@example.com"`, `"https://a.example/u/1"`, `"..."`, `"é"`, `"阿丽丝"`, text(256)},
+			[]string{`""`, `"a b"`, `"."`, `".."`, `"a\u007f"`, `"*"`, `"a*"`, `"a\u00a0"`, `"a\u200b"`, `"\u202ea"`, `"\u0301a"`, `"a\u0000"`, `"a\n"`, `"\ud800"`, `"user:"`, `"user:a"`, text(257), text(8000 / 2), `1`, `true`, `null`, `["u"]`, `{}`}, false},
 		{"exp", []string{fmt.Sprint(exp), fmt.Sprint(exp) + ".9", "4e9", "253402300799"},
 			[]string{`"4000000000"`, "null", "true", "[]", "{}", "-1", "1e300", "1e999", "253402300800"}, false},
 		{"nbf", []string{"0", fmt.Sprint(epoch.Unix())}, []string{`"0"`, "null", "[]", "1e999", "-1"}, true},
@@ -54,10 +56,10 @@ func claimTests() []claimTest {
 		{"avatar", []string{`""`, `"https://a/b.png"`, `"https://a:1/?b=c&d=%20#e"`, `"https://[::1]/"`, avatar(1024), "null"},
 			[]string{`"http://a/"`, `"a"`, `"//a/b"`, `"javascript:alert(1)"`, `"data:image/png;base64,AA"`, `"https:///b"`, `"https://:1/b"`, `"https://u@a/"`, `"https://u:p@a/"`,
 				`"https://a/\"onload"`, `"https://a/ b"`, `"https://a/<"`, `"https://a/\\"`, `"https://é/"`, `"https://a/%zz"`, avatar(1025), "1"}, true},
-		{"rooms", []string{`["*"]`, `["a","b*"]`, `["*:live"]`, `["a**b"]`, `["user:auth0|*"]`, patterns(64), "[" + text(128) + "]", "[" + text(0)[:1] + "user:" + text(256)[1:] + "]"},
-			[]string{`[]`, `"a"`, "null", "true", "{}", `[1]`, `["a",null]`, `[""]`, `["-a"]`, `["a b"]`, `["a?"]`, `["é"]`, `["user:a b"]`, `["auth0|*"]`, "[" + text(0)[:1] + "user:" + text(257)[1:] + "]", patterns(65), "[" + text(129) + "]"}, true},
+		{"rooms", []string{`["*"]`, `["a","b*"]`, `["*:live"]`, `["a**b"]`, `["user:auth0|*"]`, `["auth0|*"]`, `["-a?"]`, `["é*"]`, patterns(64), "[" + text(128) + "]", "[" + text(0)[:1] + "user:" + text(256)[1:] + "]"},
+			[]string{`[]`, `"a"`, "null", "true", "{}", `[1]`, `["a",null]`, `[""]`, `["@a"]`, `["@*"]`, `["a b"]`, `["a\u200b*"]`, `["user:a b"]`, "[" + text(0)[:1] + "user:" + text(257)[1:] + "]", patterns(65), "[" + text(129) + "]"}, true},
 		{"pub", []string{"true", "false", "[]", `["a","b*"]`, patterns(64)},
-			[]string{`"true"`, "null", "0", "1", "{}", `[true]`, `[""]`, `["a/b"]`, patterns(65), "[" + text(129) + "]"}, true},
+			[]string{`"true"`, "null", "0", "1", "{}", `[true]`, `[""]`, `["a\u2028b"]`, patterns(65), "[" + text(129) + "]"}, true},
 		{"dm", []string{"[]", `["a","b*","auth0|7"]`, patterns(64), "[" + text(256) + "]"},
 			[]string{"true", `"a"`, "null", "0", "{}", `[true]`, `[""]`, `["a b"]`, patterns(65), "[" + text(257) + "]"}, true},
 		{"iat", []string{"0", `"x"`, "null"}, nil, true}, // not looked at
@@ -83,6 +85,25 @@ func brief(s string) string {
 		return fmt.Sprintf("%s… of %d", s[:20], len(s))
 	}
 	return s
+}
+
+// TestNamesInTokensAreNormal: an issuer may write é as two characters.
+func TestNamesInTokensAreNormal(t *testing.T) {
+	v := open(t, Config{Secrets: [][]byte{secret}})
+	token := mint(hsHeader, `{"sub":"rene\u0301","exp":`+fmt.Sprint(epoch.Add(time.Hour).Unix())+`,"rooms":["e\u0301mission:*","直播*"],"pub":["*e\u0301"]}`, secret)
+	id, err := v.Verify(context.Background(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := id.Rights()
+	if id.User != "ren\u00e9" || !r.MayJoin(id.User, "\u00e9mission:1") || !r.MayJoin(id.User, "直播间42") || r.MayJoin(id.User, "emission:1") ||
+		!r.MayJoin(id.User, "user:ren\u00e9") || !r.MayPublish("\u00e9mission:\u00e9") || r.MayPublish("\u00e9mission:e") {
+		t.Errorf("%+v", id)
+	}
+	all := Patterns{"a", "b"} // those of a default, say
+	if same, err := normalPatterns("rooms", all, broker.RoomPattern); err != nil || &same[0] != &all[0] {
+		t.Error("normal patterns are copied", err)
+	}
 }
 
 func TestClaims(t *testing.T) {

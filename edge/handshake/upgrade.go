@@ -173,7 +173,8 @@ func (d *Door) rooms(req *frame.Request, p *Spoken) ([]string, error) {
 	}
 	once := rooms[:0]
 	for _, r := range rooms {
-		if err := broker.CheckRoom(r); err != nil {
+		r, err := broker.RoomName(r)
+		if err != nil {
 			return nil, err
 		}
 		if !slices.Contains(once, r) {

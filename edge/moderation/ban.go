@@ -86,11 +86,12 @@ func (m *Moderation) keepOut(ctx context.Context, o *order, keep time.Duration) 
 // Lift lets a user come again into a room, or to the server if room is "", on all
 // nodes.
 func (m *Moderation) Lift(ctx context.Context, user, room string) error {
-	if err := broker.CheckUser(user); err != nil {
+	user, err := broker.UserID(user)
+	if err != nil {
 		return err
 	}
 	if room != "" {
-		if err := broker.CheckRoom(room); err != nil {
+		if room, err = broker.RoomName(room); err != nil {
 			return err
 		}
 	}

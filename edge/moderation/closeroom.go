@@ -28,7 +28,8 @@ const (
 // said in it, and forgets it. After an error everybody may be out and backends may
 // have been told, but nothing is forgotten that they are not told.
 func (m *Moderation) CloseRoom(ctx context.Context, room, reason string) error {
-	if err := broker.CheckRoom(room); err != nil {
+	room, err := broker.RoomName(room)
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, closeTime)
@@ -40,7 +41,7 @@ func (m *Moderation) CloseRoom(ctx context.Context, room, reason string) error {
 		return m.Clear(ctx, room)
 	}
 	t := &transcript{events: m.cfg.Events, room: room, reason: reason}
-	err := m.handOver(ctx, t)
+	err = m.handOver(ctx, t)
 	t.send(err == nil)
 	return err
 }

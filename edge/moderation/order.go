@@ -35,10 +35,11 @@ type order struct {
 
 // Kick takes a user out of a room, on all nodes, and keeps them out for a time.
 func (m *Moderation) Kick(ctx context.Context, room, user, reason string, keep time.Duration) error {
-	if err := broker.CheckRoom(room); err != nil {
+	room, err := broker.RoomName(room)
+	if err != nil {
 		return err
 	}
-	if err := broker.CheckUser(user); err != nil {
+	if user, err = broker.UserID(user); err != nil {
 		return err
 	}
 	return m.keepOut(ctx, &order{Room: room, User: user, Reason: reason}, keep)
@@ -47,7 +48,8 @@ func (m *Moderation) Kick(ctx context.Context, room, user, reason string, keep t
 // DisconnectUser ends all connections of a user, on all nodes, and refuses new ones for
 // a time.
 func (m *Moderation) DisconnectUser(ctx context.Context, user, reason string, reconnect bool, keep time.Duration) error {
-	if err := broker.CheckUser(user); err != nil {
+	user, err := broker.UserID(user)
+	if err != nil {
 		return err
 	}
 	return m.keepOut(ctx, &order{User: user, Reason: reason, Reconnect: reconnect}, keep)

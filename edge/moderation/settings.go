@@ -60,7 +60,8 @@ func (m *Moderation) AllRoomSettings() map[string]broker.RoomSettings { return m
 
 // SetRoomSettings sets them on all nodes; the zero value takes them back.
 func (m *Moderation) SetRoomSettings(ctx context.Context, room string, v broker.RoomSettings) error {
-	if err := broker.CheckRoom(room); err != nil {
+	room, err := broker.RoomName(room)
+	if err != nil {
 		return err
 	}
 	if v.History != nil {

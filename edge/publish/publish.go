@@ -118,9 +118,10 @@ func (s *Publisher) Try(p *broker.Publication, done func(broker.Receipt, error))
 	return ok
 }
 
-// Check tells what is wrong with a publication.
-func (s *Publisher) Check(p *broker.Publication) error {
-	if err := broker.CheckRoom(p.Room); err != nil {
+// Check tells what is wrong with a publication, and gives it the normal form of its room's
+// name.
+func (s *Publisher) Check(p *broker.Publication) (err error) {
+	if p.Room, err = broker.RoomName(p.Room); err != nil {
 		return err
 	}
 	if err := broker.CheckKind(p.Kind); err != nil {

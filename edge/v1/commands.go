@@ -80,6 +80,8 @@ func (p *positionJSON) position() *broker.Position {
 func (p *protocol) command(r *conn.Read, c *client, binary bool, payload []byte) {
 	var cmd command
 	err := decode(binary, payload, &cmd)
+	// One that leaves a room may write its name as another than the one that joined it did.
+	cmd.Room, cmd.To, cmd.Leave = broker.Normal(cmd.Room), broker.Normal(cmd.To), broker.Normal(cmd.Leave)
 	i := 0
 	for i < len(commands) && commands[i].name != cmd.Cmd {
 		i++

@@ -87,10 +87,9 @@ func TestHostileRoomNames(t *testing.T) {
 	t.Parallel()
 	names := map[string]string{
 		"10 KB": strings.Repeat("zzzzzzzzzz", 1000), "one byte too long": strings.Repeat("z", broker.MaxRoomName+1),
-		"star": "*", "pattern": "zzz*", "glob": "[zzz]", "braces": "{}", "hash tag": "{zzz}", "key of another kind": "zzz}:x",
-		"line's end": "zzz\r\nSET x y", "NUL": "\x00zzz", "NUL inside": "zzz\x00", "proto": "__proto__", "parent": "../zzz", "dots": "..",
-		"Cyrillic": "аdmin-zzz", "full width": "ｚｚｚ", "zero width": "zzz\u200b", "right to left": "zzz\u202e", "combining": "zzz\u0301",
-		"not UTF-8": "zzz\xff", "space": "zzz zzz", "quote": `zzz"`, "backslash": `zzz\`, "operators' room": moderation.ControlRoom, "presence room": "\x00presence:zzz",
+		"star": "*", "pattern": "zzz*",
+		"line's end": "zzz\r\nSET x y", "NUL": "\x00zzz", "NUL inside": "zzz\x00", "dots": "..", "zero width": "zzz\u200b", "joiner": "zzz\u200dz",
+		"right to left": "zzz\u202e", "combining first": "\u0301zzz", "not UTF-8": "zzz\xff", "space": "zzz zzz", "no-break space": "zzz\u00a0zzz", "operators' room": moderation.ControlRoom, "presence room": "\x00presence:zzz",
 		"a user's without the user": "user:zzz zzz",
 	}
 	var log lockedBuffer
@@ -128,7 +127,7 @@ func TestHostileRoomNames(t *testing.T) {
 			t.Errorf("the broker was asked for room %.100q", room)
 		}
 	}
-	if text := log.String(); strings.Contains(text, "zzz") || strings.Contains(text, "proto") {
+	if text := log.String(); strings.Contains(text, "zzz") {
 		t.Errorf("in the log: %.500s", text)
 	}
 }
@@ -154,7 +153,7 @@ func byCommand(t *testing.T, c *viewer, room string) {
 		{`"cmd":"ping","room":%s`, "bad_room"},
 		{`"cmd":"request","method":"x","room":%s`, "bad_room"},
 	} {
-		if x.code == "bad_user" && broker.CheckUser(room) == nil {
+		if _, err := broker.UserID(room); x.code == "bad_user" && err == nil {
 			continue // ids of users may have more
 		}
 		if v := c.ask(`{"id":1,` + fmt.Sprintf(x.command, name) + `}`); code(v) != x.code {
@@ -189,7 +188,7 @@ func byOperator(t *testing.T, s *edgetest.Server, room string) {
 	ctx := context.Background()
 	_, published := s.Publish(ctx, &broker.Publication{Room: room, Format: broker.Text, Payload: []byte("x")})
 	for what, err := range map[string]error{
-		"check": broker.CheckRoom(room), "publish": published, "kick": s.Moderation.Kick(ctx, room, "ann", "", 0),
+		"publish": published, "kick": s.Moderation.Kick(ctx, room, "ann", "", 0),
 		"close": s.Moderation.CloseRoom(ctx, room, ""), "settings": s.Moderation.SetRoomSettings(ctx, room, broker.RoomSettings{Muted: true}),
 	} {
 		if refused, ok := err.(*refusal.Error); !ok || refused.Code() != "bad_room" {

@@ -71,7 +71,7 @@ func (p *protocol) at(c *conn.Client) *client { return p.clients.Get(c.ID) }
 
 // mayJoin checks a room's name and the client's right to it.
 func (p *protocol) mayJoin(c *client, room string) error {
-	if err := broker.CheckRoom(room); err != nil {
+	if _, err := broker.RoomName(room); err != nil {
 		return err
 	}
 	return p.node.Moderation.MayJoin(c.User(), c.Rights, room)

@@ -115,9 +115,10 @@ func (p *protocol) setTerms(m *broker.Publication, cmd *command) error {
 func (p *protocol) target(c *client, cmd *command) (string, error) {
 	switch {
 	case cmd.To != "":
-		return broker.UserRoom(cmd.To), broker.CheckUser(cmd.To)
+		user, err := broker.UserID(cmd.To)
+		return broker.UserRoom(user), err
 	case cmd.Room != "":
-		return cmd.Room, broker.CheckRoom(cmd.Room)
+		return broker.RoomName(cmd.Room)
 	}
 	for room := range p.loop.Rooms(c.ID) { // the last joined first
 		if !c.owns(room) && c.joining(room) == nil {

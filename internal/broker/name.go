@@ -1,4 +1,5 @@
-// Names of rooms and users: the one place where their rules and limits are written.
+// Names of rooms and users: the one place where their rules and limits are written, and
+// where two ways to write one name become the same.
 
 package broker
 
@@ -6,6 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"barrage/internal/refusal"
 )
@@ -30,101 +35,151 @@ func UserRoom(user string) string { return UserPrefix + user }
 // UserOf is the user whose room it is; ok is false for any other room.
 func UserOf(room string) (user string, ok bool) { return strings.CutPrefix(room, UserPrefix) }
 
-// CheckRoom tells whether name may be a room's: UserPrefix and a user's id, or 1 to
-// MaxRoomName ASCII letters, digits and any of "_.:@-", beginning with a letter or
-// digit. What is wrong is a [refusal.Error] with the code bad_room.
-func CheckRoom(name string) error {
-	if user, ok := UserOf(name); ok {
-		if err := CheckUser(user); err != nil {
-			return refusal.New(http.StatusBadRequest, "bad_room", "room of a user: "+err.Error())
+// maxForms is by how much longer another form of a name may be than its normal form, of
+// all characters of Unicode.
+const maxForms = 3
+
+// RoomName returns the normal form of a room's name, or what is wrong with it, a
+// [refusal.Error] with the code bad_room. The name is UserPrefix and a user's id, or 1 to
+// MaxRoomName bytes of visible characters without *, not beginning with @.
+func RoomName(name string) (string, error) {
+	normal := Normal(name)
+	if user, ok := UserOf(normal); ok {
+		if _, err := UserID(user); err != nil {
+			return name, refusal.New(http.StatusBadRequest, "bad_room", "room of a user: "+err.Error())
 		}
-		return nil
+		return normal, nil
 	}
-	return checkName("room name", "bad_room", name, "")
+	why := wrongWith(normal, name, MaxRoomName, false)
+	switch {
+	case why != "":
+	case normal[0] == '@':
+		why = "begins with @, as rooms of the server itself do"
+	case normal == "." || normal == "..":
+		why = "is " + normal + ", which is none in a URL"
+	default:
+		return normal, nil
+	}
+	return name, refusal.New(http.StatusBadRequest, "bad_room", "room name "+why)
 }
 
-// CheckUser tells whether id may be a user's, as issuers of tokens name them: 1 to
-// MaxUserID printable ASCII characters without spaces, but not beginning with
-// UserPrefix, nor one of the two names that paths of URLs lose, nor with the * of
-// patterns: who writes patterns with ids in them must not be made to allow more. What is
-// wrong is a [refusal.Error] with the code bad_user.
-func CheckUser(id string) error {
-	why := ""
-	switch i := unprintable(id); {
-	case len(id) == 0 || len(id) > MaxUserID:
-		why = fmt.Sprintf("has %d bytes, want 1 to %d", len(id), MaxUserID)
-	case i >= 0:
-		why = fmt.Sprintf("has byte %q at %d, want printable ASCII without spaces", id[i], i)
-	case strings.Contains(id, "*"):
-		why = "has a *, which stands for any bytes in patterns"
-	case id == "." || id == "..":
-		why = "is " + id + ", which is none in a URL"
-	case strings.HasPrefix(id, UserPrefix):
+// UserID returns the normal form of a user's id, or what is wrong with it, a
+// [refusal.Error] with the code bad_user. An id is what issuers of tokens give: 1 to
+// MaxUserID bytes of visible characters, but not beginning with UserPrefix, nor one of the
+// two names that paths of URLs lose, nor with the * of patterns: who writes patterns with
+// ids in them must not be made to allow more.
+func UserID(id string) (string, error) {
+	normal := Normal(id)
+	why := wrongWith(normal, id, MaxUserID, false)
+	switch {
+	case why != "":
+	case normal == "." || normal == "..":
+		why = "is " + normal + ", which is none in a URL"
+	case strings.HasPrefix(normal, UserPrefix):
 		why = "begins with " + UserPrefix
 	default:
-		return nil
+		return normal, nil
 	}
-	return refusal.New(http.StatusBadRequest, "bad_user", "the user's id "+why)
+	return id, refusal.New(http.StatusBadRequest, "bad_user", "the user's id "+why)
 }
 
-// CheckPattern tells whether a pattern (see [Match]) may be one of rooms' names:
-// made like these, with * anywhere.
-func CheckPattern(pattern string) error {
-	user, ok := strings.CutPrefix(pattern, UserPrefix)
-	if !ok {
-		return checkName("pattern", "bad_pattern", pattern, "*")
+// RoomPattern returns the normal form of a pattern (see [Match]) of rooms' names, which is made
+// like these, with * anywhere; or what is wrong with it.
+func RoomPattern(pattern string) (string, error) {
+	normal := Normal(pattern)
+	of, most, why := normal, MaxRoomName, ""
+	if user, ok := UserOf(normal); ok {
+		of, most = user, MaxUserID
 	}
-	return checkUsers(user, len(UserPrefix))
+	switch {
+	case of != normal && of == "": // rooms of users, of whom none has this id
+	case normal != "" && normal[0] == '@':
+		why = "begins with @, as rooms of the server itself do"
+	default:
+		why = wrongWith(of, pattern, most, true)
+	}
+	if why != "" {
+		return pattern, refusal.New(http.StatusBadRequest, "bad_pattern", "pattern "+why)
+	}
+	return normal, nil
 }
 
-// CheckUserPattern tells whether a pattern may be one of users' ids.
-func CheckUserPattern(pattern string) error {
-	if pattern == "" {
-		return refusal.New(http.StatusBadRequest, "bad_pattern", "pattern is empty")
+// UserPattern is RoomPattern for patterns of users' ids.
+func UserPattern(pattern string) (string, error) {
+	normal := Normal(pattern)
+	if why := wrongWith(normal, pattern, MaxUserID, true); why != "" {
+		return pattern, refusal.New(http.StatusBadRequest, "bad_pattern", "pattern "+why)
 	}
-	return checkUsers(pattern, 0)
+	return normal, nil
 }
 
-// checkUsers checks a pattern of users' ids that has so many bytes before it.
-func checkUsers(user string, before int) error {
-	if i := unprintable(user); i >= 0 {
-		return refusal.New(http.StatusBadRequest, "bad_pattern", fmt.Sprintf("pattern has byte %q at %d, want what ids of users have, and *", user[i], before+i))
+// Normal returns a name in the form in which it is compared, kept and sent: NFC, in which
+// an accented letter is one character where there is such a one. Keyboards and file
+// systems write others. What is too long to be a name stays as it is.
+func Normal(name string) string {
+	if isASCII(name) || len(name) > maxForms*(len(UserPrefix)+MaxUserID) {
+		return name
 	}
-	if len(user) > MaxUserID {
-		return refusal.New(http.StatusBadRequest, "bad_pattern", fmt.Sprintf("pattern has %d bytes, want %d at most", before+len(user), before+MaxUserID))
-	}
-	return nil
+	return norm.NFC.String(name)
 }
 
-// checkName checks what is neither a user nor of one. Those bytes in more are good
-// anywhere.
-func checkName(what, code, name, more string) error {
-	if len(name) == 0 || len(name) > MaxRoomName {
-		return refusal.New(http.StatusBadRequest, code, fmt.Sprintf("%s has %d bytes, want 1 to %d", what, len(name), MaxRoomName))
+// Decomposed returns a name in the form that is least like the normal one: NFD, as some
+// programs write it who know nothing of Barrage.
+func Decomposed(name string) string {
+	if isASCII(name) {
+		return name
 	}
-	for i := range len(name) {
-		c := name[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(more, c) >= 0 {
-			continue
+	return norm.NFD.String(name)
+}
+
+// wrongWith tells what keeps the normal form of a name from being one of most bytes, ""
+// if nothing does. Only patterns have a *.
+func wrongWith(normal, name string, most int, pattern bool) string {
+	if len(normal) == 0 || len(normal) > most {
+		return fmt.Sprintf("has %d bytes, want 1 to %d", len(normal), most)
+	}
+	for i, r := range normal {
+		switch {
+		case r > ' ' && r < utf8.RuneSelf-1 && (r != '*' || pattern):
+		case r == '*':
+			return "has a *, which stands for any bytes in patterns"
+		case r == utf8.RuneError:
+			return fmt.Sprintf("is not UTF-8 at %d", i)
+		case r == joiner && !strings.ContainsRune(name, r):
+			return "has more than 30 marks on one character" // which the normal form has it for
+		case !visible(r):
+			return fmt.Sprintf("has %U at %d, want neither spaces nor control characters nor others that show nothing", r, i)
+		case i == 0 && (unicode.Is(unicode.M, r) || !norm.NFC.PropertiesString(normal).BoundaryBefore()):
+			return fmt.Sprintf("begins with %U, which joins what stands before it", r)
 		}
-		if i == 0 || strings.IndexByte("_.:@-", c) < 0 {
-			also := ""
-			if more != "" {
-				also = ", and " + more
-			}
-			return refusal.New(http.StatusBadRequest, code, fmt.Sprintf("%s has byte %q at %d, want letters, digits and _.:@- after a first letter or digit%s", what, c, i, also))
-		}
 	}
-	return nil
+	return ""
 }
 
-// unprintable is the index of the first byte that is no printable ASCII, or a space; -1 if
-// there is none.
-func unprintable(s string) int {
+// joiner is the COMBINING GRAPHEME JOINER.
+const joiner = '\u034f'
+
+// visible tells whether a character may stand in names. Those that show nothing may not,
+// joiners and variants' selectors among them: two names that look the same must not be two
+// rooms. Neither may those that turn the direction of writing. Nor those that this
+// process's Unicode does not know: a newer one may give them another normal form, but
+// pictures and ideographs, of which there are new ones each year, have no others.
+func visible(r rune) bool {
+	switch {
+	case unicode.IsPrint(r):
+		return r != ' ' && r != '\u2800' && // an empty pattern of Braille
+			!unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	case r >= 0x1f000 && r < 0x1fffe, r >= 0x20000 && r < 0x2fffe, r >= 0x30000 && r < 0x3fffe:
+		return true
+	}
+	return false
+}
+
+func isASCII(s string) bool {
 	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return i
+		if s[i] >= utf8.RuneSelf {
+			return false
 		}
 	}
-	return -1
+	return true
 }

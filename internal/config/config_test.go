@@ -177,6 +177,18 @@ func TestBadValuesNameTheirSetting(t *testing.T) {
 	}
 }
 
+// TestNamesAreNormal: an editor may write é as two characters.
+func TestNamesAreNormal(t *testing.T) {
+	cfg, err := load(t, "default_room: e\u0301\nredis_channels: {e\u0301: e\u0301}\nevent_rooms: [e\u0301*]\nhistory: ['e\u0301=1/1s']\n", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := cfg.HistoryRules()
+	if err != nil || rules[0].Pattern != "\u00e9" || cfg.DefaultRoom != "\u00e9" || cfg.EventRooms[0] != "\u00e9*" || cfg.RedisChannels["e\u0301"] != "\u00e9" {
+		t.Errorf("%q %q %q %q %v", rules[0].Pattern, cfg.DefaultRoom, cfg.EventRooms, cfg.RedisChannels, err)
+	}
+}
+
 // TestProxies: what is set is what the server is given, and a limit that could not hold is
 // refused.
 func TestProxies(t *testing.T) {

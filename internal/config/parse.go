@@ -62,7 +62,11 @@ func (c *Config) HistoryRules() (broker.Rules, error) {
 				return nil, fmt.Errorf("%q: bytes must be %v to %v", item, settings.Bytes(broker.MinRetainedBytes), settings.Bytes(broker.MaxRetainedBytes))
 			}
 		}
-		rules = append(rules, broker.Rule{Pattern: item[:i], Retention: broker.Retention{Messages: n, Age: d, Bytes: int64(b)}})
+		pattern, err := broker.RoomPattern(item[:i])
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", item[:i], err)
+		}
+		rules = append(rules, broker.Rule{Pattern: pattern, Retention: broker.Retention{Messages: n, Age: d, Bytes: int64(b)}})
 	}
 	return rules, nil
 }

@@ -25,7 +25,8 @@ const (
 	maxWebhookSecrets = 4
 )
 
-// validation checks what several settings say together.
+// validation checks what several settings say together, and gives names in them their
+// normal forms.
 type validation struct {
 	*settings.Layers
 	cfg *Config
@@ -72,7 +73,8 @@ func (v *validation) rooms() {
 	if room == "" {
 		return
 	}
-	if err := broker.CheckRoom(room); err != nil {
+	var err error
+	if v.cfg.DefaultRoom, err = broker.RoomName(room); err != nil {
 		v.Problem("default_room", "%q: %v", room, err)
 	} else if _, of := broker.UserOf(room); of {
 		v.Problem("default_room", "%q is a user's own room, which nobody else may join", room)
@@ -140,7 +142,8 @@ func (v *validation) redis() {
 		if channel == "" || strings.HasPrefix(channel, c.RedisPrefix) || strings.HasPrefix(channel, "barrage:") {
 			v.Problem("redis_channels", "channel %q must not be empty, nor begin with redis_prefix (%q) or \"barrage:\"", channel, c.RedisPrefix)
 		}
-		if err := broker.CheckRoom(room); err != nil {
+		normal, err := broker.RoomName(room)
+		if c.RedisChannels[channel] = normal; err != nil {
 			v.Problem("redis_channels", "channel %q: room %q: %v", channel, room, err)
 		}
 	}
@@ -168,15 +171,14 @@ func validPort(port string, lowest uint64) bool {
 
 // backends checks what talks to other programs: tokens, histories, webhooks.
 func (v *validation) backends() {
-	rules, err := v.cfg.HistoryRules()
-	if err != nil {
+	if _, err := v.cfg.HistoryRules(); err != nil {
 		v.Problem("history", "%v", err)
 	}
-	for _, r := range rules {
-		v.pattern("history", r.Pattern)
-	}
-	for _, pattern := range v.cfg.EventRooms {
-		v.pattern("event_rooms", pattern)
+	for i, pattern := range v.cfg.EventRooms {
+		var err error
+		if v.cfg.EventRooms[i], err = broker.RoomPattern(pattern); err != nil { // no room's name can match it
+			v.Problem("event_rooms", "%q: %v", pattern, err)
+		}
 	}
 	if verifier, err := v.cfg.Verifier(nil); err != nil {
 		v.Add(err)
@@ -198,13 +200,6 @@ func (v *validation) backends() {
 		v.webhookSecrets()
 	}
 	v.destinations()
-}
-
-// pattern refuses one that no room's name can match.
-func (v *validation) pattern(key, pattern string) {
-	if err := broker.CheckPattern(pattern); err != nil {
-		v.Problem(key, "%q: %v", pattern, err)
-	}
 }
 
 // destinations checks where backends are told and asked.

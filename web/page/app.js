@@ -107,10 +107,10 @@ function listen() {
   const room = $('room');
   $('room-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    tryJoin(room.value.trim());
+    tryJoin(room.value.trim().normalize('NFC'));
   });
   room.addEventListener('input', () => {
-    $('join').hidden = connection !== null && room.value.trim() === settings.room;
+    $('join').hidden = connection !== null && room.value.trim().normalize('NFC') === settings.room;
     $('room-problem').textContent = '';
   });
   $('panel-toggle').addEventListener('click', () => {

@@ -6,13 +6,17 @@ import { clean, DEFAULT_COLOR, MAX_NICK } from './comment.js';
 
 const KEY = 'barrage';
 const DEFAULT_ROOM = 'lobby';
-const MAX_ROOM = 128;
+const MAX_ROOM = 128; // bytes of UTF-8
+
+// What a name cannot have: blanks, what shows nothing, and the * of patterns. Characters
+// newer than the server's tables it refuses by itself.
+const NOT_IN_ROOMS = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\ufffd*]/u;
 
 export function load(search) {
   const kept = read();
   const string = (name, otherwise) => (typeof kept[name] === 'string' ? kept[name] : otherwise);
   return {
-    room: new URLSearchParams(search).get('room') ?? string('room', DEFAULT_ROOM),
+    room: (new URLSearchParams(search).get('room') ?? string('room', DEFAULT_ROOM)).normalize('NFC'),
     nick: clean(string('nick', guestName()), MAX_NICK),
     color: string('color', DEFAULT_COLOR),
     panel: kept.panel === true,
@@ -28,15 +32,15 @@ export function save(settings) {
 }
 
 // roomProblem says in a sentence what is wrong with a room's name, or nothing.
-// The server accepts exactly the names that this accepts.
+// The server has the same rule.
 export function roomProblem(room) {
   if (room === '') return 'A room needs a name.';
-  if (room.length > MAX_ROOM) return `A room's name has at most ${MAX_ROOM} characters.`;
-  if (!/^[A-Za-z0-9]/.test(room)) return "A room's name begins with a letter from A to Z or a digit.";
-  const wrong = room.match(/[^A-Za-z0-9_.:@-]/u);
+  if (new TextEncoder().encode(room).length > MAX_ROOM) return `A room's name is too long: it has ${MAX_ROOM} bytes at most.`;
+  if (/^([@\p{M}]|\.\.?$)/u.test(room)) return "A room's name cannot begin so.";
+  const wrong = room.match(NOT_IN_ROOMS);
   if (!wrong) return '';
-  const shown = /\s/.test(wrong[0]) ? 'blanks' : `“${clean(wrong[0], 2) || 'that character'}”`;
-  return `A room's name cannot contain ${shown}: use letters, digits and _ . : @ -`;
+  const code = `U+${wrong[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
+  return `A room's name cannot contain ${/\s/.test(wrong[0]) ? 'blanks' : wrong[0] === '*' ? '*' : `the character ${code}`}.`;
 }
 
 function read() {

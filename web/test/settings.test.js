@@ -6,19 +6,23 @@ import { test } from 'node:test';
 import { load, roomProblem, save } from '../page/settings.js';
 
 test('roomProblem', async (t) => {
-  const good = ['lobby', 'A', '7', 'a_b.c:d@e-f', 'user:ID', `r${'x'.repeat(127)}`];
+  const good = ['lobby', 'A', '7', 'a_b.c:d@e-f', 'user:ID', `r${'x'.repeat(127)}`, '直播间42', 'émission', '-a', 'a/b', '{x}', 'a\u{1f600}', '直'.repeat(42), '...'];
   for (const room of good) await t.test(`accepts ${room.slice(0, 20)}`, () => assert.equal(roomProblem(room), ''));
   const bad = [
     ['', /needs a name/],
-    [`r${'x'.repeat(128)}`, /at most 128/],
-    ['-a', /begins with/],
-    [':a', /begins with/],
-    ['é', /begins with/],
+    [`r${'x'.repeat(128)}`, /128 bytes/],
+    ['直'.repeat(43), /128 bytes/],
+    ['@a', /begin/],
+    ['\u0301a', /begin/],
+    ['..', /begin/],
     ['a b', /blanks/],
-    ['a/b', /“\/”/],
-    ['a\u{1f600}', /“\u{1f600}”/u],
+    ['a\u3000b', /blanks/],
+    ['a*', /contain \*/],
     ['a\n', /blanks/],
-    ['a\u202e', /that character/],
+    ['a\u200b', /U\+200B/],
+    ['a\u202e', /U\+202E/],
+    ['❤\ufe0f', /U\+FE0F/],
+    ['a\ud800', /U\+D800/],
   ];
   for (const [room, want] of bad) {
     await t.test(`refuses ${JSON.stringify(room).slice(0, 20)}`, () => assert.match(roomProblem(room), want));
@@ -31,6 +35,7 @@ test('load', async (t) => {
   const cases = [
     ['kept settings', stored(JSON.stringify(kept)), '', kept],
     ["the address's room comes first", stored(JSON.stringify(kept)), '?room=hall', { ...kept, room: 'hall' }],
+    ['a room in another form', stored(null), '?room=e%CC%81', { room: '\u00e9' }],
     ['nothing kept', stored(null), '', { room: 'lobby' }],
     ['not JSON', stored('{'), '', { room: 'lobby' }],
     ['null', stored('null'), '', { room: 'lobby' }],

@@ -165,13 +165,24 @@ test('changing the room leaves the old one', async (t) => {
 });
 
 test('a room name that cannot be is explained', async (t) => {
-  const page = await open(t, '-nope');
-  assert.match(await page.textContent('#room-problem'), /begins with/);
+  const page = await open(t, '@nope');
+  assert.match(await page.textContent('#room-problem'), /begin/);
   assert.equal(await page.getAttribute('#state', 'data-state'), 'idle');
   await page.fill('#room', 'fine');
   await page.press('#room', 'Enter');
   await connected(page);
   assert.equal(await page.textContent('#room-problem'), '');
+});
+
+test('a room has its name in any script', async (t) => {
+  const page = await openConnected(t, '直播间e\u0301');
+  assert.equal(new URL(page.url()).searchParams.get('room'), '直播间\u00e9');
+  assert.equal(await page.inputValue('#room'), '直播间\u00e9');
+  await world.publish('直播间\u00e9', 'composed');
+  await logged(page, 'anonymous', 'composed');
+  await world.publish('直播间e\u0301', 'decomposed');
+  await logged(page, 'anonymous', 'decomposed');
+  await page.waitForFunction(() => document.querySelector('#count').textContent === '1', undefined, PATIENCE);
 });
 
 test('the count shows who is here', async (t) => {
@@ -273,7 +284,7 @@ test('a page is told why barrage.v1 does not let it in, but not for ever', async
   for (; last.code !== 1006; last = await attempt()) {
     const { code, reason, wasClean, pushes } = last;
     assert.deepEqual({ code, wasClean }, { code: 4203, wasClean: true });
-    assert.match(reason, /^room name has byte/);
+    assert.match(reason, /^room name has U\+0020/);
     assert.deepEqual(pushes, [{ push: 'bye', code, reason, reconnect: false }]);
     told++;
   }
