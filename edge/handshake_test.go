@@ -85,6 +85,9 @@ func TestRequests(t *testing.T) {
 			if resp.StatusCode != tc.status {
 				t.Fatalf("status %d, want %d: %s", resp.StatusCode, tc.status, edgetest.Body(resp))
 			}
+			if body := edgetest.Body(resp); tc.header == "" && tc.value != "" && body != tc.value+"\n" {
+				t.Errorf("body %s, want %s", body, tc.value)
+			}
 			if tc.header != "" && resp.Header.Get(tc.header) != tc.value {
 				t.Errorf("%s is %q, want %q", tc.header, resp.Header.Get(tc.header), tc.value)
 			}
