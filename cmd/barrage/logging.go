@@ -5,11 +5,15 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -31,9 +35,49 @@ func logHandler(cfg *config.Config, w io.Writer, terminal bool) slog.Handler {
 	_ = level.UnmarshalText([]byte(cfg.LogLevel))
 	options := &slog.HandlerOptions{Level: level}
 	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && terminal {
-		return slog.NewTextHandler(w, options)
+		options.ReplaceAttr = quoteOdd
+		return slog.NewTextHandler(ascii{w}, options)
 	}
-	return slog.NewJSONHandler(w, options)
+	return slog.NewJSONHandler(ascii{w}, options)
+}
+
+// quoteOdd has values quoted in which an escape could be taken for text, or text for an
+// escape of ascii's.
+func quoteOdd(_ []string, a slog.Attr) slog.Attr {
+	text := ""
+	switch v := a.Value.Any().(type) {
+	case string:
+		text = v
+	case error:
+		text = v.Error()
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r == '\\' || r >= utf8.RuneSelf }) {
+		a.Value = slog.AnyValue([]byte(text)) // which TextHandler always quotes
+	}
+	return a
+}
+
+// ascii writes whatever is not ASCII as \u escapes, of which JSON and quoted texts have the
+// same. A line has names that anybody chose; they must not look like others, nor turn the
+// direction of what stands around them.
+type ascii struct{ io.Writer }
+
+func (w ascii) Write(line []byte) (int, error) {
+	if !bytes.ContainsFunc(line, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return w.Writer.Write(line)
+	}
+	escaped := make([]byte, 0, 2*len(line))
+	for _, r := range string(line) {
+		if r < utf8.RuneSelf {
+			escaped = append(escaped, byte(r))
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			escaped = fmt.Appendf(escaped, `\u%04x`, unit)
+		}
+	}
+	_, err := w.Writer.Write(escaped)
+	return len(line), err
 }
 
 func isTerminal(w io.Writer) bool {
