@@ -60,10 +60,17 @@ func (c *v1Cluster) roomNames() {
 		if _, page := c.nodes[0].do("GET", at+"/messages", "", ""); page.Epoch != first.Epoch || len(page.Messages) != 5+3*i {
 			t.Errorf("history by %q: %d messages", form, len(page.Messages))
 		}
-		c.nodes[i].do("PUT", at+"/settings", "", `{"muted":true}`)
+		set := func(method, body, want string) {
+			c.nodes[i].do(method, at+"/settings", "", body)
+			await(t, form+" to be "+want+", as bob's node knows", func() bool {
+				_, body := c.nodes[1].mustGet(at + "/settings")
+				return strings.Contains(body, want)
+			})
+		}
+		set("PUT", `{"muted":true}`, `"muted":true`)
 		bob.wantError(`"cmd":"publish","data":1,"room":"`+oneRoom+`"`, "muted")
-		c.nodes[i].do("DELETE", at+"/settings", "", "")
-		bob.await("the room to be muted no more", `"cmd":"publish","data":"aloud","room":"`+decomposed+`"`, func(o v1Object) bool { return o.Error == nil })
+		set("DELETE", "", `"muted":false`)
+		bob.ask(`"cmd":"publish","data":"aloud","room":"` + decomposed + `"`)
 		all("aloud")
 	}
 	ann.await("three users of one room", `"cmd":"ping",`+quoted, func(o v1Object) bool { return o.OK != nil && o.OK.Room == oneRoom && o.OK.Users == 3 })
