@@ -258,6 +258,7 @@ func TestErrorCodes(t *testing.T) {
 		{"unsupported_media_type", "POST", kick, `{"user":"7"}`, 415, nil, []string{"Content-Type", "text/plain"}},
 		{"not_banned", "DELETE", "/v1/bans/7", "", 404, coded(404, "not_banned", "nobody", 0), nil},
 		{"busy", "POST", "/v1/rooms/r/close", "", 409, coded(409, "busy", "more and more", 0), nil},
+		{"mailbox_full", "POST", "/v1/users/7/messages", "hi", 409, coded(409, "mailbox_full", "full", 0), nil},
 		{"too_many_bans", "POST", kick, `{"user":"7","for":"1m"}`, 409, coded(409, "too_many_bans", "full", 0), nil},
 		{"too_many_settings", "PUT", settings, `{"muted":true}`, 409, coded(409, "too_many_settings", "full", 0), nil},
 		{"too_many_rooms", "POST", "/v1/broadcast?pattern=*&limit=1", "hi", 422, nil, nil},
@@ -271,7 +272,7 @@ func TestErrorCodes(t *testing.T) {
 	got := []string{"bad_command", "bad_host", "invalid_key", "invalid_message", "body_incomplete", "body_timeout"}
 	for _, tt := range tests {
 		t.Run(tt.code, func(t *testing.T) {
-			a := newAPI(t, Config{Tokens: []string{"s3cret"}, MaxBody: 100}, &memServer{err: tt.err, rooms: map[string]int{"r": 1, "q": 1}})
+			a := newAPI(t, Config{Tokens: []string{"s3cret"}, MaxBody: 100}, &memServer{err: tt.err, onSend: func(context.Context) error { return tt.err }, rooms: map[string]int{"r": 1, "q": 1}})
 			header := tt.header
 			if !slices.Contains(header, "Authorization") {
 				header = append(slices.Clone(header), "Authorization", "Bearer s3cret")

@@ -5,6 +5,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -22,16 +23,17 @@ type Reason uint8
 
 // The reasons.
 const (
-	Rate      Reason = iota // from a socket, over its rate
-	Overload                // the shards are too far behind
-	TooBig                  // longer than sockets may publish, or came so through the broker
-	Forbidden               // from a raw socket that may not publish there
-	Expired                 // came through the broker after its TTL
+	Rate        Reason = iota // from a socket, over its rate
+	Overload                  // the shards are too far behind
+	TooBig                    // longer than sockets may publish, or came so through the broker
+	Forbidden                 // from a raw socket that may not publish there
+	Expired                   // came through the broker after its TTL
+	MailboxFull               // too much waits for the user whom it is for
 
 	numReasons
 )
 
-var reasonNames = [numReasons]string{Rate: "rate", Overload: "overload", TooBig: "too_big", Forbidden: "forbidden", Expired: "expired"}
+var reasonNames = [numReasons]string{Rate: "rate", Overload: "overload", TooBig: "too_big", Forbidden: "forbidden", Expired: "expired", MailboxFull: "mailbox_full"}
 
 // String returns the reason as metrics have it.
 func (r Reason) String() string { return reasonNames[r] }
@@ -91,6 +93,7 @@ func (s *Publisher) Publish(ctx context.Context, p *broker.Publication) (broker.
 	p.Keep = s.waits(p)
 	r, err := s.broker.Publish(ctx, p)
 	if err != nil {
+		s.countFull(err)
 		return broker.Receipt{}, Refuse(err)
 	}
 	s.published.Add(1)
@@ -108,14 +111,33 @@ func (s *Publisher) Try(p *broker.Publication, done func(broker.Receipt, error))
 	if s.events.Wants(events.Publish, p.Room) {
 		done = s.telling(p, done)
 	}
-	p.Keep = s.waits(p)
-	ok := s.broker.TryPublish(p, done)
-	if ok {
-		s.published.Add(1)
-	} else {
-		s.Refused.Add(Overload)
+	if p.Keep = s.waits(p); p.Keep {
+		next := done
+		done = func(r broker.Receipt, err error) {
+			s.countFull(err)
+			if err == nil {
+				s.published.Add(1)
+			}
+			if next != nil {
+				next(r, err)
+			}
+		}
 	}
-	return ok
+	switch ok := s.broker.TryPublish(p, done); {
+	case !ok:
+		s.Refused.Add(Overload)
+		return false
+	case !p.Keep:
+		s.published.Add(1)
+	}
+	return true
+}
+
+// countFull counts a message for which there is no place in its user's mailbox.
+func (s *Publisher) countFull(err error) {
+	if errors.Is(err, broker.ErrMailboxFull) {
+		s.Refused.Add(MailboxFull)
+	}
 }
 
 // Check tells what is wrong with a publication, and gives it the normal form of its room's

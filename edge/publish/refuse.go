@@ -14,20 +14,29 @@ import (
 // Overloaded refuses what this node is too far behind for.
 var Overloaded = refusal.TooMany("overloaded", "the server is too far behind its input", time.Second)
 
+// full refuses what finds no place in a mailbox. Nobody knows when there will be one.
+var full = refusal.New(http.StatusConflict, "mailbox_full", "too much waits for this user: the mailbox is full until they acknowledge some, or until it expires")
+
 // Refusal is the refusal that an error is, or stands for, to clients.
 func Refusal(err error) *refusal.Error {
 	if no := refusal.Of(err); no != nil {
 		return no
 	}
-	if errors.Is(err, broker.ErrOverloaded) {
+	switch {
+	case errors.Is(err, broker.ErrOverloaded):
 		return Overloaded
+	case errors.Is(err, broker.ErrMailboxFull):
+		return full
 	}
 	return refusal.TooMany("unavailable", "the store of messages cannot be reached", time.Second)
 }
 
 // Refuse is a broker's error as a refusal, to backends.
 func Refuse(err error) error {
-	if errors.Is(err, broker.ErrOverloaded) {
+	switch {
+	case errors.Is(err, broker.ErrMailboxFull):
+		return full
+	case errors.Is(err, broker.ErrOverloaded):
 		return refusal.Retry(http.StatusServiceUnavailable, "overloaded", "the server is too far behind its input", time.Second)
 	}
 	return refusal.Retry(http.StatusServiceUnavailable, "unavailable", "the store of messages did not take it: "+err.Error(), time.Second)

@@ -238,7 +238,7 @@ func (a *joinReply) fill(j *joining, page *page, left int) {
 	case a.Gap == nil:
 		a.Gap = &gapPush{Epoch: page.Head.Epoch, From: j.since.Offset + 1, To: page.Messages[from-1].Offset, Reason: broker.GapLarge}
 	case a.Gap.To != 0:
-		a.Gap.To = page.Messages[from-1].Offset
+		a.Gap.From, a.Gap.To = min(a.Gap.From, j.since.Offset+1), max(a.Gap.To, page.Messages[from-1].Offset)
 	}
 	a.Resumed = j.since != nil && a.Gap == nil
 }

@@ -15,6 +15,7 @@ import (
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/broker/memory"
+	"barrage/internal/refusal"
 )
 
 const quickAck = 100 * time.Millisecond
@@ -46,6 +47,61 @@ func (c *viewer) repeat() map[string]any {
 
 func ackOf(id int, v map[string]any) string {
 	return fmt.Sprintf(`{"id":%d,"cmd":"ack","epoch":%q,"offset":%v}`, id, v["epoch"], v["offset"])
+}
+
+// TestMailboxFull: who writes too much to a user is refused, and told so; others write on; a
+// backend pushes out what clients wrote, and the user is told what is missing.
+func TestMailboxFull(t *testing.T) {
+	t.Parallel()
+	s := edgetest.Start(t, func(c *edge.Config) {
+		withAuth(t, c)
+		c.History = broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: 8, Age: time.Hour}}}
+	})
+	say := func(c *viewer, qos int) map[string]any {
+		return c.ask(fmt.Sprintf(`{"id":1,"cmd":"publish","to":"bob","data":"hello","qos":%d}`, qos))
+	}
+	eve, ann := joinAs(t, s, "eve"), joinAs(t, s, "ann")
+	for range 4 {
+		okOf(t, say(eve, 1))
+	}
+	for qos := range 2 {
+		if v := say(eve, qos); code(v) != "mailbox_full" {
+			t.Errorf("the fifth of eight: %v", v)
+		}
+	}
+	okOf(t, say(ann, 1)) // the fifth
+	okOf(t, say(ann, 0))
+	backend := func() error {
+		_, err := s.Publish(context.Background(), &broker.Publication{Room: "user:bob", Format: broker.Text, Payload: []byte("news"), Confirm: true})
+		return err
+	}
+	for range 4 { // pushes out the sixth, then the first
+		if err := backend(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bob := joinAs(t, s, "bob")
+	joined := bob.push("joined")
+	gap, _ := joined["gap"].(map[string]any)
+	if got := joined["messages"].([]any); len(got) != 8 || gap["from"] != 1.0 || gap["to"] != 6.0 || gap["reason"] != "trimmed" || joined["resumed"] != nil {
+		t.Errorf("%d messages, gap %v", len(got), gap)
+	}
+	for range 4 {
+		if err := backend(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if no := refusal.Of(backend()); no == nil || no.Code() != "mailbox_full" || no.HTTPStatus() != 409 {
+		t.Errorf("beside its own: %v", no)
+	}
+	if v := say(ann, 0); code(v) != "mailbox_full" {
+		t.Errorf("beside a backend's: %v", v)
+	}
+	if n := s.Stats().Refused["mailbox_full"]; n != 4 {
+		t.Errorf("%d refusals are counted, want 4", n)
+	}
+	okOf(t, bob.ask(fmt.Sprintf(`{"id":9,"cmd":"ack","epoch":%q,"offset":12}`, joined["epoch"])))
+	okOf(t, say(eve, 1))
 }
 
 // TestRepeatedUntilAcknowledged: on all connections of the user that speak

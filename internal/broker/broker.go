@@ -22,6 +22,8 @@ var (
 	// ErrOverloaded means that too many messages are under way, or wait to be
 	// delivered in the room, or that the publisher's share of what is kept is used up.
 	ErrOverloaded = errors.New("broker: overloaded")
+	// ErrMailboxFull means that too much waits for the user whom the message is for.
+	ErrMailboxFull = errors.New("broker: the mailbox is full")
 	// ErrClosed means that the broker was closed or not started yet.
 	ErrClosed = errors.New("broker: closed")
 )
@@ -80,7 +82,8 @@ type Position struct {
 	Offset uint64
 }
 
-// Gap is what a member or node will not get: the messages From to To of Epoch.
+// Gap is what a member or node will not get: the messages From to To of Epoch, but for
+// those of them that it is given with the gap (of a mailbox: see [Missing]).
 // To is 0 when it is not known how many they were, because the epoch has changed.
 type Gap struct {
 	Epoch  string `json:"epoch"`
@@ -163,9 +166,9 @@ type Query struct {
 
 // Page is a part of a room's history.
 type Page struct {
-	Messages []*Message // by ascending offset, without holes
+	Messages []*Message // by ascending offset, without holes but in mailboxes
 	Head     Position   // the newest message's; of an empty history the epoch with offset 0, of none zero
-	Gap      *Gap       // what Query.After asked for and is gone; Messages then begin behind it, or with the newest ones
+	Gap      *Gap       // what Query.After asked for and is gone; else than in mailboxes Messages then begin behind it, or with the newest ones
 	More     bool       // Limit or Bytes cut the messages short of Head
 	Begun    bool       // Query.Begin began the epoch
 }

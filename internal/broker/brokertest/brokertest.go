@@ -79,6 +79,8 @@ func rules() broker.Rules {
 	return broker.Rules{
 		{Pattern: "off:*"},
 		{Pattern: "small:*", Retention: broker.Retention{Messages: keepAll, Age: time.Hour, Bytes: smallBytes}},
+		{Pattern: "user:small", Retention: broker.Retention{Messages: keepAll, Age: time.Hour, Bytes: smallBytes}},
+		{Pattern: "user:box*", Retention: broker.Retention{Messages: boxMessages, Age: time.Hour}},
 		{Pattern: "few:*", Retention: broker.Retention{Messages: 5, Age: time.Hour}},
 		{Pattern: "brief:*", Retention: broker.Retention{Messages: keepAll, Age: briefAge}},
 		{Pattern: "*", Retention: broker.Retention{Messages: keepAll, Age: time.Hour}},
@@ -88,12 +90,7 @@ func rules() broker.Rules {
 // Run tests that clusters of so many nodes keep to package broker's interface.
 // Each test has a cluster of its own.
 func Run(t *testing.T, nodes int, start Factory) {
-	for _, test := range []struct {
-		name string
-		run  func(*testing.T, *Cluster)
-		// newEpochs: the members may be told that an epoch has ended.
-		newEpochs bool
-	}{
+	run(t, nodes, start, []test{
 		{name: "order", run: flood{rooms: []string{"order-a", "few:order-b"}, each: 40}.test},
 		{name: "order under load", run: flood{rooms: []string{"load", "off:load", "few:load"}, each: 60, tries: 2, slow: 50 * time.Microsecond}.test},
 		{name: "content", run: testContent},
@@ -124,7 +121,28 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "try publish", run: flood{rooms: []string{"try"}, each: 100, tries: 1}.test},
 		{name: "close", run: testClose},
 		{name: "close while publishing", run: testCloseMidstream},
-	} {
+	})
+}
+
+// RunMailboxes is Run for what is special about rooms of single users.
+func RunMailboxes(t *testing.T, nodes int, start Factory) {
+	run(t, nodes, start, []test{
+		{name: "mailbox against a model", run: testMailboxModel},
+		{name: "mailbox in bytes", run: testMailboxBytes},
+		{name: "mailbox pages", run: testMailboxPages},
+		{name: "mailbox and event loops", run: testMailboxTry},
+	})
+}
+
+type test struct {
+	name string
+	run  func(*testing.T, *Cluster)
+	// newEpochs: the members may be told that an epoch has ended.
+	newEpochs bool
+}
+
+func run(t *testing.T, nodes int, start Factory, tests []test) {
+	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			set := &settings{rules: rules(), rooms: make(map[string]broker.Retention)}
 			c := start(t, set.of, nodes)

@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 		fake bool
 	}{{"clock=set", true}, {"clock=real", false}} {
 		t.Run(test.name, func(t *testing.T) {
-			brokertest.Run(t, 1, func(t *testing.T, retention brokertest.Retention, _ int) *brokertest.Cluster {
+			start := func(t *testing.T, retention brokertest.Retention, _ int) *brokertest.Cluster {
 				cfg, c := memory.Config{Retention: retention}, &brokertest.Cluster{}
 				if test.fake {
 					clock := &clock{}
@@ -33,7 +33,9 @@ func TestConformance(t *testing.T) {
 				m := newMemory(t, cfg, receiver)
 				c.Nodes = []*brokertest.Node{{Broker: m, Receiver: receiver, Close: m.Close}}
 				return c
-			})
+			}
+			brokertest.Run(t, 1, start)
+			brokertest.RunMailboxes(t, 1, start)
 		})
 	}
 }

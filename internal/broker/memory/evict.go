@@ -179,7 +179,8 @@ func (m *Broker) eachShare(mailboxes bool, f func(*stripe, *history, *share)) {
 }
 
 // cut leaves an owner so much in all their rooms together: the oldest messages go of
-// those that have most, with those of others between them, since a history has no holes.
+// those that have most, with those of others between them, since a history that is no
+// mailbox has no holes.
 func (m *Broker) cut(list []claim, left int64) (taken bool) {
 	wants := make([]int64, len(list))
 	for i, c := range list {
@@ -192,8 +193,12 @@ func (m *Broker) cut(list []claim, left int64) (taken bool) {
 		}
 		c.s.mu.Lock()
 		if of := c.s.find(c.shareKey); of != nil && of.bytes > level {
-			for of.bytes > level && c.h.kept.n > 0 {
-				m.dropOldest(c.s, c.h)
+			for i := 0; of.bytes > level && i < c.h.kept.n; {
+				if c.h.box != nil && c.h.kept.at(i).share != of {
+					i++
+					continue
+				}
+				m.dropAt(c.s, c.h, i)
 			}
 			m.count.evicted.Add(1)
 			taken = true

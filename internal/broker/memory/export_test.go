@@ -4,6 +4,7 @@ package memory
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"unsafe"
 
@@ -61,6 +62,16 @@ func (m *Broker) Audit() error {
 				shares[kept.share] += size(kept.message)
 				if s.find(shareKey{h, kept.share.owner}) != kept.share {
 					return fmt.Errorf("room %s: a message's share is not its owner's", h.room)
+				}
+			}
+			if h.box != nil {
+				again := box{settled: h.box.settled}
+				for k := h.behind(h.acked); k < h.kept.n; k++ {
+					again.count(h.kept.at(k), 1)
+				}
+				if h.box.settled != h.acked || again.clients != h.box.clients || again.backends != h.box.backends ||
+					again.mortal != h.box.mortal || !maps.Equal(again.senders, h.box.senders) {
+					return fmt.Errorf("room %s: the box has %+v, counted %+v", h.room, *h.box, again)
 				}
 			}
 			if own != h.bytes || h.kept.n > h.keep.Messages {

@@ -5,6 +5,7 @@ package memory
 
 import (
 	"container/list"
+	"sort"
 	"time"
 
 	"barrage/internal/broker"
@@ -23,6 +24,7 @@ type history struct {
 	bytes   int64         // of kept
 	main    share         // of one owner; those of others are the stripe's
 	last    *share        // of the newest message; nil: unknown
+	box     *box          // of a mailbox; else nil
 	touched time.Duration // when the newest message came or, before there is one, it began
 
 	number uint64        // of the newest message; 0: never spoke
@@ -46,71 +48,73 @@ func (h *history) position() broker.Position { return broker.Position{Epoch: h.e
 // page answers a query from messages that are not too old.
 func (h *history) page(q broker.Query) broker.Page {
 	page := broker.Page{Head: h.position()}
-	first := h.head - uint64(h.kept.n) + 1 // the oldest kept, or the next one
-	next := first
-	switch {
-	case q.After == nil:
-	case *q.After == broker.Position{}: // before everything: this epoch from its beginning
-		page.Gap = h.trimmed(0, first)
-	case q.After.Epoch != h.epoch || q.After.Offset > h.head:
-		page.Gap = unknown(q.After)
-	default:
-		page.Gap = h.trimmed(q.After.Offset, first)
-		next = max(first, q.After.Offset+1)
+	from, known := 0, q.After != nil && (*q.After == broker.Position{} || q.After.Epoch == h.epoch && q.After.Offset <= h.head)
+	if known {
+		from = h.behind(q.After.Offset)
 	}
 	// After a position the oldest come first; if it is lost, the newest.
-	newest := q.After == nil || q.Last || page.Gap != nil && page.Gap.Reason == broker.GapEpoch
-	from, to := h.cut(first, next, newest, q)
-	page.More = to <= h.head
-	if q.Last && q.After != nil && from > next && (page.Gap == nil || page.Gap.Reason == broker.GapTrimmed) {
-		page.Gap = &broker.Gap{Epoch: h.epoch, From: q.After.Offset + 1, To: from - 1, Reason: broker.GapLarge}
-	}
-	if from < to {
-		page.Messages = make([]*broker.Message, to-from)
+	first, to := h.cut(from, !known || q.Last, q)
+	page.More = to < h.kept.n
+	if first < to {
+		page.Messages = make([]*broker.Message, to-first)
 	}
 	for i := range page.Messages {
-		page.Messages[i] = h.kept.at(int(from-first) + i).message
+		page.Messages[i] = h.kept.at(first + i).message
+	}
+	switch {
+	case !known:
+		page.Gap = unknown(q.After)
+		return page
+	case page.More:
+		page.Gap = broker.Missing(h.epoch, q.After.Offset, page.Messages, 0)
+	default:
+		page.Gap = broker.Missing(h.epoch, q.After.Offset, page.Messages, h.head)
+	}
+	if page.Gap != nil && first > from {
+		page.Gap.Reason = broker.GapLarge
 	}
 	return page
 }
 
+// behind is the index of the first message kept behind an offset.
+func (h *history) behind(offset uint64) int {
+	if h.box == nil { // it has no holes
+		first := h.head - uint64(h.kept.n) + 1
+		return int(max(first, offset+1) - first)
+	}
+	return sort.Search(h.kept.n, func(i int) bool { return h.kept.at(i).message.Offset > offset })
+}
+
 // cut is what a query's bounds leave of the messages from next on, the end not included:
-// the newest of them or the oldest. first is the oldest kept.
-func (h *history) cut(first, next uint64, newest bool, q broker.Query) (from, to uint64) {
-	from, to = next, h.head+1
-	if n := to - from; q.Limit > 0 && n > uint64(q.Limit) {
+// the newest of them or the oldest.
+func (h *history) cut(next int, newest bool, q broker.Query) (from, to int) {
+	from, to = next, h.kept.n
+	if n := to - from; q.Limit > 0 && n > q.Limit {
 		if newest {
-			from = to - uint64(q.Limit)
+			from = to - q.Limit
 		} else {
-			to = from + uint64(q.Limit)
+			to = from + q.Limit
 		}
 	}
 	if q.Bytes <= 0 || from == to {
 		return from, to
 	}
-	sizeAt := func(offset uint64) int64 { return size(h.kept.at(int(offset - first)).message) }
 	left := int64(q.Bytes)
 	if newest {
 		i := to - 1
-		for left -= sizeAt(i); i > from && left >= sizeAt(i-1); i-- {
-			left -= sizeAt(i - 1)
+		for left -= h.sizeAt(i); i > from && left >= h.sizeAt(i-1); i-- {
+			left -= h.sizeAt(i - 1)
 		}
 		return i, to
 	}
 	i := from + 1
-	for left -= sizeAt(from); i < to && left >= sizeAt(i); i++ {
-		left -= sizeAt(i)
+	for left -= h.sizeAt(from); i < to && left >= h.sizeAt(i); i++ {
+		left -= h.sizeAt(i)
 	}
 	return from, i
 }
 
-// trimmed is the gap between what was seen last and the first message kept.
-func (h *history) trimmed(after, first uint64) *broker.Gap {
-	if after+1 >= first {
-		return nil
-	}
-	return &broker.Gap{Epoch: h.epoch, From: after + 1, To: first - 1, Reason: broker.GapTrimmed}
-}
+func (h *history) sizeAt(i int) int64 { return size(h.kept.at(i).message) }
 
 // unknown is the gap behind a position in a history that is not there any more.
 func unknown(after *broker.Position) *broker.Gap {
@@ -154,6 +158,16 @@ func (r *ring) pop() kept {
 	if r.n--; r.n == 0 {
 		*r = ring{}
 	}
+	return k
+}
+
+// remove removes the i-th oldest.
+func (r *ring) remove(i int) kept {
+	k := r.at(i)
+	for ; i > 0; i-- {
+		r.slots[(r.first+i)%len(r.slots)] = r.at(i - 1)
+	}
+	r.pop()
 	return k
 }
 

@@ -5,6 +5,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -82,6 +83,10 @@ func (m *Broker) TryPublish(p *broker.Publication, done func(broker.Receipt, err
 	d := delivery{done: done}
 	s, t, what, err := m.accept(p, &d, false)
 	switch {
+	case errors.Is(err, broker.ErrMailboxFull): // which the publisher is to be told
+		if done != nil {
+			done(broker.Receipt{}, err)
+		}
 	case err != nil:
 		return false
 	case what == mine:
@@ -122,12 +127,16 @@ func (m *Broker) accept(p *broker.Publication, d *delivery, waits bool) (*stripe
 			return nil, nil, answered, nil
 		}
 	} else {
+		if !keep.On() {
+			h = nil
+		}
+		if err := m.admit(s, h, p, now); err != nil {
+			return nil, nil, 0, err
+		}
 		if err := m.afford(p, keep, m.age(now)); err != nil {
 			return nil, nil, 0, err
 		}
-		if !keep.On() {
-			h = nil
-		} else if h == nil {
+		if h == nil && keep.On() {
 			h = m.begin(s, p.Room, keep, now)
 		}
 		m.assign(s, h, p, scope, now, d)
@@ -274,21 +283,30 @@ func (m *Broker) message(p *broker.Publication, h *history, number uint64) (msg 
 	return msg, key
 }
 
+// mostOf is how many bytes a room's history has at most.
+func (m *Broker) mostOf(h *history) int64 { return min(h.keep.MaxBytes(h.room), m.cfg.MaxBytes) }
+
 // add puts a room's next message into its history.
 func (m *Broker) add(s *stripe, h *history, msg *broker.Message, owner fair.Owner, number uint64, now time.Duration) {
+	n := size(msg)
+	if h.box != nil {
+		m.makeRoom(s, h, msg, n)
+	}
 	for h.kept.n >= h.keep.Messages { // it may have been allowed more before
 		m.dropOldest(s, h)
 	}
 	of := s.shareOf(h, owner)
-	n := size(msg)
 	of.bytes += n
 	h.kept.push(kept{msg, now, of}, h.keep.Messages)
+	if h.box != nil {
+		h.box.count(h.kept.at(h.kept.n-1), 1)
+	}
 	h.head = msg.Offset
 	h.touched = now
 	h.bytes += n
 	m.count.messages.Add(1)
 	m.count.bytes.Add(n)
-	for most := h.keep.MaxBytes(h.room); h.bytes > most && h.kept.n > 1; {
+	for most := m.mostOf(h); h.bytes > most && h.kept.n > 1; {
 		m.dropOldest(s, h)
 	}
 	for h.bytes > m.cfg.MaxBytes {

@@ -91,6 +91,7 @@ func (m *Broker) Acknowledge(ctx context.Context, room string, pos broker.Positi
 	defer s.mu.Unlock()
 	if h != nil && h.epoch == pos.Epoch && pos.Offset <= h.head {
 		h.acked = max(h.acked, pos.Offset)
+		h.settle()
 	}
 	return nil
 }

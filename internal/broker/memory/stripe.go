@@ -65,6 +65,9 @@ func (m *Broker) lock(room string, keep broker.Retention) (s *stripe, h *history
 // begin begins a room's history, which has none.
 func (m *Broker) begin(s *stripe, room string, keep broker.Retention, now time.Time) *history {
 	h := &history{room: strings.Clone(room), epoch: random.Name(), keep: keep, touched: m.age(now)}
+	if _, mailbox := broker.UserOf(room); mailbox {
+		h.box = new(box)
+	}
 	s.rooms.Put(h.room, h)
 	h.at = s.order.PushFront(h)
 	s.tellOldest()
@@ -82,13 +85,20 @@ func (m *Broker) trim(s *stripe, h *history, now time.Time) (over bool) {
 }
 
 // dropOldest removes the oldest message of a history that has one.
-func (m *Broker) dropOldest(s *stripe, h *history) {
-	oldest := h.kept.pop()
-	n := size(oldest.message)
+func (m *Broker) dropOldest(s *stripe, h *history) { m.dropped(s, h, h.kept.pop()) }
+
+// dropAt removes the i-th oldest message of a mailbox.
+func (m *Broker) dropAt(s *stripe, h *history, i int) { m.dropped(s, h, h.kept.remove(i)) }
+
+// dropped accounts for a message that is not kept any more.
+func (m *Broker) dropped(s *stripe, h *history, k kept) {
+	msg, n := k.message, size(k.message)
+	if h.box != nil && msg.Offset > h.box.settled {
+		h.box.count(k, -1)
+	}
 	h.bytes -= n
-	msg := oldest.message
-	m.mail.give(h.room, oldest.share.owner, &msg.Sender, msg.Kind, msg.Payload)
-	s.release(h, oldest.share, n)
+	m.mail.give(h.room, k.share.owner, &msg.Sender, msg.Kind, msg.Payload)
+	s.release(h, k.share, n)
 	m.count.messages.Add(-1)
 	m.count.bytes.Add(-n)
 }
