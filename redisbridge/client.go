@@ -207,7 +207,7 @@ func parsePage(answer *redis.Cmd) (page, error) {
 // clear deletes a room's history, if epoch is "" or its epoch, and offset is "" or its
 // newest one.
 func (c *client) clear(ctx context.Context, room, epoch, offset string) (cleared bool, err error) {
-	answer, err := poseScript(ctx, c, clearScript, []string{c.names.meta(room), c.names.log(room)}, epoch, offset)
+	answer, err := poseScript(ctx, c, clearScript, c.names.history(room), epoch, offset)
 	if err != nil {
 		return false, err
 	}

@@ -15,14 +15,15 @@ func TestConformance(t *testing.T) {
 		t.Run(fmt.Sprintf("nodes=%d", nodes), func(t *testing.T) {
 			t.Parallel()
 			s := startRedis(t)
-			brokertest.Run(t, nodes, func(t *testing.T, retention brokertest.Retention, n int) *brokertest.Cluster {
+			start := func(t *testing.T, retention brokertest.Retention, n int) *brokertest.Cluster {
 				if err := s.FlushAll(context.Background()).Err(); err != nil {
 					t.Fatal(err)
 				}
 				cfg := calmConfig(s.URL())
 				cfg.Retention = retention
 				return startNodes(t, cfg, n)
-			})
+			}
+			brokertest.Run(t, nodes, start)
 		})
 	}
 }

@@ -48,8 +48,9 @@ func (b *Bridge) History(ctx context.Context, room string, q broker.Query) (brok
 }
 
 // pageOf leaves out what lies before a hole, which only another program that
-// writes into the stream can have made.
+// writes into the stream can have made; but mailboxes have holes.
 func (b *Bridge) pageOf(room string, q broker.Query, p page) broker.Page {
+	_, mailbox := broker.UserOf(room)
 	out := broker.Page{Head: broker.Position{Epoch: p.epoch, Offset: p.head}, More: p.more}
 	first, next := p.head+1, uint64(0)
 	for _, e := range p.entries {
@@ -57,7 +58,7 @@ func (b *Bridge) pageOf(room string, q broker.Query, p page) broker.Page {
 			b.count.foreign.Add(1)
 			continue
 		}
-		if e.offset != next {
+		if e.offset != next && !mailbox {
 			first, out.Messages = e.offset, out.Messages[:0]
 		}
 		next = e.offset + 1
@@ -66,6 +67,13 @@ func (b *Bridge) pageOf(room string, q broker.Query, p page) broker.Page {
 	}
 	if q.After != nil {
 		out.Gap = gapAfter(*q.After, p, first)
+		if mailbox && (out.Gap == nil || out.Gap.Reason != broker.GapEpoch) {
+			end := p.head
+			if p.more {
+				end = 0
+			}
+			out.Gap = broker.Missing(p.epoch, q.After.Offset, out.Messages, end)
+		}
 		if q.Last && p.cut && out.Gap != nil && out.Gap.Reason == broker.GapTrimmed {
 			out.Gap.Reason = broker.GapLarge
 		}

@@ -8,6 +8,8 @@ package redisbridge
 //	barrage:{TAG}:meta:room:ROOM    hash: e epoch, o newest offset, t its time, a acknowledged offset,
 //	                                b bytes of the stream at most
 //	barrage:{TAG}:log:room:ROOM     stream: id OFFSET-MILLISECONDS, field m the body
+//	barrage:{TAG}:waits:room:ROOM   sorted set: what waits in a mailbox (mailbox_script.go)
+//	barrage:{TAG}:box:room:ROOM     hash: how much that is
 //	barrage:{TAG}:idem:...          string: what a publish answered, for its repetition
 //	barrage:{TAG}:probe:NODE        channel of the end-to-end probe
 //	barrage:{TAG}:probe:+           channel of what nodes say of themselves
@@ -23,6 +25,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"barrage/internal/broker"
 )
 
 const (
@@ -87,6 +91,23 @@ func (l *layout) meta(room string) string {
 
 func (l *layout) log(room string) string {
 	return ownNamespace + "{" + l.tag(room) + "}:log:" + l.own + room
+}
+
+func (l *layout) waits(room string) string {
+	return ownNamespace + "{" + l.tag(room) + "}:waits:" + l.own + room
+}
+
+func (l *layout) box(room string) string {
+	return ownNamespace + "{" + l.tag(room) + "}:box:" + l.own + room
+}
+
+// history is the keys of a room's history.
+func (l *layout) history(room string) []string {
+	keys := []string{l.meta(room), l.log(room)}
+	if _, mailbox := broker.UserOf(room); mailbox {
+		keys = append(keys, l.waits(room), l.box(room))
+	}
+	return keys
 }
 
 // roomOfMessage is the inverse of message.

@@ -40,7 +40,7 @@ func (c *client) publishAll(ctx context.Context, batch []*outgoing, pipelined bo
 				again, whole = again || !whole, true
 			case code == "TRYAGAIN" || code == "MOVED" || code == "ASK":
 				again, pause = true, pauseTryAgain
-			case isNetworkError(m.err) && m.scripted && !repeated:
+			case isNetworkError(m.err) && m.script != nil && !repeated:
 				again, unknown = true, true
 			default:
 				continue
@@ -97,7 +97,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 func (c *client) publishOne(ctx context.Context, m *outgoing, whole bool) {
 	all := c.universal()
-	if m.scripted {
+	if m.script != nil {
 		m.note(c.script(ctx, all, m, whole), nil)
 	} else {
 		m.note(all.Publish(ctx, m.channel, m.envelope), nil)
@@ -107,13 +107,17 @@ func (c *client) publishOne(ctx context.Context, m *outgoing, whole bool) {
 // pipeline is called by the publisher goroutine only.
 func (c *client) pipeline(ctx context.Context, batch []*outgoing, whole bool) {
 	pipe := c.universal().Pipeline()
-	// Where Redis has lost the script, what goes without it would overtake the rest.
+	// Where Redis has lost a script, what goes without it would overtake the rest.
 	// Sent whole once, the script is known to all that come after.
-	teach := slices.ContainsFunc(batch, func(m *outgoing) bool { return !m.scripted })
+	mixed := slices.ContainsFunc(batch, func(m *outgoing) bool { return m.script != batch[0].script })
+	var taught []*redis.Script
 	for i, m := range batch {
-		if m.scripted {
+		if m.script != nil {
+			teach := mixed && !slices.Contains(taught, m.script)
 			c.script(ctx, pipe, m, whole || teach)
-			teach = false
+			if teach {
+				taught = append(taught, m.script)
+			}
 		} else {
 			_ = pipe.Process(ctx, c.plain[i].use(m)) // Exec tells
 		}
@@ -159,20 +163,22 @@ func (p *plain) use(m *outgoing) *redis.IntCmd {
 // done lets go of the message.
 func (p *plain) done() { p.channel, p.envelope = "", nil }
 
-// script publishes by the script.
+// script publishes by the message's script.
 func (c *client) script(ctx context.Context, to redis.Cmdable, m *outgoing, whole bool) *redis.Cmd {
-	meta, log := c.names.meta(m.room), c.names.log(m.room)
 	keep, age := 0, time.Duration(0)
 	if m.history.On() {
 		keep, age = m.history.Messages, m.history.Age
 	}
-	keys := []string{meta, log, m.result}
+	keys := []string{c.names.meta(m.room), c.names.log(m.room), m.result}
+	if m.script == mailboxScript {
+		keys = append(keys, c.names.waits(m.room), c.names.box(m.room))
+	}
 	args := []any{random.Name(), keep, age.Milliseconds(), (age + metaKeep).Milliseconds(), m.remember.Milliseconds(),
 		m.id, m.buf[headRoom:], m.channel, c.announce, m.seen.Epoch, m.seen.Offset, m.history.MaxBytes(m.room)}
 	if whole {
-		return publishScript.Eval(ctx, to, keys, args...)
+		return m.script.Eval(ctx, to, keys, args...)
 	}
-	return publishScript.EvalSha(ctx, to, keys, args...)
+	return m.script.EvalSha(ctx, to, keys, args...)
 }
 
 // note keeps the outcome of a command.

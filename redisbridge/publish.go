@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"barrage/internal/broker"
 	"barrage/internal/fair"
 )
@@ -36,7 +38,7 @@ type outgoing struct {
 	asked   bool                        // somebody wants the receipt
 	done    func(broker.Receipt, error) // gets it; nil for Publish
 
-	scripted bool             // through the script, with result; else PUBLISH
+	script   *redis.Script    // through it, with result; nil: PUBLISH
 	history  broker.Retention // off: it gets no position
 	seen     broker.Position  // how far the room has been delivered here
 	keyed    bool             // with a key of the caller's
@@ -69,15 +71,20 @@ func (b *Bridge) prepare(p *broker.Publication, asked bool, done func(broker.Rec
 		m.seen = b.position(p.Room)
 	}
 	// In a cluster the client repeats commands by itself.
-	m.scripted = m.history.On() || m.keyed || b.address.kind == cluster
-	if m.scripted || m.asked {
+	if m.history.On() || m.keyed || b.address.kind == cluster {
+		m.script = publishScript
+	}
+	if _, mailbox := broker.UserOf(p.Room); mailbox && m.history.On() {
+		m.script = mailboxScript
+	}
+	if m.script != nil || m.asked {
 		m.id = messageID(b.cfg.Node, m.number)
 	}
 	scope := ""
 	if m.keyed {
 		scope, m.remember, m.owner = p.KeyScope(), b.cfg.IdempotencyTTL, p.Owner()
 	}
-	if m.scripted {
+	if m.script != nil {
 		m.result = b.names.result(p.Room, scope, p.Key, m.id)
 	}
 	m.buf = appendBody(m.buf[:headRoom], b.cfg.Node, m.number, p)
@@ -160,6 +167,8 @@ func (b *Bridge) receiptOf(ctx context.Context, m *outgoing) (broker.Receipt, er
 		// The caller gave up, which says nothing about Redis.
 		b.count.publishErrors.Add(1)
 		return broker.Receipt{}, failure(ctx, "publish", m.err)
+	case replyCode(m.err) == "MAILBOXFULL":
+		return broker.Receipt{}, fmt.Errorf("%w: room %s", broker.ErrMailboxFull, m.room)
 	case isOverload(m.err):
 		b.count.publishErrors.Add(1)
 		return broker.Receipt{}, unavailable(m.err)

@@ -173,7 +173,7 @@ end
 return reply
 `)
 
-// clearScript: KEYS meta, log. ARGV: 1 the epoch to end (empty: whichever), 2 its
+// clearScript: KEYS meta, log, and of a mailbox waits, box. ARGV: 1 the epoch to end (empty: whichever), 2 its
 // newest offset (empty: whichever). Answers 1 if there is no history then, 0 if there
 // is another.
 var clearScript = redis.NewScript(`
@@ -181,7 +181,7 @@ local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
 if ARGV[1] ~= '' and meta[1] then
   if meta[1] ~= ARGV[1] or (ARGV[2] ~= '' and tonumber(meta[2] or '') ~= tonumber(ARGV[2])) then return 0 end
 end
-redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('DEL', unpack(KEYS))
 return 1
 `)
 

@@ -90,7 +90,12 @@ func rules() broker.Rules {
 // Run tests that clusters of so many nodes keep to package broker's interface.
 // Each test has a cluster of its own.
 func Run(t *testing.T, nodes int, start Factory) {
-	run(t, nodes, start, []test{
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *Cluster)
+		// newEpochs: the members may be told that an epoch has ended.
+		newEpochs bool
+	}{
 		{name: "order", run: flood{rooms: []string{"order-a", "few:order-b"}, each: 40}.test},
 		{name: "order under load", run: flood{rooms: []string{"load", "off:load", "few:load"}, each: 60, tries: 2, slow: 50 * time.Microsecond}.test},
 		{name: "content", run: testContent},
@@ -107,6 +112,10 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "forget", run: testForget},
 		{name: "retention changed", run: testRetention},
 		{name: "retention in bytes", run: testRetainedBytes},
+		{name: "mailbox against a model", run: testMailboxModel},
+		{name: "mailbox in bytes", run: testMailboxBytes},
+		{name: "mailbox pages", run: testMailboxPages},
+		{name: "mailbox and event loops", run: testMailboxTry},
 		{name: "history begun late", run: testBegunLate},
 		{name: "age", run: testAge, newEpochs: true},
 		{name: "age of a busy room", run: testAgeBusy, newEpochs: true},
@@ -121,28 +130,7 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "try publish", run: flood{rooms: []string{"try"}, each: 100, tries: 1}.test},
 		{name: "close", run: testClose},
 		{name: "close while publishing", run: testCloseMidstream},
-	})
-}
-
-// RunMailboxes is Run for what is special about rooms of single users.
-func RunMailboxes(t *testing.T, nodes int, start Factory) {
-	run(t, nodes, start, []test{
-		{name: "mailbox against a model", run: testMailboxModel},
-		{name: "mailbox in bytes", run: testMailboxBytes},
-		{name: "mailbox pages", run: testMailboxPages},
-		{name: "mailbox and event loops", run: testMailboxTry},
-	})
-}
-
-type test struct {
-	name string
-	run  func(*testing.T, *Cluster)
-	// newEpochs: the members may be told that an epoch has ended.
-	newEpochs bool
-}
-
-func run(t *testing.T, nodes int, start Factory, tests []test) {
-	for _, test := range tests {
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			set := &settings{rules: rules(), rooms: make(map[string]broker.Retention)}
 			c := start(t, set.of, nodes)

@@ -35,7 +35,6 @@ func TestConformance(t *testing.T) {
 				return c
 			}
 			brokertest.Run(t, 1, start)
-			brokertest.RunMailboxes(t, 1, start)
 		})
 	}
 }
