@@ -21,7 +21,8 @@ type Loop struct {
 
 	sessions paged.Table[ID, session]
 	sources  paged.Table[ID, source] // of those that came through a proxy, or are counted by address
-	watches  map[ID]watch            // of those with flagBlocked, and of some with flagPinged
+	peers    [recentPeers]recentPeer
+	watches  map[ID]watch // of those with flagBlocked, and of some with flagPinged
 	expiries expiries
 	ticks    []func()
 

@@ -34,7 +34,24 @@ func (l *Loop) Source(id ID) netip.AddrPort {
 	if o := l.sources.Get(id); o.flags != 0 {
 		return o.address()
 	}
-	return l.net.Peer(id)
+	return l.recentPeer(id)
+}
+
+// recentPeers bounds a cache of peers' addresses: who publishes does so again, and the kernel
+// is asked for all others. A table of all would cost those who say nothing.
+const recentPeers = 256
+
+type recentPeer struct {
+	id   ID
+	addr netip.AddrPort // not valid: of nobody
+}
+
+func (l *Loop) recentPeer(id ID) netip.AddrPort {
+	r := &l.peers[id%recentPeers]
+	if r.id != id || !r.addr.IsValid() {
+		*r = recentPeer{id, l.net.Peer(id)}
+	}
+	return r.addr
 }
 
 // Peer is the address at the other end of a connection's socket: a viewer's or a proxy's.
@@ -80,6 +97,9 @@ func (l *Loop) giveAddress(id ID) {
 // forgetSource is for a connection that is gone.
 func (l *Loop) forgetSource(id ID) {
 	l.giveAddress(id)
+	if r := &l.peers[id%recentPeers]; r.id == id {
+		*r = recentPeer{}
+	}
 	if l.sources.Get(id).flags != 0 {
 		*l.sources.At(id) = source{}
 	}
