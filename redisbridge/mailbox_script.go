@@ -140,17 +140,19 @@ end
 local letter, _, user = parse(ARGV[7])
 local client = letter == 'a' or letter == 'c'
 
+-- counted is the messages and bytes of letters, or of letter:user; -letter:user takes away.
 local function counted(...)
-  local fields, sum = {...}, {0, 0}
-  for i, unit in ipairs({'n', 'b'}) do
-    for _, f in ipairs(fields) do
-      local sign = 1
-      if string.sub(f, 1, 1) == '-' then f, sign = string.sub(f, 2), -1 end
-      f = string.sub(f, 1, 1) .. unit .. string.sub(f, 2)
-      sum[i] = sum[i] + sign * (redis.call('HGET', box, f) or 0)
-    end
+  local fields, signs, n, b = {}, {}, 0, 0
+  for i, f in ipairs({...}) do
+    local sign, letter, rest = string.match(f, '^(%-?)(%a)(.*)$')
+    signs[i] = sign == '-' and -1 or 1
+    fields[2 * i - 1], fields[2 * i] = letter .. 'n' .. rest, letter .. 'b' .. rest
   end
-  return sum[1], sum[2]
+  local got = redis.call('HMGET', box, unpack(fields))
+  for i, sign in ipairs(signs) do
+    n, b = n + sign * (got[2 * i - 1] or 0), b + sign * (got[2 * i] or 0)
+  end
+  return n, b
 end
 local function fits(n, b) return n == 0 or (n < limit and b + size <= most) end
 

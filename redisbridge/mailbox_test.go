@@ -174,3 +174,33 @@ func TestMailboxOutlived(t *testing.T) {
 		return s.Exists(context.Background(), names.log(mailRoom), names.waits(mailRoom), names.box(mailRoom)).Val() == 0
 	})
 }
+
+// BenchmarkPublishKept is a publish that is kept, in rooms of all and in mailboxes, with as
+// many waiting as may.
+func BenchmarkPublishKept(b *testing.B) {
+	for _, room := range []string{"lobby", mailRoom} {
+		b.Run("room="+room, func(b *testing.B) {
+			s := startRedis(b)
+			cfg := calmConfig(s.URL())
+			cfg.Retention = func(string) broker.Retention { return broker.Retention{Messages: 1000, Age: time.Hour} }
+			n := healthyNode(b, cfg)
+			told := make(chan error, 256)
+			p := &broker.Publication{Room: room, Format: broker.Text, Payload: make([]byte, 64), Sender: broker.Sender{User: "eve", Conn: "c"}}
+			publish := func(count int) {
+				for sent, done := 0, 0; done < count; {
+					if sent < count && sent-done < cap(told) && n.TryPublish(p, func(_ broker.Receipt, err error) { told <- err }) {
+						sent++
+						continue
+					}
+					if err := <-told; err != nil {
+						b.Fatal(err)
+					}
+					done++
+				}
+			}
+			publish(1000)
+			b.ResetTimer()
+			publish(b.N)
+		})
+	}
+}
