@@ -13,6 +13,7 @@
 // The places of those who wait are shared too, by dynamic thresholds (Choudhury and
 // Hahne: "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998): an
 // address may have as many items waiting as there are places free, and a connection as
-// many as its address may still have. So who floods takes half of the places at most,
-// and one who has none finds one.
+// many as its address may still have. So who floods takes half of the places at most. But
+// many who flood together, each with less than the one before, take them all; so there are
+// as many places again for addresses of which nothing waits, one for each.
 package fair

@@ -187,6 +187,28 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// TestPlacesForAll: however many addresses take all that they may, one that has nothing
+// waiting finds a place, and the number of all has a bound.
+func TestPlacesForAll(t *testing.T) {
+	q := New[int](1000, 1)
+	for i := range 900 {
+		for q.Add(0, Payer{host(i), 1}, 1, 0) {
+		}
+	}
+	if !q.Add(0, Payer{host(1000), 1}, 1, 0) {
+		t.Error("an address that has nothing waiting finds no place")
+	}
+	if q.Add(0, Payer{host(1000), 2}, 1, 0) {
+		t.Error("there is a second place for it")
+	}
+	for i := range 5000 {
+		q.Add(0, Payer{host(2000 + i), 1}, 1, 0)
+	}
+	if q.Len() != 2000 {
+		t.Errorf("%d wait, in 1000 places and as many again", q.Len())
+	}
+}
+
 // TestPlacesOfAnAddress: connections behind one address leave places to each other.
 func TestPlacesOfAnAddress(t *testing.T) {
 	q := New[int](1000, 1)

@@ -21,7 +21,8 @@ type Queue[T any] struct {
 	places  int
 }
 
-// New returns a queue with so many places. While several classes have something
+// New returns a queue with so many places, and as many again for those who
+// have nothing waiting. While several classes have something
 // waiting, each gets turns in proportion to its weight.
 func New[T any](places int, weights ...int) *Queue[T] {
 	q := &Queue[T]{places: places, root: new(flow[T])}
@@ -47,6 +48,9 @@ func (q *Queue[T]) Add(c Class, p Payer, cost int64, item T) bool {
 	}
 	if conn != nil {
 		free -= conn.waiting
+	}
+	if address == nil || address.waiting == 0 {
+		free += q.places // see the package comment
 	}
 	if free <= 0 {
 		return false
