@@ -78,7 +78,7 @@ func TestLoadtest(t *testing.T) {
 	if page, err := os.ReadFile(htmlFile); err != nil || !bytes.Contains(page, []byte("<svg")) {
 		t.Errorf("no plots in the page: %v", err)
 	}
-	if o := bin.run(t, nil, "", append(common, "--assert", "delivered<1")...); o.code != exitFailure || !strings.Contains(o.stdout, "FAIL") {
+	if o := bin.run(t, nil, "", append(common, "--connections", "10", "--assert", "delivered<1")...); o.code != exitFailure || !strings.Contains(o.stdout, "FAIL") {
 		t.Errorf("a condition that does not hold: exit %d\n%s", o.code, o.stdout)
 	}
 }
