@@ -42,9 +42,11 @@ lint: ## gofmt, vet, staticcheck
 	go run $(STATICCHECK) ./...
 
 # Without vet, which lint runs in full; one package more than there are cores, since
-# many tests wait. Files that are not for the race detector say so in their first line.
+# many tests wait; and without the second for which each of its processes, some 200,
+# sleeps before it ends. Files that are not for the race detector say so in their first
+# line.
 race: ## all Go tests under the race detector, or without it where it finds nothing or changes what is measured
-	go test -race -vet=off -p $$(( $$(nproc) + 1 )) ./redisbridge ./... # the longest first, which mostly waits
+	GORACE=atexit_sleep_ms=50 go test -race -vet=off -p $$(( $$(nproc) + 1 )) ./redisbridge ./... # the longest first, which mostly waits
 	@files=$$(grep -rlE --include='*_test.go' '^//go:build !race|^func Test.*Alloc' .); \
 	tests=$$(awk 'FNR == 1 {plain = /!race/} /^func Test/ && (plain || /Alloc/) {print $$2}' $$files | cut -d'(' -f1 | paste -sd'|'); \
 	go test -vet=off -run "^($$tests)$$" $$(dirname $$files | sort -u)
