@@ -1,3 +1,7 @@
+//go:build !race
+
+// Nodes and the store that they share against a naive model, all in one goroutine.
+
 package presence
 
 import (
