@@ -10,7 +10,6 @@ package history
 import (
 	"cmp"
 	"context"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -32,8 +31,6 @@ type Reader[T any] struct {
 	broker broker.Broker
 	pool   *workers.Pool
 	render func(broker.Page) (T, int, error)
-	// processors bounds how many pages are rendered at a time: the loops need some.
-	processors chan struct{}
 
 	mu      sync.Mutex // guards waiting
 	waiting map[key]*fetch[T]
@@ -55,10 +52,7 @@ type fetch[T any] struct{ answers []func(T, error) }
 // NewReader returns a Reader whose reads run in a pool. render is called there; it also
 // returns how many bytes an answer has of the page.
 func NewReader[T any](b broker.Broker, p *workers.Pool, render func(broker.Page) (page T, bytes int, err error)) *Reader[T] {
-	return &Reader[T]{
-		broker: b, pool: p, render: render, waiting: make(map[key]*fetch[T]),
-		processors: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
-	}
+	return &Reader[T]{broker: b, pool: p, render: render, waiting: make(map[key]*fetch[T])}
 }
 
 // Get calls answer, on another goroutine, with a part of the room's history read after
@@ -74,7 +68,7 @@ func (r *Reader[T]) Get(c fair.Class, who fair.Payer, room string, q broker.Quer
 		w.answers = append(w.answers, answer)
 		return true
 	}
-	if !r.pool.Try(c, who, func(ctx context.Context) int { return r.read(ctx, k, q) }) {
+	if !r.pool.Try(c, who, func(ctx context.Context) int { return r.read(ctx, k, who, q) }) {
 		return false
 	}
 	r.waiting[k] = &fetch[T]{answers: []func(T, error){answer}}
@@ -83,20 +77,19 @@ func (r *Reader[T]) Get(c fair.Class, who fair.Payer, room string, q broker.Quer
 
 // read returns how many bytes the answer has to who asked first; the others' are counted
 // too, but not as that one's.
-func (r *Reader[T]) read(ctx context.Context, k key, q broker.Query) int {
+func (r *Reader[T]) read(ctx context.Context, k key, who fair.Payer, q broker.Query) (bytes int) {
 	r.mu.Lock()
 	w := r.waiting[k]
 	delete(r.waiting, k) // who asks from now on may want what is newer
 	r.mu.Unlock()
 	var answer T
-	bytes := 0
 	page, err := Read(ctx, r.broker, k.room, q)
 	if err == nil {
-		r.processors <- struct{}{}
-		answer, bytes, err = r.render(page)
-		<-r.processors
+		r.pool.Make(k.class, who, func() (own, all int) {
+			answer, bytes, err = r.render(page)
+			return bytes, bytes * len(w.answers)
+		})
 	}
-	r.pool.Spend(bytes * (len(w.answers) - 1))
 	for _, f := range w.answers {
 		f(answer, err)
 	}

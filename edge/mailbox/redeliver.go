@@ -96,17 +96,23 @@ func (b *Box) Tick() {
 func (b *Box) askUnacked(p *pendingAck) {
 	p.more = false
 	room, from := broker.UserRoom(p.c.User()), p.from
-	if !b.office.cfg.Pool.Try(share.Mail, b.office.cfg.Payer(p.c), func(ctx context.Context) (bytes int) {
+	payer := b.office.cfg.Payer(p.c)
+	if !b.office.cfg.Pool.Try(share.Mail, payer, func(ctx context.Context) (bytes int) {
 		u, err := b.office.unacked(ctx, room, from)
+		if len(u.again) > 0 {
+			b.office.cfg.Pool.Make(share.Mail, payer, func() (own, all int) {
+				for _, m := range u.again {
+					bytes += len(m.Payload)
+				}
+				return bytes, bytes
+			})
+		}
 		b.host.Do(func() { b.pending.questions-- })
 		b.host.Post(p.c, func() {
 			if b.pending.of[p.c] == p {
 				b.onUnacked(p, room, &u, err)
 			}
 		})
-		for _, m := range u.again {
-			bytes += len(m.Payload)
-		}
 		return bytes
 	}) {
 		b.askLater(p)

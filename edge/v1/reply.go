@@ -98,14 +98,18 @@ func errorOf(err error) *errorJSON {
 // later does what may block, and replies with what comes of it. The reply is written as
 // JSON where it is made, not on the loop.
 func (p *protocol) later(class fair.Class, c *client, id uint64, f func(context.Context) (any, error)) error {
-	if !p.node.Pool.Try(class, p.loop.Payer(&c.Client), func(ctx context.Context) int {
+	payer := p.loop.Payer(&c.Client)
+	if !p.node.Pool.Try(class, payer, func(ctx context.Context) int {
 		ok, err := f(ctx)
 		var payload []byte
 		if err == nil && id != 0 {
-			sound := false
-			if payload, sound = toJSON(&replyJSON{ID: id, OK: ok}); !sound {
-				err = errNotJSON
-			}
+			p.node.Pool.Make(class, payer, func() (own, all int) {
+				sound := false
+				if payload, sound = toJSON(&replyJSON{ID: id, OK: ok}); !sound {
+					err = errNotJSON
+				}
+				return len(payload), len(payload)
+			})
 		}
 		p.loop.Post(&c.Client, func() {
 			switch {

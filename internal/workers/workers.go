@@ -1,6 +1,7 @@
 // Package workers runs what may block on a few goroutines, off the event loops. Whose
 // turn it is, and who may wait, is shared out fairly (package fair), by the kind of work,
-// by address and by connection; so are the bytes that the answers may have in a second.
+// by address and by connection; so are the bytes that the answers may have in a second,
+// which a task enters the pool's gate to make.
 // The time of each task is bounded, its wait for a worker included: where a store hangs,
 // those who waited too long are told at once, instead of each waiting for a timeout of
 // its own.
@@ -18,19 +19,18 @@ import (
 // TaskCost is what any task costs, in bytes of an answer.
 const TaskCost = 4 << 10
 
-// Task does some work and returns how many bytes its answer has. Its context ends with
-// its time.
+// Task does some work and returns how many bytes its answer has, for which it has been at
+// the gate (Make). Its context ends with its time.
 type Task func(context.Context) (bytes int)
 
 // Pool runs tasks. Its methods may be called from any goroutine.
 type Pool struct {
-	rate int64 // bytes of answers a second; 0: no bound
+	gate *gate
 	wg   sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
 	more   sync.Cond  // a task was added, or the pool closed
 	tasks  *fair.Queue[func() int]
-	paid   time.Time // when the answers so far are paid for, at the rate
 	closed bool
 }
 
@@ -38,7 +38,7 @@ type Pool struct {
 // several classes wait, each gets turns in proportion to its weight; answers have rate
 // bytes a second, 0 being no bound.
 func New(n int, rate int64, weights ...int) *Pool {
-	p := &Pool{rate: rate, tasks: fair.New[func() int](bounds.Waiting, weights...)}
+	p := &Pool{gate: newGate(rate, weights), tasks: fair.New[func() int](bounds.Waiting, weights...)}
 	p.more.L = &p.mu
 	for range n {
 		p.wg.Go(p.work)
@@ -67,20 +67,12 @@ func (p *Pool) TryFor(timeout time.Duration, c fair.Class, who fair.Payer, f Tas
 	return true
 }
 
-// Spend counts bytes of answers that no task returned: those that share one.
-func (p *Pool) Spend(bytes int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.spend(bytes)
-}
-
-func (p *Pool) spend(bytes int) {
-	if now := time.Now(); p.paid.Before(now) {
-		p.paid = now
-	}
-	if p.rate > 0 {
-		p.paid = p.paid.Add(time.Duration(float64(bytes) / float64(p.rate) * float64(time.Second)))
-	}
+// Make has a task make its answer when it is its turn at the gate: f returns how many
+// bytes the answer has to the payer, and to all who share it.
+func (p *Pool) Make(c fair.Class, who fair.Payer, f func() (own, all int)) {
+	e := p.gate.enter(c, who)
+	own, all := f()
+	p.gate.leave(e, own, all)
 }
 
 func (p *Pool) work() {
@@ -92,35 +84,22 @@ func (p *Pool) work() {
 		bytes := task()
 		p.mu.Lock()
 		p.tasks.Settle(ticket, int64(bytes))
-		p.spend(bytes)
 		p.mu.Unlock()
 	}
 }
 
-// next waits for a task, and until the answers before it are paid for. False: the pool
-// is closed.
+// next waits for a task. False: the pool is closed.
 func (p *Pool) next() (task func() int, ticket fair.Ticket[func() int], ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for {
-		for !p.closed && p.tasks.Len() == 0 {
-			p.more.Wait()
-		}
-		if p.closed {
-			return nil, ticket, false
-		}
-		wait := time.Until(p.paid)
-		if wait <= 0 {
-			return p.tasks.Next()
-		}
-		p.mu.Unlock()
-		time.Sleep(min(wait, maxSleep))
-		p.mu.Lock()
+	for !p.closed && p.tasks.Len() == 0 {
+		p.more.Wait()
 	}
+	if p.closed {
+		return nil, ticket, false
+	}
+	return p.tasks.Next()
 }
-
-// maxSleep bounds how long Close waits for a worker that waits for the rate.
-const maxSleep = 100 * time.Millisecond
 
 // Waiting is how many tasks of a class wait.
 func (p *Pool) Waiting(c fair.Class) int {
@@ -135,5 +114,6 @@ func (p *Pool) Close() {
 	p.closed = true
 	p.more.Broadcast()
 	p.mu.Unlock()
+	p.gate.close()
 	p.wg.Wait()
 }

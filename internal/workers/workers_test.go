@@ -51,16 +51,70 @@ func TestTurns(t *testing.T) {
 // Close does not wait for it.
 func TestRate(t *testing.T) {
 	p := New(2, 1000, 1)
-	done := make(chan struct{})
-	p.Try(0, payer(1, 1), func(context.Context) int { close(done); return 1 << 32 })
-	<-done
-	for paid := false; !paid; {
-		p.mu.Lock()
-		paid = time.Until(p.paid) > time.Hour
-		p.mu.Unlock()
+	made := make(chan struct{})
+	make1 := func(host byte) {
+		p.Try(0, payer(host, 1), func(context.Context) int {
+			p.Make(0, payer(host, 1), func() (own, all int) { made <- struct{}{}; return 1 << 32, 1 << 32 })
+			return 0
+		})
 	}
-	p.Try(0, payer(2, 1), func(context.Context) int { t.Error("it was run before the rate allows it"); return 0 })
+	make1(1)
+	<-made
+	for paid := false; !paid; {
+		p.gate.mu.Lock()
+		paid = time.Until(p.gate.paid) > time.Hour
+		p.gate.mu.Unlock()
+	}
+	make1(2)
+	for waits := false; !waits; {
+		p.gate.mu.Lock()
+		waits = p.gate.queue.Len() == 1
+		p.gate.mu.Unlock()
+	}
+	select {
+	case <-made:
+		t.Error("an answer was made before the rate allows it")
+	default:
+	}
+	go func() { <-made }() // ends with the next, which Close lets in
 	p.Close()
+}
+
+// TestGate: of those that have read all they need, joins make their answers first, and
+// who has had none before who has had some; not in the order in which they were read.
+func TestGate(t *testing.T) {
+	g := newGate(0, []int{1, 8})
+	g.free = 1
+	first := g.enter(0, payer(9, 9))
+	var order []string // of who has the gate
+	var wg sync.WaitGroup
+	add := func(c fair.Class, who fair.Payer, name string) {
+		g.mu.Lock()
+		before := g.queue.Len()
+		g.mu.Unlock()
+		wg.Go(func() {
+			e := g.enter(c, who)
+			order = append(order, name)
+			g.leave(e, 1<<20, 1<<20)
+		})
+		for there := false; !there; {
+			g.mu.Lock()
+			there = g.queue.Len() > before
+			g.mu.Unlock()
+		}
+	}
+	for i := range 50 {
+		add(0, payer(1, uint64(i)), "flood")
+	}
+	add(0, payer(2, 1), "other")
+	add(1, payer(3, 1), "join")
+	g.leave(first, 0, 0)
+	wg.Wait()
+	for i, name := range order[4:] {
+		if name != "flood" {
+			t.Errorf("%q had to wait for %d others", name, i+4)
+		}
+	}
 }
 
 // TestTooLate: a task that waited for as long as it may is run without any time left.
