@@ -287,6 +287,7 @@ func TestRefuses(t *testing.T) {
 		{"nodes", "cluster -nodes 0", "-nodes"},
 		{"too few nodes", "cluster -nodes 1 -connections 2000000000", "-nodes must be"},
 		{"part", "versus -parts rooms", `"rooms"`},
+		{"attack", "hostile -attacks histories,peace", `"peace"`},
 		{"protocol", "versus -base " + self(t) + " -protocols v2", `"v2"`},
 		{"commit", "versus -base no-such-commit", "-base"},
 	} {

@@ -17,7 +17,7 @@ type Attack struct {
 
 	Sizes []int         // of connections, unless About says otherwise
 	Short int           // size in tests
-	Flags []string      // further ones of barrage serve; {backend} is the URL of the backend
+	Flags []string      // further ones of barrage serve
 	Redis bool          // on a server with Redis
 	Far   time.Duration // that Redis is away, there and back
 	Mute  bool          // nobody reads what the server logs
@@ -46,7 +46,7 @@ func Attacks() []*Attack {
 		&neverReads, &neverReadsRoom, &halfMessages, &halfRequests,
 		&fillsHistories, &fillsHistoriesOnRedis, &fillsMailboxes, &usesUpKeys,
 		&looksAtNothing, &joinsNothing, &shouts, &slowRequests,
-		&storms, &frozen, &badTokens, &knocksOnAdmin, &muteLog,
+		&bursts, &storms, &frozen, &badTokens, &knocksOnAdmin, &muteLog,
 		&floodsOverAPI, &floodsOverRedis,
 	}
 }

@@ -32,19 +32,23 @@ var asksHistories = Attack{
 	Check: answersHaveRates,
 }
 
-// answersHaveRates: no connection gets more than 4 MiB and 1 MiB a second of large answers,
-// and all together no more than 64 MiB a second; what is small, and one answer that was on
-// its way, come on top.
+// answersHaveRates: no connection gets more than 4 MiB at once and 1 MiB a second of large
+// answers, beyond those that it asked for before it had any (100 pings, 20 histories), and
+// all together get no more than 64 MiB a second.
 func answersHaveRates(f *Facts) (wrong []string) {
-	each := float64(f.Size) * (4 + 1 + f.Seconds) * (1 << 20)
-	all := (f.Seconds + 2) * (64 << 20)
-	if got := float64(f.Out.In); got > min(each, all) {
+	if got := float64(f.Out.In); got > mayGet(f) {
 		wrong = append(wrong, fmt.Sprintf("attackers got %.0f MiB in %.1f s", got/(1<<20), f.Seconds))
 	}
 	if f.Size >= 5 && f.Out.Replies == 0 {
 		wrong = append(wrong, "attackers got nothing at all")
 	}
 	return wrong
+}
+
+// mayGet is how many bytes that is.
+func mayGet(f *Facts) float64 {
+	each := float64(f.Size) * (4 + 10 + f.Seconds) * (1 << 20)
+	return min(each, (f.Seconds+2)*(64<<20))
 }
 
 var asksFarHistories = Attack{
@@ -73,9 +77,9 @@ var asksUnknownEpochs = Attack{
 	},
 	Check: func(f *Facts) []string {
 		wrong := answersHaveRates(f)
-		// What Redis sends beside is for the honest.
-		if sent, bound := f.Redis[1].Sent-f.Redis[0].Sent, 2*f.Out.In+64<<20; sent > bound {
-			wrong = append(wrong, fmt.Sprintf("Redis sent %d MiB for answers of %d", sent>>20, f.Out.In>>20))
+		// What is read is what may be answered, and what was under way; beside it the honest's.
+		if sent, bound := float64(f.Redis[1].Sent-f.Redis[0].Sent), 1.25*mayGet(f)+64<<20; sent > bound {
+			wrong = append(wrong, fmt.Sprintf("Redis sent %.0f MiB, more than %.0f", sent/(1<<20), bound/(1<<20)))
 		}
 		return wrong
 	},

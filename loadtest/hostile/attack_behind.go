@@ -100,11 +100,19 @@ var floodsOverAPI = Attack{
 				}
 				_, _ = io.Copy(io.Discard, w.Body) // its status tells
 				w.Body.Close()
-				f.note(w.Status)
+				if w.StatusCode != http.StatusOK {
+					f.note(w.Status)
+				}
 				f.replies.Add(1)
 			}
 			return nil
 		})
+	},
+	Check: func(f *Facts) (wrong []string) {
+		if len(f.Out.Told) > 0 || f.Grown("messages_published_total") == 0 {
+			wrong = append(wrong, fmt.Sprintf("batches were refused: %v", f.Out.Told))
+		}
+		return wrong
 	},
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	v1 "barrage/edge/v1"
 	"barrage/frame"
 )
 
@@ -75,6 +76,34 @@ var shouts = Attack{
 				}()
 			}
 			return f.swallow(c)
+		})
+	},
+}
+
+// burst is as many pings as are not a flood yet: 100 at once, and five times that over.
+const burst = 590
+
+var bursts = Attack{
+	Name: "bursts", Who: "anyone", About: "590 pings in one piece, of which 490 are refused, every two seconds",
+	Sizes: []int{1, 1000}, Short: 10, Memory: 64,
+	Run: func(ctx context.Context, f *Field) {
+		var all []byte
+		for k := range burst {
+			all = frame.AppendMasked(all, frame.Text, [4]byte{}, fmt.Appendf(nil, `{"id":%d,"cmd":"ping"}`, k+1))
+		}
+		f.each(ctx, f.Size, func(ctx context.Context, i int) error {
+			defer pause(ctx, 2*time.Second)
+			c, err := f.open(ctx, i, "/ws", v1.Subprotocol)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if _, err := c.Write(all); err != nil {
+				return err
+			}
+			ended := time.AfterFunc(time.Second, func() { c.Close() }) // by then all is answered
+			defer ended.Stop()
+			return f.listen(c)
 		})
 	},
 }

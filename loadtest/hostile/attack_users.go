@@ -84,4 +84,11 @@ var frozen = Attack{
 		}
 		<-ctx.Done()
 	},
+	Check: func(f *Facts) (wrong []string) {
+		const dead = 6 // seconds after which all of them have been pinged in vain
+		if n := f.Grown("connections_closed_total", "unresponsive"); f.Seconds > dead && n < float64(f.Size) {
+			wrong = append(wrong, fmt.Sprintf("%.0f of %d who are dead were found", n, f.Size))
+		}
+		return wrong
+	},
 }

@@ -151,7 +151,10 @@ type said struct {
 	ID    json.RawMessage // a number in replies, a text in messages
 	Push  string
 	OK    *fields
-	Error *struct{ Code, Message string }
+	Error *struct {
+		Code, Message string
+		RetryAfter    int `json:"retry_after"`
+	}
 	fields
 }
 

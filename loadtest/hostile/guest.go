@@ -4,8 +4,11 @@ package hostile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +38,7 @@ type guests struct {
 type visited struct {
 	visits  int
 	longest time.Duration // from wishing to be in a room to being in it, with its history
+	late    int           // visits that were not over in their time
 	refused map[string]int
 	lost    map[string]int
 }
@@ -77,6 +81,17 @@ func (g *guests) isRefused(what string, args ...any) {
 	g.refused[fmt.Sprintf(what, args...)]++
 }
 
+// failed notes an error of a connection: those of its deadline are of time.
+func (g *guests) failed(what string, err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.late++
+		return
+	}
+	g.isRefused("%s: %s", what, why(err))
+}
+
 func (g *guests) hasLost(what string, args ...any) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -113,7 +128,7 @@ func (g *guest) visit() {
 	}
 	c, err := open(ctx, &g.meter, g.from, g.public, target, v1.Subprotocol)
 	if err != nil {
-		g.isRefused("connect: %s", why(err))
+		g.failed("connect", err)
 		return
 	}
 	defer c.Close()
@@ -172,7 +187,7 @@ func (g *guest) mail(c *Conn, until time.Time) {
 	c.asked++
 	id := c.asked
 	if err := c.send(fmt.Sprintf(`{"id":%d,"cmd":"publish","to":%q,"qos":1,"ttl":600000,"data":%s}`, id, g.user, text)); err != nil {
-		g.isRefused("direct message: %s", why(err))
+		g.failed("direct message", err)
 		return
 	}
 	var epoch string
@@ -194,7 +209,7 @@ func (g *guest) mail(c *Conn, until time.Time) {
 	})
 	switch {
 	case err != nil:
-		g.hasLost("direct message: %s", why(err))
+		g.failed("direct message", err)
 	case offset != 0:
 		g.want(c, until, fmt.Sprintf(`"cmd":"ack","epoch":%q,"offset":%d`, epoch, offset))
 	}
@@ -206,7 +221,7 @@ func (g *guest) want(c *Conn, until time.Time, command string) *fields {
 	s, err := c.ask(until, command)
 	switch {
 	case err != nil:
-		g.isRefused("%s: %s", name, why(err))
+		g.failed(name, err)
 		return nil
 	case s.Error != nil:
 		g.isRefused("%s: %s (%s)", name, s.Error.Code, s.Error.Message)

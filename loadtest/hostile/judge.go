@@ -39,6 +39,9 @@ func (r *Result) Late() (wrong []string) {
 	if r.Join > longest {
 		wrong = append(wrong, fmt.Sprintf("a join took %v", r.Join.Round(time.Millisecond)))
 	}
+	if r.Unfinished > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d visits were not over after %v", r.Unfinished, visitWithin))
+	}
 	return wrong
 }
 

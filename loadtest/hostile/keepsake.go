@@ -70,15 +70,20 @@ func (k *keepsake) connect(ctx context.Context, user string) (*Conn, error) {
 	return open(ctx, &k.meter, keeper, k.public, "/ws?token="+token, v1.Subprotocol)
 }
 
+// ask gives a command, again while it is refused for a reason that passes: what is asked
+// afterwards is whether things are there.
 func (k *keepsake) ask(c *Conn, command string) (*fields, error) {
-	s, err := c.ask(time.Now().Add(visitWithin), command)
-	switch {
-	case err != nil:
-		return nil, err
-	case s.Error != nil:
-		return nil, fmt.Errorf("%s: %s", s.Error.Code, s.Error.Message)
+	for until := time.Now().Add(visitWithin); ; time.Sleep(again) {
+		s, err := c.ask(until, command)
+		switch {
+		case err != nil:
+			return nil, err
+		case s.Error == nil:
+			return s.OK, nil
+		case s.Error.RetryAfter == 0 || time.Now().After(until):
+			return nil, fmt.Errorf("%s: %s", s.Error.Code, s.Error.Message)
+		}
 	}
-	return s.OK, nil
 }
 
 // missing looks for all of it, and returns what is not there any more.
@@ -121,6 +126,5 @@ func (k *keepsake) count(c *Conn, room, prefix string) (n int, err error) {
 			return n, nil
 		}
 		since = fmt.Sprintf(`"epoch":%q,"offset":%d`, last.Epoch, last.Offset)
-		time.Sleep(200 * time.Millisecond) // what a connection may ask for
 	}
 }

@@ -44,6 +44,10 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, niceness); err != nil {
 		return fmt.Errorf("hostile: a lower priority: %w", err)
 	}
+	return serve(ctx, in, out)
+}
+
+func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	var job Job
 	d := json.NewDecoder(in)
 	if err := d.Decode(&job); err != nil {
