@@ -25,7 +25,7 @@ const attackersCommand = "attackers"
 type hostility struct {
 	*bench
 	attacks      string
-	size         int
+	size, most   int
 	tries        int
 	quiet, under time.Duration
 	viewers      int
@@ -38,6 +38,7 @@ func hostileFlags(b *bench, flags *flag.FlagSet) measurement {
 	h := &hostility{bench: b, secret: "the secret of all tokens of honest viewers and others"}
 	flags.StringVar(&h.attacks, "attacks", "all", "`names` of attacks, or all")
 	flags.IntVar(&h.size, "size", 0, "size of all attacks; 0: each at its own")
+	flags.IntVar(&h.most, "most", 0, "largest size that is tried; 0: any")
 	flags.IntVar(&h.tries, "tries", 1, "how often an attack is tried whose times do not hold")
 	flags.IntVar(&h.viewers, "viewers", 90, "honest viewers, beside ten guests")
 	flags.DurationVar(&h.quiet, "quiet", 4*time.Second, "how long is measured without attackers")
@@ -61,6 +62,9 @@ func (h *hostility) run(ctx context.Context) (title, body string, err error) {
 			sizes = []int{h.size}
 		}
 		for _, size := range sizes {
+			if h.most > 0 && size > h.most {
+				continue
+			}
 			r, bad, err := h.insist(ctx, a, size)
 			if err != nil {
 				return "", "", err

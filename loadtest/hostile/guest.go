@@ -38,7 +38,7 @@ type guests struct {
 type visited struct {
 	visits  int
 	longest time.Duration // from wishing to be in a room to being in it, with its history
-	late    int           // visits that were not over in their time
+	late    int           // times that what they asked for did not come in its time
 	refused map[string]int
 	lost    map[string]int
 }
@@ -84,12 +84,16 @@ func (g *guests) isRefused(what string, args ...any) {
 // failed notes an error of a connection: those of its deadline are of time.
 func (g *guests) failed(what string, err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.late++
+		g.isLate()
 		return
 	}
 	g.isRefused("%s: %s", what, why(err))
+}
+
+func (g *guests) isLate() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.late++
 }
 
 func (g *guests) hasLost(what string, args ...any) {
@@ -222,6 +226,9 @@ func (g *guest) want(c *Conn, until time.Time, command string) *fields {
 	switch {
 	case err != nil:
 		g.failed(name, err)
+		return nil
+	case s.Error != nil && s.Error.Code == "unavailable": // it waited for as long as it may
+		g.isLate()
 		return nil
 	case s.Error != nil:
 		g.isRefused("%s: %s (%s)", name, s.Error.Code, s.Error.Message)

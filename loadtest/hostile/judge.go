@@ -39,8 +39,8 @@ func (r *Result) Late() (wrong []string) {
 	if r.Join > longest {
 		wrong = append(wrong, fmt.Sprintf("a join took %v", r.Join.Round(time.Millisecond)))
 	}
-	if r.Unfinished > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d visits were not over after %v", r.Unfinished, visitWithin))
+	if r.Waits > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d times guests waited in vain", r.Waits))
 	}
 	return wrong
 }

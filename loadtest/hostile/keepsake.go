@@ -31,6 +31,7 @@ type keepsake struct {
 	sign    func(string) (string, error)
 	meter   Meter
 	first   published // the answer with keptKey
+	epoch   [2]string // of the room, and of the user's
 }
 
 // leave says it all.
@@ -40,6 +41,11 @@ func (k *keepsake) leave(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	last, err := k.backend.post(ctx, "/v1/rooms/"+keptRoom+"/messages", "", "text/plain", "the last")
+	if err != nil {
+		return err
+	}
+	k.epoch[0] = last.Epoch
 	if k.first, err = k.backend.post(ctx, "/v1/rooms/"+keptRoom+"-key/messages", keptKey, "text/plain", "once"); err != nil {
 		return err
 	}
@@ -51,7 +57,9 @@ func (k *keepsake) leave(ctx context.Context) (err error) {
 	for i := range keptMails {
 		text := fmt.Sprintf(`"mail %d"`, i)
 		if i%2 == 0 {
-			_, err = k.backend.post(ctx, "/v1/users/"+keptUser+"/messages?qos=1", "", "application/json", text)
+			var p published
+			p, err = k.backend.post(ctx, "/v1/users/"+keptUser+"/messages?qos=1", "", "application/json", text)
+			k.epoch[1] = p.Epoch
 		} else {
 			_, err = k.ask(c, fmt.Sprintf(`"cmd":"publish","to":%q,"qos":1,"data":%s`, keptUser, text))
 		}
@@ -96,11 +104,11 @@ func (k *keepsake) missing(ctx context.Context) (lost []string) {
 		return append(lost, fmt.Sprintf("all, as nobody is let in (%v)", err))
 	}
 	defer c.Close()
-	for _, look := range []struct {
+	for i, look := range []struct {
 		room, prefix string
 		want         int
 	}{{keptRoom, `"text `, keptTexts}, {"user:" + keptUser, `"mail `, keptMails}} {
-		found, err := k.count(c, look.room, look.prefix)
+		found, err := k.count(c, look.room, k.epoch[i], look.prefix)
 		if err != nil || found != look.want {
 			lost = append(lost, fmt.Sprintf("%d of %d messages of %s (%v)", look.want-found, look.want, look.room, err))
 		}
@@ -108,9 +116,9 @@ func (k *keepsake) missing(ctx context.Context) (lost []string) {
 	return lost
 }
 
-// count reads a whole history.
-func (k *keepsake) count(c *Conn, room, prefix string) (n int, err error) {
-	since := `"epoch":"none","offset":0`
+// count reads a history from its beginning.
+func (k *keepsake) count(c *Conn, room, epoch, prefix string) (n int, err error) {
+	since := fmt.Sprintf(`"epoch":%q,"offset":0`, epoch)
 	for {
 		page, err := k.ask(c, fmt.Sprintf(`"cmd":"history","room":%q,"limit":1000,"since":{%s}`, room, since))
 		if err != nil || len(page.Messages) == 0 {

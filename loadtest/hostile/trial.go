@@ -36,7 +36,7 @@ type Result struct {
 	QuietJoin    time.Duration // the slowest, from dial to the room's history
 	Join         time.Duration // likewise, under attack
 	Visits       int
-	Unfinished   int      // visits that had not ended after a long time
+	Waits        int      // of guests, in vain
 	Lost         []string // of the honest: messages, histories, keys
 	Refused      []string // likewise
 	RSS, Before  int64    // bytes: the most, and what there was before the attack
@@ -88,7 +88,7 @@ func (t *Trial) Run(ctx context.Context) (r *Result, err error) {
 	gone()
 	g.wg.Wait()
 	after := g.take()
-	r.Join, r.Visits, r.Unfinished = after.longest, after.visits, after.late
+	r.Join, r.Visits, r.Waits = after.longest, after.visits, after.late
 	r.takes("", &under, &after)
 	r.Lost = append(r.Lost, kept.missing(ctx)...)
 	if _, r.RSS, err = memory(t.PID); err != nil {
