@@ -53,7 +53,7 @@ func attack(t *testing.T, bin binary, a *hostile.Attack) {
 	n.waitReady()
 	trial := &hostile.Trial{
 		Attack: a, Size: a.Short, Public: n.ws, Admin: n.admin, PID: n.cmd.Process.Pid, Redis: redis, Secret: v1Secret, Sign: sign,
-		Backend: backend, Force: hostile.Inside, Viewers: 20, Guests: 4, Quiet: 300 * time.Millisecond, Under: 1500 * time.Millisecond,
+		Backend: backend, Force: hostile.Inside, Viewers: 20, Guests: 4, Quiet: 200 * time.Millisecond, Under: 800 * time.Millisecond,
 	}
 	r, err := trial.Run(t.Context())
 	if err != nil {
