@@ -76,7 +76,7 @@ func (h *hostility) run(ctx context.Context) (title, body string, err error) {
 				wrong = append(wrong, fmt.Sprintf("%s at %d: %s", a.Name, size, strings.Join(bad, "; ")))
 			case a.Trusted:
 				verdict = "measured"
-			case r.Starved():
+			case len(r.Late()) > 0: // and yet not bad
 				verdict = "holds, times not judged"
 			}
 			t.row(a.Name, a.Who, count(size), ms(r.Quiet), ms(r.Under), ms(r.QuietJoin), ms(r.Join), count(len(r.Lost)), count(len(r.Refused)),
