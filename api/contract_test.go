@@ -256,6 +256,7 @@ func TestErrorCodes(t *testing.T) {
 		{"body_too_large", "POST", kick, strings.Repeat(" ", maxCommand+1), 413, nil, nil},
 		{"message_too_large", "POST", publish, long, 413, nil, nil},
 		{"unsupported_media_type", "POST", kick, `{"user":"7"}`, 415, nil, []string{"Content-Type", "text/plain"}},
+		{"invalid_address", "DELETE", "/v1/bans", "", 400, nil, nil},
 		{"not_banned", "DELETE", "/v1/bans/7", "", 404, coded(404, "not_banned", "nobody", 0), nil},
 		{"busy", "POST", "/v1/rooms/r/close", "", 409, coded(409, "busy", "more and more", 0), nil},
 		{"mailbox_full", "POST", "/v1/users/7/messages", "hi", 409, coded(409, "mailbox_full", "full", 0), nil},

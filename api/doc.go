@@ -17,7 +17,9 @@
 //	GET    /v1/settings                   rooms with settings
 //	GET    /v1/users/{user}               one user
 //	POST   /v1/users/{user}/disconnect    close a user's connections
-//	GET    /v1/bans                       the users that are kept out
+//	GET    /v1/bans                       the users and addresses that are kept out
+//	POST   /v1/bans                       keep an address or a network out
+//	DELETE /v1/bans?address=              let it come again
 //	DELETE /v1/bans/{user}?room=          let a user come again
 //	GET    /v1/connections?user=&room=    connections of this node
 //	POST   /v1/connections/{conn}/disconnect

@@ -174,11 +174,22 @@ func (s *memServer) Bans(context.Context) ([]broker.Ban, error) {
 		{User: "7", Reason: "spam", Until: time.UnixMilli(1700000000000)},
 		{User: "7", Room: "lobby", Until: time.UnixMilli(1700000000001)},
 		{User: "8", Room: "lobby", Until: time.UnixMilli(1700000000002)},
+		{Address: "203.0.113.0/24", Until: time.UnixMilli(1700000000003)},
 	}, s.err
 }
 
 func (s *memServer) Lift(_ context.Context, user, room string) error {
 	s.note("lift %s from %q", user, room)
+	return s.err
+}
+
+func (s *memServer) BanAddress(_ context.Context, address, reason string, keep time.Duration) (broker.Ban, error) {
+	s.note("ban %s %q for %v", address, reason, keep)
+	return broker.Ban{Address: address + "/32", Reason: reason, Until: time.UnixMilli(1700000000003)}, s.err
+}
+
+func (s *memServer) LiftAddress(_ context.Context, address string) error {
+	s.note("lift %s", address)
 	return s.err
 }
 

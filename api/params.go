@@ -6,6 +6,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -88,6 +89,17 @@ func (p *params) name(field string, check func(string) (string, error)) string {
 	s, err := check(s)
 	p.check(err)
 	return s
+}
+
+// network is an address or a network; if it is not given, the zero one.
+func (p *params) network() (n netip.Prefix) {
+	if s := p.value("address", ""); s != "" {
+		var err error
+		if n, err = broker.ParseNetwork(s); err != nil {
+			p.check(err)
+		}
+	}
+	return n
 }
 
 // flag is true or false; if it is not given, def.

@@ -218,6 +218,22 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+func TestBanAddress(t *testing.T) {
+	s := &memServer{}
+	a := newAPI(t, Config{}, s)
+	answered(t, request(t, a, "POST", "/v1/bans", `{"address":"192.0.2.7","reason":"spam","for":"1h"}`), 200, `{"address":"192.0.2.7/32","reason":"spam","until":1700000000003}`)
+	if want := []string{`ban 192.0.2.7 "spam" for 1h0m0s`}; !slices.Equal(s.noted(), want) {
+		t.Errorf("%q, want %q", s.noted(), want)
+	}
+	for body, code := range map[string]string{
+		`{}`: "invalid_address", `{"address":"192.0.2.256","for":"1h"}`: "invalid_address", `{"address":"10.0.0.0/7","for":"1h"}`: "invalid_address",
+		`{"address":"2000::/15","for":"1h"}`: "invalid_address", `{"address":"192.0.2.7"}`: "invalid_for", `{"address":"192.0.2.7","for":"0s"}`: "invalid_for",
+		`{"address":"192.0.2.7","for":"721h"}`: "invalid_for", `{"address":"192.0.2.7","for":"1h","reason":"\n"}`: "invalid_reason", `{"address":7}`: "invalid_json",
+	} {
+		answered(t, request(t, a, "POST", "/v1/bans", body), 400, code)
+	}
+}
+
 func TestLists(t *testing.T) {
 	s := &memServer{settings: map[string]broker.RoomSettings{"lobby": {Muted: true}, "live": {History: &broker.Retention{}}, "aula": {Quiet: true}}}
 	a := newAPI(t, Config{}, s)
@@ -228,16 +244,20 @@ func TestLists(t *testing.T) {
 		ann   = `{"user":"7","reason":"spam","until":1700000000000}`
 		ann2  = `{"user":"7","room":"lobby","until":1700000000001}`
 		bob   = `{"user":"8","room":"lobby","until":1700000000002}`
+		net   = `{"address":"203.0.113.0/24","until":1700000000003}`
 	)
 	for target, want := range map[string]string{
 		"/v1/settings":                       `{"rooms":[` + aula + `,` + live + `,` + lobby + `],"total":3}`,
 		"/v1/settings?prefix=l":              `{"rooms":[` + live + `,` + lobby + `],"total":2}`,
 		"/v1/settings?limit=1":               `{"rooms":[` + aula + `],"total":3}`,
 		"/v1/settings?prefix=x":              `{"rooms":[],"total":0}`,
-		"/v1/bans":                           `{"bans":[` + ann + `,` + ann2 + `,` + bob + `],"total":3}`,
+		"/v1/bans":                           `{"bans":[` + ann + `,` + ann2 + `,` + bob + `,` + net + `],"total":4}`,
 		"/v1/bans?user=7":                    `{"bans":[` + ann + `,` + ann2 + `],"total":2}`,
 		"/v1/bans?room=lobby&limit=1":        `{"bans":[` + ann2 + `],"total":2}`,
 		"/v1/bans?user=9":                    `{"bans":[],"total":0}`,
+		"/v1/bans?address=203.0.113.9":       `{"bans":[` + net + `],"total":1}`,
+		"/v1/bans?address=203.0.113.8/29":    `{"bans":[` + net + `],"total":1}`,
+		"/v1/bans?address=203.0.112.0/23":    `{"bans":[],"total":0}`,
 		"/v1/bans?user=8&room=lobby&limit=1": `{"bans":[` + bob + `],"total":1}`,
 	} {
 		answered(t, request(t, a, "GET", target, ""), 200, want)
@@ -249,7 +269,11 @@ func TestLists(t *testing.T) {
 	answered(t, request(t, a, "DELETE", "/v1/bans/7?room=lobby", ""), 200, `{"done":true}`)
 	answered(t, request(t, a, "DELETE", "/v1/bans/7?room=-*", ""), 400, "bad_room")
 	answered(t, request(t, a, "DELETE", "/v1/bans/user:7", ""), 400, "bad_user")
-	if want := []string{`lift 7 from ""`, `lift 7 from "lobby"`}; !slices.Equal(s.noted(), want) {
+	answered(t, request(t, a, "DELETE", "/v1/bans?address=203.0.113.0/24", ""), 200, `{"done":true}`)
+	for _, bad := range []string{"", "?address=", "?address=x", "?address=0.0.0.0/0", "?address=::/0", "?address=fe80::1%25eth0", "?address=1.2.3.4&address=1.2.3.4"} {
+		answered(t, request(t, a, "DELETE", "/v1/bans"+bad, ""), 400, "invalid_address")
+	}
+	if want := []string{`lift 7 from ""`, `lift 7 from "lobby"`, "lift 203.0.113.0/24"}; !slices.Equal(s.noted(), want) {
 		t.Errorf("%q, want %q", s.noted(), want)
 	}
 }
@@ -258,7 +282,7 @@ func TestLists(t *testing.T) {
 func TestServerRefuses(t *testing.T) {
 	refusal := fmt.Errorf("edge: %w", coded(503, "srv_not_here", "presence is turned off", 5*time.Second))
 	for _, e := range newAPI(t, Config{}, &memServer{}).routes {
-		body := map[string]string{"kick": `{"user":"7"}`, "settings": `{}`}[e.pattern[strings.LastIndexByte(e.pattern, '/')+1:]]
+		body := map[string]string{"kick": `{"user":"7"}`, "settings": `{}`, "bans": `{"address":"192.0.2.7","for":"1h"}`}[e.pattern[strings.LastIndexByte(e.pattern, '/')+1:]]
 		switch {
 		case e.open, !strings.HasPrefix(e.pattern, "/v1/"), e.pattern == "/v1/rooms", e.method == "POST" && strings.HasSuffix(e.pattern, "/messages"):
 			continue // asks nothing that can be refused, or is tested above
@@ -269,8 +293,11 @@ func TestServerRefuses(t *testing.T) {
 		t.Run(e.method+" "+e.pattern, func(t *testing.T) {
 			a := newAPI(t, Config{}, &memServer{err: refusal, rooms: map[string]int{"x": 1}})
 			target := strings.NewReplacer("{room}", "x", "{user}", "x", "{conn}", "x").Replace(e.pattern)
-			if e.pattern == "/v1/broadcast" {
+			switch {
+			case e.pattern == "/v1/broadcast":
 				target += "?pattern=x"
+			case e.pattern == "/v1/bans" && e.method == "DELETE":
+				target += "?address=192.0.2.7"
 			}
 			w := request(t, a, e.method, target, body)
 			answered(t, w, 503, "srv_not_here")

@@ -57,6 +57,8 @@ func (a *API) endpoints() table {
 		{method: get, pattern: "/v1/users/{user}", handle: a.showUser},
 		{method: post, pattern: "/v1/users/{user}/disconnect", handle: a.disconnectUser},
 		{method: get, pattern: "/v1/bans", handle: a.listBans},
+		{method: post, pattern: "/v1/bans", handle: a.banAddress},
+		{method: del, pattern: "/v1/bans", handle: a.liftAddress},
 		{method: del, pattern: "/v1/bans/{user}", handle: a.lift},
 		{method: get, pattern: "/v1/connections", handle: a.listConnections},
 		{method: post, pattern: "/v1/connections/{conn}/disconnect", handle: a.disconnect},

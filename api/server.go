@@ -82,6 +82,10 @@ type Moderation interface {
 	// come again into a room, or with "" to the server.
 	Bans(ctx context.Context) ([]broker.Ban, error)
 	Lift(ctx context.Context, user, room string) error
+	// BanAddress closes all connections from an address or a network, on all nodes, and
+	// refuses new ones for a time. LiftAddress lets them come again.
+	BanAddress(ctx context.Context, address, reason string, keep time.Duration) (broker.Ban, error)
+	LiftAddress(ctx context.Context, address string) error
 }
 
 // Room describes a room.

@@ -80,7 +80,7 @@ var allowedImports = map[string][]string{
 	"barrage/edge/moderation": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/events", "barrage/edge/moderation/replica",
 		"barrage/edge/publish", "barrage/fanout", "barrage/internal/bounds", "barrage/internal/broker",
-		"barrage/internal/refusal",
+		"barrage/internal/refusal", "github.com/gaissmai/bart",
 	},
 	"barrage/edge/moderation/replica": {},
 	"barrage/edge/node": {

@@ -148,6 +148,16 @@ func (a Server) Remove(ctx context.Context, r api.Removal) (int, error) {
 // Clear forgets a room's history.
 func (a Server) Clear(ctx context.Context, room string) error { return a.Moderation.Clear(ctx, room) }
 
+// BanAddress keeps everybody out who comes from an address or a network.
+func (a Server) BanAddress(ctx context.Context, address, reason string, keep time.Duration) (broker.Ban, error) {
+	return a.Moderation.BanAddress(ctx, address, reason, keep)
+}
+
+// LiftAddress lets them come again.
+func (a Server) LiftAddress(ctx context.Context, address string) error {
+	return a.Moderation.LiftAddress(ctx, address)
+}
+
 // Lift lets a user come again.
 func (a Server) Lift(ctx context.Context, user, room string) error {
 	return a.Moderation.Lift(ctx, user, room)

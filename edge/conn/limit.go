@@ -89,6 +89,15 @@ func (l *Loop) Network(id ID) netip.Addr {
 	return l.loops.addresses.network(l.Source(id).Addr())
 }
 
+// NetworkOf is the network that counts as one address with a.
+func (s *Loops) NetworkOf(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = s.addresses.v6Bits
+	}
+	return netip.PrefixFrom(a, bits).Masked()
+}
+
 // From is Network for what a connection publishes. One that is gone already is nowhere,
 // but never a backend, which has no address.
 func (l *Loop) From(id ID) netip.Addr {

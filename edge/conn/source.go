@@ -54,6 +54,15 @@ func (l *Loop) recentPeer(id ID) netip.AddrPort {
 	return r.addr
 }
 
+// Own is the address of Source, where it is the viewer's alone as far as is known: zero
+// if it is a proxy's.
+func (l *Loop) Own(id ID) netip.Addr {
+	if l.sources.Get(id).flags&sourceShared != 0 {
+		return netip.Addr{}
+	}
+	return l.Source(id).Addr()
+}
+
 // Peer is the address at the other end of a connection's socket: a viewer's or a proxy's.
 func (l *Loop) Peer(id ID) netip.AddrPort { return l.net.Peer(id) }
 

@@ -105,6 +105,9 @@ func (d *Door) agree(req *frame.Request, u *upgrade) error {
 
 // admit lets an upgrade in, perhaps later, by its rooms and its token.
 func (d *Door) admit(id conn.ID, req *frame.Request, host string, u *upgrade) (err error) {
+	if err := d.mayCome(id); err != nil {
+		return err
+	}
 	token := ""
 	if u.protocol.Rooms != node.NoRooms {
 		if u.Rooms, err = d.rooms(req, u.protocol); err != nil {
@@ -253,7 +256,7 @@ func (d *Door) onIdentity(id conn.ID, u *upgrade, ident *auth.Identity, err erro
 // enter checks the rights of an upgrade and lets it in, or has it wait for the broker.
 // Those who join by demand are told of each room by itself.
 func (d *Door) enter(id conn.ID, u *upgrade) error {
-	if err := d.mayEnter(u); err != nil {
+	if err := d.mayEnter(id, u); err != nil {
 		return err
 	}
 	if u.protocol.Rooms == node.ByDemand || d.waits.Ready(u.Rooms) {
@@ -272,17 +275,26 @@ func (d *Door) enter(id conn.ID, u *upgrade) error {
 // onRooms lets a waiting connection in, with the broker's messages or without.
 func (d *Door) onRooms(id conn.ID, u *upgrade) {
 	d.release(id)
-	if err := d.mayEnter(u); err != nil { // sent out while it waited
+	if err := d.mayEnter(id, u); err != nil { // sent out while it waited
 		d.turnAway(id, u, err)
 		return
 	}
 	d.open(id, u)
 }
 
-// mayEnter checks the rights of an upgrade, if it has said already who it is.
-func (d *Door) mayEnter(u *upgrade) error {
-	if u.Identity == nil {
-		return nil
+// mayCome is a refusal if nobody may come from where this one does.
+func (d *Door) mayCome(id conn.ID) error {
+	if m := d.cfg.Node.Moderation; m.KeepsAddressesOut() {
+		return m.AddressBanned(d.loop.Own(id))
+	}
+	return nil
+}
+
+// mayEnter checks the rights of an upgrade, if it has said already who it is. It may have
+// waited.
+func (d *Door) mayEnter(id conn.ID, u *upgrade) error {
+	if err := d.mayCome(id); err != nil || u.Identity == nil {
+		return err
 	}
 	user, m := u.Identity.User, d.cfg.Node.Moderation
 	for _, room := range u.Rooms {

@@ -1,4 +1,4 @@
-// Bans: who must stay out until when.
+// Bans: who must stay out until when; of users, and what is the same of addresses.
 
 package moderation
 
@@ -28,6 +28,13 @@ const (
 
 func banName(user, room string) string { return banEntry + user + " " + room }
 
+func (o *order) banName() string {
+	if o.Address != "" {
+		return addressEntry + o.Address
+	}
+	return banName(o.User, o.Room)
+}
+
 // entry is what is kept of a persistent order: itself.
 func (o *order) entry() (e replica.Entry, persistent bool) {
 	switch {
@@ -36,14 +43,14 @@ func (o *order) entry() (e replica.Entry, persistent bool) {
 		if *o.Settings == (broker.RoomSettings{}) {
 			return e, true
 		}
-	case o.User == "":
+	case o.User == "" && o.Address == "":
 		return e, false
 	case o.Lift:
-		e.Name = banName(o.User, o.Room)
+		e.Name = o.banName()
 		return e, true
 	case o.Until > 0:
 		// This node's clock may be another: it counts from now, when the order comes.
-		e.Name, e.Until = banName(o.User, o.Room), time.Now().Add(time.Duration(o.Until-o.Given)*time.Millisecond)
+		e.Name, e.Until = o.banName(), time.Now().Add(time.Duration(o.Until-o.Given)*time.Millisecond)
 	default:
 		return e, false
 	}
@@ -58,6 +65,10 @@ func (o *order) entry() (e replica.Entry, persistent bool) {
 func (m *Moderation) changed(e replica.Entry) {
 	var o order
 	if e.Value != "" && json.Unmarshal([]byte(e.Value), &o) != nil {
+		return
+	}
+	if address, ok := strings.CutPrefix(e.Name, addressEntry); ok {
+		m.changedAddress(address, e, &o)
 		return
 	}
 	room, ok := strings.CutPrefix(e.Name, settingsEntry)
@@ -76,8 +87,8 @@ func (m *Moderation) keepOut(ctx context.Context, o *order, keep time.Duration) 
 	if keep > 0 {
 		o.Given = time.Now().UnixMilli()
 		o.Until = o.Given + max(keep, time.Second).Milliseconds() // a shorter time could be over before the nodes hear of it
-		if _, known := m.replica.Get(banName(o.User, o.Room)); !known && m.replica.Len()-m.settings.count() >= bounds.Bans {
-			return refusal.New(http.StatusConflict, "too_many_bans", fmt.Sprintf("%d users are kept out already", bounds.Bans))
+		if _, known := m.replica.Get(o.banName()); !known && m.replica.Len()-m.settings.count() >= bounds.Bans {
+			return refusal.New(http.StatusConflict, "too_many_bans", fmt.Sprintf("%d users and addresses are kept out already", bounds.Bans))
 		}
 	}
 	return m.give(ctx, o)
@@ -104,17 +115,17 @@ func (m *Moderation) Lift(ctx context.Context, user, room string) error {
 	return m.give(ctx, &order{User: user, Room: room, Lift: true})
 }
 
-// Bans returns those that hold, by user and room.
+// Bans returns those that hold, by address, user and room.
 func (m *Moderation) Bans() []broker.Ban {
 	var list []broker.Ban
 	for _, e := range m.replica.Entries() {
 		var o order
-		if json.Unmarshal([]byte(e.Value), &o) == nil && o.User != "" && e.Name == banName(o.User, o.Room) {
-			list = append(list, broker.Ban{User: o.User, Room: o.Room, Reason: o.Reason, Until: e.Until})
+		if json.Unmarshal([]byte(e.Value), &o) == nil && o.User+o.Address != "" && e.Name == o.banName() {
+			list = append(list, broker.Ban{User: o.User, Room: o.Room, Address: o.Address, Reason: o.Reason, Until: e.Until})
 		}
 	}
 	slices.SortFunc(list, func(a, b broker.Ban) int {
-		return cmp.Or(strings.Compare(a.User, b.User), strings.Compare(a.Room, b.Room))
+		return cmp.Or(strings.Compare(a.Address, b.Address), strings.Compare(a.User, b.User), strings.Compare(a.Room, b.Room))
 	})
 	return list
 }

@@ -23,6 +23,7 @@
 //	state                   owner                    everyone else
 //	entries                 the replica              read
 //	settings                their mutex              read, for every message
+//	banned addresses        their mutex              read, for every handshake
 //	orders not yet obeyed   a mutex for each loop    added by the replica, or the broker
 package moderation
 
@@ -58,11 +59,12 @@ type Config struct {
 
 // Moderation is a node's part. Its methods may be called from any goroutine.
 type Moderation struct {
-	cfg      Config
-	replica  *replica.Replica
-	settings settings
-	queues   [fanout.MaxShards]orderQueue // by loop
-	broker   broker.Broker
+	cfg       Config
+	replica   *replica.Replica
+	settings  settings
+	addresses addresses
+	queues    [fanout.MaxShards]orderQueue // by loop
+	broker    broker.Broker
 }
 
 // New returns a node's moderation, which orders nothing before Start.

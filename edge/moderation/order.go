@@ -5,8 +5,11 @@ package moderation
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/gaissmai/bart"
 
 	"barrage/edge/conn"
 	"barrage/edge/moderation/replica"
@@ -20,6 +23,7 @@ type order struct {
 	Room      string `json:"room,omitempty"` // leave this room; "": the connection ends
 	User      string `json:"user,omitempty"`
 	Conn      string `json:"conn,omitempty"`
+	Address   string `json:"address,omitempty"` // a network, instead of room, user and conn
 	Reason    string `json:"reason,omitempty"`
 	Reconnect bool   `json:"reconnect,omitempty"`
 	Given     int64  `json:"given,omitempty"` // when, in Unix milliseconds, by the clock of the node that was told
@@ -96,7 +100,7 @@ func (m *Moderation) Obey(msg *broker.Message) {
 
 // sendAway has all connections here obey.
 func (m *Moderation) sendAway(o *order) {
-	if o.User == "" && o.Conn == "" && !o.Everybody {
+	if o.User == "" && o.Conn == "" && o.Address == "" && !o.Everybody {
 		return // of a newer node: it cannot mean everybody
 	}
 	for i, l := range m.cfg.Loops.All() {
@@ -131,15 +135,24 @@ func (q *orderQueue) take() []*order {
 // obeyOn goes through a loop's connections, once for all orders that have come: a node
 // that was cut off may learn of a hundred thousand.
 func (m *Moderation) obeyOn(l *conn.Loop, orders []*order) {
-	byUser, others := make(map[string][]*order), []*order(nil)
+	byUser, others, byAddress := make(map[string][]*order), []*order(nil), new(bart.Table[*order])
 	for _, o := range orders {
-		if o.User != "" {
+		switch {
+		case o.User != "":
 			byUser[o.User] = append(byUser[o.User], o)
-		} else {
+		case o.Address != "":
+			byAddress.Insert(netip.MustParsePrefix(o.Address), o) // changedAddress has looked at it
+		default:
 			others = append(others, o)
 		}
 	}
 	for id := range l.OpenIDs() {
+		if byAddress.Size() > 0 {
+			if o, ok := byAddress.Lookup(l.Own(id)); ok {
+				obey(l, id, o)
+				continue
+			}
+		}
 		c := l.Client(id)
 		for _, o := range others {
 			if o.Everybody || c != nil && o.Conn == m.cfg.Loops.ConnName(c.Serial) {

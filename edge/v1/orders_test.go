@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -84,6 +85,8 @@ func TestOrdersOutliveTheirNode(t *testing.T) {
 	edgetest.Must(t, first.Moderation.Kick(ctx, "a", "ann", "spam", time.Hour))
 	edgetest.Must(t, first.Moderation.DisconnectUser(ctx, "bob", "worse", false, time.Hour))
 	edgetest.Must(t, first.Moderation.DisconnectUser(ctx, "eve", "only now", false, 0))
+	_, err := first.Moderation.BanAddress(ctx, "127.0.0.9", "flood", time.Hour)
+	edgetest.Must(t, err)
 	edgetest.Must(t, first.Moderation.SetRoomSettings(ctx, "a", broker.RoomSettings{Muted: true}))
 	edgetest.Must(t, first.Moderation.SetRoomSettings(ctx, "r", broker.RoomSettings{History: &broker.Retention{Messages: 3, Age: time.Hour}}))
 	edgetest.Must(t, first.Moderation.SetRoomSettings(ctx, "gone", broker.RoomSettings{Quiet: true}))
@@ -97,6 +100,13 @@ func TestOrdersOutliveTheirNode(t *testing.T) {
 	okOf(t, ann.ask(`{"id":2,"cmd":"join","room":"b"}`))
 	if _, resp := shake(t, second, edgetest.UpgradeRequest("/ws?room=b&token="+testToken(t, "bob", nil))); resp.StatusCode != 403 {
 		t.Errorf("bob comes in: %d", resp.StatusCode)
+	}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}, Timeout: edgetest.Patience}
+	banned, err := d.Dial("tcp", second.Addr().String())
+	edgetest.Must(t, err)
+	defer func() { _ = banned.Close() }()
+	if _, resp := edgetest.ShakeOn(t, banned.(*net.TCPConn), edgetest.UpgradeRequest("/ws?room=b")); resp.StatusCode != 403 {
+		t.Errorf("a banned address: %d", resp.StatusCode)
 	}
 	eve := joinJSON(t, second, "/ws?room=a&token="+testToken(t, "eve", nil))
 	if v := eve.ask(`{"id":1,"cmd":"publish","room":"a","data":1}`); code(v) != "muted" {
@@ -117,7 +127,7 @@ func TestOrdersOutliveTheirNode(t *testing.T) {
 	for i, b := range bans {
 		names[i] = fmt.Sprintf("%s %s %s %v", b.User, b.Room, b.Reason, time.Until(b.Until) > 59*time.Minute)
 	}
-	if want := []string{"ann a spam true", "bob  worse true"}; !slices.Equal(names, want) {
+	if want := []string{"ann a spam true", "bob  worse true", "  flood true"}; !slices.Equal(names, want) {
 		t.Errorf("bans %q, want %q", names, want)
 	}
 }
