@@ -61,13 +61,12 @@ func (a *API) answerTo(x *exchange, r *http.Request, err error) *refusal.Error {
 	return errInternal
 }
 
-// retryAfter is in how many seconds a client may try again, rounded up; 0: that will
-// not help.
+// retryAfter is in how many seconds a client is to try again; 0: that will not help.
 func retryAfter(f *refusal.Error) int {
 	if f.HTTPStatus() != http.StatusServiceUnavailable && f.HTTPStatus() != http.StatusTooManyRequests {
 		return 0
 	}
-	return int((max(f.RetryAfter(), time.Second) + time.Second - 1) / time.Second)
+	return max(1, f.RetrySeconds())
 }
 
 // fail answers a request that ended in err.

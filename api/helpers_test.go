@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -282,6 +283,20 @@ func newRequest(method, target, body string, header ...string) *http.Request {
 		r.Header.Add(header[i], header[i+1])
 	}
 	return r
+}
+
+// spread wants a time to wait, of the header or after text in the body, that is at least so
+// many seconds, and at most so many more, but two.
+func spread(t *testing.T, w *httptest.ResponseRecorder, text string, least int) {
+	t.Helper()
+	got := w.Header().Get("Retry-After")
+	if text != "" {
+		_, got, _ = strings.Cut(w.Body.String(), text)
+		got = got[:strings.IndexByte(got, '}')]
+	}
+	if n, err := strconv.Atoi(got); err != nil || n < least || n > least+max(least, 2) {
+		t.Errorf("to wait %q seconds, want %d and some", got, least)
+	}
 }
 
 // answered checks an answer: its status, and its body exactly or, if it is an

@@ -4,9 +4,9 @@ package handshake
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"time"
 
 	"barrage/edge/auth"
 	"barrage/edge/conn"
@@ -64,21 +64,20 @@ func (d *Door) answerTo(err error) *frame.HTTPError {
 		return &frame.HTTPError{Status: http.StatusInternalServerError, Reason: "internal error"}
 	}
 	he := &frame.HTTPError{Status: no.HTTPStatus(), Reason: no.Error()}
-	switch wait := no.RetryAfter(); {
+	switch after := no.RetrySeconds(); {
 	case he.Status == http.StatusUnauthorized:
 		he.Header = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
-	case wait > 0:
-		he.Header = "Retry-After: " + strconv.Itoa(int((wait+time.Second-1)/time.Second)) + "\r\n"
+	case after > 0:
+		he.Header = "Retry-After: " + strconv.Itoa(after) + "\r\n"
 	}
 	return he
 }
 
-// unavailable is the refusal of a full or stopping server. The wait is spread so
-// that those refused together do not come back together.
+// unavailable is the refusal of a full or stopping server, which may be refusing
+// everybody: they are to come back over ten seconds.
 func (d *Door) unavailable(reason string) error {
-	after := 1 + int(d.cfg.Node.Loops.Open()+time.Now().UnixNano()/1000)%10
 	return &frame.HTTPError{
 		Status: http.StatusServiceUnavailable, Reason: reason,
-		Header: "Retry-After: " + strconv.Itoa(after) + "\r\n",
+		Header: "Retry-After: " + strconv.Itoa(1+rand.IntN(10)) + "\r\n",
 	}
 }

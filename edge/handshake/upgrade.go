@@ -204,7 +204,7 @@ func asksFor(req *frame.Request, name, value string) (bool, error) {
 func (d *Door) take(id conn.ID) error {
 	switch err := d.loop.Take(id); {
 	case errors.Is(err, conn.ErrAddress):
-		return &frame.HTTPError{Status: http.StatusTooManyRequests, Reason: "too many connections from this address", Header: "Retry-After: 10\r\n"}
+		return refusal.TooMany("too_many_connections", "too many connections from this address", 10*time.Second)
 	case err != nil:
 		return d.unavailable("the server is full")
 	}

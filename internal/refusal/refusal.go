@@ -6,6 +6,7 @@ package refusal
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"time"
 )
@@ -41,8 +42,27 @@ func (e *Error) Code() string { return e.code }
 // HTTPStatus returns the status of the response.
 func (e *Error) HTTPStatus() int { return e.status }
 
-// RetryAfter returns when it may be tried again; 0 if that will not help.
-func (e *Error) RetryAfter() time.Duration { return e.retry }
+// mostSpread bounds how much longer than it must somebody is told to wait.
+const mostSpread = 10 * time.Second
+
+// RetryAfter returns when to try again; 0 if that will not help. Each time it is another
+// one, up to twice the wait, so that those who are refused together do not come back
+// together.
+func (e *Error) RetryAfter() time.Duration {
+	if e.retry == 0 {
+		return 0
+	}
+	return e.retry + rand.N(min(e.retry, mostSpread))
+}
+
+// RetrySeconds is RetryAfter in whole seconds, which are spread over two at least.
+func (e *Error) RetrySeconds() int {
+	if e.retry == 0 {
+		return 0
+	}
+	least := int((e.retry + time.Second - 1) / time.Second)
+	return least + rand.IntN(1+min(max(least, 2), int(mostSpread/time.Second)))
+}
 
 // Of returns the refusal in err's chain, nil if there is none.
 func Of(err error) *Error {
