@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"barrage/edge/conn"
 	"barrage/edge/publish"
@@ -40,6 +41,8 @@ var commands = []struct {
 type command struct {
 	ID  whole.Uint `json:"id"`
 	Cmd string     `json:"cmd"`
+
+	wrongID json.RawMessage // what a command that is refused calls itself, where that is no ID
 
 	Room     string        `json:"room"`
 	To       string        `json:"to"`       // publish: a user, instead of room
@@ -91,7 +94,7 @@ func (p *protocol) command(r *conn.Read, c *client, binary bool, payload []byte)
 		price += commands[i].price - 1
 	}
 	if !p.rate.Take(&c.tat, r.Now, price) {
-		p.tooMany(r, c, uint64(cmd.ID), price)
+		p.tooMany(r, c, &cmd, price)
 		return
 	}
 	r.Forgive()
@@ -105,44 +108,76 @@ func (p *protocol) command(r *conn.Read, c *client, binary bool, payload []byte)
 		err = commands[i].run(p, r, c, &cmd)
 	}
 	if err != nil {
-		p.replyError(r, c, uint64(cmd.ID), err)
+		p.refuse(r, c, &cmd, err)
 	}
+}
+
+// refuse answers a command with an error, by the name that it has given itself.
+func (p *protocol) refuse(r *conn.Read, c *client, cmd *command, err error) {
+	if cmd.wrongID != nil {
+		p.push(r, c, &refusedJSON{cmd.wrongID, errorOf(err)})
+		return
+	}
+	p.replyError(r, c, uint64(cmd.ID), err)
 }
 
 // tooMany refuses a command that is over the rate. A client that goes on all the same
 // is closed: being told costs the server more than asking costs the client.
-func (p *protocol) tooMany(r *conn.Read, c *client, id uint64, price int) {
+func (p *protocol) tooMany(r *conn.Read, c *client, cmd *command, price int) {
 	p.node.Publisher.Refused.Add(publish.Rate)
 	if r.Overrun(price, bounds.FloodFactor*(bounds.CommandBurst+p.node.PublishBurst)) {
 		p.loop.Close(r, c.ID, conn.CodePolicy, "too many commands", conn.Flood, 0)
 		return
 	}
-	p.replyError(r, c, id, refusal.TooMany("rate_limited", "too many commands", p.rate.Wait(c.tat, r.Now, price)))
+	p.refuse(r, c, cmd, refusal.TooMany("rate_limited", "too many commands", p.rate.Wait(c.tat, r.Now, price)))
 }
 
 // byteOrderMark is what some platforms write before any text of theirs.
 var byteOrderMark = []byte("\ufeff")
 
 func decode(binary bool, payload []byte, cmd *command) error {
+	payload = bytes.TrimPrefix(payload, byteOrderMark)
 	if binary {
+		cmd.findID(payload)
 		return refusal.New(400, "bad_json", "commands are text frames")
 	}
-	payload = bytes.TrimPrefix(payload, byteOrderMark)
 	err := json.Unmarshal(payload, cmd)
 	if err == nil {
 		return nil
 	}
-	// The id may stand behind what is wrong: the answer needs it.
-	var known struct {
-		ID whole.Uint `json:"id"`
-	}
-	if json.Unmarshal(payload, &known) == nil {
-		cmd.ID = known.ID
-	}
+	cmd.findID(payload)
 	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && te.Field != "" {
 		return refusal.New(400, "bad_json", te.Field+" cannot be a "+te.Value)
 	}
 	return refusal.New(400, "bad_json", "a command is one JSON object in a frame")
+}
+
+// maxWrongID bounds what an answer repeats that is no id.
+const maxWrongID = 64
+
+// findID finds the id of what is no command, for the answer: it may stand behind what is
+// wrong with one, before where it ends being JSON, or be wrong itself. A client that calls
+// its commands by texts is told that so that it knows which one it was.
+func (cmd *command) findID(payload []byte) {
+	d := json.NewDecoder(bytes.NewReader(payload))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return
+	}
+	for d.More() {
+		key, err := d.Token()
+		var value json.RawMessage
+		if err != nil || d.Decode(&value) != nil {
+			return
+		}
+		if key != "id" {
+			continue
+		}
+		scalar := value[0] == '"' || value[0] == '-' || '0' <= value[0] && value[0] <= '9'
+		if json.Unmarshal(value, &cmd.ID) != nil && scalar && len(value) <= maxWrongID && utf8.Valid(value) {
+			cmd.wrongID = value
+		}
+		return
+	}
 }
 
 // commandNames is for people.

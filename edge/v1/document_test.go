@@ -79,6 +79,9 @@ func named(text string) (names []string) {
 func membersOf(v any) (names []string) {
 	typ := reflect.TypeOf(v)
 	for i := range typ.NumField() {
+		if !typ.Field(i).IsExported() {
+			continue
+		}
 		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
 		names = append(names, name)
 	}

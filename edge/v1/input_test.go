@@ -5,6 +5,7 @@ package v1_test
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -224,6 +225,46 @@ func TestLargestMessage(t *testing.T) {
 				t.Errorf("close code %d", code)
 			}
 			return
+		}
+	}
+}
+
+// TestWrongIDs: what is refused is answered by the name that it has given itself, wherever
+// that stands, if it has one.
+func TestWrongIDs(t *testing.T) {
+	t.Parallel()
+	c := joinJSON(t, edgetest.Start(t, nil), "/ws")
+	long := strings.Repeat("x", 63)
+	for _, x := range []struct {
+		op          frame.Opcode
+		command, id string
+	}{
+		{frame.Text, `{"id":"a-1","cmd":"ping"}`, `"a-1"`},
+		{frame.Text, `{"cmd":"ping","id":1.5}`, `1.5`},
+		{frame.Text, `{"id":-1,"cmd":"ping"}`, `-1`},
+		{frame.Text, `{"id":18446744073709551616,"cmd":"ping"}`, `18446744073709551616`},
+		{frame.Text, `{"id":7,"cmd":"ping"`, `7`},
+		{frame.Text, `{"id":7,"cmd":"ping","room":}`, `7`},
+		{frame.Text, `{"cmd":5,"id":"b"}`, `"b"`},
+		{frame.Text, `{"id":7,"cmd":"ping"}{}`, `7`},
+		{frame.Binary, `{"id":8,"cmd":"ping"}`, `8`},
+		{frame.Binary, "{\"id\":\"\xff\"}", ``},
+		{frame.Text, `{"id":"` + long + `","cmd":"ping"}`, ``},
+		{frame.Text, `{"id":true,"cmd":"ping"}`, ``},
+		{frame.Text, `{"id":{"x":1},"cmd":"ping"}`, ``},
+		{frame.Text, `{"cmd":`, ``},
+		{frame.Text, `["id",1]`, ``},
+	} {
+		c.Send(x.op, x.command)
+		m, err := c.Next()
+		for err == nil && !strings.Contains(m.Payload, `"error"`) {
+			m, err = c.Next()
+		}
+		edgetest.Must(t, err)
+		var got struct{ ID json.RawMessage }
+		edgetest.Must(t, json.Unmarshal([]byte(m.Payload), &got))
+		if string(got.ID) != x.id {
+			t.Errorf("%s: the answer is to %q, want %q: %s", x.command, got.ID, x.id, m.Payload)
 		}
 	}
 }

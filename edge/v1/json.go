@@ -22,6 +22,12 @@ type replyJSON struct {
 	Error *errorJSON `json:"error,omitempty"`
 }
 
+// refusedJSON answers a command whose id is none.
+type refusedJSON struct {
+	ID    json.RawMessage `json:"id"`
+	Error *errorJSON      `json:"error"`
+}
+
 type errorJSON struct {
 	Code       string `json:"code"`
 	Message    string `json:"message"`
