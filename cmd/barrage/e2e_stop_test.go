@@ -119,6 +119,7 @@ func secondSignal(t *testing.T, bin binary) {
 			n.join("salon")
 			n.signal(tt.first)
 			await(t, "draining", func() bool { ok, _ := n.ready(); return !ok })
+			time.Sleep(sameStop) // sooner, it is taken for the first one's echo
 			n.signal(tt.second)
 			n.wantExit(tt.code)
 		})

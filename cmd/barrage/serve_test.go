@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -177,40 +178,49 @@ func codeOf(err error) int {
 func TestSignals(t *testing.T) {
 	for _, sent := range [][]os.Signal{
 		{syscall.SIGTERM}, {syscall.SIGINT}, {syscall.SIGHUP}, {syscall.SIGHUP, syscall.SIGHUP, syscall.SIGTERM}, {syscall.SIGTERM, syscall.SIGHUP},
+		{syscall.SIGTERM, syscall.SIGTERM}, // as timeout(1) does
 	} {
 		t.Run(fmt.Sprintf("%v drains", sent), func(t *testing.T) {
-			signals := make(chan os.Signal) // what is sent is taken
-			release := make(chan struct{})
-			go func() { // ends when all are taken
-				for _, sig := range sent {
-					signals <- sig
+			synctest.Test(t, func(t *testing.T) {
+				signals := make(chan os.Signal) // what is sent is taken
+				release := make(chan struct{})
+				go func() { // ends when all are taken
+					for _, sig := range sent {
+						signals <- sig
+					}
+					close(release)
+				}()
+				err := untilSignal(context.Background(), signals, func(ctx context.Context) error {
+					<-ctx.Done()
+					<-release
+					synctest.Wait() // all that is sent is looked at
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
 				}
-				close(release)
-			}()
-			err := untilSignal(context.Background(), signals, func(ctx context.Context) error {
-				<-ctx.Done()
-				<-release
-				return nil
 			})
-			if err != nil {
-				t.Error(err)
-			}
 		})
 	}
 	for sig, code := range map[os.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		t.Run("a second forces "+sig.String(), func(t *testing.T) {
-			signals := make(chan os.Signal, 2)
-			signals <- syscall.SIGTERM
-			signals <- sig
-			release := make(chan struct{})
-			defer close(release)
-			err := untilSignal(context.Background(), signals, func(ctx context.Context) error {
-				<-release // deaf to its context
-				return nil
+			synctest.Test(t, func(t *testing.T) {
+				signals := make(chan os.Signal)
+				go func() { // ends when both are taken
+					signals <- syscall.SIGTERM
+					time.Sleep(sameStop)
+					signals <- sig
+				}()
+				release := make(chan struct{})
+				defer close(release)
+				err := untilSignal(context.Background(), signals, func(ctx context.Context) error {
+					<-release // deaf to its context
+					return nil
+				})
+				if got := codeOf(err); got != code {
+					t.Errorf("code %d, want %d", got, code)
+				}
 			})
-			if got := codeOf(err); got != code {
-				t.Errorf("code %d, want %d", got, code)
-			}
 		})
 	}
 	t.Run("a panic is internal", func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 )
 
 // stoppable runs body until it returns or is stopped by signals.
@@ -30,10 +31,15 @@ func stoppable(ctx context.Context, body func(context.Context) error) error {
 	return untilSignal(ctx, c, body)
 }
 
+// sameStop is for how long signals after the first are its echo: timeout(1) and others
+// send one to the process and one to its group.
+const sameStop = 500 * time.Millisecond
+
 // untilSignal runs body until it returns; the first signal ends its context. On
-// a second SIGTERM or SIGINT it returns at once and leaves body behind: the process is to
-// exit with the code of the error. SIGHUP forces nothing: shell and kernel may both send
-// it for one terminal, and systemd sends it right behind SIGTERM (SendSIGHUP=).
+// a second SIGTERM or SIGINT, but not within sameStop, it returns at once and leaves body
+// behind: the process is to exit with the code of the error. SIGHUP forces nothing: shell
+// and kernel may both send it for one terminal, and systemd sends it right behind SIGTERM
+// (SendSIGHUP=).
 func untilSignal(ctx context.Context, signals <-chan os.Signal, body func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -41,7 +47,7 @@ func untilSignal(ctx context.Context, signals <-chan os.Signal, body func(contex
 	// Stopped by its context and waited for below, unless a second signal says
 	// that waiting is over.
 	go func() { done <- guarded(ctx, body) }()
-	stopping := false
+	var stopping time.Time // since when; zero: not yet
 	for {
 		select {
 		case err := <-done:
@@ -51,10 +57,12 @@ func untilSignal(ctx context.Context, signals <-chan os.Signal, body func(contex
 			if sig == syscall.SIGHUP {
 				continue
 			}
-			if stopping {
+			switch {
+			case stopping.IsZero():
+				stopping = time.Now()
+			case time.Since(stopping) >= sameStop:
 				return forced(sig)
 			}
-			stopping = true
 		}
 	}
 }
