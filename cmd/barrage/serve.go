@@ -81,7 +81,7 @@ func (n *node) store(p nodeDeps, ec *edge.Config) (err error) {
 // join makes the bridge to the other nodes.
 func (n *node) join(p nodeDeps, ec *edge.Config) (err error) {
 	n.bridge, err = redisbridge.New(redisbridge.Config{
-		URL: p.cfg.Redis, Sharded: p.cfg.RedisSharded, Retention: n.Moderation.Retention, History: fmt.Sprint(ec.History), Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: ec.Node,
+		URL: p.cfg.Redis, Sharded: p.cfg.RedisSharded, Retention: n.Moderation.Retention, History: ec.History.String(), Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: ec.Node,
 		Linger: p.cfg.RedisLinger, Timeout: p.cfg.RedisTimeout, Outage: p.cfg.RedisOutage, Logger: p.log,
 	}, n.Server.Delivery)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -297,6 +298,33 @@ func DefaultRules() Rules {
 		{"user:*", Retention{Messages: 1000, Age: 7 * 24 * time.Hour}},
 		{"*", Retention{Messages: 100, Age: 10 * time.Minute}},
 	}
+}
+
+// String is the same for rules that are the same in effect, and says what they are: what
+// is left out of one is filled in, and a rule that an earlier one leaves nothing to, or
+// that comes to nothing at the end, is not there.
+func (r Rules) String() string {
+	var said []string
+	last := 0 // of them, those up to the last that keeps something
+	covered := func(before Rules, pattern string) bool {
+		return slices.ContainsFunc(before, func(b Rule) bool { return Match(b.Pattern, pattern) })
+	}
+	for i, rule := range r {
+		switch mail := UserPrefix + "*"; {
+		case covered(r[:i], rule.Pattern):
+			continue
+		case !rule.On():
+			said = append(said, rule.Pattern+"=0/0")
+			continue
+		case rule.Bytes == 0 && !strings.HasPrefix(rule.Pattern, UserPrefix) && !covered(r[:i], mail):
+			// It may be of rooms of users and of others, whose bytes differ.
+		default:
+			rule.Bytes = rule.MaxBytes(rule.Pattern)
+		}
+		said = append(said, fmt.Sprintf("%s=%d/%v/%d", rule.Pattern, rule.Messages, rule.Age, rule.Bytes))
+		last = len(said)
+	}
+	return strings.Join(said[:last], ",")
 }
 
 // For returns the retention of a room.
