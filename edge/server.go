@@ -99,7 +99,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	loops := conn.NewLoops(s.connConfig())
 	s.Delivery = delivery.New(delivery.Config{
-		Hub: s.hub, Forms: forms, MaxMessage: cfg.MaxMessage, Users: loops.Users, Refused: &s.refused, Own: moderation.ControlRoom,
+		Hub: s.hub, Forms: forms, MaxMessage: cfg.MaxMessage, Users: loops.Users, Refused: &s.refused, Serial: loops.Serial, Own: moderation.ControlRoom,
 	})
 	if s.Moderation, err = moderation.New(moderation.Config{Store: cfg.Orders, Rules: cfg.History, Events: cfg.Events, Loops: loops, Logger: cfg.Logger}); err != nil {
 		return nil, err

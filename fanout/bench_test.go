@@ -20,6 +20,7 @@ func (f *nullSink) Sendv(_ uint32, b [][]byte) int {
 	return n
 }
 func (f *nullSink) Queue(uint32, []byte)                           {}
+func (*nullSink) Subscriber(uint64) (uint32, bool)                 { return 0, false }
 func (f *nullSink) Blocked(uint32) bool                            { return false }
 func (f *nullSink) Skipped(uint32, string, uint64, uint64, uint64) {}
 
@@ -30,9 +31,11 @@ type forever struct {
 	seq uint64
 }
 
-func (f *forever) Sequence() uint64                       { f.seq++; return f.seq }
-func (f *forever) Size() int                              { return len(f.b) }
-func (f *forever) Encode(Encoding) Message                { return f }
+func (f *forever) Sequence() uint64        { f.seq++; return f.seq }
+func (f *forever) Size() int               { return len(f.b) }
+func (f *forever) Encode(Encoding) Message { return f }
+func (f *forever) Origin() uint64          { return 0 }
+
 func (f *forever) AppendPart(b []byte, _ Encoding) []byte { return append(b, f.b...) }
 func (f *forever) Bytes() []byte                          { return f.b }
 func (f *forever) Retain()                                {}

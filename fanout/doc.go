@@ -49,6 +49,14 @@
 // told, which may close the connection instead. When everybody has caught up
 // the log is given back whole: a quiet room holds no buffer.
 //
+// # Own messages
+//
+// A publication can name the subscriber that it comes from, who is not to get it
+// ([Publication].Origin). Most members need nothing else when it comes, and their cursor
+// goes past it. For one that is behind, the shard notes the message's number, and what is
+// sent to that member goes around it; a batch is made once more without it. Others cost
+// nothing by that, and it counts as SkipEcho.
+//
 // # Joining at a known position
 //
 // Messages may have a sequence, given by the publisher: their number in the order

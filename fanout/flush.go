@@ -86,6 +86,9 @@ func (s *Shard) pass(st *stream, sends, visits *int) (done bool) {
 // flush sends a member everything from its cursor, which is num, to the head, as
 // far as one send takes it. It returns the new cursor, and how many bytes were sent.
 func (s *Shard) flush(st *stream, m *member, sub uint32, num uint64) (to uint64, sent int) {
+	if m.link&hasOwn != 0 {
+		return s.flushAround(st, m, sub, num)
+	}
 	g := st.log.find(num)
 	from := st.log.segs[g].start(num)
 	n := 0

@@ -43,7 +43,7 @@ func (m *msg) Release() {
 // pub is a Publication that remembers what it was encoded to.
 type pub struct {
 	num, size int
-	seq       uint64
+	seq, from uint64
 	encoding  func(Encoding) // if not nil, called by Encode
 
 	mu   sync.Mutex // guards msgs: in batched encodings, any shard may divide a batch
@@ -54,6 +54,8 @@ func newPub(num, size int) *pub { return &pub{num: num, size: size} }
 
 func (p *pub) Sequence() uint64 { return p.seq }
 func (p *pub) Size() int        { return msgHeader + p.size }
+
+func (p *pub) Origin() uint64 { return p.from }
 
 func (p *pub) AppendPart(b []byte, e Encoding) []byte {
 	return append(b, newMsg(p.num, p.size, e).b...)
@@ -142,6 +144,7 @@ func (b *batcher) checkReleased(t interface{ Fatalf(string, ...any) }) {
 type fakeSink struct {
 	socks  []*fakeSock
 	onSkip func(sub uint32, room string, n, from, to uint64) // if not nil
+	base   uint64                                            // origin of the first subscriber
 }
 
 type fakeSock struct {
@@ -155,7 +158,7 @@ type fakeSock struct {
 type skip struct{ n, from, to uint64 }
 
 func newFakeSink(n, room int) *fakeSink {
-	f := new(fakeSink)
+	f := &fakeSink{base: 1}
 	for range n {
 		f.socks = append(f.socks, &fakeSock{room: room})
 	}
@@ -188,6 +191,12 @@ func (f *fakeSink) Sendv(sub uint32, bufs [][]byte) int {
 func (f *fakeSink) Queue(sub uint32, p []byte) {
 	f.socks[sub].stream = append(f.socks[sub].stream, p...)
 }
+
+// Subscriber knows the subscribers of this sink by its base.
+func (f *fakeSink) Subscriber(origin uint64) (sub uint32, ok bool) {
+	return uint32(origin - f.base), origin >= f.base && origin-f.base < uint64(len(f.socks))
+}
+
 func (f *fakeSink) Blocked(sub uint32) bool { return f.socks[sub].blocked }
 func (f *fakeSink) Skipped(sub uint32, room string, n, from, to uint64) {
 	f.socks[sub].skips = append(f.socks[sub].skips, skip{n, from, to})

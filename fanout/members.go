@@ -121,7 +121,7 @@ func (s *Shard) newStream(room string, enc Encoding) *stream {
 func (s *Shard) remove(l uint32) {
 	st, i := s.streamOf(l), int(s.links.At(l).member)
 	num := st.members[i].at(st)
-	s.stats.Skipped[SkipLeft] += st.log.head - num
+	s.stats.Skipped[SkipLeft] += st.log.head - num - s.passOwn(&st.members[i], st.log.head)
 	st.forgetAhead(l)
 	if st.hot && i < st.next {
 		st.next--

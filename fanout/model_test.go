@@ -91,6 +91,7 @@ type oracle struct {
 	t       *rapid.T                 // of the operation at hand
 	// What the shards must have counted.
 	slow, replayed [modelShards]uint64
+	own            [modelShards]uint64 // at most
 }
 
 type memberKey struct {
@@ -116,11 +117,13 @@ type frame struct {
 	msg int    // the message's number
 	num uint64 // the frame's
 	seq uint64 // of the message; 0 if it has none
+	own bool   // the member sent it, and is spared it
 }
 
 type membership struct {
 	enc   Encoding
 	held  bool
+	own   bool    // it was spared messages of its own
 	after uint64  // it was given everything up to here by Resume
 	want  []frame // what it may still get, in order; the shard's inbox included
 }
@@ -138,6 +141,7 @@ func newOracle(t *rapid.T, cfg Config) *oracle {
 	o.hub = hub
 	for i := range cfg.Shards {
 		sink := newFakeSink(modelSubs, 1<<30)
+		sink.base = o.origin(memberKey{shard: i})
 		sink.onSkip = func(sub uint32, room string, n, from, to uint64) {
 			o.skipped(memberKey{i, int(sub), room}, n, from, to)
 		}
@@ -146,6 +150,9 @@ func newOracle(t *rapid.T, cfg Config) *oracle {
 	}
 	return o
 }
+
+// origin is the one of publications of a subscriber.
+func (o *oracle) origin(p memberKey) uint64 { return uint64(1 + p.shard*modelSubs + p.sub) }
 
 func (o *oracle) join(t *rapid.T, p memberKey, enc Encoding, held bool) {
 	o.work(t, p.shard) // so that nothing published before is in the inbox
@@ -173,6 +180,9 @@ func (o *oracle) publishMany(t *rapid.T, room string) {
 			o.newest[room] = p.seq
 		case step < 0:
 			p.seq = o.newest[room] / uint64(-step) // not greater: counts as none
+		}
+		if rapid.Bool().Draw(t, "without echo") {
+			p.from = rapid.Uint64Range(1, modelShards*modelSubs+1).Draw(t, "from") // the last is nobody's
 		}
 		o.pubs = append(o.pubs, p)
 		o.publish(t, room, p)
@@ -211,7 +221,13 @@ func (o *oracle) deliver(lp logKey, l *logModel, p *pub) {
 		l.last, f.seq = p.seq, p.seq
 	}
 	for pl, m := range o.members {
-		if pl.room == lp.room && pl.shard == lp.shard && m.enc == lp.enc {
+		switch {
+		case pl.room != lp.room || pl.shard != lp.shard || m.enc != lp.enc:
+		case p.from != 0 && p.from == o.origin(pl):
+			m.own = true
+			o.own[pl.shard]++
+			m.want = append(m.want, frame{f.msg, f.num, f.seq, true})
+		default:
 			m.want = append(m.want, f)
 		}
 	}
@@ -230,8 +246,20 @@ func (o *oracle) replay(p memberKey, m *membership) {
 			n = i + 1
 		}
 	}
+	for _, f := range m.want[:n] {
+		if !f.own {
+			o.replayed[p.shard]++
+		}
+	}
 	m.want = m.want[n:]
-	o.replayed[p.shard] += uint64(n)
+}
+
+// passOwn takes messages of its own, which never come, from the beginning of a
+// membership's list.
+func (m *membership) passOwn() {
+	for len(m.want) > 0 && m.want[0].own {
+		m.want = m.want[1:]
+	}
 }
 
 // consume checks what a subscriber received: per room what must come next.
@@ -244,7 +272,10 @@ func (o *oracle) consume(t *rapid.T, sh, sub int) {
 	for _, g := range o.sinks[sh].socks[sub].receive(t) {
 		found := false
 		for p, m := range o.members {
-			if p.shard != sh || p.sub != sub || len(m.want) == 0 || m.want[0].msg != g.num {
+			if p.shard != sh || p.sub != sub {
+				continue
+			}
+			if m.passOwn(); len(m.want) == 0 || m.want[0].msg != g.num {
 				continue
 			}
 			if m.held || m.enc != g.enc {
@@ -269,16 +300,17 @@ func (o *oracle) skipped(p memberKey, n, from, to uint64) {
 	o.consume(o.t, p.shard, p.sub)
 	m := o.members[p]
 	var first, last uint64
-	for _, f := range m.want[:n] {
-		if first == 0 {
+	for range n {
+		m.passOwn()
+		f := m.want[0]
+		if m.want = m.want[1:]; first == 0 {
 			first = f.seq
 		}
 		last = max(last, f.seq)
 	}
-	if from != first || to != last {
+	if (from != first || to != last) && !m.own { // what it is told may have its own's
 		o.t.Fatalf("%+v was told of %d to %d, lost are %d to %d", p, from, to, first, last)
 	}
-	m.want = m.want[n:]
 	o.slow[p.shard] += n
 }
 
@@ -368,6 +400,9 @@ func (o *oracle) checkAll(t *rapid.T) {
 		if st := s.Stats(); st.Skipped[SkipSlow] != o.slow[sh] || st.Skipped[SkipReplayed] != o.replayed[sh] {
 			t.Fatalf("shard %d: skipped %v, want %d slow and %d replayed", sh, st.Skipped, o.slow[sh], o.replayed[sh])
 		}
+		if n := s.Stats().Skipped[SkipEcho]; n > o.own[sh] {
+			t.Fatalf("shard %d: %d messages were spared, %d were members' own", sh, n, o.own[sh])
+		}
 	}
 	for p, m := range o.members {
 		if !o.shards[p.shard].In(uint32(p.sub), p.room) {
@@ -399,13 +434,16 @@ func (o *oracle) finish(t *rapid.T) {
 	workAll(o.shards)
 	o.checkAll(t)
 	for p, m := range o.members {
-		if len(m.want) != 0 {
+		if m.passOwn(); len(m.want) != 0 {
 			t.Fatalf("%+v: %d messages never came", p, len(m.want))
 		}
 	}
 	for sh, s := range o.shards {
 		if st := s.Stats(); st.Pending != 0 || st.LogBytes != 0 {
 			t.Fatalf("shard %d: %d messages pending and %d bytes of log after everybody was drained", sh, st.Pending, st.LogBytes)
+		}
+		if len(s.own) != 0 {
+			t.Fatalf("shard %d remembers own messages of %d members, and nobody needs any", sh, len(s.own))
 		}
 	}
 	for _, p := range o.pubs {

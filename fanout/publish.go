@@ -29,6 +29,9 @@ type Publication interface {
 	// epochs, each of which counts from 1, can have the epoch's number in the upper
 	// bits.
 	Sequence() uint64
+	// Origin names the subscriber that it comes from and that is not to get it, as
+	// Sink.Subscriber knows it; 0: it is for all.
+	Origin() uint64
 	// Encode returns a new reference to the message in an encoding. It is called
 	// by Publish, on its goroutine and under no lock, at most once for each
 	// encoding that has members. For a batched encoding it may also be called
@@ -102,6 +105,7 @@ func (h *Hub) overloaded(shards uint64) bool {
 // encodings that they have them in, but for those that get it later. It returns the
 // shards that it put it into. The stripe's lock is held.
 func (h *Hub) push(e *entry, room string, p *part, made *forms, later EncodingSet) (shards uint64) {
+	from := p.p.Origin()
 	for _, u := range e.uses {
 		if later.has(u.enc) {
 			continue
@@ -109,7 +113,7 @@ func (h *Hub) push(e *entry, room string, p *part, made *forms, later EncodingSe
 		m := made.in[u.enc]
 		for b := u.shards; b != 0; b &= b - 1 {
 			m.Retain()
-			h.shards[bits.TrailingZeros64(b)].push(item{room: room, m: m, seq: p.seq, enc: u.enc})
+			h.shards[bits.TrailingZeros64(b)].push(item{room: room, m: m, seq: p.seq, from: from, enc: u.enc})
 		}
 		shards |= u.shards
 	}

@@ -43,7 +43,7 @@ func (s *Shard) Resume(sub uint32, room string, after uint64) {
 func (s *Shard) skipReplayed(st *stream, m *member, after uint64) {
 	to := st.log.behind(m.at(st), after)
 	s.logBytes += st.log.divide(s, st.enc, to)
-	s.stats.Skipped[SkipReplayed] += to - m.at(st)
+	s.stats.Skipped[SkipReplayed] += to - m.at(st) - s.passOwn(m, to)
 	m.to(to)
 }
 

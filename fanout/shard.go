@@ -24,6 +24,8 @@ type Sink interface {
 	Queue(sub uint32, p []byte)
 	// Blocked reports whether Send would take nothing.
 	Blocked(sub uint32) bool
+	// Subscriber finds the one that a publication comes from: see Publication.Origin.
+	Subscriber(origin uint64) (sub uint32, ok bool)
 	// Skipped tells that n messages of the room are gone before the subscriber
 	// got them (SkipSlow): it is too slow, or was held for too long. It is called
 	// during Work only. from and to are the first and the last sequence among the
@@ -53,10 +55,11 @@ type Shard struct {
 	streams     []*stream                        // nil at the indexes in freeStreams
 	freeStreams []uint32
 	links       linkTable
-	hot         hotQueue   // with a pass to make, in turn
-	credit      int        // sends to single subscribers until the next Work
-	late        []uint32   // subscribers with more to be sent than there was credit for
-	holding     streamList // whose logs are not empty, the longest so first
+	hot         hotQueue            // with a pass to make, in turn
+	credit      int                 // sends to single subscribers until the next Work
+	late        []uint32            // subscribers with more to be sent than there was credit for
+	holding     streamList          // whose logs are not empty, the longest so first
+	own         map[uint32][]uint64 // numbers of messages that members sent and are spared, by link
 	logBytes    int
 	spareSegs   []*segment
 	vec         [MaxVectors][]byte
@@ -69,6 +72,7 @@ type item struct {
 	room string
 	m    Message
 	seq  uint64 // not of a batch, which has several
+	from uint64 // likewise: Publication.Origin
 	enc  Encoding
 }
 
@@ -117,7 +121,7 @@ func (s *Shard) takeInbox() {
 		s.spare[i] = item{}
 		cost += inboxCost(it.m)
 		if st := s.byRoom[it.enc].Get(it.room); st != nil {
-			s.append(st, it.m, it.seq)
+			s.append(st, it.m, it.seq, it.from)
 		} else {
 			it.m.Release() // the last member left meanwhile
 		}
@@ -130,17 +134,25 @@ func (s *Shard) takeInbox() {
 	}
 }
 
-func (s *Shard) append(st *stream, m Message, seq uint64) {
+func (s *Shard) append(st *stream, m Message, seq, from uint64) {
 	if len(st.log.segs) == 0 {
 		s.holding.push(st)
 	}
 	head, last := st.log.head, st.log.last
-	if b, ok := m.(*batch); ok {
+	b, ok := m.(*batch)
+	if ok {
 		s.logBytes += st.log.appendBatch(s, b)
 	} else {
 		s.logBytes += st.log.append(s, m, seq)
 	}
 	s.stats.Offered += uint64(len(st.members)) * (st.log.head - head)
+	if ok {
+		for i := range b.parts {
+			s.spareOwn(st, head+uint64(i), b.parts[i].p.Origin())
+		}
+	} else {
+		s.spareOwn(st, head, from)
+	}
 	if st.log.last > last {
 		s.passOver(st)
 	}
@@ -176,6 +188,9 @@ func (s *Shard) skip(st *stream, m *member, num uint64) {
 	n := num - m.at(st)
 	from, to := st.log.span(m.at(st), num)
 	m.to(num)
+	if n -= s.passOwn(m, num); n == 0 {
+		return
+	}
 	s.stats.Skipped[SkipSlow] += n
 	s.sink.Skipped(s.links.At(m.id()).sub, st.room, n, from, to)
 }

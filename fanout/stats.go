@@ -12,11 +12,12 @@ const (
 	SkipSlow     SkipReason = iota // it fell behind the bound of the room's log, or was held for too long
 	SkipLeft                       // it left, or was closed, with messages outstanding
 	SkipReplayed                   // it was given the message otherwise before Resume
+	SkipEcho                       // it sent the message, and asked not to get it
 	numSkipReasons
 )
 
 // SkipReasons lists all reasons.
-func SkipReasons() []SkipReason { return []SkipReason{SkipSlow, SkipLeft, SkipReplayed} }
+func SkipReasons() []SkipReason { return []SkipReason{SkipSlow, SkipLeft, SkipReplayed, SkipEcho} }
 
 // String returns the reason in the form used in logs and metric labels.
 func (r SkipReason) String() string {
@@ -25,8 +26,10 @@ func (r SkipReason) String() string {
 		return "slow"
 	case SkipLeft:
 		return "left"
-	default:
+	case SkipReplayed:
 		return "replayed"
+	default:
+		return "echo"
 	}
 }
 

@@ -45,10 +45,11 @@ type member struct {
 const (
 	held    = 1 << 31 // nothing is sent to the member
 	isAhead = 1 << 30 // the member is among those of stream.ahead
+	hasOwn  = 1 << 29 // the member has messages in Shard.own
 )
 
 // id is the member's link.
-func (m *member) id() uint32 { return m.link &^ (held | isAhead) }
+func (m *member) id() uint32 { return m.link &^ (held | isAhead | hasOwn) }
 
 // at is the member's cursor.
 func (m *member) at(st *stream) uint64 { return st.log.head - uint64(uint32(st.log.head)-m.low) }

@@ -11,7 +11,9 @@ package redisbridge
 //	        it; plus 128: a TTL follows
 //	0 or 4  TTL in milliseconds, big endian, not 0
 //	        the sender's connection, user, name and avatar, and the kind: each
-//	        2 bytes of length, big endian, and so many bytes of UTF-8
+//	        2 bytes of length, big endian, and so many bytes of UTF-8. A NUL behind
+//	        the connection: it is spared the message. Only its own node has to know,
+//	        and nodes of an earlier version take it as a part of the name.
 //	rest    payload
 //
 // The envelope is what goes over the channels: a body after its position, which
@@ -44,6 +46,7 @@ const (
 	envelopeVersion = 3
 	confirmFlag     = 64
 	ttlFlag         = 128
+	noEcho          = "\x00"
 	maxFieldLen     = math.MaxUint16
 )
 
@@ -58,6 +61,7 @@ type body struct {
 	number  uint64 // with node, what the message is known by
 	format  broker.Format
 	confirm bool
+	noEcho  bool
 	ttl     uint32
 	sender  broker.Sender
 	kind    string
@@ -77,7 +81,7 @@ func (e *envelope) message(room string) *broker.Message {
 	return &broker.Message{
 		Room: room, ID: messageID(e.node, e.number),
 		Epoch: e.epoch, Offset: e.offset, Time: e.time,
-		Sender: e.sender, Kind: e.kind, Format: e.format, Confirm: e.confirm, TTL: e.ttl, Payload: stringBytes(e.payload),
+		Sender: e.sender, Kind: e.kind, Format: e.format, Confirm: e.confirm, NoEcho: e.noEcho, TTL: e.ttl, Payload: stringBytes(e.payload),
 	}
 }
 
@@ -136,7 +140,7 @@ func fits(format broker.Format, payload string) bool {
 // bodyLen is how long a body is at most.
 func bodyLen(node string, p *broker.Publication) int {
 	s := &p.Sender
-	return 1 + len(node) + 8 + 1 + 4 + 5*2 +
+	return 1 + len(node) + 8 + 1 + 4 + 5*2 + len(noEcho) +
 		len(s.Conn) + len(s.User) + len(s.Name) + len(s.Avatar) + len(p.Kind) + len(p.Payload)
 }
 
@@ -153,7 +157,11 @@ func appendBody(dst []byte, node string, number uint64, p *broker.Publication) [
 	} else {
 		dst = binary.BigEndian.AppendUint32(append(dst, format|ttlFlag), p.TTL)
 	}
-	for _, field := range [...]string{p.Sender.Conn, p.Sender.User, p.Sender.Name, p.Sender.Avatar, p.Kind} {
+	conn := p.Sender.Conn
+	if p.NoEcho {
+		conn += noEcho
+	}
+	for _, field := range [...]string{conn, p.Sender.User, p.Sender.Name, p.Sender.Avatar, p.Kind} {
 		dst = append(binary.BigEndian.AppendUint16(dst, uint16(len(field))), field...)
 	}
 	return append(dst, p.Payload...)
@@ -176,6 +184,7 @@ func parseBody(s string) (b body, ok bool) {
 			return body{}, false
 		}
 	}
+	b.sender.Conn, b.noEcho = strings.CutSuffix(b.sender.Conn, noEcho)
 	b.payload = c.rest
 	if c.short || !validNode(b.node) || !fits(b.format, b.payload) {
 		return body{}, false

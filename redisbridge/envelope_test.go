@@ -27,6 +27,8 @@ func TestParseBody(t *testing.T) {
 	ending.confirm, ending.ttl = true, 0x01020304
 	confirmed := made(broker.Binary, "")
 	confirmed.confirm = true
+	spared := made(broker.Text, "hi")
+	spared.sender.Conn, spared.noEcho = "c", true
 	tests := []struct {
 		name, in string
 		want     body
@@ -38,6 +40,7 @@ func TestParseBody(t *testing.T) {
 		{"empty payload", "\x02n1" + testNumber + "\x01" + noFields, made(broker.Text, ""), true},
 		{"to be confirmed", "\x02n1" + testNumber + "\x42" + noFields, confirmed, true},
 		{"to be confirmed, with a TTL", "\x02n1" + testNumber + "\xc1\x01\x02\x03\x04" + noFields + "hi", ending, true},
+		{"without echo", "\x02n1" + testNumber + "\x01\x00\x02c\x00" + noFields[2:] + "hi", spared, true},
 		{"TTL of 0", "\x02n1" + testNumber + "\x81\x00\x00\x00\x00" + noFields + "hi", body{}, false},
 		{"TTL cut off", "\x02n1" + testNumber + "\x81\x01\x02\x03", body{}, false},
 		{"flag unknown", "\x02n1" + testNumber + "\x21" + noFields, body{}, false},
@@ -124,7 +127,7 @@ func TestCheckPublication(t *testing.T) {
 
 func publicationOf(b *body) *broker.Publication {
 	return &broker.Publication{
-		Sender: b.sender, Kind: b.kind, Format: b.format, Confirm: b.confirm, TTL: b.ttl, Payload: []byte(b.payload),
+		Sender: b.sender, Kind: b.kind, Format: b.format, Confirm: b.confirm, NoEcho: b.noEcho, TTL: b.ttl, Payload: []byte(b.payload),
 	}
 }
 

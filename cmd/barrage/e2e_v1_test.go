@@ -220,6 +220,11 @@ func (c *v1Cluster) talk() {
 			t.Errorf("history: %+v", page)
 		}
 	}
+	ann.ask(`"cmd":"publish","room":"salon","echo":false,"data":"not to me"`)
+	bob.wantTexts("salon", "not to me")
+	raw.want(frame.Text, "not to me")
+	bob.ask(`"cmd":"publish","room":"salon","data":"to all"`)
+	all("to all", bob, "bob", fmt.Sprint(first.Epoch, "/7"))
 	ann.ask(`"cmd":"leave","room":"salon"`)
 	c.backend.wait(t, told{Type: "connect", User: "ann", Conn: ann.welcome.Conn})
 	c.backend.wait(t, told{Type: "join", User: "ann", Conn: ann.welcome.Conn, Room: "salon"})

@@ -69,6 +69,7 @@ func (l *Loop) NewClient(c *Client, o *Opening, authLimit time.Duration) {
 func (l *Loop) forget(c *Client, reason Reason) {
 	l.loops.clients.Add(-1)
 	l.expiries.clear(c)
+	delete(l.senders, c.Serial)
 	if c.Known() { // else nobody was told of its coming either
 		l.observer.Disconnected(c, reason)
 	}

@@ -24,6 +24,7 @@ type Loop struct {
 	peers    [recentPeers]recentPeer
 	watches  map[ID]watch // of those with flagBlocked, and of some with flagPinged
 	expiries expiries
+	senders  map[uint64]*sender // by Client.Serial, of those that are spared messages
 	ticks    []func()
 
 	unfinished unfinished

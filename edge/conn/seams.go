@@ -117,7 +117,8 @@ type Opening struct {
 	Rights   auth.Rights    // of the identity
 	Guest    bool           // it is nobody's: let in without a token
 	Encoding fanout.Encoding
-	Asked    any // what its protocol has read in the request; see node.Protocol
+	Asked    any  // what its protocol has read in the request; see node.Protocol
+	NoEcho   bool // it wants none of what it sends itself
 
 	loop   *Loop
 	answer []byte

@@ -17,7 +17,8 @@ type Config struct {
 	MaxMessage int                                 // bytes; larger ones of other nodes are not delivered
 	Users      interface{ Count(user string) int } // clients that take messages to their user
 	Refused    *publish.Refused
-	Own        string // room that the node itself is a member of
+	Serial     func(conn string) uint64 // of a connection of this node; 0: it is none
+	Own        string                   // room that the node itself is a member of
 }
 
 // Receiver implements broker.Receiver. Its methods may be called from any goroutine,
@@ -74,10 +75,13 @@ func (r *Receiver) Deliver(m *broker.Message) (members int) {
 		}
 		return 0
 	}
-	seq := r.Sequences.Of(m.Room, m.Epoch, m.Offset)
+	seq, from := r.Sequences.Of(m.Room, m.Epoch, m.Offset), uint64(0)
+	if m.NoEcho {
+		from = r.cfg.Serial(m.Sender.Conn)
+	}
 	err := error(fanout.ErrOverloaded)
 	if r.tellPending(m.Room) {
-		members, err = r.cfg.Hub.Publish(m.Room, r.cfg.Forms.Message(m, seq))
+		members, err = r.cfg.Hub.Publish(m.Room, r.cfg.Forms.Message(m, seq, from))
 	}
 	if err != nil {
 		r.missed(m, seq)
@@ -136,7 +140,7 @@ func (r *Receiver) Members(room string) int {
 // Tell gives what a protocol tells its own clients to those in a room here. A node too
 // far behind leaves it out.
 func (r *Receiver) Tell(room string, text []byte) {
-	_, _ = r.cfg.Hub.Publish(room, &Publication{r.cfg.Forms, 0, len(text), func(*bytebufferpool.ByteBuffer, Codec) (bool, []byte, bool) {
+	_, _ = r.cfg.Hub.Publish(room, &Publication{r.cfg.Forms, 0, 0, len(text), func(*bytebufferpool.ByteBuffer, Codec) (bool, []byte, bool) {
 		return false, text, true
 	}})
 }

@@ -55,6 +55,7 @@ func (f *Forms) Add(form Form) fanout.Encoding {
 type Publication struct {
 	forms *Forms
 	seq   uint64 // 0: it has none
+	from  uint64 // 0: everybody gets it
 	bytes int    // of its payload, about
 	// write writes it with a codec; false if the protocol has no words for it.
 	write func(buf *bytebufferpool.ByteBuffer, c Codec) (binary bool, payload []byte, ok bool)
@@ -65,6 +66,9 @@ const overhead = 256
 
 // Sequence implements fanout.Publication.
 func (p *Publication) Sequence() uint64 { return p.seq }
+
+// Origin implements fanout.Publication.
+func (p *Publication) Origin() uint64 { return p.from }
 
 // Size implements fanout.Publication.
 func (p *Publication) Size() int { return overhead + p.bytes }
@@ -90,9 +94,9 @@ func (p *Publication) AppendPart(b []byte, e fanout.Encoding) []byte {
 	return append(b, payload...)
 }
 
-// Message is a message on its way to the members of its room here.
-func (f *Forms) Message(m *broker.Message, seq uint64) *Publication {
-	return &Publication{f, seq, len(m.Payload), func(buf *bytebufferpool.ByteBuffer, c Codec) (bool, []byte, bool) {
+// Message is a message on its way to the members of its room here, but the one it is from.
+func (f *Forms) Message(m *broker.Message, seq, from uint64) *Publication {
+	return &Publication{f, seq, from, len(m.Payload), func(buf *bytebufferpool.ByteBuffer, c Codec) (bool, []byte, bool) {
 		binary, payload := c.Message(buf, m)
 		return binary, payload, true
 	}}

@@ -83,9 +83,12 @@ func (d *Door) agree(req *frame.Request, u *upgrade) error {
 		u.response = d.out
 		return nil
 	}
-	batch, err := false, error(nil)
+	batch, noEcho, err := false, false, error(nil)
 	if p.Rooms != node.NoRooms {
 		if batch, err = asksFor(req, "batch", "1"); err != nil {
+			return err
+		}
+		if noEcho, err = asksFor(req, "echo", "0"); err != nil {
 			return err
 		}
 	}
@@ -94,6 +97,7 @@ func (d *Door) agree(req *frame.Request, u *upgrade) error {
 		return err
 	}
 	u.kind, u.Encoding = p.form(deflate, batch)
+	u.NoEcho = noEcho
 	subprotocol := p.Subprotocol
 	if subprotocol == "" && req.Offers(p.Alias) {
 		subprotocol = p.Alias

@@ -1,7 +1,8 @@
 // Package raw is the protocol of clients that ask for none: what is published to a room
 // is one message with just that payload, text as text and binary as binary, and what a
 // client sends is published to the first room that it named. Any WebSocket client speaks
-// it. Most of its connections have no record: only those with a token do.
+// it. Most of its connections have no record: only those do that have a token, or are not to
+// get what they send themselves.
 package raw
 
 import (
@@ -31,7 +32,7 @@ type protocol struct {
 	conn.Silent
 	node    *node.Node
 	loop    *conn.Loop
-	clients paged.Table[conn.ID, *conn.Client] // those with a token
+	clients paged.Table[conn.ID, *conn.Client] // those with a record
 }
 
 // Open implements conn.Protocol. It joins before the answer is out, so that a
@@ -39,7 +40,7 @@ type protocol struct {
 // to.
 func (p *protocol) Open(o *conn.Opening) {
 	var c *conn.Client
-	if !o.Guest {
+	if !o.Guest || o.NoEcho {
 		c = new(conn.Client)
 		p.loop.NewClient(c, o, 0)
 		*p.clients.Make(o.ID) = c
@@ -47,6 +48,9 @@ func (p *protocol) Open(o *conn.Opening) {
 	for i := len(o.Rooms) - 1; i >= 0; i-- {
 		p.loop.Join(o.ID, o.Rooms[i], o.Encoding, false)
 		p.loop.Arrive(c, o.Rooms[i])
+	}
+	if o.NoEcho {
+		p.loop.SetEcho(c, o.Rooms[0], false) // the room that it publishes to
 	}
 	o.Answer()
 }
@@ -68,7 +72,7 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 	}
 	c := p.clients.Get(r.ID)
 	if c != nil {
-		m.Sender = p.loop.Sender(c)
+		m.Sender, m.NoEcho = p.loop.Sender(c), !p.loop.Echoes(c, m.Room)
 	}
 	if !p.mayPublish(c, m.Room) {
 		p.node.Publisher.Refused.Add(publish.Forbidden)

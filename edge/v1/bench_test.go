@@ -52,7 +52,7 @@ func BenchmarkBatchDeflate(b *testing.B) {
 	ps, json := make([]fanout.Publication, all), 0
 	for i := range ps {
 		m := newComment(r, i)
-		ps[i] = forms.Message(m, 0)
+		ps[i] = forms.Message(m, 0, 0)
 		_, text := codec.Message(new(bytebufferpool.ByteBuffer), m)
 		json += len(text)
 	}

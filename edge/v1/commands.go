@@ -57,6 +57,7 @@ type command struct {
 	Kind   string          `json:"kind"`
 	Key    string          `json:"key"`    // publish: idempotency key
 	Forget bool            `json:"forget"` // publish: keep it out of the history
+	Echo   *bool           `json:"echo"`   // publish, join: false spares this connection what it sends itself
 	TTL    whole.Int       `json:"ttl"`    // publish: milliseconds
 	QoS    whole.Int       `json:"qos"`    // publish: 1 is to be acknowledged
 

@@ -25,6 +25,7 @@ type joining struct {
 	since    *broker.Position
 	history  int
 	presence bool
+	noEcho   bool           // of what it sends there itself
 	leave    string         // the room to leave once in this one
 	wait     *wait.Wait     // for the broker; nil: no more
 	lost     delivery.Skips // of what came while it was held
@@ -62,7 +63,7 @@ func cmdJoin(p *protocol, r *conn.Read, c *client, cmd *command) error {
 			return err
 		}
 	}
-	j := &joining{c: c, id: uint64(cmd.ID), room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence, leave: cmd.Leave}
+	j := &joining{c: c, id: uint64(cmd.ID), room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence, noEcho: cmd.Echo != nil && !*cmd.Echo, leave: cmd.Leave}
 	if j.leave != "" && !p.mayLeaveFor(c, j.leave) {
 		return notJoined(j.leave)
 	}
@@ -199,6 +200,9 @@ func (p *protocol) entered(r *conn.Read, j *joining, page *page) {
 	if j.leave != "" {
 		_ = p.leave(r, c, j.leave) // it is in it: else leave would be ""
 	}
+	if j.noEcho {
+		p.loop.SetEcho(&c.Client, j.room, false)
+	}
 	if j.presence {
 		p.loop.Join(c.ID, presencePrefix+j.room, c.Encoding, false)
 	}
@@ -280,6 +284,7 @@ func (p *protocol) leave(r *conn.Read, c *client, room string) error {
 		return notJoined(room)
 	}
 	p.loop.Leave(c.ID, presencePrefix+room)
+	p.loop.SetEcho(&c.Client, room, true)
 	c.forgetGap(room)
 	for _, j := range c.joins() {
 		if j.leave == room {

@@ -95,7 +95,7 @@ func (p *protocol) Open(o *conn.Opening) {
 	}
 	p.push(nil, c, hello)
 	for _, room := range o.Rooms {
-		p.join(nil, &joining{c: c, room: room})
+		p.join(nil, &joining{c: c, room: room, noEcho: o.NoEcho})
 	}
 	p.openMailbox(c)
 }

@@ -91,10 +91,26 @@ func (p *protocol) publication(c *client, cmd *command) (*broker.Publication, er
 	if err := p.setTerms(m, cmd); err != nil {
 		return nil, err
 	}
+	m.NoEcho = p.noEcho(c, cmd, room)
 	if m.Format, m.Payload, err = payloadOf(cmd); err != nil {
 		return nil, err
 	}
 	return m, broker.CheckPayload(m.Format, m.Payload)
+}
+
+// noEcho tells whether the connection is spared what it publishes. What users write to
+// themselves is for all their connections.
+func (p *protocol) noEcho(c *client, cmd *command, room string) bool {
+	if _, toUser := broker.UserOf(room); toUser {
+		return false
+	}
+	if cmd.Echo == nil {
+		return !p.loop.Echoes(&c.Client, room)
+	}
+	if !*cmd.Echo {
+		p.loop.Spare(&c.Client)
+	}
+	return !*cmd.Echo
 }
 
 // setTerms says for how long the message is good, and whether it is to be

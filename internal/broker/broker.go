@@ -60,6 +60,7 @@ type Message struct {
 	Kind    string // the application's; "" is a plain comment
 	Format  Format
 	Confirm bool   // see Publication
+	NoEcho  bool   // likewise
 	Local   bool   // see Receipt.LocalOnly
 	TTL     uint32 // likewise
 	Payload []byte
@@ -111,6 +112,7 @@ type Publication struct {
 	Forget  bool   // keep it out of the history (typing notices): offset 0
 	Keep    bool   // it waits in the history for its reader: ErrUnavailable rather than Receipt.LocalOnly
 	Confirm bool   // its reader is to acknowledge it, and gets it again until then
+	NoEcho  bool   // the connection that it comes from, Sender.Conn, is not sent it
 	TTL     uint32 // milliseconds until it is not to be given to anybody any more; 0: never. Brokers only carry it
 
 	// From is where a client's connection comes from, as far as that counts as one

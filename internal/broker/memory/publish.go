@@ -270,7 +270,7 @@ func (m *Broker) message(p *broker.Publication, h *history, number uint64) (msg 
 		},
 		Kind:    cut(len(p.Kind)),
 		Format:  p.Format,
-		Confirm: p.Confirm,
+		Confirm: p.Confirm, NoEcho: p.NoEcho,
 		TTL:     p.TTL,
 		Payload: make([]byte, len(p.Payload)),
 	}
