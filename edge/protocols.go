@@ -8,6 +8,7 @@ import (
 	"barrage/edge/echo"
 	"barrage/edge/handshake"
 	"barrage/edge/node"
+	"barrage/edge/post"
 	"barrage/edge/raw"
 	"barrage/edge/sse"
 	v1 "barrage/edge/v1"
@@ -22,6 +23,7 @@ func Protocols() []node.Protocol {
 		echo.Protocol(),
 		raw.Protocol(),
 		sse.Protocol(),
+		post.Protocol(),
 		v1.Protocol(),
 	}
 }

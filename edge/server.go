@@ -121,7 +121,13 @@ func New(cfg Config) (*Server, error) {
 	s.node.Background(registry.Run)
 	s.node.Background(s.announce)
 	s.node.Background(s.Moderation.Run)
-	for _, p := range s.protocols {
+	for i := range s.protocols {
+		p := &s.protocols[i]
+		if p.Protocol.Serve != nil {
+			p.Serve = p.Protocol.Serve(s.node)
+			s.attach = append(s.attach, nil)
+			continue
+		}
 		s.attach = append(s.attach, p.Start(s.node))
 	}
 	s.Delivery.OnReady(s.onReady)
@@ -181,6 +187,10 @@ func (s *Server) attachTo(l *conn.Loop) (conn.Door, []conn.Kind) {
 	wsPlain, wsDeflated := ws.New(l, &s.limits, false), ws.New(l, &s.limits, true)
 	var kinds []conn.Kind
 	for i, attach := range s.attach {
+		if attach == nil { // it has no connections
+			kinds = append(kinds, conn.Kind{}, conn.Kind{})
+			continue
+		}
 		p := attach(l)
 		plain, deflated := conn.Kind{Transport: wsPlain, Protocol: p}, conn.Kind{Transport: wsDeflated, Protocol: p}
 		if t := s.protocols[i].Transport; t != nil {
@@ -270,7 +280,7 @@ func (s *Server) handshakeConfig() handshake.Config {
 	origins, _ := frame.ParseOrigins(c.AllowedOrigins) // New has checked them
 	return handshake.Config{
 		Node: s.node, Protocols: s.protocols, Page: s.page, SocketPaths: s.socketPaths, Guest: &s.anonymous, GuestsToo: c.Anonymous,
-		DefaultRoom: c.DefaultRoom, AllowedOrigins: origins, RequireOrigin: c.RequireOrigin, TokenCookie: c.TokenCookie, Proxies: c.Proxies, Deflate: c.Compression,
+		DefaultRoom: c.DefaultRoom, AllowedOrigins: origins, RequireOrigin: c.RequireOrigin, TokenCookie: c.TokenCookie, Proxies: c.Proxies, Deflate: c.Compression, MaxBody: c.MaxMessage,
 		Timeout: c.HandshakeTimeout, CloseTimeout: c.CloseTimeout, Logger: c.Logger,
 	}
 }

@@ -257,6 +257,9 @@ func (r *Request) setLength(length string) error {
 	return nil
 }
 
+// Size is about how many bytes the request takes.
+func (r *Request) Size() int { return 256 + len(r.Target) + len(r.headers) }
+
 // KeepsAlive tells whether the client will use the connection for further requests.
 func (r *Request) KeepsAlive() bool {
 	return !r.http10 && !hasToken(r.connection, "close")

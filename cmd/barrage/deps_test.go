@@ -35,7 +35,7 @@ var allowedImports = map[string][]string{
 	"barrage/edge": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/echo", "barrage/edge/events",
 		"barrage/edge/handshake", "barrage/edge/history", "barrage/edge/mailbox", "barrage/edge/moderation",
-		"barrage/edge/moderation/replica", "barrage/edge/node", "barrage/edge/paths", "barrage/edge/presence",
+		"barrage/edge/moderation/replica", "barrage/edge/node", "barrage/edge/paths", "barrage/edge/post", "barrage/edge/presence",
 		"barrage/edge/proxy", "barrage/edge/publish", "barrage/edge/raw", "barrage/edge/share", "barrage/edge/sse",
 		"barrage/edge/v1", "barrage/edge/wait", "barrage/edge/ws", "barrage/fanout", "barrage/frame",
 		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/broker/memory",
@@ -88,7 +88,11 @@ var allowedImports = map[string][]string{
 		"barrage/edge/moderation", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/wait", "barrage/frame",
 		"barrage/internal/broker", "barrage/internal/workers",
 	},
-	"barrage/edge/paths":    {},
+	"barrage/edge/paths": {},
+	"barrage/edge/post": {
+		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/edge/v1", "barrage/frame",
+		"barrage/internal/broker", "barrage/internal/refusal",
+	},
 	"barrage/edge/presence": {"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/striped"},
 	"barrage/edge/proxy":    {"github.com/pires/go-proxyproto"},
 	"barrage/edge/publish":  {"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/refusal"},
@@ -100,7 +104,8 @@ var allowedImports = map[string][]string{
 	"barrage/edge/sse": {
 		"barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/history", "barrage/edge/node", "barrage/edge/publish",
 		"barrage/edge/share", "barrage/edge/v1", "barrage/fanout", "barrage/frame", "barrage/internal/broker",
-		"barrage/internal/fair", "barrage/internal/paged", "barrage/internal/refusal", "github.com/valyala/bytebufferpool",
+		"barrage/internal/fair", "barrage/internal/paged", "barrage/internal/refusal", "barrage/internal/shrinkmap",
+		"github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/v1": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",

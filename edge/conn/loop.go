@@ -65,8 +65,11 @@ func (l *Loop) kind(id ID) *Kind {
 // KindOf is the index of an open connection's kind.
 func (l *Loop) KindOf(id ID) int { return l.sessions.At(id).kind() - 1 }
 
-// Take counts a socket as a connection, against the limits.
+// Take counts a socket as a connection, against the limits, if it does not count yet.
 func (l *Loop) Take(id ID) error {
+	if l.Taken(id) {
+		return nil
+	}
 	if l.loops.open.Add(1) > int64(l.loops.cfg.MaxConnections) {
 		l.loops.open.Add(-1)
 		return ErrFull
@@ -78,6 +81,9 @@ func (l *Loop) Take(id ID) error {
 	l.sessions.At(id).flags |= flagCounted
 	return nil
 }
+
+// Taken tells whether a socket counts as a connection.
+func (l *Loop) Taken(id ID) bool { return l.sessions.At(id).flags&flagCounted != 0 }
 
 // giveBack undoes Take, and tells whether there was something to undo.
 func (l *Loop) giveBack(id ID) bool {
@@ -127,6 +133,14 @@ func (l *Loop) Respond(id ID, p []byte, reason Reason, limit time.Duration) {
 	l.net.Queue(id, p)
 	l.sessions.At(id).become(stateClosing)
 	l.net.Shutdown(id, netpoll.CloseReason(reason), limit)
+}
+
+// Reply sends p to a socket that the door goes on reading. It returns false if the peer does
+// not read what it asked for.
+func (l *Loop) Reply(id ID, p []byte) bool {
+	l.net.Queue(id, p)
+	l.net.SetDeadline(id, l.loops.cfg.HandshakeTimeout)
+	return l.net.Queued(id) == 0
 }
 
 // Guard is for what is done for one connection outside of its own events: a panic

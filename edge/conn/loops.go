@@ -57,6 +57,7 @@ type Loops struct {
 	cfg         Config // fixed
 	start       time.Time
 	publishRate Rate
+	publishes   *Payers // what is published without a connection
 	addresses   addressLimit
 
 	all      []*Loop     // complete once started
@@ -75,10 +76,11 @@ type Loops struct {
 
 // NewLoops returns a server's loops, none of which runs yet.
 func NewLoops(cfg Config) *Loops {
+	rate := NewRate(cfg.PublishRate, cfg.PublishBurst)
 	return &Loops{
 		Users: NewUserIndex(), cfg: cfg, start: time.Now(),
-		publishRate: NewRate(cfg.PublishRate, cfg.PublishBurst),
-		addresses:   addressLimit{max: cfg.MaxPerIP, v6Bits: cfg.IPv6Prefix},
+		publishRate: rate, publishes: NewPayers(rate),
+		addresses: addressLimit{max: cfg.MaxPerIP, v6Bits: cfg.IPv6Prefix},
 	}
 }
 

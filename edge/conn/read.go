@@ -135,14 +135,25 @@ func (r *Read) Control(most uint8) bool {
 // long there will be. One word of the session is both rates' state; two of them would
 // allow a little more, of messages both short and long.
 func (r *Read) TakePublish(bytes int) (ok bool, wait time.Duration) {
-	ses, rate, cost := r.session(), r.loop.loops.publishRate, time.Duration(0)
-	if perSecond := r.loop.loops.cfg.PublishBytes; perSecond > 0 {
-		cost = time.Duration(bytes) * time.Second / time.Duration(perSecond)
-	}
-	if rate.Spend(&ses.tat, r.Now, cost) {
+	ses, rate := r.session(), r.loop.loops.publishRate
+	if rate.Spend(&ses.tat, r.Now, r.loop.loops.publishCost(bytes)) {
 		return true, 0
 	}
 	return false, rate.Wait(ses.tat, r.Now, 1)
+}
+
+// publishCost is the time of the publish rate that a message costs by its bytes.
+func (s *Loops) publishCost(bytes int) time.Duration {
+	if s.cfg.PublishBytes == 0 {
+		return 0
+	}
+	return time.Duration(bytes) * time.Second / time.Duration(s.cfg.PublishBytes)
+}
+
+// TakePublish is Read.TakePublish for what comes without a connection: the rate is then the
+// payer's, see Loop.PayerName. Any goroutine.
+func (s *Loops) TakePublish(payer string, bytes int) (ok bool, wait time.Duration) {
+	return s.publishes.Take(payer, s.Now(), s.publishCost(bytes))
 }
 
 // Overrun notes that something of this weight was refused, and tells whether so much

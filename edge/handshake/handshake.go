@@ -53,6 +53,7 @@ type Spoken struct {
 	EncSmall              fanout.Encoding // EncDeflated for those with a small window
 	EncBatched            fanout.Encoding
 	Batches               bool // EncBatched is one
+	Serve                 node.Serve
 }
 
 // Config is what New needs.
@@ -72,6 +73,7 @@ type Config struct {
 	TokenCookie    string // that may have a token; "": none
 	Proxies        proxy.Config
 	Deflate        bool          // permessage-deflate for those who offer it
+	MaxBody        int           // bytes of a request
 	Timeout        time.Duration // for a token's check, and for a page to go out
 	CloseTimeout   time.Duration
 	Logger         *slog.Logger
@@ -108,6 +110,7 @@ type Door struct {
 	loop  *conn.Loop
 	waits *wait.List
 	heads map[conn.ID][]byte   // incomplete
+	posts map[conn.ID]*posting // likewise, those with a body
 	held  map[conn.ID]*upgrade // that wait
 	out   []byte               // scratch
 
@@ -117,7 +120,7 @@ type Door struct {
 
 // Attach returns a loop's door. waits are those of the loop.
 func (d *Desk) Attach(l *conn.Loop, waits *wait.List) *Door {
-	return &Door{Desk: d, loop: l, waits: waits, heads: make(map[conn.ID][]byte), held: make(map[conn.ID]*upgrade)}
+	return &Door{Desk: d, loop: l, waits: waits, heads: make(map[conn.ID][]byte), posts: make(map[conn.ID]*posting), held: make(map[conn.ID]*upgrade)}
 }
 
 // headBytes is about what an incomplete head takes beside its bytes.
@@ -128,6 +131,10 @@ const headBytes = 128
 // it begins at its beginning.
 func (d *Door) Data(id conn.ID, p []byte) {
 	d.manner = manner{}
+	if post := d.posts[id]; post != nil {
+		d.more(id, post, p)
+		return
+	}
 	head := d.heads[id]
 	if head != nil {
 		head = append(head, p...)
@@ -173,7 +180,11 @@ func (d *Door) route(id conn.ID, req *frame.Request, rest []byte) error {
 	} else if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		return &frame.HTTPError{Status: http.StatusMethodNotAllowed, Reason: "method not allowed", Header: "Allow: GET, HEAD\r\n"}
 	}
-	if protocol != nil {
+	switch {
+	case protocol == nil:
+	case protocol.Serve != nil:
+		return d.post(id, req, protocol, rest)
+	default:
 		return d.upgrade(id, req, protocol, rest)
 	}
 	page, err := d.cfg.Page(*req)
@@ -219,25 +230,37 @@ func (d *Door) respond(id conn.ID, status int, reason conn.Reason, limit time.Du
 func (d *Door) Late(id conn.ID) {
 	if u := d.held[id]; u != nil {
 		d.release(id)
-		d.refuse(id, u.manner, conn.Handshake, d.unavailable("the token could not be checked in time"))
+		d.refuse(id, u.manner, conn.Handshake, d.unavailable("it could not be done in time"))
 		return
 	}
-	d.refuse(id, manner{}, conn.Handshake, &frame.HTTPError{Status: http.StatusRequestTimeout, Reason: "no complete request in time"})
+	if d.idle(id) {
+		d.loop.Respond(id, nil, conn.Served, d.cfg.CloseTimeout)
+		return
+	}
+	d.refuse(id, d.letGo(id), conn.Handshake, &frame.HTTPError{Status: http.StatusRequestTimeout, Reason: "no complete request in time"})
 }
 
 // Crowded implements conn.Door.
 func (d *Door) Crowded(id conn.ID) {
-	delete(d.heads, id)
 	d.refuse(id, d.letGo(id), conn.Hoarding, d.unavailable("too many requests are unfinished"))
 }
 
 // Dismiss implements conn.Door.
 func (d *Door) Dismiss(id conn.ID) {
+	if d.idle(id) {
+		d.loop.Respond(id, nil, conn.Drain, d.cfg.CloseTimeout)
+		return
+	}
 	d.refuse(id, d.letGo(id), conn.Drain, d.unavailable("the server is stopping"))
 }
 
-// letGo holds a socket no more, and returns how its request is answered.
+// letGo forgets what there is of a request, and returns how it is answered.
 func (d *Door) letGo(id conn.ID) (m manner) {
+	delete(d.heads, id)
+	if post := d.posts[id]; post != nil {
+		m = post.manner
+		delete(d.posts, id)
+	}
 	if u := d.held[id]; u != nil {
 		m = u.manner
 		d.release(id)
@@ -248,6 +271,7 @@ func (d *Door) letGo(id conn.ID) (m manner) {
 // Closed implements conn.Door.
 func (d *Door) Closed(id conn.ID) {
 	delete(d.heads, id)
+	delete(d.posts, id)
 	if d.held[id] != nil {
 		d.forget(id)
 	}

@@ -20,10 +20,15 @@ type manner struct {
 }
 
 // speaksHTTP tells whether requests of the protocol are answered by HTTP, to pages too.
-func (p *Spoken) speaksHTTP() bool { return p.Transport != nil }
+func (p *Spoken) speaksHTTP() bool { return p.Transport != nil || p.Serve != nil }
 
 // method is the one that it takes, beside OPTIONS.
-func (p *Spoken) method() string { return http.MethodGet }
+func (p *Spoken) method() string {
+	if p.Serve != nil {
+		return http.MethodPost
+	}
+	return http.MethodGet
+}
 
 const varyOrigin = "Vary: Origin\r\n"
 
@@ -63,6 +68,13 @@ func (m manner) appendError(dst []byte, e *frame.HTTPError, code string) []byte 
 	if !m.json {
 		return frame.AppendError(dst, e)
 	}
+	return frame.AppendResponse(dst, e.Status, contentJSON, m.headers+"Cache-Control: no-store\r\n"+e.Header, errorJSON(e, code))
+}
+
+const contentJSON = "application/json"
+
+// errorJSON is the body of a refusal.
+func errorJSON(e *frame.HTTPError, code string) []byte {
 	var body struct {
 		Error struct {
 			Code    string `json:"code"`
@@ -74,7 +86,7 @@ func (m manner) appendError(dst []byte, e *frame.HTTPError, code string) []byte 
 	}
 	body.Error.Message = e.Reason
 	text, _ := json.Marshal(body) // texts can always be encoded
-	return frame.AppendResponse(dst, e.Status, "application/json", m.headers+"Cache-Control: no-store\r\n"+e.Header, append(text, '\n'))
+	return append(text, '\n')
 }
 
 // codeOfStatus is the code of what HTTP itself refuses.

@@ -34,6 +34,8 @@ type upgrade struct {
 	kind     int
 	response []byte     // the 101
 	rest     []byte     // what came behind the request
+	body     []byte     // of a request that is served
+	keep     bool       // likewise: the client will send others
 	wait     *wait.Wait // nil: its token is being checked
 }
 
@@ -242,7 +244,7 @@ func (d *Door) identify(id conn.ID, u *upgrade, token string) error {
 		d.release(id)
 		return d.unavailable("too many tokens are being checked")
 	}
-	d.loop.Holds(id, len(kept.rest))
+	d.loop.Holds(id, len(kept.rest)+len(kept.body))
 	return nil
 }
 
@@ -311,6 +313,10 @@ func (d *Door) mayEnter(id conn.ID, u *upgrade) error {
 
 // open makes it a connection.
 func (d *Door) open(id conn.ID, u *upgrade) {
+	if u.protocol.Serve != nil {
+		d.serve(id, u)
+		return
+	}
 	status := http.StatusSwitchingProtocols
 	if t := u.protocol.Transport; t != nil {
 		status = t.Status

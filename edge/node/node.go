@@ -55,11 +55,18 @@ type Protocol struct {
 	// Ask reads what is the protocol's own in a request, with the rooms that it names:
 	// conn.Opening.Asked. nil: there is nothing.
 	Ask func(req *frame.Request, rooms []string) (asked any, err error)
+	// Serve is there for a protocol whose requests are POSTs, each of which is answered by
+	// itself; Codec, Transport and Start are not then. It is called as Start is.
+	Serve func(*Node) Serve
 	// Start is called once for each server, before the broker starts. What it returns
 	// makes the protocol of one loop, before that runs; all of the Node is there by
 	// then.
 	Start func(*Node) func(*conn.Loop) conn.Protocol
 }
+
+// Serve answers a request that has a body: with JSON, or with a refusal. answer is called
+// once, by any goroutine. The loop's goroutine.
+type Serve func(l *conn.Loop, o *conn.Opening, body []byte, answer func(json []byte, err error))
 
 // Transport is one beside WebSocket: how a request becomes a connection, and what its
 // bytes are.

@@ -65,7 +65,7 @@ func (p *protocol) join(id conn.ID, c *conn.Client, room string, enc fanout.Enco
 
 // joining returns the join of a room that is under way, nil if there is none.
 func (p *protocol) joining(id conn.ID, room string) *joining {
-	if o := p.owed[id]; o != nil {
+	if o := p.owed.Get(id); o != nil {
 		for _, j := range o.joins {
 			if j.room == room {
 				return j
@@ -78,7 +78,7 @@ func (p *protocol) joining(id conn.ID, room string) *joining {
 // endJoin tells whether the join was under way: it is not if the client has left, or is
 // gone.
 func (p *protocol) endJoin(j *joining) bool {
-	o := p.owed[j.id]
+	o := p.owed.Get(j.id)
 	if o == nil {
 		return false
 	}
@@ -100,7 +100,7 @@ func (p *protocol) leave(id conn.ID, room string) bool {
 	if !p.loop.Leave(id, room) {
 		return false
 	}
-	if o := p.owed[id]; o != nil {
+	if o := p.owed.Get(id); o != nil {
 		o.gaps = slices.DeleteFunc(o.gaps, func(g roomGap) bool { return g.room == room })
 		p.paid(id)
 	}

@@ -25,6 +25,7 @@ import (
 	"barrage/edge/node"
 	v1 "barrage/edge/v1"
 	"barrage/internal/paged"
+	"barrage/internal/shrinkmap"
 )
 
 // Path is that of its requests.
@@ -42,7 +43,7 @@ func Protocol() node.Protocol {
 func start(n *node.Node) func(*conn.Loop) conn.Protocol {
 	pages := readers(n)
 	return func(l *conn.Loop) conn.Protocol {
-		return &protocol{node: n, loop: l, pages: pages(), owed: make(map[conn.ID]*owed)}
+		return &protocol{node: n, loop: l, pages: pages()}
 	}
 }
 
@@ -53,7 +54,7 @@ type protocol struct {
 	loop    *conn.Loop
 	pages   *history.Reader[*page]
 	clients paged.Table[conn.ID, *conn.Client] // those with a token
-	owed    map[conn.ID]*owed                  // to a few
+	owed    shrinkmap.Map[conn.ID, *owed]      // to a few
 }
 
 // owed is what a client is to be told: rooms it is getting into, and gaps, as soon as its
@@ -70,18 +71,18 @@ type roomGap struct {
 
 // owes is where something owed is noted.
 func (p *protocol) owes(id conn.ID) *owed {
-	o := p.owed[id]
+	o := p.owed.Get(id)
 	if o == nil {
 		o = new(owed)
-		p.owed[id] = o
+		p.owed.Put(id, o)
 	}
 	return o
 }
 
 // paid forgets the notes once nothing is owed.
 func (p *protocol) paid(id conn.ID) {
-	if o := p.owed[id]; o != nil && len(o.joins) == 0 && len(o.gaps) == 0 {
-		delete(p.owed, id)
+	if o := p.owed.Get(id); o != nil && len(o.joins) == 0 && len(o.gaps) == 0 {
+		p.owed.Delete(id)
 	}
 }
 
@@ -172,7 +173,7 @@ func (p *protocol) tellGap(id conn.ID, room string, lost delivery.Skips) {
 
 // Writable implements conn.Protocol.
 func (p *protocol) Writable(id conn.ID) {
-	o := p.owed[id]
+	o := p.owed.Get(id)
 	if o == nil {
 		return
 	}
@@ -211,7 +212,7 @@ func (p *protocol) Evict(id conn.ID, room, reason string) {
 func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 	c := p.clients.Get(id)
 	p.loop.LeaveAll(id, c, func(room string) bool { return p.joining(id, room) == nil })
-	delete(p.owed, id)
+	p.owed.Delete(id)
 	if c != nil {
 		*p.clients.Make(id) = nil
 	}

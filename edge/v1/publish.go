@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"net/http"
 
+	"barrage/edge/auth"
 	"barrage/edge/conn"
+	"barrage/edge/node"
 	"barrage/edge/publish"
 	"barrage/edge/share"
 	"barrage/internal/broker"
@@ -32,9 +34,8 @@ func cmdPublish(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	if err != nil {
 		return err
 	}
-	if len(m.Payload) > p.node.MaxPublish {
-		p.node.Publisher.Refused.Add(publish.TooBig)
-		return refusal.New(http.StatusRequestEntityTooLarge, "too_big", fmt.Sprintf("a message may have %d bytes (max_publish_bytes)", p.node.MaxPublish))
+	if err := checkSize(p.node, m); err != nil {
+		return err
 	}
 	if ok, wait := r.TakePublish(len(m.Payload)); !ok {
 		p.node.Publisher.Refused.Add(publish.Rate)
@@ -54,7 +55,7 @@ func (p *protocol) onPublished(c *client, id uint64, to string, got *broker.Rece
 		p.replyError(nil, c, id, err)
 		return
 	}
-	a := &publishReply{MessageID: got.ID, Epoch: got.Position.Epoch, Offset: got.Position.Offset, LocalOnly: got.LocalOnly, Replayed: got.Replayed}
+	a := published(got)
 	if to == "" {
 		p.reply(nil, c, id, a)
 		return
@@ -69,13 +70,26 @@ func (p *protocol) onPublished(c *client, id uint64, to string, got *broker.Rece
 	}
 }
 
+func published(got *broker.Receipt) *publishReply {
+	return &publishReply{MessageID: got.ID, Epoch: got.Position.Epoch, Offset: got.Position.Offset, LocalOnly: got.LocalOnly, Replayed: got.Replayed}
+}
+
 // publication checks what a client wants published.
 func (p *protocol) publication(c *client, cmd *command) (*broker.Publication, error) {
 	room, err := p.target(c, cmd)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.node.Publisher.Allowed(c.User(), c.Rights, room); err != nil {
+	m, err := cmd.publication(p.node, room, c.User(), c.Rights)
+	if err == nil {
+		m.Sender, m.From, m.NoEcho = p.loop.Sender(&c.Client), p.loop.From(c.ID), p.noEcho(c, cmd, room)
+	}
+	return m, err
+}
+
+// publication checks what a user wants published to a room.
+func (cmd *command) publication(n *node.Node, room, user string, rights auth.Rights) (*broker.Publication, error) {
+	if err := n.Publisher.Allowed(user, rights, room); err != nil {
 		return nil, err
 	}
 	if err := broker.CheckKind(cmd.Kind); err != nil {
@@ -84,14 +98,11 @@ func (p *protocol) publication(c *client, cmd *command) (*broker.Publication, er
 	if len(cmd.Key) > broker.MaxKey {
 		return nil, badCommand(fmt.Sprintf("key may have %d bytes", broker.MaxKey))
 	}
-	m := &broker.Publication{
-		Room: room, Sender: p.loop.Sender(&c.Client), From: p.loop.From(c.ID),
-		Kind: cmd.Kind, Key: cmd.Key, Forget: cmd.Forget,
-	}
-	if err := p.setTerms(m, cmd); err != nil {
+	m := &broker.Publication{Room: room, Kind: cmd.Kind, Key: cmd.Key, Forget: cmd.Forget}
+	err := cmd.setTerms(n, m)
+	if err != nil {
 		return nil, err
 	}
-	m.NoEcho = p.noEcho(c, cmd, room)
 	if m.Format, m.Payload, err = payloadOf(cmd); err != nil {
 		return nil, err
 	}
@@ -113,9 +124,18 @@ func (p *protocol) noEcho(c *client, cmd *command, room string) bool {
 	return !*cmd.Echo
 }
 
+// checkSize refuses a message that clients may not publish for its length.
+func checkSize(n *node.Node, m *broker.Publication) error {
+	if len(m.Payload) <= n.MaxPublish {
+		return nil
+	}
+	n.Publisher.Refused.Add(publish.TooBig)
+	return refusal.New(http.StatusRequestEntityTooLarge, "too_big", fmt.Sprintf("a message may have %d bytes (max_publish_bytes)", n.MaxPublish))
+}
+
 // setTerms says for how long the message is good, and whether it is to be
 // acknowledged.
-func (p *protocol) setTerms(m *broker.Publication, cmd *command) error {
+func (cmd *command) setTerms(n *node.Node, m *broker.Publication) error {
 	ttl, err := bounded("ttl", cmd.TTL, 0, int(broker.MaxTTL.Milliseconds()))
 	if err != nil {
 		return err
@@ -124,17 +144,14 @@ func (p *protocol) setTerms(m *broker.Publication, cmd *command) error {
 		return badCommand("qos must be 0 or 1")
 	}
 	m.TTL, m.Confirm = uint32(ttl), cmd.QoS == 1
-	return p.node.Publisher.CheckTerms(m)
+	return n.Publisher.CheckTerms(m)
 }
 
 // target is the room that a publish goes to.
 func (p *protocol) target(c *client, cmd *command) (string, error) {
 	switch {
-	case cmd.To != "":
-		user, err := broker.UserID(cmd.To)
-		return broker.UserRoom(user), err
-	case cmd.Room != "":
-		return broker.RoomName(cmd.Room)
+	case cmd.names():
+		return cmd.named()
 	}
 	for room := range p.loop.Rooms(c.ID) { // the last joined first
 		if !c.owns(room) && c.joining(room) == nil {
@@ -142,6 +159,17 @@ func (p *protocol) target(c *client, cmd *command) (string, error) {
 		}
 	}
 	return "", refusal.New(409, "not_joined", "the publish names no room, and this connection is in none")
+}
+
+// names tells whether a publish says where it goes to, and named returns that.
+func (cmd *command) names() bool { return cmd.To != "" || cmd.Room != "" }
+
+func (cmd *command) named() (string, error) {
+	if cmd.To != "" {
+		user, err := broker.UserID(cmd.To)
+		return broker.UserRoom(user), err
+	}
+	return broker.RoomName(cmd.Room)
 }
 
 // payloadOf is the payload that raw members get. A string is published as its

@@ -3,11 +3,14 @@
 package v1
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
 
+	"barrage/edge/auth"
 	"barrage/edge/delivery"
+	"barrage/edge/node"
 	"barrage/internal/broker"
 )
 
@@ -36,4 +39,36 @@ func Left(buf *bytebufferpool.ByteBuffer, room, reason string) []byte {
 // Bye is the last push.
 func Bye(buf *bytebufferpool.ByteBuffer, code uint16, reason string, wait time.Duration) []byte {
 	return appendJSON(buf, bye(code, reason, wait))
+}
+
+// Publication reads the object of a publish, without its cmd, by a user who is not in a
+// room. key is what it has without a key of its own, and room where it goes if it names
+// nothing.
+func Publication(n *node.Node, object []byte, room, key, user string, rights auth.Rights) (*broker.Publication, error) {
+	var cmd command
+	if err := decode(false, object, &cmd); err != nil {
+		return nil, err
+	}
+	cmd.Key = cmp.Or(cmd.Key, key)
+	if !cmd.names() {
+		cmd.Room = room
+	}
+	if !cmd.names() {
+		return nil, badCommand("a publish needs room or to")
+	}
+	to, err := cmd.named()
+	if err != nil {
+		return nil, err
+	}
+	m, err := cmd.publication(n, to, user, rights)
+	if err != nil {
+		return nil, err
+	}
+	return m, checkSize(n, m)
+}
+
+// Published is what a reply to publish has.
+func Published(got *broker.Receipt) []byte {
+	json, _ := toJSON(published(got)) // of texts and numbers
+	return json
 }
