@@ -85,6 +85,9 @@ func (l *Loop) Take(id ID) error {
 // Taken tells whether a socket counts as a connection.
 func (l *Loop) Taken(id ID) bool { return l.sessions.At(id).flags&flagCounted != 0 }
 
+// GiveBack undoes Take.
+func (l *Loop) GiveBack(id ID) { l.giveBack(id) }
+
 // giveBack undoes Take, and tells whether there was something to undo.
 func (l *Loop) giveBack(id ID) bool {
 	ses := l.sessions.At(id)

@@ -77,8 +77,15 @@ func (d *Door) whole(id conn.ID, x *posting, rest []byte) error {
 		return d.unavailable("the server is stopping")
 	}
 	u := &d.upgrading
-	*u = upgrade{protocol: x.protocol, manner: x.manner, body: x.body.Bytes, rest: rest, keep: x.req.KeepsAlive()}
+	*u = upgrade{protocol: x.protocol, manner: x.manner, body: x.body.Bytes, rest: rest, keep: x.req.KeepsAlive() && !d.shares(id)}
 	return d.admit(id, &x.req, x.host, u)
+}
+
+// shares tells whether a socket is of a proxy that may send several viewers' requests on it:
+// what counts for the one must not count for the other.
+func (d *Door) shares(id conn.ID) bool {
+	proxies := &d.cfg.Proxies
+	return proxies.Trusts(d.loop.Peer(id).Addr()) && (!proxies.Protocol || proxies.Header != "")
 }
 
 // serve has a request answered. Nothing is read meanwhile.
@@ -113,6 +120,7 @@ func (d *Door) served(id conn.ID, u *upgrade, json []byte, err error) {
 	}
 	if !u.keep || d.cfg.Node.Loops.Draining() {
 		d.out = frame.AppendResponse(d.out[:0], status, contentJSON, headers, json)
+		d.loop.GiveBack(id) // the client may come again before this socket is gone
 		d.respond(id, status, conn.Served, d.cfg.CloseTimeout)
 		return
 	}

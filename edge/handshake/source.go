@@ -33,7 +33,7 @@ func (d *Door) request(id conn.ID, p []byte) (req frame.Request, n int, err erro
 // where none is expected. whole tells whether it is all there. It is read again with
 // each piece of the request.
 func (d *Door) proxyHeader(id conn.ID, p []byte) (n int, whole bool, err error) {
-	if !d.cfg.Proxies.Protocol {
+	if !d.cfg.Proxies.Protocol || d.loop.Taken(id) { // it was before the socket's first request
 		return 0, true, nil
 	}
 	peer := d.loop.Peer(id)
