@@ -42,6 +42,7 @@ func TestProxies(t *testing.T) {
 			f.proxy = tt.start(t, f.node)
 			f.addresses()
 			f.pages()
+			f.streams()
 			f.limits()
 			f.bans()
 			if tt.checks {
