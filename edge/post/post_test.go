@@ -147,7 +147,7 @@ func TestRefused(t *testing.T) {
 		{"no JSON", request("x"), 400, "bad_json", true},
 		{"no body", request(""), 400, "bad_json", true},
 		{"no room", request(`{"data":"x"}`), 400, "bad_command", true},
-		{"a bad room", request(`{"room":"-","data":"x"}`), 400, "bad_room", true},
+		{"a bad room", request(`{"room":"a b","data":"x"}`), 400, "bad_room", true},
 		{"no data", request(`{"room":"a"}`), 400, "bad_command", true},
 		{"data twice", request(`{"room":"a","data":1,"base64":""}`), 400, "bad_command", true},
 		{"a bad kind", request(`{"room":"a","data":1,"kind":"\n"}`), 400, "bad_kind", true},
@@ -237,8 +237,8 @@ func TestToken(t *testing.T) {
 	if len(page.Messages) != 1 || page.Messages[0].Sender != (broker.Sender{User: "ann"}) {
 		t.Errorf("the history has %+v", page.Messages)
 	}
-	if a := post(`{"to":"bob","data":"x"}`, sign("ann", true)); a.StatusCode != 200 {
-		t.Errorf("to a user: status %d, %+v", a.StatusCode, a.Error)
+	if a := post(`{"to":"bob","data":"x"}`, sign("ann", true)); a.StatusCode != 403 {
+		t.Errorf("to a user, without the right to: status %d, %+v", a.StatusCode, a.Error)
 	}
 	if a := post(`{"room":"a","data":"x"}`, sign("ann", false)); a.StatusCode != 403 || a.Error.Code != "forbidden" {
 		t.Errorf("one who only watches: status %d, %+v", a.StatusCode, a.Error)
