@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/edge/auth/keyring"
 	"barrage/edge/events"
 	"barrage/edge/moderation/replica"
 	"barrage/edge/node"
@@ -73,8 +74,9 @@ type Config struct {
 	PublishBytes     int           // bytes a second that one connection may publish; 0 is no limit
 	MaxPublish       int           // bytes of a message that a connection publishes (default, and at most, MaxMessage)
 
-	Auth         *auth.Verifier // checks tokens; nil: everybody is anonymous
-	Anonymous    bool           // with Auth: those without a token are let in too
+	Auth         *auth.Verifier // checks tokens; nil, and no Keys: everybody is anonymous
+	Keys         *keyring.Ring  // that are as good as tokens; nil: there are none
+	Anonymous    bool           // with Auth or Keys: those without a token are let in too
 	AuthTimeout  time.Duration  // for the first command of a barrage.v1 connection without a token (default 10s)
 	AckTimeout   time.Duration  // until a message that is to be acknowledged is pushed again (default 30s)
 	Compression  bool           // permessage-deflate for those who offer it

@@ -53,7 +53,7 @@ func (o observer) Renamed(c *conn.Client, room, before string) {
 
 func (o observer) tell(c *conn.Client, e *events.Event) {
 	if to := o.s.cfg.Events; to.Wants(e.Type, e.Room) {
-		e.User, e.Conn = c.User(), o.s.node.Loops.ConnName(c.Serial)
+		e.User, e.Conn, e.Key = c.User(), o.s.node.Loops.ConnName(c.Serial), c.Rights.Key()
 		to.Emit(e)
 	}
 }

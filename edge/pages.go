@@ -70,7 +70,7 @@ func (s *Server) count(req *frame.Request) (*handshake.Page, error) {
 	if !s.guest.MayJoin("", room) {
 		return nil, refusal.New(http.StatusForbidden, "forbidden", "rooms of single users have no public count")
 	}
-	if s.cfg.Auth != nil && !s.cfg.Anonymous {
+	if s.node.Tokens != nil && !s.cfg.Anonymous {
 		return nil, refusal.New(http.StatusForbidden, "forbidden", "only those with a token are told: by the command ping of barrage.v1")
 	}
 	_, members := s.node.Count(room)

@@ -149,11 +149,11 @@ func (s *Server) Start() error {
 		n.Broker, s.ownBroker = m, m
 	}
 	n.Pool = share.NewPool()
-	n.Publisher = publish.New(n.Broker, s.Moderation, s.cfg.Events, &s.refused, s.cfg.PublishRate > 0)
+	n.Publisher = publish.New(n.Broker, s.Moderation, s.cfg.Events, &s.refused, s.cfg.PublishRate > 0, s.cfg.Keys)
 	n.Mailboxes = mailbox.NewOffice(s.mailConfig())
 	s.Delivery.SetMailboxes(n.Mailboxes)
-	if s.cfg.Auth != nil {
-		n.Tokens = auth.NewChecker(s.cfg.Auth)
+	if s.cfg.Auth != nil || s.cfg.Keys != nil {
+		n.Tokens = auth.NewChecker(s.cfg.Auth, s.cfg.Keys)
 	}
 	s.desk = handshake.New(s.handshakeConfig())
 	ls, err := netpoll.Listen(s.cfg.Listen, s.cfg.Shards, netpoll.ListenConfig{
@@ -280,7 +280,7 @@ func (s *Server) handshakeConfig() handshake.Config {
 	origins, _ := frame.ParseOrigins(c.AllowedOrigins) // New has checked them
 	return handshake.Config{
 		Node: s.node, Protocols: s.protocols, Page: s.page, SocketPaths: s.socketPaths, Guest: &s.anonymous, GuestsToo: c.Anonymous,
-		DefaultRoom: c.DefaultRoom, AllowedOrigins: origins, RequireOrigin: c.RequireOrigin, TokenCookie: c.TokenCookie, Proxies: c.Proxies, Deflate: c.Compression, MaxBody: c.MaxMessage,
+		DefaultRoom: c.DefaultRoom, AllowedOrigins: origins, RequireOrigin: c.RequireOrigin, Keys: c.Keys, TokenCookie: c.TokenCookie, Proxies: c.Proxies, Deflate: c.Compression, MaxBody: c.MaxMessage,
 		Timeout: c.HandshakeTimeout, CloseTimeout: c.CloseTimeout, Logger: c.Logger,
 	}
 }

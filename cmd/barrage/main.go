@@ -5,6 +5,8 @@
 //	barrage check      say what limits the number of connections here
 //	barrage publish    send a message to a room, through a running server
 //	barrage loadtest   measure how many viewers a server carries
+//	barrage token      make and check the tokens of connections
+//	barrage key        make a key that may be used instead
 //	barrage version    say what this is
 //
 // The package wires the others together and owns what belongs to a process:
@@ -87,7 +89,7 @@ func newRoot(p *process) *cobra.Command {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), tokenCommand(p), loadtestCommand(p), versionCommand(p))
+	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), tokenCommand(p), keyCommand(p), loadtestCommand(p), versionCommand(p))
 	return root
 }
 

@@ -101,6 +101,10 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 	if err != nil {
 		return edge.Config{}, fmt.Errorf("trusted_proxies: %w", err)
 	}
+	ring, err := c.Ring()
+	if err != nil {
+		return edge.Config{}, err
+	}
 	ec := edge.Config{
 		Node:   edge.NewNode(),
 		Listen: c.Listen, Shards: c.Shards,
@@ -112,7 +116,7 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 		SlowPolicy: edge.SlowPolicy(c.SlowPolicy), SlowTimeout: c.SlowTimeout,
 		RoomLogBytes: int(c.RoomLogBytes), LogBytes: int(c.LogBytes), UnreadBytes: int(c.UnreadBytes), UnfinishedBytes: int(c.UnfinishedBytes),
 		SendBuffer: int(c.SendBufferBytes), UserTimeout: c.TCPUserTimeout, Backlog: c.Backlog,
-		Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, AckTimeout: c.AckTimeout, Compression: c.Compression, CompressWait: c.CompressWait, History: rules,
+		Keys: ring, Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, AckTimeout: c.AckTimeout, Compression: c.Compression, CompressWait: c.CompressWait, History: rules,
 		Logger: p.log,
 		OnFatal: func(err error) {
 			select {

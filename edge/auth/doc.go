@@ -12,7 +12,7 @@
 // alg and kid count, and kid is only ever compared: no URL or path (jku, x5u) is
 // taken from it. Extensions (crit) are refused, as there are none we understand.
 //
-//	sub     user, as broker.CheckUser wants it, so that user:ID is a room's name;
+//	sub     user, as broker.UserID wants it, so that user:ID is a room's name;
 //	        required. Config.UserClaim may name another claim for it, which may
 //	        be a whole number, too
 //	exp     expiry, in seconds since 1970; required. nbf is respected, iat is not

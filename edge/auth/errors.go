@@ -21,6 +21,8 @@ const (
 	CodeExpired     = "token_expired"
 	CodeNotYetValid = "token_not_yet_valid"
 	CodeTooLong     = "token_too_long"
+	CodeGuesses     = "too_many_guesses" // the address brought too many wrong keys
+	CodeRevoked     = "key_revoked"
 	CodeAmbiguous   = "token_ambiguous"  // two different tokens in one request
 	CodeUnavailable = "keys_unavailable" // nothing is known about the token; it may be good
 )

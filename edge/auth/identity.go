@@ -2,7 +2,11 @@
 
 package auth
 
-import "time"
+import (
+	"time"
+
+	"barrage/edge/auth/keyring"
+)
 
 // Patterns are rooms: names in which * stands for any bytes. None is no room.
 type Patterns []string
@@ -20,6 +24,8 @@ type Identity struct {
 	Publish Patterns  // that it may publish to
 	Direct  Patterns  // users that it may write to, as far as Publish allows rooms of users
 	Expires time.Time // when all this ends, the leeway included; zero: never
+
+	Key *keyring.Key // of whoever has it, instead of a token; nil: none
 }
 
 // Anonymous is the identity of connections without a token: it may join all

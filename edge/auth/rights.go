@@ -14,12 +14,25 @@ import (
 // most tokens of a product say the same. The zero Rights are to nothing.
 type Rights struct{ scope unique.Handle[scope] }
 
-// scope is patterns, each with a blank behind it: no pattern has one.
-type scope struct{ rooms, publish, direct string }
+// scope is patterns, each with a blank behind it: no pattern has one. key is the name of
+// the key that has the rights, "" where a token has them or nobody.
+type scope struct{ rooms, publish, direct, key string }
 
 // Rights of the identity.
 func (id *Identity) Rights() Rights {
-	return Rights{unique.Make(scope{id.Rooms.joined(), id.Publish.joined(), id.Direct.joined()})}
+	s := scope{rooms: id.Rooms.joined(), publish: id.Publish.joined(), direct: id.Direct.joined()}
+	if id.Key != nil {
+		s.key = id.Key.Name
+	}
+	return Rights{unique.Make(s)}
+}
+
+// Key is the name of the key that has the rights, "" if none has.
+func (r Rights) Key() string {
+	if r == (Rights{}) {
+		return ""
+	}
+	return r.scope.Value().key
 }
 
 func (p Patterns) joined() string {
@@ -41,7 +54,7 @@ func (r Rights) MayJoin(user, room string) bool {
 
 // MayPublish tells whether the rights are to publish to the room. Those to join
 // only certain rooms are none to publish to others; to rooms of users those are needed
-// to write to the user.
+// to write to the user. A key may be for publishing alone.
 func (r Rights) MayPublish(room string) bool {
 	if r == (Rights{}) || !match(r.scope.Value().publish, room) {
 		return false
@@ -49,7 +62,7 @@ func (r Rights) MayPublish(room string) bool {
 	if user, direct := broker.UserOf(room); direct {
 		return match(r.scope.Value().direct, user)
 	}
-	return match(r.scope.Value().rooms, room)
+	return r.Key() != "" || match(r.scope.Value().rooms, room)
 }
 
 // match tells whether one of the patterns fits a room's name, or a user's.

@@ -38,6 +38,7 @@ type Event struct {
 	Room   string `json:"room,omitempty"`
 	User   string `json:"user,omitempty"`
 	Conn   string `json:"conn,omitempty"`
+	Key    string `json:"key,omitempty"` // name of the one that the connection has, or the message was published with
 	Reason string `json:"reason,omitempty"`
 	Remote string `json:"remote,omitempty"` // Connect: the address the client comes from, with its port if that is known
 
@@ -118,7 +119,7 @@ func marshal(v any) ([]byte, error) {
 // size is about what the event holds in memory. Messages count in full, though
 // the room's history may hold them as well.
 func (e *Event) size() int {
-	n := int(unsafe.Sizeof(queued{})) + len(e.Node) + len(e.ID) + len(e.Room) + len(e.User) + len(e.Conn) + len(e.Reason) + len(e.Remote)
+	n := int(unsafe.Sizeof(queued{})) + len(e.Node) + len(e.ID) + len(e.Room) + len(e.User) + len(e.Conn) + len(e.Key) + len(e.Reason) + len(e.Remote)
 	if e.Message != nil {
 		n += messageSize(e.Message)
 	}

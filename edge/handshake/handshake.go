@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/edge/auth/keyring"
 	"barrage/edge/conn"
 	"barrage/edge/node"
 	"barrage/edge/paths"
@@ -70,7 +71,8 @@ type Config struct {
 	DefaultRoom    string         // for requests that name none; "" refuses
 	AllowedOrigins frame.Origins
 	RequireOrigin  bool
-	TokenCookie    string // that may have a token; "": none
+	Keys           *keyring.Ring // that may be brought instead of tokens; nil: none
+	TokenCookie    string        // that may have a token; "": none
 	Proxies        proxy.Config
 	Deflate        bool          // permessage-deflate for those who offer it
 	MaxBody        int           // bytes of a request
@@ -81,16 +83,23 @@ type Config struct {
 
 // Desk is what the doors of a server share.
 type Desk struct {
-	cfg      Config
-	guest    auth.Rights
-	log      *quietlog.Log // of what clients do
-	statuses [600]atomic.Uint64
-	told     *fair.Minute
+	cfg        Config
+	guest      auth.Rights
+	keyOrigins map[string]frame.Origins // by the key's name: pages that it is for
+	log        *quietlog.Log            // of what clients do
+	statuses   [600]atomic.Uint64
+	told       *fair.Minute
 }
 
 // New returns a server's desk.
 func New(cfg Config) *Desk {
-	return &Desk{cfg: cfg, guest: cfg.Guest.Rights(), log: quietlog.New(cfg.Logger), told: fair.NewMinute(bounds.ToldPerMinute)}
+	d := &Desk{cfg: cfg, guest: cfg.Guest.Rights(), log: quietlog.New(cfg.Logger), told: fair.NewMinute(bounds.ToldPerMinute), keyOrigins: make(map[string]frame.Origins)}
+	if cfg.Keys != nil {
+		for _, k := range cfg.Keys.Keys() {
+			d.keyOrigins[k.Name], _ = frame.ParseOrigins(k.Origins) // whoever configured them has checked
+		}
+	}
+	return d
 }
 
 // Answered is how many requests were answered, by status; 101 is an upgrade.

@@ -77,8 +77,8 @@ func (d *Door) whole(id conn.ID, x *posting, rest []byte) error {
 		return d.unavailable("the server is stopping")
 	}
 	u := &d.upgrading
-	*u = upgrade{protocol: x.protocol, manner: x.manner, body: x.body.Bytes, rest: rest, keep: x.req.KeepsAlive() && !d.shares(id)}
-	return d.admit(id, &x.req, x.host, u)
+	*u = upgrade{protocol: x.protocol, manner: x.manner, host: x.host, origin: x.req.Origin, body: x.body.Bytes, rest: rest, keep: x.req.KeepsAlive() && !d.shares(id)}
+	return d.admit(id, &x.req, u)
 }
 
 // shares tells whether a socket is of a proxy that may send several viewers' requests on it:

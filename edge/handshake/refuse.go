@@ -30,7 +30,7 @@ func (d *Door) refuse(id conn.ID, m manner, reason conn.Reason, err error) {
 func (d *Door) turnAway(id conn.ID, u *upgrade, err error) {
 	no := refusal.Of(err)
 	code := codeOf(no)
-	if code == 0 || !u.fromPage || u.protocol.Farewell == nil || !d.told.Take(d.loop.Network(id), d.cfg.Node.Loops.Now()) {
+	if code == 0 || u.origin == "" || u.protocol.Farewell == nil || !d.told.Take(d.loop.Network(id), d.cfg.Node.Loops.Now()) {
 		d.refuse(id, u.manner, conn.Refused, err)
 		return
 	}
@@ -49,7 +49,7 @@ func codeOf(no *refusal.Error) uint16 {
 		return conn.CodeTokenExpired
 	case auth.CodeInvalid, auth.CodeTooLong, auth.CodeAmbiguous:
 		return conn.CodeTokenRefused
-	case "banned":
+	case "banned", auth.CodeRevoked:
 		return conn.CodeKicked
 	case "bad_room", "too_many_rooms", "forbidden":
 		return conn.CodeRoomRefused

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"barrage/edge/auth"
+	"barrage/edge/auth/keyring"
 	"barrage/frame"
 	"barrage/internal/refusal"
 )
@@ -88,10 +89,10 @@ func (f *found) refuse(where string) {
 	f.token, f.err = "", refusal.New(http.StatusBadRequest, auth.CodeAmbiguous, "there are two different tokens, "+where+": give one")
 }
 
-// offered is the token of a subprotocol: as it is, or in base64url where it has no dot.
-// Every JSON Web Token has some, and base64url none.
+// offered is the token or key of a subprotocol: as it is, or in base64url where it has no
+// dot, as JSON Web Tokens have, and does not begin as keys do that are made here.
 func offered(text string) (string, error) {
-	if text == "" || strings.Contains(text, ".") {
+	if text == "" || !keyring.Is(text) || strings.HasPrefix(text, keyring.Prefix) {
 		return text, nil
 	}
 	token, err := base64.RawURLEncoding.Strict().DecodeString(text)
@@ -99,6 +100,15 @@ func offered(text string) (string, error) {
 		return "", refusal.New(http.StatusUnauthorized, auth.CodeInvalid, "what stands behind "+bearer+" in Sec-WebSocket-Protocol is neither a token nor one in base64url")
 	}
 	return string(token), nil
+}
+
+// checkKey refuses a key, if one was brought, of a page that it is not for.
+func (d *Desk) checkKey(k *keyring.Key, origin string) error {
+	if k == nil || len(k.Origins) == 0 || frame.CheckOrigin(origin, "", d.keyOrigins[k.Name], true) == nil {
+		return nil
+	}
+	d.log.Warn("a key was brought by a page that it is not for, or by a program", "key", k.Name, "origin", short(origin))
+	return refusal.New(http.StatusForbidden, auth.CodeInvalid, "this key is for other pages")
 }
 
 // ofPage tells whether a browser says that a request comes from a page that may connect.

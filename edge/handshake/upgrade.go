@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"barrage/edge/auth"
@@ -30,7 +31,8 @@ type upgrade struct {
 	conn.Opening
 	protocol *Spoken
 	manner   manner
-	fromPage bool // a browser's: it said from which
+	host     string // that it asks for; until it is admitted
+	origin   string // of the page, if it is a browser's
 	kind     int
 	response []byte     // the 101
 	rest     []byte     // what came behind the request
@@ -58,11 +60,11 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 		return d.unavailable("the server is stopping")
 	}
 	u := &d.upgrading
-	*u = upgrade{protocol: p, manner: d.manner, fromPage: req.Origin != "", rest: rest}
+	*u = upgrade{protocol: p, manner: d.manner, host: host, origin: req.Origin, rest: rest}
 	if err := d.agree(req, u); err != nil {
 		return err
 	}
-	if err := d.admit(id, req, host, u); err != nil {
+	if err := d.admit(id, req, u); err != nil {
 		d.turnAway(id, u, err)
 	}
 	return nil
@@ -110,7 +112,7 @@ func (d *Door) agree(req *frame.Request, u *upgrade) error {
 }
 
 // admit lets an upgrade in, perhaps later, by its rooms and its token.
-func (d *Door) admit(id conn.ID, req *frame.Request, host string, u *upgrade) (err error) {
+func (d *Door) admit(id conn.ID, req *frame.Request, u *upgrade) (err error) {
 	if err := d.mayCome(id); err != nil {
 		return err
 	}
@@ -119,7 +121,7 @@ func (d *Door) admit(id conn.ID, req *frame.Request, host string, u *upgrade) (e
 		if u.Rooms, err = d.rooms(req, u.protocol); err != nil {
 			return err
 		}
-		if token, err = d.tokenOf(req, host); err != nil {
+		if token, err = d.tokenOf(req, u.host); err != nil {
 			return err
 		}
 		if u.protocol.Ask != nil {
@@ -251,6 +253,9 @@ func (d *Door) identify(id conn.ID, u *upgrade, token string) error {
 func (d *Door) onIdentity(id conn.ID, u *upgrade, ident *auth.Identity, err error) {
 	d.release(id)
 	if err == nil {
+		err = d.checkKey(ident.Key, u.origin)
+	}
+	if err == nil {
 		u.Identity, u.Rights = ident, ident.Rights()
 		err = d.enter(id, u)
 	}
@@ -303,6 +308,9 @@ func (d *Door) mayEnter(id conn.ID, u *upgrade) error {
 		return err
 	}
 	user, m := u.Identity.User, d.cfg.Node.Moderation
+	if err := m.Revoked(u.Rights); err != nil {
+		return err
+	}
 	for _, room := range u.Rooms {
 		if err := m.MayJoin(user, u.Rights, room); err != nil {
 			return err
@@ -331,6 +339,7 @@ func (d *Door) hold(id conn.ID, u *upgrade, longest time.Duration) (*upgrade, er
 		return nil, refusal.New(http.StatusBadRequest, "too_early", "more than "+strconv.Itoa(maxEarly)+" bytes came before the upgrade was answered")
 	}
 	kept := *u
+	kept.origin = strings.Clone(u.origin)
 	kept.response = slices.Clone(u.response)
 	kept.rest = slices.Clone(u.rest)
 	d.held[id] = &kept

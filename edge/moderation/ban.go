@@ -24,6 +24,7 @@ import (
 const (
 	settingsEntry = "settings " // and the room
 	banEntry      = "ban "      // the user, a space, and the room, "" being the whole server
+	keyEntry      = "key "      // and the name of one that was revoked
 )
 
 func banName(user, room string) string { return banEntry + user + " " + room }
@@ -41,6 +42,11 @@ func (o *order) entry() (e replica.Entry, persistent bool) {
 	case o.Settings != nil:
 		e.Name = settingsEntry + o.Room
 		if *o.Settings == (broker.RoomSettings{}) {
+			return e, true
+		}
+	case o.Key != "":
+		e.Name = keyEntry + o.Key
+		if o.Lift {
 			return e, true
 		}
 	case o.User == "" && o.Address == "":
@@ -77,7 +83,7 @@ func (m *Moderation) changed(e replica.Entry) {
 		m.settings.set(room, broker.RoomSettings{})
 	case ok:
 		m.settings.set(room, *o.Settings)
-	case e.Name == banName(o.User, o.Room):
+	case e.Name == banName(o.User, o.Room), o.Key != "" && e.Name == keyEntry+o.Key:
 		m.sendAway(&o)
 	}
 }

@@ -40,7 +40,7 @@ import (
 )
 
 const (
-	// ControlRoom carries orders. It is no name that broker.CheckRoom allows.
+	// ControlRoom carries orders. It is no name that broker.RoomName allows.
 	ControlRoom = "@control"
 	// KindControl is the kind of its messages; no kind of the outside begins so.
 	KindControl = "\x00control"

@@ -24,6 +24,7 @@ type order struct {
 	User      string `json:"user,omitempty"`
 	Conn      string `json:"conn,omitempty"`
 	Address   string `json:"address,omitempty"` // a network, instead of room, user and conn
+	Key       string `json:"key,omitempty"`     // the connections that have this key; none comes again
 	Reason    string `json:"reason,omitempty"`
 	Reconnect bool   `json:"reconnect,omitempty"`
 	Given     int64  `json:"given,omitempty"` // when, in Unix milliseconds, by the clock of the node that was told
@@ -31,7 +32,7 @@ type order struct {
 	Everybody bool   `json:"everybody,omitempty"`
 
 	Settings *broker.RoomSettings `json:"settings,omitempty"` // of Room; nobody leaves
-	Lift     bool                 `json:"lift,omitempty"`     // User may come again
+	Lift     bool                 `json:"lift,omitempty"`     // User, or who has Key, may come again
 
 	Previous uint64 `json:"previous,omitempty"` // as replica.Change
 	Version  uint64 `json:"version,omitempty"`
@@ -100,7 +101,7 @@ func (m *Moderation) Obey(msg *broker.Message) {
 
 // sendAway has all connections here obey.
 func (m *Moderation) sendAway(o *order) {
-	if o.User == "" && o.Conn == "" && o.Address == "" && !o.Everybody {
+	if o.User == "" && o.Conn == "" && o.Address == "" && o.Key == "" && !o.Everybody {
 		return // of a newer node: it cannot mean everybody
 	}
 	for i, l := range m.cfg.Loops.All() {
@@ -155,7 +156,7 @@ func (m *Moderation) obeyOn(l *conn.Loop, orders []*order) {
 		}
 		c := l.Client(id)
 		for _, o := range others {
-			if o.Everybody || c != nil && o.Conn == m.cfg.Loops.ConnName(c.Serial) {
+			if o.Everybody || c != nil && (o.Key != "" && o.Key == c.Rights.Key() || o.Conn == m.cfg.Loops.ConnName(c.Serial)) {
 				obey(l, id, o)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/edge/auth/keyring"
 	"barrage/edge/events"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
@@ -73,12 +74,16 @@ type Publisher struct {
 	rules     Rules
 	events    *events.Emitter
 	clients   bool // connections may publish
+	keys      keyRates
 	published atomic.Uint64
 }
 
-// New returns a Publisher. Unless clients, no connection may publish.
-func New(b broker.Broker, rules Rules, e *events.Emitter, refused *Refused, clients bool) *Publisher {
-	return &Publisher{broker: b, rules: rules, events: e, Refused: refused, clients: clients}
+// New returns a Publisher. Unless clients, no connection may publish. keys may be nil.
+func New(b broker.Broker, rules Rules, e *events.Emitter, refused *Refused, clients bool, keys *keyring.Ring) *Publisher {
+	return &Publisher{
+		broker: b, rules: rules, events: e, Refused: refused, clients: clients,
+		keys: keyRates{ring: keys, start: time.Now(), tats: make(map[string]time.Duration)},
+	}
 }
 
 // Published is how many messages the broker has accepted.
@@ -171,7 +176,8 @@ func (s *Publisher) CheckTerms(p *broker.Publication) error {
 	return nil
 }
 
-// Allowed tells whether a connection of a user ("" is anonymous) may publish to a room.
+// Allowed tells whether a connection of a user ("" is anonymous) may publish a message to
+// a room, and takes it of the rate of its key, if it has one.
 func (s *Publisher) Allowed(user string, rights auth.Rights, room string) error {
 	if !s.clients || !rights.MayPublish(room) {
 		what := "publish to room " + room
@@ -186,7 +192,10 @@ func (s *Publisher) Allowed(user string, rights auth.Rights, room string) error 
 	if strings.HasPrefix(room, broker.UserPrefix) && user == "" {
 		return refusal.New(http.StatusForbidden, "forbidden", "only users may write to users")
 	}
-	return s.rules.Banned(user, room)
+	if err := s.rules.Banned(user, room); err != nil {
+		return err
+	}
+	return s.keys.take(rights)
 }
 
 // waits tells whether the message, should its user not be there, waits for them. It
@@ -202,7 +211,7 @@ func (s *Publisher) tell(p *broker.Publication, r broker.Receipt) {
 		return
 	}
 	s.events.Emit(&events.Event{
-		Type: events.Publish, Room: p.Room, User: p.Sender.User, Conn: p.Sender.Conn,
+		Type: events.Publish, Room: p.Room, User: p.Sender.User, Conn: p.Sender.Conn, Key: p.Via,
 		Message: &broker.Message{
 			Room: p.Room, ID: r.ID, Epoch: r.Position.Epoch, Offset: r.Position.Offset, Time: time.Now().UnixMilli(),
 			Sender: p.Sender, Kind: p.Kind, Format: p.Format, Payload: p.Payload,

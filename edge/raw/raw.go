@@ -13,6 +13,7 @@ import (
 	"barrage/edge/publish"
 	"barrage/internal/broker"
 	"barrage/internal/paged"
+	"barrage/internal/refusal"
 )
 
 // floodFactor is how far over the publish rate, in bursts, a connection is closed.
@@ -72,10 +73,10 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 	}
 	c := p.clients.Get(r.ID)
 	if c != nil {
-		m.Sender, m.NoEcho = p.loop.Sender(c), !p.loop.Echoes(c, m.Room)
+		m.Sender, m.NoEcho, m.Via = p.loop.Sender(c), !p.loop.Echoes(c, m.Room), c.Rights.Key()
 	}
-	if !p.mayPublish(c, m.Room) {
-		p.node.Publisher.Refused.Add(publish.Forbidden)
+	if ok, why := p.mayPublish(c, m.Room); !ok {
+		p.node.Publisher.Refused.Add(why)
 		return nil
 	}
 	p.node.Publisher.Try(&m, nil)
@@ -83,11 +84,15 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 }
 
 // mayPublish looks at the identity of those who have one.
-func (p *protocol) mayPublish(c *conn.Client, room string) bool {
+func (p *protocol) mayPublish(c *conn.Client, room string) (ok bool, why publish.Reason) {
 	if c == nil {
-		return room != "" && !p.node.Moderation.Muted(room)
+		return room != "" && !p.node.Moderation.Muted(room), publish.Forbidden
 	}
-	return p.node.Publisher.Allowed(c.User(), c.Rights, room) == nil
+	err := p.node.Publisher.Allowed(c.User(), c.Rights, room)
+	if no := refusal.Of(err); no != nil && no.Code() == publish.CodeRate {
+		return false, publish.Rate
+	}
+	return err == nil, publish.Forbidden
 }
 
 // overRate drops a message. There is no way to tell the client, but one that keeps

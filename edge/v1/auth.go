@@ -3,6 +3,7 @@
 package v1
 
 import (
+	"cmp"
 	"slices"
 
 	"barrage/edge/auth"
@@ -42,8 +43,11 @@ func (p *protocol) onIdentity(c *client, id uint64, ident *auth.Identity, err er
 	if err == nil && c.User() != "" && ident.User != c.User() {
 		err = refusal.New(403, "forbidden", "the token is another user's")
 	}
+	if err == nil && ident.Key != nil && len(ident.Key.Origins) > 0 {
+		err = refusal.New(403, auth.CodeInvalid, "this key is for certain pages, and has to come with the request")
+	}
 	if err == nil {
-		err = p.node.Moderation.Banned(ident.User, "")
+		err = cmp.Or(p.node.Moderation.Banned(ident.User, ""), p.node.Moderation.Revoked(ident.Rights()))
 	}
 	if err != nil {
 		p.replyError(nil, c, id, err)

@@ -98,7 +98,7 @@ func (cmd *command) publication(n *node.Node, room, user string, rights auth.Rig
 	if len(cmd.Key) > broker.MaxKey {
 		return nil, badCommand(fmt.Sprintf("key may have %d bytes", broker.MaxKey))
 	}
-	m := &broker.Publication{Room: room, Kind: cmd.Kind, Key: cmd.Key, Forget: cmd.Forget}
+	m := &broker.Publication{Room: room, Kind: cmd.Kind, Key: cmd.Key, Via: rights.Key(), Forget: cmd.Forget}
 	err := cmd.setTerms(n, m)
 	if err != nil {
 		return nil, err

@@ -115,6 +115,8 @@ type Publication struct {
 	NoEcho  bool   // the connection that it comes from, Sender.Conn, is not sent it
 	TTL     uint32 // milliseconds until it is not to be given to anybody any more; 0: never. Brokers only carry it
 
+	Via string // name of the key that it is published with, "" for none. Brokers do not carry it
+
 	// From is where a client's connection comes from, as far as that counts as one
 	// address. Zero: a backend, whose shares are its own.
 	From netip.Addr

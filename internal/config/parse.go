@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/edge/auth/keyring"
 	"barrage/edge/proxy"
+	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/settings"
 )
@@ -69,6 +71,23 @@ func (c *Config) HistoryRules() (broker.Rules, error) {
 		rules = append(rules, broker.Rule{Pattern: pattern, Retention: broker.Retention{Messages: n, Age: d, Bytes: int64(b)}})
 	}
 	return rules, nil
+}
+
+// Ring is the keys that may be brought instead of tokens; nil where there are none.
+func (c *Config) Ring() (*keyring.Ring, error) {
+	if len(c.Keys) == 0 {
+		return nil, nil
+	}
+	r, err := keyring.New(c.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	for _, k := range r.Keys() {
+		if _, err := frame.ParseOrigins(k.Origins); err != nil {
+			return nil, fmt.Errorf("keys: %q: origins: %w", k.Name, err)
+		}
+	}
+	return r, nil
 }
 
 // Verifier is what checks tokens; nil where no key is configured.

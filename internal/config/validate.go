@@ -185,6 +185,9 @@ func (v *validation) backends() {
 	} else if verifier != nil {
 		verifier.Close()
 	}
+	if _, err := v.cfg.Ring(); err != nil {
+		v.Add(err)
+	}
 	for _, t := range v.cfg.EventTypes {
 		if !slices.Contains(events.AllTypes(), events.Type(t)) {
 			v.Problem("event_types", "%q is none of %v", t, events.AllTypes())

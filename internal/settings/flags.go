@@ -59,8 +59,8 @@ func (f *flagValue) Set(text string) error {
 
 // joins tells whether a flag given again adds to the values.
 func (f *flagValue) joins() bool {
-	kind := reflect.TypeOf(f.setting.Default).Kind()
-	return kind == reflect.Slice || kind == reflect.Map
+	t := reflect.TypeOf(f.setting.Default)
+	return t.Kind() == reflect.Slice && !isTable(t) || t.Kind() == reflect.Map
 }
 
 // value is what was given, for convert.

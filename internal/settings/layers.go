@@ -187,7 +187,7 @@ func isEmpty(v any) bool {
 	case []string:
 		return strings.TrimSpace(strings.Join(v, "")) == ""
 	}
-	return false
+	return v != nil && isTable(reflect.TypeOf(v)) && reflect.ValueOf(v).Len() == 0
 }
 
 // Check notes the values that are out of their bounds.

@@ -27,6 +27,16 @@ var errForm = errors.New("not of the form wanted")
 // that lists and maps hold texts and that nothing is taken for what it is not;
 // texts and numbers are fromText's.
 func (t *Table) convert(s *Setting, v any) (any, error) {
+	if isTable(reflect.TypeOf(s.Default)) && v != nil {
+		if reflect.TypeOf(v) == reflect.TypeOf(s.Default) {
+			return v, nil // the default itself
+		}
+		list, err := convertTable(s, v)
+		if err != nil {
+			return nil, s.wrong(v, err)
+		}
+		return list, nil
+	}
 	value := reflect.New(reflect.TypeOf(s.Default))
 	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 		Result: value.Interface(), DecodeHook: mapstructure.DecodeHookFuncValue(func(from, to reflect.Value) (any, error) { return t.hook(s, from, to) }),
