@@ -156,7 +156,7 @@ func New(cfg Config, s Server) (*API, error) {
 
 func (a *API) buildRoutes() {
 	a.routes = a.endpoints()
-	a.routes.prepare(map[string]func(string) (string, error){"room": checkRoom, "user": checkUser, "conn": checkConn})
+	a.routes.prepare(map[string]func(string) (string, error){"room": checkRoom, "user": checkUser, "conn": checkConn, "key": checkKeyName})
 	a.other = &endpoint{label: "other", handle: nothing}
 	a.metrics.attach(a.other)
 	for i := range a.routes {

@@ -236,6 +236,7 @@ func TestErrorCodes(t *testing.T) {
 		{"invalid_idempotency_key", "POST", publish, "hi", 400, nil, []string{"Idempotency-Key", "ü"}},
 		{"invalid_json", "POST", kick, `{"user":7}`, 400, nil, nil},
 		{"bad_kind", "POST", publish + "?kind=" + long, "hi", 400, nil, nil},
+		{"invalid_key", "DELETE", "/v1/keys/" + long + "/revoke", "", 400, nil, nil},
 		{"invalid_limit", "GET", publish + "?limit=0", "", 400, nil, nil},
 		{"invalid_name", "POST", publish + "?name=a&name=b", "hi", 400, nil, nil},
 		{"invalid_pattern", "POST", "/v1/broadcast", "hi", 400, nil, nil},
@@ -261,6 +262,9 @@ func TestErrorCodes(t *testing.T) {
 		{"busy", "POST", "/v1/rooms/r/close", "", 409, coded(409, "busy", "more and more", 0), nil},
 		{"mailbox_full", "POST", "/v1/users/7/messages", "hi", 409, coded(409, "mailbox_full", "full", 0), nil},
 		{"too_many_bans", "POST", kick, `{"user":"7","for":"1m"}`, 409, coded(409, "too_many_bans", "full", 0), nil},
+		{"key_not_found", "POST", "/v1/keys/x/revoke", "", 404, coded(404, "key_not_found", "none", 0), nil},
+		{"not_revoked", "DELETE", "/v1/keys/x/revoke", "", 404, coded(404, "not_revoked", "none", 0), nil},
+		{"too_many_keys", "POST", "/v1/keys/x/revoke", "", 409, coded(409, "too_many_keys", "full", 0), nil},
 		{"too_many_settings", "PUT", settings, `{"muted":true}`, 409, coded(409, "too_many_settings", "full", 0), nil},
 		{"too_many_rooms", "POST", "/v1/broadcast?pattern=*&limit=1", "hi", 422, nil, nil},
 		{"internal", "DELETE", publish, "", 500, context.Canceled, nil},
@@ -270,7 +274,7 @@ func TestErrorCodes(t *testing.T) {
 	}
 	// Given by other tests: without a token; parts of a batch; a body that is cut; one that is slow;
 	// and, in cmd/barrage, by the server itself.
-	got := []string{"bad_command", "bad_host", "invalid_key", "invalid_message", "body_incomplete", "body_timeout"}
+	got := []string{"bad_command", "bad_host", "invalid_message", "body_incomplete", "body_timeout"}
 	for _, tt := range tests {
 		t.Run(tt.code, func(t *testing.T) {
 			a := newAPI(t, Config{Tokens: []string{"s3cret"}, MaxBody: 100}, &memServer{err: tt.err, onSend: func(context.Context) error { return tt.err }, rooms: map[string]int{"r": 1, "q": 1}})

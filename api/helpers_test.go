@@ -194,6 +194,23 @@ func (s *memServer) LiftAddress(_ context.Context, address string) error {
 	return s.err
 }
 
+func (s *memServer) Keys(context.Context) ([]Key, error) {
+	return []Key{
+		{Name: "shop", Rooms: []string{"a"}, Origins: []string{"https://a.example"}, Publish: true, Get: true, Rate: 2, Expires: time.UnixMilli(1700000000000)},
+		{Name: "gone", Revoked: true},
+	}, s.err
+}
+
+func (s *memServer) RevokeKey(_ context.Context, name, reason string) error {
+	s.note("revoke %s %q", name, reason)
+	return s.err
+}
+
+func (s *memServer) RestoreKey(_ context.Context, name string) error {
+	s.note("restore %s", name)
+	return s.err
+}
+
 func (s *memServer) CloseRoom(_ context.Context, room, reason string) (int, error) {
 	s.note("close %s %q", room, reason)
 	return s.rooms[room], s.err

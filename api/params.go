@@ -19,9 +19,10 @@ import (
 
 // Bounds of texts, in bytes.
 const (
-	maxEpoch  = 64
-	maxConn   = 64
-	maxReason = 123 // what a close frame holds (RFC 6455, section 5.5)
+	maxEpoch   = 64
+	maxKeyName = 64 // of a key instead of a token
+	maxConn    = 64
+	maxReason  = 123 // what a close frame holds (RFC 6455, section 5.5)
 )
 
 const (

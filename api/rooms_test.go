@@ -292,7 +292,7 @@ func TestServerRefuses(t *testing.T) {
 		}
 		t.Run(e.method+" "+e.pattern, func(t *testing.T) {
 			a := newAPI(t, Config{}, &memServer{err: refusal, rooms: map[string]int{"x": 1}})
-			target := strings.NewReplacer("{room}", "x", "{user}", "x", "{conn}", "x").Replace(e.pattern)
+			target := strings.NewReplacer("{room}", "x", "{user}", "x", "{conn}", "x", "{key}", "x").Replace(e.pattern)
 			switch {
 			case e.pattern == "/v1/broadcast":
 				target += "?pattern=x"
@@ -306,5 +306,21 @@ func TestServerRefuses(t *testing.T) {
 				t.Errorf("%v %s", w.Header(), w.Body)
 			}
 		})
+	}
+}
+
+func TestKeys(t *testing.T) {
+	s := new(memServer)
+	a := newAPI(t, Config{}, s)
+	answered(t, request(t, a, "GET", "/v1/keys", ""), 200,
+		`{"keys":[{"key":"shop","rooms":["a"],"publish":true,"subscribe":false,"get":true,"origins":["https://a.example"],"rate":2,"expires":1700000000000,"revoked":false},`+
+			`{"key":"gone","rooms":[],"publish":false,"subscribe":false,"get":false,"rate":0,"revoked":true}]}`)
+	answered(t, request(t, a, "POST", "/v1/keys/shop/revoke", `{"reason":"it leaked"}`), 200, `{"done":true}`)
+	answered(t, request(t, a, "POST", "/v1/keys/shop/revoke", ""), 200, `{"done":true}`)
+	answered(t, request(t, a, "DELETE", "/v1/keys/shop/revoke", ""), 200, `{"done":true}`)
+	answered(t, request(t, a, "POST", "/v1/keys/shop/revoke", `{"why":"x"}`), 400, "invalid_json")
+	answered(t, request(t, a, "POST", "/v1/keys/shop/revoke", `{"reason":"`+strings.Repeat("x", 124)+`"}`), 400, "invalid_reason")
+	if want := []string{`revoke shop "it leaked"`, `revoke shop ""`, "restore shop"}; !slices.Equal(s.noted(), want) {
+		t.Errorf("%q, want %q", s.noted(), want)
 	}
 }

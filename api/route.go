@@ -60,6 +60,9 @@ func (a *API) endpoints() table {
 		{method: post, pattern: "/v1/bans", handle: a.banAddress},
 		{method: del, pattern: "/v1/bans", handle: a.liftAddress},
 		{method: del, pattern: "/v1/bans/{user}", handle: a.lift},
+		{method: get, pattern: "/v1/keys", handle: a.listKeys},
+		{method: post, pattern: "/v1/keys/{key}/revoke", handle: a.revokeKey},
+		{method: del, pattern: "/v1/keys/{key}/revoke", handle: a.restoreKey},
 		{method: get, pattern: "/v1/connections", handle: a.listConnections},
 		{method: post, pattern: "/v1/connections/{conn}/disconnect", handle: a.disconnect},
 

@@ -86,6 +86,22 @@ type Moderation interface {
 	// refuses new ones for a time. LiftAddress lets them come again.
 	BanAddress(ctx context.Context, address, reason string, keep time.Duration) (broker.Ban, error)
 	LiftAddress(ctx context.Context, address string) error
+	// Keys returns those that are configured or revoked. RevokeKey ends all connections
+	// that have one, on all nodes, and refuses new ones until RestoreKey.
+	Keys(ctx context.Context) ([]Key, error)
+	RevokeKey(ctx context.Context, name, reason string) error
+	RestoreKey(ctx context.Context, name string) error
+}
+
+// Key describes a key that may be brought instead of a token; without Rooms it is revoked,
+// and not configured on this node.
+type Key struct {
+	Name                    string
+	Rooms, Origins          []string
+	Publish, Subscribe, Get bool
+	Rate                    float64
+	Expires                 time.Time // zero: never
+	Revoked                 bool
 }
 
 // Room describes a room.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"barrage/edge/auth/keyring"
 	"barrage/edge/conn"
 	"barrage/edge/history"
 	"barrage/edge/presence"
@@ -40,6 +41,14 @@ func (s *Server) History(ctx context.Context, room string, q broker.Query) (brok
 		return page, publish.Refuse(err)
 	}
 	return page, nil
+}
+
+// Keys are those that may be brought instead of tokens.
+func (s *Server) Keys() []keyring.Key {
+	if s.cfg.Keys == nil {
+		return nil
+	}
+	return s.cfg.Keys.Keys()
 }
 
 // Registry knows which users are in which rooms.

@@ -42,7 +42,10 @@ var allowedImports = map[string][]string{
 		"barrage/internal/broker/memory", "barrage/internal/document", "barrage/internal/fair", "barrage/internal/limits",
 		"barrage/internal/random", "barrage/internal/refusal", "barrage/netpoll",
 	},
-	"barrage/edge/admin": {"barrage/api", "barrage/edge", "barrage/edge/presence", "barrage/internal/broker"},
+	"barrage/edge/admin": {
+		"barrage/api", "barrage/edge", "barrage/edge/auth/keyring", "barrage/edge/presence", "barrage/internal/broker",
+		"barrage/internal/refusal",
+	},
 	"barrage/edge/auth": {
 		"barrage/edge/auth/keyring", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
 		"barrage/internal/limits", "barrage/internal/outbound", "barrage/internal/refusal", "barrage/internal/whole",

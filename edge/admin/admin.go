@@ -6,14 +6,17 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"barrage/api"
 	"barrage/edge"
+	"barrage/edge/auth/keyring"
 	"barrage/edge/presence"
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // Server implements api.Server. Its methods may be called from any goroutine.
@@ -161,4 +164,34 @@ func (a Server) LiftAddress(ctx context.Context, address string) error {
 // Lift lets a user come again.
 func (a Server) Lift(ctx context.Context, user, room string) error {
 	return a.Moderation.Lift(ctx, user, room)
+}
+
+// Keys returns those of this node, then names that are revoked and that it does not have.
+func (a Server) Keys(context.Context) ([]api.Key, error) {
+	var list []api.Key
+	revoked := a.Moderation.RevokedKeys()
+	for _, k := range a.Server.Keys() {
+		list = append(list, api.Key{
+			Name: k.Name, Rooms: k.Rooms, Origins: k.Origins, Publish: k.Publish, Subscribe: k.Subscribe, Get: k.Get,
+			Rate: k.Rate, Expires: k.Expires, Revoked: revoked[k.Name],
+		})
+		delete(revoked, k.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(revoked)) {
+		list = append(list, api.Key{Name: name, Revoked: true})
+	}
+	return list, nil
+}
+
+// RevokeKey ends all connections that have a key, on all nodes.
+func (a Server) RevokeKey(ctx context.Context, name, reason string) error {
+	if !slices.ContainsFunc(a.Server.Keys(), func(k keyring.Key) bool { return k.Name == name }) {
+		return refusal.New(http.StatusNotFound, "key_not_found", "this node has no key of this name")
+	}
+	return a.Moderation.Revoke(ctx, name, reason)
+}
+
+// RestoreKey lets those in again who have it.
+func (a Server) RestoreKey(ctx context.Context, name string) error {
+	return a.Moderation.Restore(ctx, name)
 }
