@@ -24,6 +24,7 @@ func Protocols() []node.Protocol {
 		raw.Protocol(),
 		sse.Protocol(),
 		post.Protocol(),
+		post.GetProtocol(),
 		v1.Protocol(),
 	}
 }

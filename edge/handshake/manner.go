@@ -4,6 +4,7 @@
 package handshake
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -25,7 +26,7 @@ func (p *Spoken) speaksHTTP() bool { return p.Transport != nil || p.Serve != nil
 // method is the one that it takes, beside OPTIONS.
 func (p *Spoken) method() string {
 	if p.Serve != nil {
-		return http.MethodPost
+		return cmp.Or(p.Method, http.MethodPost)
 	}
 	return http.MethodGet
 }

@@ -30,8 +30,8 @@ func (d *Door) idle(id conn.ID) bool {
 
 // post checks the head of a request, and takes its body as far as it is there.
 func (d *Door) post(id conn.ID, req *frame.Request, p *Spoken, rest []byte) error {
-	if req.Method != http.MethodPost {
-		return &frame.HTTPError{Status: http.StatusMethodNotAllowed, Reason: "method not allowed", Header: "Allow: POST, OPTIONS\r\n"}
+	if req.Method != p.method() {
+		return &frame.HTTPError{Status: http.StatusMethodNotAllowed, Reason: "method not allowed", Header: "Allow: " + p.method() + ", OPTIONS\r\n"}
 	}
 	host, err := d.source(id, req)
 	if err != nil {

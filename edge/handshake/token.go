@@ -40,12 +40,17 @@ func (c *Config) readPath(req *frame.Request) error {
 // which of two different ones was meant nobody could tell. No text names a token.
 func (d *Desk) tokenOf(req *frame.Request, host string) (string, error) {
 	var f found
-	inQuery, err := req.Query("token")
-	if err != nil {
-		return "", err
-	}
-	for _, token := range inQuery {
-		f.add("the URL", token)
+	for _, name := range []string{"token", "key"} {
+		if name == "key" && d.cfg.Keys == nil {
+			continue
+		}
+		inQuery, err := req.Query(name)
+		if err != nil {
+			return "", err
+		}
+		for _, token := range inQuery {
+			f.add("the URL", token)
+		}
 	}
 	if scheme, token, _ := strings.Cut(req.Header("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
 		f.add("the header Authorization", strings.TrimSpace(token))

@@ -312,6 +312,9 @@ func (d *Door) mayEnter(id conn.ID, u *upgrade) error {
 		return err
 	}
 	for _, room := range u.Rooms {
+		if u.protocol.Serve != nil {
+			break // it is published to, which is asked for then: a key may be for that alone
+		}
 		if err := m.MayJoin(user, u.Rights, room); err != nil {
 			return err
 		}

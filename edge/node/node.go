@@ -55,7 +55,9 @@ type Protocol struct {
 	// Ask reads what is the protocol's own in a request, with the rooms that it names:
 	// conn.Opening.Asked. nil: there is nothing.
 	Ask func(req *frame.Request, rooms []string) (asked any, err error)
-	// Serve is there for a protocol whose requests are POSTs, each of which is answered by
+	// Method is that of a protocol with Serve; "" is POST.
+	Method string
+	// Serve is there for a protocol whose requests are no connections, each of which is answered by
 	// itself; Codec, Transport and Start are not then. It is called as Start is.
 	Serve func(*Node) Serve
 	// Start is called once for each server, before the broker starts. What it returns

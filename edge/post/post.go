@@ -10,7 +10,6 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/edge/node"
-	"barrage/edge/publish"
 	v1 "barrage/edge/v1"
 	"barrage/frame"
 	"barrage/internal/broker"
@@ -44,15 +43,7 @@ func serve(n *node.Node) node.Serve {
 			answer(nil, err)
 			return
 		}
-		if !n.Publisher.Try(m, func(got broker.Receipt, err error) {
-			if err != nil {
-				answer(nil, publish.Refusal(err))
-				return
-			}
-			answer(v1.Published(&got), nil)
-		}) {
-			answer(nil, publish.Overloaded)
-		}
+		give(n, m, answer)
 	}
 }
 
@@ -70,9 +61,5 @@ func publication(n *node.Node, l *conn.Loop, o *conn.Opening, body []byte) (*bro
 	}
 	m.From = l.From(o.ID)
 	m.Sender = broker.Sender{User: who.User, Name: who.Name, Avatar: who.Avatar}
-	if ok, wait := l.Loops().TakePublish(l.PayerName(o.ID, who.User), len(m.Payload)); !ok {
-		n.Publisher.Refused.Add(publish.Rate)
-		return nil, refusal.TooMany("rate_limited", "the publish rate is used up", wait)
-	}
-	return m, nil
+	return m, takeRate(n, l, o, m)
 }
