@@ -30,6 +30,10 @@ var allowedImports = map[string][]string{
 		"barrage/internal/broker/keys", "barrage/internal/broker/turns", "barrage/internal/fair",
 		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped", "github.com/redis/go-redis",
 	},
+	"barrage/redisbridge/queues": {
+		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/quietlog", "barrage/internal/random",
+		"barrage/internal/refusal", "github.com/redis/go-redis",
+	},
 	"barrage/web": {},
 
 	"barrage/edge": {
@@ -177,7 +181,7 @@ var allowedImports = map[string][]string{
 	"barrage/internal/config": {
 		"barrage/api", "barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/events", "barrage/edge/paths",
 		"barrage/edge/proxy", "barrage/fanout", "barrage/frame", "barrage/internal/broker", "barrage/internal/settings",
-		"barrage/redisbridge", "github.com/spf13/pflag",
+		"barrage/redisbridge", "barrage/redisbridge/queues", "github.com/spf13/pflag",
 	},
 	"barrage/internal/document":  {},
 	"barrage/internal/fair":      {"barrage/internal/bounds"},
@@ -187,7 +191,7 @@ var allowedImports = map[string][]string{
 	"barrage/internal/machine":   {"barrage/internal/bounds", "golang.org/x/sys/unix"},
 	"barrage/internal/metrics": {
 		"barrage/edge", "barrage/edge/auth", "barrage/edge/events", "barrage/fanout", "barrage/internal/lines",
-		"barrage/netpoll", "barrage/redisbridge", "github.com/prometheus/client_golang",
+		"barrage/netpoll", "barrage/redisbridge", "barrage/redisbridge/queues", "github.com/prometheus/client_golang",
 	},
 	"barrage/internal/outbound": {},
 	"barrage/internal/paged":    {},

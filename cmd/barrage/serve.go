@@ -4,6 +4,7 @@ package main
 // set.
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"barrage/edge/admin"
 	"barrage/internal/metrics"
 	"barrage/redisbridge"
+	"barrage/redisbridge/queues"
 	"barrage/web"
 )
 
@@ -25,6 +27,7 @@ type node struct {
 	bridge   *redisbridge.Bridge   // nil on a single node
 	redis    redis.UniversalClient // of the presence, the persistent orders and the event stream; likewise
 	backends backends
+	queues   *queues.Set // nil where there are none
 	log      *slog.Logger
 }
 
@@ -58,9 +61,12 @@ func newNode(p nodeDeps) (_ server, err error) {
 		if err := n.join(p, &ec); err != nil {
 			return nil, err
 		}
+		if err := n.feed(p); err != nil {
+			return nil, err
+		}
 	}
 	b := &n.backends
-	return n, p.registry.Register(&metrics.Collector{Server: es, Bridge: n.bridge, Tokens: b.verifier, Emitter: b.emitter, Caller: b.caller, Log: p.lines})
+	return n, p.registry.Register(&metrics.Collector{Server: es, Bridge: n.bridge, Tokens: b.verifier, Emitter: b.emitter, Caller: b.caller, Queues: n.queues, Log: p.lines})
 }
 
 // store makes what keeps in Redis who is where, and the persistent orders.
@@ -89,6 +95,28 @@ func (n *node) join(p nodeDeps, ec *edge.Config) (err error) {
 	}
 	n.SetBroker(n.bridge)
 	return nil
+}
+
+// feed makes what publishes the entries of lists and streams.
+func (n *node) feed(p nodeDeps) error {
+	c := p.cfg
+	all, err := c.Queues()
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	blocking, err := redisbridge.NewClient(redisbridge.Config{URL: c.Redis, Timeout: c.RedisTimeout})
+	if err != nil {
+		return err
+	}
+	n.queues, err = queues.New(queues.Config{
+		Queues: all, Client: n.redis, Blocking: blocking, Publisher: n.Server,
+		Members: func(ctx context.Context, room string) (int, error) {
+			l, err := n.Registry().Cluster(ctx, room, 0)
+			return l.Connections, err
+		},
+		MaxMessage: int(c.MaxMessageBytes), Rate: c.RedisQueueRate, Timeout: c.RedisTimeout, Logger: p.log,
+	})
+	return err
 }
 
 func edgeConfig(p nodeDeps) (edge.Config, error) {
@@ -163,12 +191,29 @@ func (n *node) Start() error {
 	err := n.Server.Start()
 	if err != nil {
 		n.release()
+		return err
 	}
-	return err
+	if n.queues != nil {
+		n.queues.Start()
+	}
+	return nil
+}
+
+// Drain takes nothing more of queues before viewers go.
+func (n *node) Drain(ctx context.Context, window time.Duration) error {
+	n.stopQueues()
+	return n.Server.Drain(ctx, window)
+}
+
+func (n *node) stopQueues() {
+	if n.queues != nil {
+		n.queues.Close()
+	}
 }
 
 // Close ends what calls the server first.
 func (n *node) Close() {
+	n.stopQueues()
 	if n.bridge != nil {
 		_ = n.bridge.Close() // it can only say that Redis was already gone
 	}
@@ -178,6 +223,7 @@ func (n *node) Close() {
 
 // release ends what does not need the server. It may be called again.
 func (n *node) release() {
+	n.stopQueues()
 	if n.bridge != nil {
 		_ = n.bridge.Close() // as above
 	}

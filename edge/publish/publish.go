@@ -95,7 +95,7 @@ func (s *Publisher) Publish(ctx context.Context, p *broker.Publication) (broker.
 	if err := s.Check(p); err != nil {
 		return broker.Receipt{}, err
 	}
-	p.Keep = s.waits(p)
+	p.Keep = p.Keep || s.waits(p)
 	r, err := s.broker.Publish(ctx, p)
 	if err != nil {
 		s.countFull(err)

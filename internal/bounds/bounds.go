@@ -66,6 +66,14 @@ const (
 // What a node with Redis keeps of an outage.
 const OutageKeys = 1 << 16 // as IdempotencyKeys
 
+// What a node takes of a queue in Redis at a time, and what is kept there of entries that
+// cannot be published.
+const (
+	QueueBatch      = 100
+	QueueBatchBytes = 1 << 20
+	DeadEntries     = 100 // of QueueBatchBytes or max_message_bytes at most
+)
+
 // A room's history, unless its rule says otherwise.
 const (
 	RoomHistoryBytes = 4 << 20

@@ -28,6 +28,10 @@ type Config struct {
 	RedisOutage   string            `yaml:"redis_outage"`
 	RedisSharded  bool              `yaml:"redis_sharded"`
 
+	RedisQueues    map[string]string `yaml:"redis_queues"`
+	RedisStreams   map[string]string `yaml:"redis_streams"`
+	RedisQueueRate int               `yaml:"redis_queue_rate"`
+
 	Shards              int      `yaml:"shards"`
 	MaxConnections      int      `yaml:"max_connections"`
 	MaxConnectionsPerIP int      `yaml:"max_connections_per_ip"`
@@ -118,6 +122,9 @@ var rows = []settings.Setting{
 	{Key: "redis_timeout", Default: time.Second, Min: 10 * time.Millisecond, Max: time.Minute, Help: "Longest wait for Redis to answer"},
 	{Key: "redis_outage", Default: "local", OneOf: []string{"local", "refuse"}, Help: "A publish while Redis is out of reach: deliver to the members here, or refuse"},
 	{Key: "redis_sharded", Default: false, Help: "Sharded pub/sub among the nodes, for a Redis Cluster of version 7 (redis+cluster://)"},
+	{Key: "redis_queues", Default: map[string]string(nil), Unit: "list=room", Help: "Redis lists, each with the room that its entries are published to, and behind a space: drop (while nobody is there), dead (keep what cannot be published in LIST:dead)"},
+	{Key: "redis_streams", Default: map[string]string(nil), Unit: "stream=room", Help: "Redis streams, likewise; behind a space: drop, and where a new group begins, $ (what comes) or 0 (the oldest)"},
+	{Key: "redis_queue_rate", Default: 1000, Min: 1, Max: 1_000_000, Help: "Entries a second that are published of each list and stream, at most"},
 
 	{Key: "shards", Default: 0, Unit: "number", Min: 1, Max: fanout.MaxShards, Zero: "as many as processors (GOMAXPROCS)", Help: "Event loops"},
 	{Key: "max_connections", Default: 0, Unit: "connections", Min: 1, Max: maxCount, Zero: "what the file limit allows", Help: "WebSocket connections at a time; further ones get 503", Kernel: "nofile, fs.nr_open"},

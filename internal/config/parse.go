@@ -5,6 +5,8 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/settings"
+	"barrage/redisbridge/queues"
 )
 
 // noHeader is client_address_header where there is none.
@@ -88,6 +91,24 @@ func (c *Config) Ring() (*keyring.Ring, error) {
 		}
 	}
 	return r, nil
+}
+
+// Queues reads the settings of lists and streams, in the order of their names.
+func (c *Config) Queues() (all []queues.Queue, err error) {
+	for _, of := range []struct {
+		setting string
+		rooms   map[string]string
+		stream  bool
+	}{{"redis_queues", c.RedisQueues, false}, {"redis_streams", c.RedisStreams, true}} {
+		for _, key := range slices.Sorted(maps.Keys(of.rooms)) {
+			q, err := queues.Parse(key, of.rooms[key], of.stream)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %q: %w", of.setting, key, err)
+			}
+			all = append(all, q)
+		}
+	}
+	return all, nil
 }
 
 // Verifier is what checks tokens; nil where no key is configured.

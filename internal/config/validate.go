@@ -38,6 +38,7 @@ func (v *validation) all() {
 	v.origins()
 	v.proxies()
 	v.redis()
+	v.queues()
 	v.backends()
 	v.sizes()
 }
@@ -145,6 +146,26 @@ func (v *validation) redis() {
 		normal, err := broker.RoomName(room)
 		if c.RedisChannels[channel] = normal; err != nil {
 			v.Problem("redis_channels", "channel %q: room %q: %v", channel, room, err)
+		}
+	}
+}
+
+// queues checks the lists and streams that are published.
+func (v *validation) queues() {
+	c := v.cfg
+	all, err := c.Queues()
+	if err != nil {
+		v.Add(err)
+	}
+	if len(c.RedisQueues)+len(c.RedisStreams) > 0 && c.Redis == "" {
+		v.Problem("redis_queues", "and redis_streams need redis")
+	}
+	for _, q := range all {
+		if !q.Stream && c.RedisStreams[q.Key] != "" {
+			v.Problem("redis_queues", "%q is in redis_streams, too", q.Key)
+		}
+		if q.Key == c.EventStream {
+			v.Problem("redis_streams", "%q is event_stream", q.Key)
 		}
 	}
 }

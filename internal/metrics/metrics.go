@@ -16,6 +16,7 @@ import (
 	"barrage/internal/lines"
 	"barrage/netpoll"
 	"barrage/redisbridge"
+	"barrage/redisbridge/queues"
 )
 
 // Collector reads the counters when it is scraped. All of it but Server may be nil.
@@ -25,6 +26,7 @@ type Collector struct {
 	Tokens  *auth.Verifier
 	Emitter *events.Emitter
 	Caller  *events.Caller
+	Queues  *queues.Set
 	Log     *lines.Writer
 }
 
@@ -63,6 +65,13 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if c.Emitter != nil {
 		collectEvents(ch, c.Emitter.Stats())
+	}
+	if c.Queues != nil {
+		q := c.Queues.Stats()
+		counter(ch, "queue_entries_taken_total", "Entries of Redis lists and streams that this node has dealt with.", q.Taken)
+		counters(ch, "queue_entries_total", "What became of them.", "result", q.Results)
+		counter(ch, "queue_retries_total", "Publishes of entries that failed and were tried again.", q.Retries)
+		gauge(ch, "queue_entries_waiting", "Entries in the lists and streams that this node holds.", q.Waiting)
 	}
 	if c.Log != nil {
 		d := c.Log.Dropped()
