@@ -42,6 +42,7 @@ func TestEndToEnd(t *testing.T) {
 		{"three nodes", threeNodes},
 		{"rooms with a memory", rooms},
 		{"persistent orders", ordersLast},
+		{"queues", queuesFeedRooms},
 		{"subscription killed, Redis killed", redisKilled},
 		{"Redis frozen", redisFrozen},
 		{"Redis comes later", redisComesLater},
