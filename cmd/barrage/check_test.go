@@ -42,7 +42,7 @@ func TestCheckMeansServe(t *testing.T) {
 		{"request_routes", "--request-routes=m=https://a:70000/b", ""},
 		{"event_stream", "--event-stream=a b", "--redis=redis://127.0.0.1:1"},
 		{"event_rooms", "--event-rooms=bad room", ""},
-		{"event_rooms", "--event-rooms=弹幕*", ""},
+		{"event_rooms", "--event-rooms=@弹幕*", ""},
 		{"history", "--history=a b=1/1h", ""},
 		{"default_room", "--default-room=user:a", ""},
 		{"redis", "--redis=redis://127.0.0.1:99999", ""},

@@ -62,7 +62,7 @@ func TestBadKeys(t *testing.T) {
 		entry("rooms: [a], publish: 1"):                                       "'[0].publish' expected type 'bool'",
 		entry("rooms: [a], publish: true, expires: soon"):                     "no time such as 2027-01-31",
 		entry("rooms: [a], publish: true, origins: ['https://a.example/x']"):  `"a": origins`,
-		entry("rooms: [a/b], publish: true"):                                  `"a": rooms`,
+		entry("rooms: ['a b'], publish: true"):                                `"a": rooms`,
 		entry("rooms: [a]"):                                                   "publish, subscribe",
 		"keys: {a: b}":                                                        "must be an array",
 		"keys: [a]":                                                           "expected a map",
