@@ -36,7 +36,7 @@ func NewBackend() (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hostile: a backend: %w", err)
 	}
-	b := &Backend{at: "http://" + l.Addr().String(), client: &http.Client{Timeout: dialWithin, Transport: &http.Transport{}}}
+	b := &Backend{at: "http://" + l.Addr().String(), client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}}
 	b.server = &http.Server{Handler: http.HandlerFunc(b.answer), ReadHeaderTimeout: dialWithin}
 	go func() { // ends with Close
 		_ = b.server.Serve(l)

@@ -21,7 +21,7 @@ func Signer(secret string) (func(user string) (string, error), error) {
 	return func(user string) (string, error) {
 		all, now := auth.Patterns{"*"}, time.Now()
 		return auth.Sign(auth.Claims{
-			Identity: auth.Identity{User: user, Rooms: all, Publish: all, Expires: now.Add(lifetime)}, IssuedAt: now,
+			Identity: auth.Identity{User: user, Rooms: all, Publish: all, Direct: all, Expires: now.Add(lifetime)}, IssuedAt: now,
 		}, key)
 	}, nil
 }
