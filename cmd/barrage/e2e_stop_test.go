@@ -185,6 +185,7 @@ func drainDelay(t *testing.T, bin binary) {
 			t.Errorf("%+v, %v", m, err)
 		}
 	}
+	time.Sleep(sameStop) // sooner, it is taken for the first one's echo
 	n.signal(sigterm)
 	n.wantExit(143) // the second ends it in the delay too
 
