@@ -397,21 +397,21 @@ func TestOperatorsOrders(t *testing.T) {
 }
 
 // TestDirectMessages: they wait for a user, come in order, again until they are
-// acknowledged, and once to each connection.
+// acknowledged, and once to each connection, however the user's name is written.
 func TestDirectMessages(t *testing.T) {
 	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
 	ann := joinJSON(t, s, "/ws?token="+testToken(t, "ann", nil))
 	for i := range 3 {
-		ok := okOf(t, ann.ask(fmt.Sprintf(`{"id":1,"cmd":"publish","to":"bob","data":"m%d"}`, i+1)))
+		ok := okOf(t, ann.ask(fmt.Sprintf(`{"id":1,"cmd":"publish","to":"rene\u0301","data":"m%d"}`, i+1)))
 		if ok["online"] != false {
-			t.Errorf("bob is online: %v", ok)
+			t.Errorf("René is online: %v", ok)
 		}
 	}
-	bobToken := testToken(t, "bob", nil)
+	token := testToken(t, "ren\u00e9", nil)
 	waiting := func() (c *viewer, texts []string, epoch string) {
-		c = joinJSON(t, s, "/ws?token="+bobToken)
+		c = joinJSON(t, s, "/ws?token="+token)
 		v := c.object()
-		if v["push"] != "joined" || v["room"] != "user:bob" {
+		if v["push"] != "joined" || v["room"] != "user:ren\u00e9" {
 			t.Fatalf("got %v", v)
 		}
 		messages, _ := v["messages"].([]any)
@@ -429,8 +429,8 @@ func TestDirectMessages(t *testing.T) {
 	if fmt.Sprint(texts) != "[m3]" {
 		t.Errorf("after ack: %v", texts)
 	}
-	if ok := okOf(t, ann.ask(`{"id":2,"cmd":"publish","to":"bob","data":"now"}`)); ok["online"] != true {
-		t.Errorf("bob is not online: %v", ok)
+	if ok := okOf(t, ann.ask(`{"id":2,"cmd":"publish","to":"rene\u0301","data":"now"}`)); ok["online"] != true {
+		t.Errorf("René is not online: %v", ok)
 	}
 	for _, v := range []*viewer{c, second} {
 		if m := v.object(); m["data"] != "now" || m["sender"].(map[string]any)["user"] != "ann" {

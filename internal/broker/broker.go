@@ -135,7 +135,7 @@ func (p *Publication) Owner() fair.Owner {
 // far as they say the same, since they know nothing of each other's keys.
 func (p *Publication) KeyScope() string {
 	switch {
-	case p.Sender.Conn == "":
+	case p.Sender.Conn == "" && !p.From.IsValid(): // else by HTTP
 		return "backend:" + p.Sender.User
 	case p.Sender.User != "":
 		return "user:" + p.Sender.User

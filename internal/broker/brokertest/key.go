@@ -4,6 +4,7 @@ package brokertest
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 
@@ -106,7 +107,9 @@ func testKeyScope(t *testing.T, c *Cluster) {
 		by("ada", keyed("keys", "", "k:k")),
 		by("", keyed("keys", "", "k")), // somebody else, saying something else
 		keyed("keys", "", "k"),         // a backend
-		{Room: "keys", Format: broker.Text, Key: "k", Sender: broker.Sender{User: "ada"}}, // one for a user
+		{Room: "keys", Format: broker.Text, Key: "k", Sender: broker.Sender{User: "ada"}},                                              // one for a user
+		{Room: "keys", Format: broker.Text, Key: "k", Sender: broker.Sender{User: "eve"}, From: netip.AddrFrom4([4]byte{10, 0, 0, 1})}, // a user by HTTP
+		{Room: "keys", Format: broker.Text, Key: "k", Sender: broker.Sender{User: "eve"}},                                              // not for her
 	}
 	firsts := make([]broker.Receipt, len(scopes))
 	for i, p := range scopes {
