@@ -190,11 +190,18 @@ func TestSlowButSteady(t *testing.T) {
 	_ = c.Conn.SetReadBuffer(32 << 10)
 	frozen := edgetest.Join(t, s, "/ws?room=a")
 	_ = frozen.Conn.SetReadBuffer(32 << 10)
+	start := time.Now()
+	var n int
+	var err error
+	read := make(chan struct{})
+	go func() { // it takes bytes from the first one on, however long publishing takes
+		defer close(read)
+		n, err = pacedRead(c.Conn, 250*(8<<10), 8<<10, 20*time.Millisecond)
+	}()
 	for range 400 {
 		edgetest.PublishTo(t, s, "a", strings.Repeat("x", 32<<10))
 	}
-	start := time.Now()
-	n, err := pacedRead(c.Conn, 250*(8<<10), 8<<10, 20*time.Millisecond)
+	<-read
 	if err != nil {
 		t.Fatalf("after %v and %d bytes: %v; closed %v", time.Since(start), n, err, s.Stats().Closed)
 	}
