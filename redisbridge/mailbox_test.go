@@ -59,10 +59,10 @@ func (s *server) audit(what string) {
 		if at.offset <= settled {
 			continue
 		}
-		letter := map[[2]bool]string{{true, false}: "a", {false, false}: "b", {true, true}: "c", {false, true}: "d"}[[2]bool{b.sender.FromClient(), b.confirm}]
+		letter := map[[2]bool]string{{true, false}: "a", {false, false}: "b", {true, true}: "c", {false, true}: "d"}[[2]bool{(b.sender.Conn != "" || b.noEcho), b.confirm}]
 		want[letter+"n"]++
 		want[letter+"b"] += size
-		if b.sender.FromClient() {
+		if b.sender.Conn != "" || b.noEcho {
 			want[letter+"n:"+b.sender.User]++
 			want[letter+"b:"+b.sender.User] += size
 		}

@@ -59,7 +59,7 @@ func publication(n *node.Node, l *conn.Loop, o *conn.Opening, body []byte) (*bro
 	if err != nil {
 		return nil, err
 	}
-	m.From = l.From(o.ID)
+	m.From, m.NoEcho = l.From(o.ID), true
 	m.Sender = broker.Sender{User: who.User, Name: who.Name, Avatar: who.Avatar}
 	return m, takeRate(n, l, o, m)
 }

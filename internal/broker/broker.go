@@ -112,7 +112,7 @@ type Publication struct {
 	Forget  bool   // keep it out of the history (typing notices): offset 0
 	Keep    bool   // it waits in the history for its reader: ErrUnavailable rather than Receipt.LocalOnly
 	Confirm bool   // its reader is to acknowledge it, and gets it again until then
-	NoEcho  bool   // the connection that it comes from, Sender.Conn, is not sent it
+	NoEcho  bool   // the connection that it comes from, Sender.Conn, is not sent it; a client without one sets it, see Message.FromClient
 	TTL     uint32 // milliseconds until it is not to be given to anybody any more; 0: never. Brokers only carry it
 
 	Via string // name of the key that it is published with, "" for none. Brokers do not carry it
@@ -135,7 +135,7 @@ func (p *Publication) Owner() fair.Owner {
 // far as they say the same, since they know nothing of each other's keys.
 func (p *Publication) KeyScope() string {
 	switch {
-	case p.Sender.Conn == "" && !p.From.IsValid(): // else by HTTP
+	case !p.FromClient():
 		return "backend:" + p.Sender.User
 	case p.Sender.User != "":
 		return "user:" + p.Sender.User

@@ -20,8 +20,13 @@ package broker
 //
 // So a mailbox has holes, unlike other histories: see [Missing].
 
-// FromClient tells a client's message from a backend's, which names no connection.
-func (s *Sender) FromClient() bool { return s.Conn != "" }
+// FromClient tells a client's message from a backend's, which names no connection and comes
+// from no address.
+func (p *Publication) FromClient() bool { return p.Sender.Conn != "" || p.From.IsValid() }
+
+// FromClient is Publication.FromClient of a message that is kept, which has no address: one
+// that a client published without a connection has NoEcho.
+func (m *Message) FromClient() bool { return m.Sender.Conn != "" || m.NoEcho }
 
 // Missing is the gap of a page behind an offset of its epoch: from the first to the last
 // message between there and end that is not among those of the page. nil: none is missing.

@@ -114,6 +114,7 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "retention in bytes", run: testRetainedBytes},
 		{name: "mailbox against a model", run: testMailboxModel},
 		{name: "mailbox in bytes", run: testMailboxBytes},
+		{name: "mailbox by HTTP", run: testMailboxByHTTP},
 		{name: "mailbox pages", run: testMailboxPages},
 		{name: "mailbox and event loops", run: testMailboxTry},
 		{name: "history begun late", run: testBegunLate},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -256,6 +257,32 @@ func testMailboxBytes(t *testing.T, c *Cluster) {
 	}
 	for i := range 3 {
 		c.node(i).publish(t, letter(room, "ann", large, true))
+	}
+}
+
+// testMailboxByHTTP: a client that has no connection pushes out nothing of others either.
+func testMailboxByHTTP(t *testing.T, c *Cluster) {
+	const room = "user:boxed"
+	for i := range boxMessages { // till there is no room for more
+		c.node(i).send(t, letter(room, "ann", fmt.Sprint("ann ", i), true))
+	}
+	before := len(c.last().history(t, room, broker.Query{}).Messages)
+	accepted := 0
+	for i := range 2 * boxMessages {
+		p := letter(room, "", fmt.Sprint("eve ", i), true)
+		p.Sender.User, p.From, p.NoEcho = "eve", netip.AddrFrom4([4]byte{10, 0, 0, 1}), true
+		if _, ok := c.node(i).send(t, p); ok {
+			accepted++
+		}
+	}
+	kept := 0
+	for _, m := range c.last().history(t, room, broker.Query{}).Messages {
+		if m.Sender.User == "ann" {
+			kept++
+		}
+	}
+	if kept != before || accepted < 1 || accepted > boxMessages/2 {
+		t.Errorf("%d of ann's %d messages are kept, and %d of eve's were accepted", kept, before, accepted)
 	}
 }
 

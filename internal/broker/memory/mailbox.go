@@ -39,7 +39,7 @@ func (b *box) count(k kept, sign int) {
 	if msg.TTL > 0 {
 		b.mortal += sign
 	}
-	if !msg.Sender.FromClient() {
+	if !msg.FromClient() {
 		b.backends[qos] = b.backends[qos].plus(u)
 		return
 	}
@@ -74,11 +74,11 @@ func (m *Broker) fits(h *history, taken use, n int64) bool {
 
 // standing is what a publisher cannot push out, and of their own what counts twice, as they
 // may have as much as is free: with all of it, or only with what they must not lose.
-func (b *box) standing(from *broker.Sender, all bool) use {
-	if !from.FromClient() {
+func (b *box) standing(client bool, user string, all bool) use {
+	if !client {
 		return b.backends[1]
 	}
-	taken, own := b.clients.plus(b.backends[1]), b.senders[from.User]
+	taken, own := b.clients.plus(b.backends[1]), b.senders[user]
 	if !all {
 		return taken.minus(own[0]).plus(own[1])
 	}
@@ -92,8 +92,8 @@ func (m *Broker) admit(s *stripe, h *history, p *broker.Publication, now time.Ti
 		return nil
 	}
 	n := mailSize(&p.Sender, p.Kind, p.Payload) + int64(len(m.prefix)) + maxNumber
-	if m.fits(h, h.box.standing(&p.Sender, false), n) ||
-		m.bury(s, h, now.UnixMilli()) && m.fits(h, h.box.standing(&p.Sender, false), n) {
+	fits := func() bool { return m.fits(h, h.box.standing(p.FromClient(), p.Sender.User, false), n) }
+	if fits() || m.bury(s, h, now.UnixMilli()) && fits() {
 		return nil
 	}
 	return fmt.Errorf("%w: room %s", broker.ErrMailboxFull, p.Room)
@@ -104,15 +104,15 @@ const maxNumber = 13
 
 // makeRoom makes room for a message of n bytes that admit let in.
 func (m *Broker) makeRoom(s *stripe, h *history, msg *broker.Message, n int64) {
-	b, from := h.box, &msg.Sender
-	if from.FromClient() {
-		own := func(o *broker.Message) bool { return !o.Confirm && o.Sender.FromClient() && o.Sender.User == from.User }
-		for !m.fits(h, b.standing(from, true), n) && (m.bury(s, h, msg.Time) || m.dropFirst(s, h, own)) {
+	b, client, user := h.box, msg.FromClient(), msg.Sender.User
+	if client {
+		own := func(o *broker.Message) bool { return !o.Confirm && o.FromClient() && o.Sender.User == user }
+		for !m.fits(h, b.standing(client, user, true), n) && (m.bury(s, h, msg.Time) || m.dropFirst(s, h, own)) {
 		}
 	}
 	// A client's share leaves room beside what it must not push out.
-	loose := func(o *broker.Message) bool { return !o.Confirm && !(from.FromClient() && o.Sender.FromClient()) }
-	weaker := func(o *broker.Message) bool { return o.Sender.FromClient() && !from.FromClient() }
+	loose := func(o *broker.Message) bool { return !o.Confirm && !(client && o.FromClient()) }
+	weaker := func(o *broker.Message) bool { return o.FromClient() && !client }
 	for !m.fits(h, use{h.kept.n, h.bytes}, n) {
 		switch {
 		case h.kept.at(0).message.Offset <= b.settled:
