@@ -52,14 +52,15 @@ func ask(req *frame.Request, rooms []string) (any, error) {
 	}
 	all := make(asked, len(since))
 	for i, text := range since {
-		if _, again := all[named[i]]; again || text == "" {
+		room := broker.Normal(named[i]) // as rooms has it
+		if _, again := all[room]; again || text == "" {
 			continue
 		}
 		at, ok := parsePosition(text)
 		if !ok {
 			return nil, badSince("a position is EPOCH:OFFSET, as ids of events have it")
 		}
-		all[named[i]] = at
+		all[room] = at
 	}
 	return all, nil
 }

@@ -227,6 +227,10 @@ func TestComingBack(t *testing.T) {
 	if gap, _ := joined["gap"].(map[string]any); gap["reason"] != "epoch" || gap["from"] != 8.0 {
 		t.Errorf("joined %v, want the gap of an epoch that is over", joined)
 	}
+	// In another form of its name, the room is the same.
+	if joined, _ := open(t, s, "/sse?room=e%CC%81&since=gone:7").push("joined"); joined["room"] != "\u00e9" || joined["gap"] == nil {
+		t.Errorf("joined %v, want a gap", joined)
+	}
 	say("six")
 	for _, text := range []string{"three", "four", "five", "six"} {
 		gone.says(text)
