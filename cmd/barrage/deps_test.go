@@ -114,9 +114,9 @@ var allowedImports = map[string][]string{
 	"barrage/edge/share": {"barrage/internal/bounds", "barrage/internal/fair", "barrage/internal/workers"},
 	"barrage/edge/sse": {
 		"barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/history", "barrage/edge/node", "barrage/edge/publish",
-		"barrage/edge/share", "barrage/edge/v1", "barrage/fanout", "barrage/frame", "barrage/internal/broker",
-		"barrage/internal/fair", "barrage/internal/paged", "barrage/internal/refusal", "barrage/internal/shrinkmap",
-		"github.com/valyala/bytebufferpool",
+		"barrage/edge/share", "barrage/edge/v1", "barrage/fanout", "barrage/frame", "barrage/internal/bounds",
+		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/paged", "barrage/internal/refusal",
+		"barrage/internal/shrinkmap", "github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/v1": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",

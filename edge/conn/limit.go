@@ -112,6 +112,11 @@ func (l *Loop) Payer(c *Client) fair.Payer {
 	return fair.Payer{Address: l.Network(c.ID), Conn: c.Serial}
 }
 
+// PayerOf is Payer for a connection without a record.
+func (l *Loop) PayerOf(id ID) fair.Payer {
+	return fair.Payer{Address: l.Network(id), Conn: uint64(id)}
+}
+
 func (l *addressLimit) take(a netip.Addr) bool {
 	a = l.network(a)
 	l.mu.Lock()

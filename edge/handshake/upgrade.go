@@ -17,7 +17,6 @@ import (
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/internal/broker"
-	"barrage/internal/fair"
 	"barrage/internal/refusal"
 )
 
@@ -235,8 +234,7 @@ func (d *Door) identify(id conn.ID, u *upgrade, token string) error {
 	if err != nil {
 		return err
 	}
-	who := fair.Payer{Address: d.loop.Network(id), Conn: uint64(id)}
-	if !tokens.Check(who, token, func(ident *auth.Identity, err error) {
+	if !tokens.Check(d.loop.PayerOf(id), token, func(ident *auth.Identity, err error) {
 		d.loop.Do(func() {
 			if d.held[id] == kept {
 				d.loop.Guard(id, func() { d.onIdentity(id, kept, ident, err) })

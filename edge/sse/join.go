@@ -18,16 +18,14 @@ import (
 	"barrage/edge/share"
 	v1 "barrage/edge/v1"
 	"barrage/fanout"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/fair"
 )
 
 const (
-	pageBytes  = 512 << 10 // of the events that a client missed of a room
-	fewBytes   = 16 << 10  // of them while clients of this server leave too much unread
-	maxUnread  = 1 << 20   // of such events that a client which does not read is owed, about
-	maxEscape  = 6         // by how much a text's JSON may be longer than the text: \u0001
-	yieldBytes = 16 << 10  // after how much JSON a processor is offered to the loops
+	fewBytes   = 16 << 10 // of what a client missed, while clients of this server leave too much unread
+	yieldBytes = 16 << 10 // after how much JSON a processor is offered to the loops
 )
 
 // joining is a join under way.
@@ -54,7 +52,7 @@ func (p *protocol) join(id conn.ID, c *conn.Client, room string, enc fanout.Enco
 	}
 	o := p.owes(id)
 	o.joins = append(o.joins, j)
-	q := broker.Query{After: j.since, Last: true, Begin: true, Bytes: pageBytes}
+	q := broker.Query{After: j.since, Last: true, Begin: true, Bytes: bounds.PageBytes}
 	if j.since == nil {
 		q.Limit = 1 // only the head is wanted
 	}
@@ -167,7 +165,7 @@ func (p *protocol) payer(id conn.ID, c *conn.Client) fair.Payer {
 	if c != nil {
 		return p.loop.Payer(c)
 	}
-	return fair.Payer{Address: p.loop.Network(id), Conn: uint64(id)}
+	return p.loop.PayerOf(id)
 }
 
 // onHistory has the room's history, or knows that it cannot be had, or that it is worth
@@ -228,7 +226,7 @@ func (p *protocol) entered(j *joining, c *conn.Client, pg *page) {
 // fit is what a client is given of what it missed: the newest of it, if not all may wait
 // for it. Then told says so.
 func (p *protocol) fit(j *joining, pg *page, told *broker.Page) [][]byte {
-	left := min(pageBytes, max(0, maxUnread-p.loop.Queued(nil, j.id)))
+	left := min(bounds.PageBytes, max(0, bounds.UnreadAnswers-p.loop.Queued(nil, j.id)))
 	if p.loop.Loops().Short() {
 		left = fewBytes
 	}
@@ -237,14 +235,7 @@ func (p *protocol) fit(j *joining, pg *page, told *broker.Page) [][]byte {
 		left -= len(pg.events[from-1])
 	}
 	if from > 0 {
-		gap := broker.Gap{Epoch: pg.Head.Epoch, From: j.since.Offset + 1, Reason: broker.GapLarge}
-		if told.Gap != nil {
-			gap = *told.Gap
-		}
-		if told.Gap == nil || gap.To != 0 {
-			gap.To = pg.Messages[from-1].Offset
-		}
-		told.Gap = &gap
+		told.Gap = pg.Without(j.since, pg.Messages[from-1].Offset)
 	}
 	return pg.events[from:]
 }

@@ -35,8 +35,7 @@ const Path = "/sse"
 func Protocol() node.Protocol {
 	return node.Protocol{
 		Name: "sse", Path: Path, Rooms: node.AtOnce, Transport: transport(), Ask: ask,
-		Unread: func(maxMessage int) int { return maxUnread + 2*maxEscape*maxMessage },
-		Codec:  newCodec(), Start: start,
+		Unread: v1.Unread, Codec: newCodec(), Start: start,
 	}
 }
 

@@ -237,12 +237,8 @@ func (a *joinReply) fill(j *joining, page *page, left int) {
 	from := page.json.last(left, 0)
 	a.Messages = page.json[from:]
 	a.Gap = gapOf(page.Gap)
-	switch {
-	case from == 0 || j.since == nil:
-	case a.Gap == nil:
-		a.Gap = &gapPush{Epoch: page.Head.Epoch, From: j.since.Offset + 1, To: page.Messages[from-1].Offset, Reason: broker.GapLarge}
-	case a.Gap.To != 0:
-		a.Gap.From, a.Gap.To = min(a.Gap.From, j.since.Offset+1), max(a.Gap.To, page.Messages[from-1].Offset)
+	if from > 0 && j.since != nil {
+		a.Gap = gapOf(page.Without(j.since, page.Messages[from-1].Offset))
 	}
 	a.Resumed = j.since != nil && a.Gap == nil
 }

@@ -26,7 +26,7 @@ const Subprotocol = "barrage.v1"
 func Protocol() node.Protocol {
 	return node.Protocol{
 		Name: Subprotocol, Path: "/ws", Subprotocol: Subprotocol, Rooms: node.ByDemand, AuthByMessage: true,
-		Unread: func(maxMessage int) int { return bounds.UnreadAnswers + 2*maxEscape*maxMessage },
+		Unread: Unread,
 		Farewell: func(code uint16, reason string) []byte {
 			return appendJSON(new(bytebufferpool.ByteBuffer), bye(code, reason, 0))
 		},

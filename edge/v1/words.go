@@ -11,11 +11,15 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/delivery"
 	"barrage/edge/node"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 )
 
 // Codec writes what a room says as pushes.
 func Codec() delivery.Codec { return codec{} }
+
+// Unread is how many bytes a connection may be owed that gets messages of so many.
+func Unread(maxMessage int) int { return bounds.UnreadAnswers + 2*maxEscape*maxMessage }
 
 // Joined is the push of that name, without messages: buf is empty, and what is returned is
 // in it. since tells that the page is of what a client missed.

@@ -28,6 +28,20 @@ func (p *Publication) FromClient() bool { return p.Sender.Conn != "" || p.From.I
 // that a client published without a connection has NoEcho.
 func (m *Message) FromClient() bool { return m.Sender.Conn != "" || m.NoEcho }
 
+// Without is the gap of a page behind a position, if its messages up to an offset are left
+// out because all are too much.
+func (p *Page) Without(after *Position, upTo uint64) *Gap {
+	switch {
+	case p.Gap == nil:
+		return &Gap{Epoch: p.Head.Epoch, From: after.Offset + 1, To: upTo, Reason: GapLarge}
+	case p.Gap.To == 0:
+		return p.Gap
+	}
+	gap := *p.Gap
+	gap.From, gap.To = min(gap.From, after.Offset+1), max(gap.To, upTo)
+	return &gap
+}
+
 // Missing is the gap of a page behind an offset of its epoch: from the first to the last
 // message between there and end that is not among those of the page. nil: none is missing.
 func Missing(epoch string, after uint64, messages []*Message, end uint64) (gap *Gap) {
