@@ -12,7 +12,9 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
+	"barrage/edge/conn"
 	"barrage/internal/broker"
 	"barrage/internal/fair"
 	"barrage/internal/workers"
@@ -30,6 +32,7 @@ const MaxPage = 1000
 type Reader[T any] struct {
 	broker broker.Broker
 	pool   *workers.Pool
+	epochs *conn.Payers
 	render func(broker.Page) (T, int, error)
 
 	mu      sync.Mutex // guards waiting
@@ -47,17 +50,40 @@ type key struct {
 	begin bool
 }
 
-type fetch[T any] struct{ answers []func(T, error) }
+type fetch[T any] struct {
+	answers []func(page T, begun bool, err error)
+}
 
 // NewReader returns a Reader whose reads run in a pool. render is called there; it also
-// returns how many bytes an answer has of the page.
-func NewReader[T any](b broker.Broker, p *workers.Pool, render func(broker.Page) (page T, bytes int, err error)) *Reader[T] {
-	return &Reader[T]{broker: b, pool: p, render: render, waiting: make(map[key]*fetch[T])}
+// returns how many bytes an answer has of the page. epochs are NewEpochs'.
+func NewReader[T any](b broker.Broker, p *workers.Pool, epochs *conn.Payers, render func(broker.Page) (page T, bytes int, err error)) *Reader[T] {
+	return &Reader[T]{broker: b, pool: p, epochs: epochs, render: render, waiting: make(map[key]*fetch[T])}
 }
 
 // Get calls answer, on another goroutine, with a part of the room's history read after
 // the call of Get, at the payer's expense. It returns false if too much is under way.
 func (r *Reader[T]) Get(c fair.Class, who fair.Payer, room string, q broker.Query, answer func(T, error)) bool {
+	return r.get(c, who, room, q, func(page T, _ bool, err error) { answer(page, err) })
+}
+
+// Begin is Get with Query.Begin, if name (see conn.Loop.PayerName) may begin one epoch more
+// now: it counts if it was begun.
+func (r *Reader[T]) Begin(name string, now time.Duration, c fair.Class, who fair.Payer, room string, q broker.Query, answer func(T, error)) bool {
+	may, _ := r.epochs.Take(name, now, 0)
+	q.Begin = may
+	ok := r.get(c, who, room, q, func(page T, begun bool, err error) {
+		if may && err == nil && !begun {
+			r.epochs.Return(name)
+		}
+		answer(page, err)
+	})
+	if may && !ok {
+		r.epochs.Return(name)
+	}
+	return ok
+}
+
+func (r *Reader[T]) get(c fair.Class, who fair.Payer, room string, q broker.Query, answer func(page T, begun bool, err error)) bool {
 	k := key{class: c, room: room, new: q.After == nil, last: q.Last, limit: q.Limit, bytes: q.Bytes, begin: q.Begin}
 	if q.After != nil {
 		k.after = *q.After
@@ -71,7 +97,7 @@ func (r *Reader[T]) Get(c fair.Class, who fair.Payer, room string, q broker.Quer
 	if !r.pool.Try(c, who, func(ctx context.Context) int { return r.read(ctx, k, who, q) }) {
 		return false
 	}
-	r.waiting[k] = &fetch[T]{answers: []func(T, error){answer}}
+	r.waiting[k] = &fetch[T]{answers: []func(T, bool, error){answer}}
 	return true
 }
 
@@ -91,7 +117,7 @@ func (r *Reader[T]) read(ctx context.Context, k key, who fair.Payer, q broker.Qu
 		})
 	}
 	for _, f := range w.answers {
-		f(answer, err)
+		f(answer, page.Begun, err)
 	}
 	return bytes
 }

@@ -52,7 +52,7 @@ func (p *protocol) join(id conn.ID, c *conn.Client, room string, enc fanout.Enco
 	}
 	o := p.owes(id)
 	o.joins = append(o.joins, j)
-	q := broker.Query{After: j.since, Last: true, Begin: true, Bytes: bounds.PageBytes}
+	q := broker.Query{After: j.since, Last: true, Bytes: bounds.PageBytes}
 	if j.since == nil {
 		q.Limit = 1 // only the head is wanted
 	}
@@ -116,7 +116,7 @@ type page struct {
 
 // readers makes the reader that all loops of a node share, once its broker is there.
 func readers(n *node.Node) func() *history.Reader[*page] {
-	return sync.OnceValue(func() *history.Reader[*page] { return history.NewReader(n.Broker, n.Pool, render) })
+	return sync.OnceValue(func() *history.Reader[*page] { return history.NewReader(n.Broker, n.Pool, n.Epochs, render) })
 }
 
 func render(read broker.Page) (*page, int, error) {
@@ -139,18 +139,10 @@ func render(read broker.Page) (*page, int, error) {
 // fetch reads from a room's history, and goes on with onHistory. It returns false if too
 // much is being read.
 func (p *protocol) fetch(j *joining, c *conn.Client, q broker.Query) bool {
-	payer, epochs := p.loop.PayerName(j.id, userOf(c)), p.node.Epochs
-	q.Begin, _ = epochs.Take(payer, p.node.Loops.Now(), 0)
-	ok := p.pages.Get(share.Join, p.payer(j.id, c), j.room, q, func(pg *page, err error) {
-		if q.Begin && err == nil && !pg.Begun {
-			epochs.Return(payer)
-		}
+	name, now := p.loop.PayerName(j.id, userOf(c)), p.node.Loops.Now()
+	return p.pages.Begin(name, now, share.Join, p.payer(j.id, c), j.room, q, func(pg *page, err error) {
 		p.loop.Do(func() { p.loop.Guard(j.id, func() { p.onHistory(j, c, pg, err) }) })
 	})
-	if !ok && q.Begin {
-		epochs.Return(payer)
-	}
-	return ok
 }
 
 func userOf(c *conn.Client) string {

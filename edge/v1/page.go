@@ -44,27 +44,21 @@ func render(p broker.Page) (*page, int, error) {
 
 // readers makes the reader that all loops of a node share, once its broker is there.
 func readers(n *node.Node) func() *history.Reader[*page] {
-	return sync.OnceValue(func() *history.Reader[*page] { return history.NewReader(n.Broker, n.Pool, render) })
+	return sync.OnceValue(func() *history.Reader[*page] { return history.NewReader(n.Broker, n.Pool, n.Epochs, render) })
 }
 
 // fetch reads from a room's history and has answer called on the loop, if the client is
 // still there. An epoch is begun only if the client may.
 func (p *protocol) fetch(class fair.Class, c *client, room string, q broker.Query, answer func(*page, error)) error {
 	q.Bytes = bounds.PageBytes
-	payer := ""
+	who, ok := p.loop.Payer(&c.Client), false
+	then := func(page *page, err error) { p.loop.Post(&c.Client, func() { answer(page, err) }) }
 	if q.Begin {
-		payer = p.loop.PayerName(c.ID, c.User())
-		q.Begin, _ = p.node.Epochs.Take(payer, p.node.Loops.Now(), 0)
+		ok = p.pages.Begin(p.loop.PayerName(c.ID, c.User()), p.node.Loops.Now(), class, who, room, q, then)
+	} else {
+		ok = p.pages.Get(class, who, room, q, then)
 	}
-	if !p.pages.Get(class, p.loop.Payer(&c.Client), room, q, func(page *page, err error) {
-		if q.Begin && err == nil && !page.Begun {
-			p.node.Epochs.Return(payer)
-		}
-		p.loop.Post(&c.Client, func() { answer(page, err) })
-	}) {
-		if q.Begin {
-			p.node.Epochs.Return(payer)
-		}
+	if !ok {
 		return overloaded("too many histories are being read")
 	}
 	return nil
