@@ -76,12 +76,15 @@ func TestConnectionsAreBounded(t *testing.T) {
 	a := newAPI(t, Config{MaxConnections: most}, &memServer{})
 	base := serve(t, a)
 	var kept []*caller
-	for range most {
+	idle := func(n int) { await(t, func() bool { return a.listener.idleCount() == n }) } // which comes behind the answer
+	for n := range most {
 		c := call(t, base)
 		c.ask()
+		idle(n + 1)
 		kept = append(kept, c)
 	}
 	kept[0].ask() // is idle again, for the shortest time
+	idle(most)
 	call(t, base).ask()
 	kept[1].closed()
 	if open, evicted := testutil.ToFloat64(a.metrics.open), testutil.ToFloat64(a.metrics.evicted); open != most || evicted != 1 {
@@ -90,10 +93,10 @@ func TestConnectionsAreBounded(t *testing.T) {
 	for _, c := range []*caller{kept[0], kept[2], kept[3]} {
 		c.send(half)
 	}
-	await(t, func() bool { return a.listener.idleCount() == 1 })
+	idle(1)
 	busy := call(t, base) // in the place of the one that asked
 	busy.send(half)
-	await(t, func() bool { return a.listener.idleCount() == 0 })
+	idle(0)
 
 	late := call(t, base)
 	late.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
