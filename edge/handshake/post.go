@@ -3,7 +3,6 @@
 package handshake
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 
@@ -111,10 +110,7 @@ func (d *Door) served(id conn.ID, u *upgrade, json []byte, err error) {
 	d.release(id)
 	status, headers := http.StatusOK, u.manner.headers+"Cache-Control: no-store\r\n"
 	if err != nil {
-		var he *frame.HTTPError
-		if !errors.As(err, &he) {
-			he = d.answerTo(err)
-		}
+		he := d.answerTo(err)
 		status, headers = he.Status, headers+he.Header
 		json = errorJSON(he, refusalCode(err))
 	}

@@ -15,10 +15,7 @@ import (
 )
 
 func (d *Door) refuse(id conn.ID, m manner, reason conn.Reason, err error) {
-	var he *frame.HTTPError
-	if !errors.As(err, &he) {
-		he = d.answerTo(err)
-	}
+	he := d.answerTo(err)
 	d.out = m.appendError(d.out[:0], he, refusalCode(err))
 	d.respond(id, he.Status, reason, d.cfg.CloseTimeout)
 }
@@ -57,7 +54,11 @@ func codeOf(no *refusal.Error) uint16 {
 	return 0
 }
 
+// answerTo is what an error is told as.
 func (d *Door) answerTo(err error) *frame.HTTPError {
+	if he, ok := errors.AsType[*frame.HTTPError](err); ok {
+		return he
+	}
 	no := refusal.Of(err)
 	if no == nil {
 		d.cfg.Logger.Error("request failed", "err", err)
