@@ -3,7 +3,6 @@
 package post
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -66,9 +65,8 @@ func push(n *node.Node, l *conn.Loop, o *conn.Opening) (*broker.Publication, err
 		return nil, refusal.New(http.StatusForbidden, "forbidden", "only a key that says so (get) may publish by GET")
 	}
 	m := &broker.Publication{Room: o.Rooms[0], Format: broker.Text, Payload: []byte(o.Asked.(string)), Via: o.Rights.Key(), From: l.From(o.ID)}
-	if len(m.Payload) > n.MaxPublish {
-		n.Publisher.Refused.Add(publish.TooBig)
-		return nil, refusal.New(http.StatusRequestEntityTooLarge, "too_big", fmt.Sprintf("a message may have %d bytes (max_publish_bytes)", n.MaxPublish))
+	if err := v1.CheckSize(n, m); err != nil {
+		return nil, err
 	}
 	if err := n.Publisher.Allowed("", o.Rights, m.Room); err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 
 	"barrage/edge/auth"
 	"barrage/edge/conn"
@@ -34,7 +33,7 @@ func cmdPublish(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSize(p.node, m); err != nil {
+	if err := CheckSize(p.node, m); err != nil {
 		return err
 	}
 	if ok, wait := r.TakePublish(len(m.Payload)); !ok {
@@ -122,15 +121,6 @@ func (p *protocol) noEcho(c *client, cmd *command, room string) bool {
 		p.loop.Spare(&c.Client)
 	}
 	return !*cmd.Echo
-}
-
-// checkSize refuses a message that clients may not publish for its length.
-func checkSize(n *node.Node, m *broker.Publication) error {
-	if len(m.Payload) <= n.MaxPublish {
-		return nil
-	}
-	n.Publisher.Refused.Add(publish.TooBig)
-	return refusal.New(http.StatusRequestEntityTooLarge, "too_big", fmt.Sprintf("a message may have %d bytes (max_publish_bytes)", n.MaxPublish))
 }
 
 // setTerms says for how long the message is good, and whether it is to be

@@ -4,6 +4,8 @@ package v1
 
 import (
 	"cmp"
+	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
@@ -11,8 +13,10 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/delivery"
 	"barrage/edge/node"
+	"barrage/edge/publish"
 	"barrage/internal/bounds"
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 )
 
 // Codec writes what a room says as pushes.
@@ -68,7 +72,16 @@ func Publication(n *node.Node, object []byte, room, key, user string, rights aut
 	if err != nil {
 		return nil, err
 	}
-	return m, checkSize(n, m)
+	return m, CheckSize(n, m)
+}
+
+// CheckSize refuses a message that clients may not publish for its length.
+func CheckSize(n *node.Node, m *broker.Publication) error {
+	if len(m.Payload) <= n.MaxPublish {
+		return nil
+	}
+	n.Publisher.Refused.Add(publish.TooBig)
+	return refusal.New(http.StatusRequestEntityTooLarge, "too_big", fmt.Sprintf("a message may have %d bytes (max_publish_bytes)", n.MaxPublish))
 }
 
 // Published is what a reply to publish has.
