@@ -17,30 +17,37 @@ const CodeRate = "rate_limited"
 
 // keyRates are the rates of keys, each for all who have it. Any goroutine.
 type keyRates struct {
-	ring  *keyring.Ring // nil: there are none
 	start time.Time
+	of    map[string]*keyRate // by the key's name; fixed
+}
 
-	mu   sync.Mutex // guards tats
-	tats map[string]time.Duration
+type keyRate struct {
+	rate conn.Rate
+
+	mu  sync.Mutex // guards tat
+	tat time.Duration
+}
+
+func newKeyRates(r *keyring.Ring) keyRates {
+	k := keyRates{start: time.Now(), of: make(map[string]*keyRate)}
+	if r != nil {
+		for _, key := range r.Keys() {
+			k.of[key.Name] = &keyRate{rate: conn.NewRate(key.Rate, 1+int(key.Rate))} // a second's at once
+		}
+	}
+	return k
 }
 
 // take takes one message of the rate of the key that has these rights, if one has.
 func (k *keyRates) take(rights auth.Rights) error {
-	name := rights.Key()
-	if name == "" || k.ring == nil {
+	key := k.of[rights.Key()]
+	if key == nil {
 		return nil
 	}
-	key := k.ring.Named(name)
-	if key == nil {
-		return nil // a server's keys do not change
+	key.mu.Lock()
+	defer key.mu.Unlock()
+	if now := time.Since(k.start); !key.rate.Take(&key.tat, now, 1) {
+		return refusal.TooMany(CodeRate, "the rate of this key is used up", key.rate.Wait(key.tat, now, 1))
 	}
-	rate := conn.NewRate(key.Rate, 1+int(key.Rate)) // a second's at once
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	tat, now := k.tats[name], time.Since(k.start)
-	if !rate.Take(&tat, now, 1) {
-		return refusal.TooMany(CodeRate, "the rate of this key is used up", rate.Wait(tat, now, 1))
-	}
-	k.tats[name] = tat
 	return nil
 }

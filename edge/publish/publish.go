@@ -80,10 +80,7 @@ type Publisher struct {
 
 // New returns a Publisher. Unless clients, no connection may publish. keys may be nil.
 func New(b broker.Broker, rules Rules, e *events.Emitter, refused *Refused, clients bool, keys *keyring.Ring) *Publisher {
-	return &Publisher{
-		broker: b, rules: rules, events: e, Refused: refused, clients: clients,
-		keys: keyRates{ring: keys, start: time.Now(), tats: make(map[string]time.Duration)},
-	}
+	return &Publisher{broker: b, rules: rules, events: e, Refused: refused, clients: clients, keys: newKeyRates(keys)}
 }
 
 // Published is how many messages the broker has accepted.
