@@ -18,12 +18,9 @@ import (
 	"barrage/internal/whole"
 )
 
-const (
-
-	// bulkTime bounds a request that publishes many messages, so that its answer
-	// is out before writeTimeout.
-	bulkTime = 20 * time.Second
-)
+// bulkTime bounds a request that publishes many messages, so that its answer
+// is out before writeTimeout.
+const bulkTime = 20 * time.Second
 
 var (
 	errBatchCount = refusal.New(http.StatusRequestEntityTooLarge, "batch_too_large", fmt.Sprintf("body: more than %d messages", bounds.BatchMessages))

@@ -156,7 +156,7 @@ func (m *Moderation) obeyOn(l *conn.Loop, orders []*order) {
 		}
 		c := l.Client(id)
 		for _, o := range others {
-			if o.Everybody || c != nil && (o.Key != "" && o.Key == c.Rights.Key() || o.Conn == m.cfg.Loops.ConnName(c.Serial)) {
+			if o.Everybody || c != nil && (o.Key != "" && o.Key == c.Rights.Key() || o.Conn != "" && o.Conn == m.cfg.Loops.ConnName(c.Serial)) {
 				obey(l, id, o)
 			}
 		}
