@@ -89,7 +89,7 @@ func (f *fleet) prepare(ctx context.Context, a *Agents, p *plan.Plan, secret []b
 func NewDriver(job agent.Job, now func() int64) (_ agent.Driver, err error) {
 	cfg := swarm.Config{Plan: job.Plan, From: job.From, To: job.To, Threads: job.Threads, Now: now}
 	if len(job.Secret) > 0 {
-		if cfg.Sign, err = signer(job.Secret); err != nil {
+		if cfg.Sign, err = Signer(job.Secret); err != nil {
 			return nil, err
 		}
 	}

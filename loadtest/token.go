@@ -12,9 +12,9 @@ import (
 // tokenLifetime is longer than a test can be: none of its tokens expires.
 const tokenLifetime = 30 * 24 * time.Hour
 
-// signer returns what makes a user's token, a JSON Web Token (HS256) that may join any
+// Signer returns what makes a user's token, a JSON Web Token (HS256) that may join any
 // room and publish to any; for any goroutine. It refuses secrets that are too short.
-func signer(secret []byte) (func(user string) (string, error), error) {
+func Signer(secret []byte) (func(user string) (string, error), error) {
 	key, err := auth.SecretKey(secret)
 	if err != nil {
 		return nil, fmt.Errorf("token: %w", err)

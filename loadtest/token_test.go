@@ -14,7 +14,7 @@ import (
 // TestSign: the server knows whose token it is.
 func TestToken(t *testing.T) {
 	secret := bytes.Repeat([]byte("s"), 32)
-	sign, err := signer(secret)
+	sign, err := Signer(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,10 +34,10 @@ func TestToken(t *testing.T) {
 }
 
 func TestTokenRefused(t *testing.T) {
-	if _, err := signer([]byte("short")); err == nil || !strings.HasPrefix(err.Error(), "token: ") {
+	if _, err := Signer([]byte("short")); err == nil || !strings.HasPrefix(err.Error(), "token: ") {
 		t.Errorf("a short secret: %v", err)
 	}
-	sign, _ := signer(bytes.Repeat([]byte("s"), 32))
+	sign, _ := Signer(bytes.Repeat([]byte("s"), 32))
 	for _, user := range []string{"", "a b", strings.Repeat("x", 1000)} {
 		if _, err := sign(user); err == nil {
 			t.Errorf("a token for %.10q", user)

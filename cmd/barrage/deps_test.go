@@ -137,11 +137,11 @@ var allowedImports = map[string][]string{
 	"barrage/loadtest/agent":  {"barrage/internal/build", "barrage/loadtest/plan", "barrage/loadtest/swarm", "golang.org/x/sys/unix"},
 	"barrage/loadtest/assert": {},
 	"barrage/loadtest/bench": {
-		"barrage/loadtest/hostile", "barrage/loadtest/probe", "barrage/loadtest/report", "github.com/prometheus/procfs",
-		"golang.org/x/sys/unix",
+		"barrage/loadtest", "barrage/loadtest/hostile", "barrage/loadtest/probe", "barrage/loadtest/report",
+		"github.com/prometheus/procfs", "golang.org/x/sys/unix",
 	},
 	"barrage/loadtest/hostile": {
-		"barrage/edge/auth", "barrage/edge/v1", "barrage/frame", "barrage/loadtest/agent", "barrage/loadtest/plan",
+		"barrage/edge/v1", "barrage/frame", "barrage/loadtest", "barrage/loadtest/agent", "barrage/loadtest/plan",
 		"barrage/loadtest/probe", "barrage/loadtest/stamp", "barrage/loadtest/swarm", "barrage/loadtest/tally",
 		"github.com/prometheus/procfs", "github.com/redis/go-redis", "github.com/spf13/pflag",
 	},

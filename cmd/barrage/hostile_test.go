@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/loadtest"
 	"barrage/loadtest/hostile"
 )
 
@@ -32,7 +33,7 @@ func attack(t *testing.T, bin binary, a *hostile.Attack) {
 		t.Fatal(err)
 	}
 	t.Cleanup(backend.Close)
-	sign, err := hostile.Signer(v1Secret)
+	sign, err := loadtest.Signer([]byte(v1Secret))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"barrage/loadtest"
 	"barrage/loadtest/hostile"
 )
 
@@ -51,7 +52,7 @@ func (h *hostility) run(ctx context.Context) (title, body string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	if h.sign, err = hostile.Signer(h.secret); err != nil {
+	if h.sign, err = loadtest.Signer([]byte(h.secret)); err != nil {
 		return "", "", err
 	}
 	t := table{{"attack", "who", "size", "honest p95 ms: quiet", "attacked", "worst join ms: quiet", "attacked", "lost", "refused", "RSS MiB: before", "most", "attackers sent MiB", "got MiB", "processors", "verdict"}}

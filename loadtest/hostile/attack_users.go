@@ -8,13 +8,14 @@ import (
 	"time"
 
 	v1 "barrage/edge/v1"
+	"barrage/loadtest"
 )
 
 var fillsMailboxes = Attack{
 	Name: "mailboxes", Who: "a user", About: "messages with `qos` 1 to one user, and to users that do not exist",
 	Sizes: []int{1, 33}, Short: 5, Memory: 128, Flags: []string{"--publish-bytes=0"}, Time: 15 * time.Second,
 	Run: func(ctx context.Context, f *Field) {
-		sign, err := Signer(f.Secret)
+		sign, err := loadtest.Signer([]byte(f.Secret))
 		if err != nil {
 			f.note(err.Error())
 			return
@@ -39,7 +40,7 @@ var badTokens = Attack{
 	Name: "bad-tokens", Who: "anyone", About: "commands `auth` with tokens that are refused",
 	Sizes: []int{1, 1000}, Short: 20, Memory: 64,
 	Run: func(ctx context.Context, f *Field) {
-		sign, err := Signer("not the secret of this server, but as long as it")
+		sign, err := loadtest.Signer([]byte("not the secret of this server, but as long as it"))
 		if err != nil {
 			f.note(err.Error())
 			return
