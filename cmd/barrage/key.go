@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -72,10 +71,8 @@ func keyCreateCommand(p *process) *cobra.Command {
 // make returns the key, "" if it came from elsewhere, and its entry as YAML.
 func (k *newKey) make(stdin io.Reader) (key, entry string, err error) {
 	if k.expires != "" {
-		if k.Expires, err = time.Parse(time.DateOnly, k.expires); err != nil {
-			if k.Expires, err = time.Parse(time.RFC3339, k.expires); err != nil {
-				return "", "", fmt.Errorf("--expires %q is no time such as 2027-01-31 or 2027-01-31T18:00:00Z", k.expires)
-			}
+		if k.Expires, err = settings.ParseTime(k.expires); err != nil {
+			return "", "", fmt.Errorf("--expires %q is %w", k.expires, err)
 		}
 	}
 	if k.from == "" {

@@ -45,12 +45,17 @@ func toTime(_, to reflect.Type, v any) (any, error) {
 	if !ok || to != reflect.TypeFor[time.Time]() {
 		return v, nil
 	}
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return t, nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
+	return ParseTime(text)
+}
+
+// ParseTime reads a day, which is its beginning in UTC, or a time (RFC 3339).
+func ParseTime(text string) (time.Time, error) {
+	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
-		return nil, detail(`no time such as 2027-01-31 or 2027-01-31T18:00:00Z`)
+		t, err = time.Parse(time.RFC3339, text)
+	}
+	if err != nil {
+		return t, detail("no time such as 2027-01-31 or 2027-01-31T18:00:00Z")
 	}
 	return t, nil
 }
