@@ -70,8 +70,8 @@ func evictedConcern(keys uint64) string {
 	return fmt.Sprintf("redis has evicted %d keys since this node started", keys)
 }
 
-// Concerns tells what is wrong with Redis, or those who share it, although messages flow. Any goroutine may call
-// it.
+// Concerns tells what is wrong with Redis, or those who share it, although messages flow.
+// Any goroutine may call it.
 func (b *Bridge) Concerns() (list []string) {
 	i := &b.inspection
 	i.mu.Lock()
@@ -92,8 +92,8 @@ func (i *inspection) evictedKeys() uint64 {
 	return i.evicted
 }
 
-// inspect is the inspector goroutine, which also says hello. A Redis that does not let itself be asked, as INFO is
-// @dangerous, is not asked more often.
+// inspect is the inspector goroutine, which also says hello. A Redis that does not let
+// itself be asked, as INFO is @dangerous, is not asked more often.
 func (b *Bridge) inspect() {
 	for pause := b.cfg.ProbeInterval; ; {
 		ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Timeout)

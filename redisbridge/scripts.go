@@ -173,9 +173,9 @@ end
 return reply
 `)
 
-// clearScript: KEYS meta, log, and of a mailbox waits, box. ARGV: 1 the epoch to end (empty: whichever), 2 its
-// newest offset (empty: whichever). Answers 1 if there is no history then, 0 if there
-// is another.
+// clearScript: KEYS meta, log, and of a mailbox waits, box. ARGV: 1 the epoch to end
+// (empty: whichever), 2 its newest offset (empty: whichever). Answers 1 if there is no
+// history then, 0 if there is another.
 var clearScript = redis.NewScript(`
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
 if ARGV[1] ~= '' and meta[1] then

@@ -5,7 +5,8 @@
 // # Which tokens
 //
 // HS256 with a shared secret; RS256, ES256 and EdDSA (or Ed25519, which is the same
-// here) with public keys that are fixed (PEM) or published by the issuer as a key set (JWKS, RFC 7517). A key
+// here) with public keys that are fixed (PEM) or published by the issuer as a key set
+// (JWKS, RFC 7517). A key
 // verifies one algorithm, the one of its type, whatever a token says: neither
 // "none" nor HS256 with a public key as the secret passes. An expiry is always
 // required; audience and issuer are where they are set. Of a token's header only

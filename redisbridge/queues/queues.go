@@ -131,8 +131,8 @@ func Parse(key, value string, stream bool) (Queue, error) {
 	return q, q.check()
 }
 
-// check brings the room's name into its normal form, and refuses keys whose hash tag (see [slotTag]) cannot be put into other keys, and rooms
-// that are none.
+// check brings the room's name into its normal form, and refuses rooms that are none, and
+// keys whose hash tag (see [slotTag]) cannot be put into other keys.
 func (q *Queue) check() error {
 	if q.Key == "" || strings.HasPrefix(q.Key, "barrage:") {
 		return errors.New(`the key must not be empty, nor begin with "barrage:"`)
