@@ -36,7 +36,7 @@ func (p *Payers) Take(payer string, now, cost time.Duration) (ok bool, wait time
 	}
 	tat, known := p.tats[payer]
 	switch {
-	case !known && len(p.tats) >= bounds.EpochPayers:
+	case !known && len(p.tats) >= bounds.RatePayers:
 		return false, time.Minute
 	case !p.rate.Spend(&tat, now, cost):
 		return false, p.rate.Wait(tat, now, 1)

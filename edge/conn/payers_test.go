@@ -46,11 +46,11 @@ func TestPayers(t *testing.T) {
 	if n := count("b", time.Hour); n != burst-50 {
 		t.Errorf("%d are left for another payer, want %d", n, burst-50)
 	}
-	for i := range 2 * bounds.EpochPayers {
+	for i := range 2 * bounds.RatePayers {
 		take(fmt.Sprint("flood ", i), time.Hour)
 	}
-	if n := len(p.tats); n != bounds.EpochPayers {
-		t.Errorf("%d payers are known, want %d", n, bounds.EpochPayers)
+	if n := len(p.tats); n != bounds.RatePayers {
+		t.Errorf("%d payers are known, want %d", n, bounds.RatePayers)
 	}
 	if take("late", time.Hour) {
 		t.Error("one payer more may do something")

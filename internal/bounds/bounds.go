@@ -8,10 +8,10 @@ import "time"
 
 // At the door.
 const (
-	TokenChecks   = 8      // tokens that are checked at a time
-	KeyWaiters    = 64     // tokens that wait for the issuer's newest keys: they must not keep those out whose keys are at hand
-	ToldPerMinute = 10     // refusals of an address that are told in words
-	ToldAddresses = 10_000 // of which that is known; others are refused by HTTP
+	TokenChecks      = 8      // tokens that are checked at a time
+	KeyWaiters       = 64     // tokens that wait for the issuer's newest keys: they must not keep those out whose keys are at hand
+	ToldPerMinute    = 10     // refusals of an address that are told in words
+	CountedAddresses = 10_000 // of which it is known what they did in a minute; others may do nothing of it
 )
 
 // What a connection may send, besides what settings say of messages.
@@ -44,7 +44,7 @@ const (
 const (
 	EpochsAtOnce  = 100
 	EpochsPerHour = 60
-	EpochPayers   = 1 << 16 // that are known at a time; further ones begin nothing
+	RatePayers    = 1 << 16 // that are known at a time, of this rate and of publishing by HTTP; further ones may do nothing
 )
 
 // Messages on their way.

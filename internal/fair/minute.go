@@ -29,7 +29,7 @@ func (m *Minute) Take(a netip.Addr, now time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.turnLocked(now)
-	if n, known := m.n[a]; n >= m.most || !known && len(m.n) >= bounds.ToldAddresses {
+	if n, known := m.n[a]; n >= m.most || !known && len(m.n) >= bounds.CountedAddresses {
 		return false
 	}
 	m.n[a]++

@@ -30,18 +30,18 @@ func TestMinute(t *testing.T) {
 		t.Error("those who were refused may do it again, or others may not")
 	}
 	told.Take(at(0), time.Hour)
-	for n := uint32(1); n < bounds.ToldAddresses; n++ {
+	for n := uint32(1); n < bounds.CountedAddresses; n++ {
 		if !told.Take(at(n), time.Hour) {
 			t.Fatalf("address %d is refused", n)
 		}
 	}
-	if told.Take(at(bounds.ToldAddresses), time.Hour) {
+	if told.Take(at(bounds.CountedAddresses), time.Hour) {
 		t.Error("one address too many is told")
 	}
 	if !told.Take(at(7), time.Hour) {
 		t.Error("one that is known is not told any more")
 	}
-	if told.Take(at(bounds.ToldAddresses), time.Hour+time.Minute); len(told.n) != 1 {
+	if told.Take(at(bounds.CountedAddresses), time.Hour+time.Minute); len(told.n) != 1 {
 		t.Errorf("%d addresses are known in the next minute", len(told.n))
 	}
 }
