@@ -69,7 +69,7 @@ func (t *Trial) Run(ctx context.Context) (r *Result, err error) {
 	defer g.wg.Wait()
 	defer gone()
 
-	quiet := viewers.window(ctx, t.Quiet)
+	quiet := viewers.window(ctx, t.Quiet, drain)
 	r.Quiet = quiet.latency.Quantile(0.95)
 	before := g.take()
 	r.QuietJoin = before.longest
@@ -112,7 +112,7 @@ func (t *Trial) attack(ctx context.Context, viewers *crowd, f *Facts) (s seen, e
 	if err != nil {
 		return s, err
 	}
-	s = viewers.window(ctx, t.Under)
+	s = viewers.window(ctx, t.Under, drain)
 	f.Seconds = time.Since(began).Seconds()
 	f.After, f.Redis[1], err = t.figures(ctx) // while they are there
 	out, ended := end()
