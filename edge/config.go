@@ -13,6 +13,7 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/auth/keyring"
 	"barrage/edge/events"
+	"barrage/edge/hooks"
 	"barrage/edge/moderation/replica"
 	"barrage/edge/node"
 	"barrage/edge/presence"
@@ -87,6 +88,7 @@ type Config struct {
 	Orders   replica.Store   // keeps persistent orders, for all nodes; nil: a single node, which forgets them with its process
 	Events   *events.Emitter // tells backends; nil: nobody
 	Caller   *events.Caller  // asks backends what clients request; nil: there are none
+	Hooks    *hooks.Hooks    // asks backends who may come, join and publish; nil: nobody is asked
 
 	SlowPolicy   SlowPolicy    // default SlowSkip
 	SlowTimeout  time.Duration // a viewer that takes no byte for so long is closed; 0 is never

@@ -114,7 +114,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.node = &node.Node{
 		Settings: node.Settings{MaxRooms: cfg.MaxRooms, PublishRate: cfg.PublishRate, PublishBurst: cfg.PublishBurst, MaxPublish: cfg.MaxPublish, AuthTimeout: cfg.AuthTimeout},
-		Loops:    loops, Delivery: s.Delivery, Moderation: s.Moderation, Presence: registry, Events: cfg.Events, Caller: cfg.Caller,
+		Loops:    loops, Delivery: s.Delivery, Moderation: s.Moderation, Presence: registry, Events: cfg.Events, Caller: cfg.Caller, Hooks: cfg.Hooks,
 		Clustered: cfg.Presence != nil, Epochs: history.NewEpochs(),
 		Background: func(f func(context.Context)) { s.runs = append(s.runs, f) },
 	}

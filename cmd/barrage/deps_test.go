@@ -38,7 +38,7 @@ var allowedImports = map[string][]string{
 
 	"barrage/edge": {
 		"barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/conn", "barrage/edge/delivery",
-		"barrage/edge/echo", "barrage/edge/events", "barrage/edge/handshake", "barrage/edge/history",
+		"barrage/edge/echo", "barrage/edge/events", "barrage/edge/handshake", "barrage/edge/history", "barrage/edge/hooks",
 		"barrage/edge/mailbox", "barrage/edge/moderation", "barrage/edge/moderation/replica", "barrage/edge/node",
 		"barrage/edge/paths", "barrage/edge/post", "barrage/edge/presence", "barrage/edge/proxy", "barrage/edge/publish",
 		"barrage/edge/raw", "barrage/edge/share", "barrage/edge/sse", "barrage/edge/v1", "barrage/edge/wait",
@@ -73,13 +73,19 @@ var allowedImports = map[string][]string{
 		"github.com/gammazero/deque",
 	},
 	"barrage/edge/handshake": {
-		"barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/conn", "barrage/edge/node", "barrage/edge/paths",
-		"barrage/edge/proxy", "barrage/edge/wait", "barrage/fanout", "barrage/frame", "barrage/internal/bounds",
-		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/quietlog", "barrage/internal/refusal",
+		"barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/conn", "barrage/edge/hooks", "barrage/edge/node",
+		"barrage/edge/paths", "barrage/edge/proxy", "barrage/edge/wait", "barrage/fanout", "barrage/frame",
+		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/quietlog",
+		"barrage/internal/refusal",
 	},
 	"barrage/edge/history": {
 		"barrage/edge/conn", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
 		"barrage/internal/workers",
+	},
+	"barrage/edge/hooks": {
+		"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/fair",
+		"barrage/internal/limits", "barrage/internal/outbound", "barrage/internal/quietlog", "barrage/internal/refusal",
+		"barrage/internal/whole", "barrage/internal/workers",
 	},
 	"barrage/edge/mailbox": {
 		"barrage/edge/conn", "barrage/edge/history", "barrage/edge/presence", "barrage/edge/share", "barrage/fanout",
@@ -92,9 +98,10 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/moderation/replica": {},
 	"barrage/edge/node": {
-		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/mailbox",
-		"barrage/edge/moderation", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/wait", "barrage/frame",
-		"barrage/internal/broker", "barrage/internal/workers",
+		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/hooks",
+		"barrage/edge/mailbox", "barrage/edge/moderation", "barrage/edge/presence", "barrage/edge/publish",
+		"barrage/edge/wait", "barrage/frame", "barrage/internal/broker", "barrage/internal/refusal",
+		"barrage/internal/workers",
 	},
 	"barrage/edge/paths": {},
 	"barrage/edge/post": {

@@ -179,39 +179,48 @@ func (id *Identity) check(userClaim string) (err error) {
 	if id.User, err = broker.UserID(id.User); err != nil {
 		return badClaim(userClaim, "names no user: %v", err)
 	}
+	return id.Check(badClaim)
+}
+
+// badField makes an error of what is wrong with a field.
+type badField = func(field, format string, args ...any) error
+
+// Check applies the bounds of all but the user and the expiry, and gives patterns their
+// normal forms. bad makes the error of a field, which is named as its claim.
+func (id *Identity) Check(bad badField) (err error) {
 	if len(id.Name) > broker.MaxName {
-		return badClaim("name", "has %d bytes, want at most %d", len(id.Name), broker.MaxName)
+		return bad("name", "has %d bytes, want at most %d", len(id.Name), broker.MaxName)
 	}
 	if strings.ContainsFunc(id.Name, unicode.IsControl) {
-		return badClaim("name", "has a control character")
+		return bad("name", "has a control character")
 	}
-	if err := checkAvatar(id.Avatar); err != nil {
+	if err := checkAvatar(id.Avatar, bad); err != nil {
 		return err
 	}
 	// An issuer that computes the list and finds nothing would not want to
 	// have allowed everything.
 	if len(id.Rooms) == 0 {
-		return badClaim("rooms", "is empty: leave it out to allow any room")
+		return bad("rooms", "is empty: leave it out to allow any room")
 	}
-	if id.Rooms, err = normalPatterns("rooms", id.Rooms, broker.RoomPattern); err != nil {
+	if id.Rooms, err = normalPatterns("rooms", id.Rooms, broker.RoomPattern, bad); err != nil {
 		return err
 	}
-	if id.Publish, err = normalPatterns("pub", id.Publish, broker.RoomPattern); err != nil {
+	if id.Publish, err = normalPatterns("pub", id.Publish, broker.RoomPattern, bad); err != nil {
 		return err
 	}
-	id.Direct, err = normalPatterns("dm", id.Direct, broker.UserPattern)
+	id.Direct, err = normalPatterns("dm", id.Direct, broker.UserPattern, bad)
 	return err
 }
 
 // normalPatterns returns patterns in their normal forms. Identities share those that are.
-func normalPatterns(claim string, patterns Patterns, form func(string) (string, error)) (Patterns, error) {
+func normalPatterns(claim string, patterns Patterns, form func(string) (string, error), bad badField) (Patterns, error) {
 	if len(patterns) > maxPatterns {
-		return nil, badClaim(claim, "has %d patterns, want at most %d", len(patterns), maxPatterns)
+		return nil, bad(claim, "has %d patterns, want at most %d", len(patterns), maxPatterns)
 	}
 	for i, p := range patterns {
 		normal, err := form(p)
 		if err != nil {
-			return nil, badClaim(claim, "has a bad one at %d: %v", i, err)
+			return nil, bad(claim, "has a bad one at %d: %v", i, err)
 		}
 		if normal != p {
 			patterns = slices.Clone(patterns)
@@ -223,21 +232,21 @@ func normalPatterns(claim string, patterns Patterns, form func(string) (string, 
 
 // checkAvatar wants an https URL of the characters of RFC 3986 only, so that no
 // quote, bracket or blank reaches a page that shows it.
-func checkAvatar(avatar string) error {
+func checkAvatar(avatar string, bad badField) error {
 	if avatar == "" {
 		return nil
 	}
 	if len(avatar) > broker.MaxAvatar {
-		return badClaim("avatar", "has %d bytes, want at most %d", len(avatar), broker.MaxAvatar)
+		return bad("avatar", "has %d bytes, want at most %d", len(avatar), broker.MaxAvatar)
 	}
 	for i := range len(avatar) {
 		if c := avatar[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
-			return badClaim("avatar", "has a byte at %d that a URL has only escaped", i)
+			return bad("avatar", "has a byte at %d that a URL has only escaped", i)
 		}
 	}
 	u, err := url.Parse(avatar)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
-		return badClaim("avatar", "is not an https URL with a host and without a user")
+		return bad("avatar", "is not an https URL with a host and without a user")
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func TestNamesInTokensAreNormal(t *testing.T) {
 		t.Errorf("%+v", id)
 	}
 	all := Patterns{"a", "b"} // those of a default, say
-	if same, err := normalPatterns("rooms", all, broker.RoomPattern); err != nil || &same[0] != &all[0] {
+	if same, err := normalPatterns("rooms", all, broker.RoomPattern, badClaim); err != nil || &same[0] != &all[0] {
 		t.Error("normal patterns are copied", err)
 	}
 }

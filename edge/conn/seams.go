@@ -112,10 +112,11 @@ type Observer interface {
 // Opening is a connection that is being opened, and what it is let in with.
 type Opening struct {
 	ID       ID
-	Rooms    []string       // named in the request
+	Rooms    []string       // named in the request, or by a backend
 	Identity *auth.Identity // nil: it has to say yet who it is
 	Rights   auth.Rights    // of the identity
 	Guest    bool           // it is nobody's: let in without a token
+	Welcome  string         // what a backend has to say to people at first; "" is nothing
 	Encoding fanout.Encoding
 	Asked    any  // what its protocol has read in the request; see node.Protocol
 	NoEcho   bool // it wants none of what it sends itself

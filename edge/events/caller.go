@@ -255,7 +255,7 @@ type CallerStats struct {
 
 // Stats may be called from any goroutine.
 func (c *Caller) Stats() CallerStats {
-	s := CallerStats{Failed: map[string]uint64{}, Answered: c.answered.Load(), Repeated: c.client.repeated.Load()}
+	s := CallerStats{Failed: map[string]uint64{}, Answered: c.answered.Load(), Repeated: c.client.Repeated()}
 	for code, n := range c.failed {
 		s.Failed[code] = n.Load()
 	}

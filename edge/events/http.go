@@ -149,6 +149,9 @@ func (c *Client) send(ctx context.Context, by *http.Client, url string, body []b
 	return resp, err != nil && connected.Load() && !answered.Load(), err
 }
 
+// Repeated is how many bodies were sent once more.
+func (c *Client) Repeated() uint64 { return c.repeated.Load() }
+
 // Close closes idle connections.
 func (c *Client) Close() {
 	c.http.CloseIdleConnections()

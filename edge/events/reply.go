@@ -70,12 +70,22 @@ func parseReply(text []byte) (Reply, error) {
 			return Reply{}, err
 		}
 		return Reply{Data: compact.Bytes()}, nil
-	case !isCode(w.Error.Code):
-		return Reply{}, fmt.Errorf("error.code %.*q: want 1 to %d of a-z, 0-9 and _", maxReplyCode, w.Error.Code, maxReplyCode)
-	case len(w.Error.Message) > maxReplyMessage:
-		return Reply{}, fmt.Errorf("error.message has %d bytes, want at most %d", len(w.Error.Message), maxReplyMessage)
+	}
+	if err := w.Error.Check(); err != nil {
+		return Reply{}, err
 	}
 	return Reply{Error: w.Error}, nil
+}
+
+// Check applies the bounds.
+func (e *ReplyError) Check() error {
+	switch {
+	case !isCode(e.Code):
+		return fmt.Errorf("error.code %.*q: want 1 to %d of a-z, 0-9 and _", maxReplyCode, e.Code, maxReplyCode)
+	case len(e.Message) > maxReplyMessage:
+		return fmt.Errorf("error.message has %d bytes, want at most %d", len(e.Message), maxReplyMessage)
+	}
+	return nil
 }
 
 func isCode(s string) bool {

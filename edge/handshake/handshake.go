@@ -1,10 +1,10 @@
 // Package handshake takes a socket from its first byte to an open connection, or to a
 // page or a refusal: what proxies say of whose it is, the request's head, the checks of
-// an upgrade, the limits of connections, the token, and the wait for the broker.
+// an upgrade, the limits of connections, the token, or what a backend says of it, and the wait for the broker.
 //
 // Bytes of an incomplete head, or of a PROXY header before it, wait in a small buffer.
 // When the head is complete it is checked strictly and answered. The answer to an upgrade
-// may have to wait: for the verdict on its token, then, for protocols whose rooms are
+// may have to wait: for the verdict on its token or a backend's, then, for protocols whose rooms are
 // joined at once, until the broker brings the rooms' messages to this node. Whoever has
 // been told "you are in" misses nothing.
 //

@@ -10,6 +10,7 @@ import (
 
 	"barrage/edge/auth"
 	"barrage/edge/conn"
+	"barrage/edge/hooks"
 	"barrage/frame"
 	"barrage/internal/refusal"
 )
@@ -26,20 +27,26 @@ func (d *Door) refuse(id conn.ID, m manner, reason conn.Reason, err error) {
 // by itself. Pages whose back-off ends with every opening are told the old way then.
 func (d *Door) turnAway(id conn.ID, u *upgrade, err error) {
 	no := refusal.Of(err)
-	code := codeOf(no)
+	code := codeOf(err, no)
 	if code == 0 || u.origin == "" || u.protocol.Farewell == nil || !d.told.Take(d.loop.Network(id), d.cfg.Node.Loops.Now()) {
 		d.refuse(id, u.manner, conn.Refused, err)
 		return
 	}
 	d.statuses[no.HTTPStatus()].Add(1)
-	d.loop.TurnAway(id, u.kind, u.response, u.protocol.Farewell(code, no.Error()), code, no.Error())
+	d.loop.TurnAway(id, u.kind, u.response, u.protocol.Farewell(code, no), code, no.Error())
 }
 
 // codeOf is the close code that a refusal is told by, 0 if it is not one of a token, a
-// ban or a room.
-func codeOf(no *refusal.Error) uint16 {
+// backend, a ban or a room.
+func codeOf(err error, no *refusal.Error) uint16 {
 	if no == nil {
 		return 0
+	}
+	if denied, ok := errors.AsType[*hooks.Denied](err); ok {
+		if denied.Kind == hooks.KindConnect {
+			return conn.CodeTokenRefused
+		}
+		return conn.CodeRoomRefused
 	}
 	switch no.Code() {
 	case auth.CodeExpired, auth.CodeNotYetValid:
@@ -64,12 +71,12 @@ func (d *Door) answerTo(err error) *frame.HTTPError {
 		d.cfg.Logger.Error("request failed", "err", err)
 		return &frame.HTTPError{Status: http.StatusInternalServerError, Reason: "internal error"}
 	}
-	he := &frame.HTTPError{Status: no.HTTPStatus(), Reason: no.Error()}
+	he := &frame.HTTPError{Status: no.HTTPStatus(), Reason: no.Error(), Header: "Barrage-Error: " + no.Code() + "\r\n"}
 	switch after := no.RetrySeconds(); {
 	case he.Status == http.StatusUnauthorized:
-		he.Header = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
+		he.Header += "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
 	case after > 0:
-		he.Header = "Retry-After: " + strconv.Itoa(after) + "\r\n"
+		he.Header += "Retry-After: " + strconv.Itoa(after) + "\r\n"
 	}
 	return he
 }

@@ -136,7 +136,7 @@ func (d *Door) admit(id conn.ID, req *frame.Request, u *upgrade) (err error) {
 		d.open(id, u)
 		return nil
 	}
-	return d.identify(id, u, token)
+	return d.identify(id, req, u, token)
 }
 
 // deflate is what is agreed on with a client.
@@ -170,12 +170,10 @@ func (d *Door) rooms(req *frame.Request, p *Spoken) ([]string, error) {
 	}
 	if len(rooms) == 0 {
 		switch {
-		case p.Rooms == node.ByDemand:
+		case p.Rooms == node.ByDemand || d.cfg.Node.Hooks.Connect() != nil: // which may name some
 			return nil, nil
-		case d.cfg.DefaultRoom == "":
-			return nil, refusal.New(http.StatusBadRequest, "no_room", "parameter room is missing")
 		}
-		return []string{d.cfg.DefaultRoom}, nil
+		return d.defaultRooms()
 	}
 	if most := d.cfg.Node.MaxRooms; len(rooms) > most {
 		return nil, refusal.New(http.StatusBadRequest, "too_many_rooms",
@@ -192,6 +190,14 @@ func (d *Door) rooms(req *frame.Request, p *Spoken) ([]string, error) {
 		}
 	}
 	return once, nil
+}
+
+// defaultRooms are those of a connection that names none and must be in one.
+func (d *Door) defaultRooms() ([]string, error) {
+	if d.cfg.DefaultRoom == "" {
+		return nil, refusal.New(http.StatusBadRequest, "no_room", "parameter room is missing")
+	}
+	return []string{d.cfg.DefaultRoom}, nil
 }
 
 // asksFor tells whether the client asked for something with a parameter that has one
@@ -219,33 +225,45 @@ func (d *Door) take(id conn.ID) error {
 }
 
 // identify finds out whose upgrade this is, perhaps later, and goes on with enter.
-func (d *Door) identify(id conn.ID, u *upgrade, token string) error {
-	tokens := d.cfg.Node.Tokens
+func (d *Door) identify(id conn.ID, req *frame.Request, u *upgrade, token string) error {
+	tokens, connect := d.cfg.Node.Tokens, d.cfg.Node.Hooks.Connect()
 	switch {
-	case tokens == nil || token == "" && d.cfg.GuestsToo:
+	case tokens != nil && token != "":
+		return d.check(id, u, token)
+	case connect != nil && !connect.ByMessage:
+		return d.ask(id, req, u, token)
+	case connect == nil && tokens == nil || d.cfg.GuestsToo && (connect == nil || u.protocol.AuthByMessage):
 		u.Identity, u.Rights, u.Guest = d.cfg.Guest, d.guest, true
 		return d.enter(id, u)
-	case token == "" && u.protocol.AuthByMessage:
+	case connect != nil && u.protocol.LoginByMessage || connect == nil && u.protocol.AuthByMessage:
 		return d.enter(id, u)
-	case token == "":
-		return &frame.HTTPError{Status: http.StatusUnauthorized, Reason: "a token is needed", Header: "WWW-Authenticate: Bearer\r\n"}
 	}
+	return &frame.HTTPError{Status: http.StatusUnauthorized, Reason: "a token is needed", Header: "WWW-Authenticate: Bearer\r\n"}
+}
+
+// check has a token checked.
+func (d *Door) check(id conn.ID, u *upgrade, token string) error {
 	kept, err := d.hold(id, u, d.cfg.Timeout)
 	if err != nil {
 		return err
 	}
-	if !tokens.Check(d.loop.PayerOf(id), token, func(ident *auth.Identity, err error) {
-		d.loop.Do(func() {
-			if d.held[id] == kept {
-				d.loop.Guard(id, func() { d.onIdentity(id, kept, ident, err) })
-			}
-		})
+	if !d.cfg.Node.Tokens.Check(d.loop.PayerOf(id), token, func(ident *auth.Identity, err error) {
+		d.goOn(id, kept, func() { d.onIdentity(id, kept, ident, err) })
 	}) {
 		d.release(id)
 		return d.unavailable("too many tokens are being checked")
 	}
 	d.loop.Holds(id, len(kept.rest)+len(kept.body))
 	return nil
+}
+
+// goOn has f run on the loop if the upgrade still waits by then. Any goroutine.
+func (d *Door) goOn(id conn.ID, kept *upgrade, f func()) {
+	d.loop.Do(func() {
+		if d.held[id] == kept {
+			d.loop.Guard(id, f)
+		}
+	})
 }
 
 func (d *Door) onIdentity(id conn.ID, u *upgrade, ident *auth.Identity, err error) {
@@ -262,13 +280,31 @@ func (d *Door) onIdentity(id conn.ID, u *upgrade, ident *auth.Identity, err erro
 	}
 }
 
-// enter checks the rights of an upgrade and lets it in, or has it wait for the broker.
-// Those who join by demand are told of each room by itself.
-func (d *Door) enter(id conn.ID, u *upgrade) error {
+// enter checks the rights of an upgrade and lets it in, or has it wait for backends and the
+// broker. Those who join by demand are told of each room by itself, and so are those who
+// have still to say who they are.
+func (d *Door) enter(id conn.ID, u *upgrade) (err error) {
+	if u.protocol.Rooms == node.AtOnce && len(u.Rooms) == 0 && u.Identity != nil {
+		if u.Rooms, err = d.defaultRooms(); err != nil {
+			return err
+		}
+	}
 	if err := d.mayEnter(id, u); err != nil {
 		return err
 	}
-	if u.protocol.Rooms == node.ByDemand || d.waits.Ready(u.Rooms) {
+	switch {
+	case u.protocol.Rooms == node.ByDemand || u.Identity == nil:
+		d.open(id, u)
+		return nil
+	case slices.ContainsFunc(u.Rooms, d.cfg.Node.Hooks.AsksToJoin):
+		return d.askToJoin(id, u)
+	}
+	return d.await(id, u)
+}
+
+// await lets an upgrade in once the broker brings its rooms' messages.
+func (d *Door) await(id conn.ID, u *upgrade) error {
+	if d.waits.Ready(u.Rooms) {
 		d.open(id, u)
 		return nil
 	}

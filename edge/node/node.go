@@ -12,6 +12,7 @@ import (
 	"barrage/edge/conn"
 	"barrage/edge/delivery"
 	"barrage/edge/events"
+	"barrage/edge/hooks"
 	"barrage/edge/mailbox"
 	"barrage/edge/moderation"
 	"barrage/edge/presence"
@@ -19,6 +20,7 @@ import (
 	"barrage/edge/wait"
 	"barrage/frame"
 	"barrage/internal/broker"
+	"barrage/internal/refusal"
 	"barrage/internal/workers"
 )
 
@@ -42,12 +44,15 @@ type Protocol struct {
 	// AuthByMessage: a connection without a token is let in, if there must be one, and
 	// says by a message who it is.
 	AuthByMessage bool
+	// LoginByMessage: where backends are asked whose a connection is by its first message,
+	// it is let in, without an identity, and sends one.
+	LoginByMessage bool
 	// Unread is how many bytes one of its connections may leave unread, of messages up to a
 	// size; nil: two of those.
 	Unread func(maxMessage int) int
 	// Farewell writes the last message to a client that is not let in, for those whose
 	// requests a browser makes: it would not tell them why. nil: it is refused by HTTP.
-	Farewell func(code uint16, reason string) []byte
+	Farewell func(code uint16, no *refusal.Error) []byte
 	// Codec writes what its rooms say; nil without rooms.
 	Codec delivery.Codec
 	// Transport is what its connections are; nil: WebSockets.
@@ -103,6 +108,7 @@ type Node struct {
 	Presence   *presence.Registry
 	Events     *events.Emitter // tells backends; may be nil
 	Caller     *events.Caller  // asks backends; nil: there are none
+	Hooks      *hooks.Hooks    // asks backends who may come, join and publish; nil: nobody is asked
 	Waiting    atomic.Int64    // connections that wait for a room, on all loops
 	Epochs     *conn.Payers    // see history.NewEpochs
 	Clustered  bool            // other nodes are asked who is present

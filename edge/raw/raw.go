@@ -54,6 +54,9 @@ func (p *protocol) Open(o *conn.Opening) {
 		p.loop.SetEcho(c, o.Rooms[0], false) // the room that it publishes to
 	}
 	o.Answer()
+	if o.Welcome != "" {
+		p.loop.Write(nil, o.ID, false, []byte(o.Welcome))
+	}
 }
 
 // Message implements conn.Protocol.

@@ -181,6 +181,7 @@ type welcomePush struct {
 	Time    int64    `json:"time"`
 	Auth    string   `json:"auth,omitempty"`    // "required": the first command must be auth
 	Expires int64    `json:"expires,omitempty"` // when the token must have been refreshed
+	Message string   `json:"message,omitempty"` // for people, of the backend that was asked
 }
 
 // byePush tells why the connection ends, before its close frame.
@@ -188,6 +189,7 @@ type byePush struct {
 	Push      string `json:"push"` // "bye"
 	Code      uint16 `json:"code"`
 	Reason    string `json:"reason"`
+	Error     string `json:"error,omitempty"` // the code of why it is not let in
 	Reconnect bool   `json:"reconnect"`
 	Wait      int64  `json:"wait,omitempty"` // milliseconds before a reconnect
 }

@@ -16,6 +16,7 @@ import (
 	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/paged"
+	"barrage/internal/refusal"
 	"barrage/internal/shrinkmap"
 )
 
@@ -25,10 +26,12 @@ const Subprotocol = "barrage.v1"
 // Protocol is barrage.v1 as a server knows it.
 func Protocol() node.Protocol {
 	return node.Protocol{
-		Name: Subprotocol, Path: "/ws", Subprotocol: Subprotocol, Rooms: node.ByDemand, AuthByMessage: true,
+		Name: Subprotocol, Path: "/ws", Subprotocol: Subprotocol, Rooms: node.ByDemand, AuthByMessage: true, LoginByMessage: true,
 		Unread: Unread,
-		Farewell: func(code uint16, reason string) []byte {
-			return appendJSON(new(bytebufferpool.ByteBuffer), bye(code, reason, 0))
+		Farewell: func(code uint16, no *refusal.Error) []byte {
+			b := bye(code, no.Error(), 0)
+			b.Error = no.Code()
+			return appendJSON(new(bytebufferpool.ByteBuffer), b)
 		},
 		Codec: codec{}, Start: start,
 	}
@@ -89,7 +92,7 @@ func (p *protocol) Open(o *conn.Opening) {
 		p.push(nil, c, hello)
 		return
 	}
-	hello.User, hello.Name, hello.Rooms = o.Identity.User, o.Identity.Name, o.Rooms
+	hello.User, hello.Name, hello.Rooms, hello.Message = o.Identity.User, o.Identity.Name, o.Rooms, o.Welcome
 	if !o.Identity.Expires.IsZero() {
 		hello.Expires = o.Identity.Expires.UnixMilli()
 	}
