@@ -166,3 +166,35 @@ func TestJoinHookAtOnce(t *testing.T) {
 	}
 	edgetest.WaitMembers(t, s, "vip:2", 0)
 }
+
+// TestPublishHookRaw: what raw connections publish comes in its order, changed, or not at all;
+// while the backend is away, as the setting says.
+func TestPublishHookRaw(t *testing.T) {
+	t.Parallel()
+	b := newAsked(t, func(q map[string]any) string {
+		switch q["data"] {
+		case "bad":
+			return `{"error":{"code":"profanity"}}`
+		case "lost":
+			return "away"
+		}
+		return fmt.Sprintf(`{"data":"%v, checked"}`, q["data"])
+	})
+	s := startHooks(t, hooks.Config{Publish: hooks.Rules{URLs: map[string]string{"mod:*": b.URL}, Away: hooks.AwayAllow}}, nil)
+	c := edgetest.Join(t, s, "/ws?room=mod:1")
+	for _, text := range []string{"one", "bad", "two", "lost", "three"} {
+		c.Send(frame.Text, text)
+	}
+	for _, text := range []string{"one, checked", "two, checked", "lost", "three, checked"} {
+		c.Want(frame.Text, text)
+	}
+	if n := s.Stats().Refused["backend"]; n != 1 {
+		t.Errorf("%d were refused", n)
+	}
+	other := edgetest.Join(t, s, "/ws?room=free")
+	other.Send(frame.Text, "nobody is asked")
+	other.Want(frame.Text, "nobody is asked")
+	if b.n() != 5 {
+		t.Errorf("asked %d times", b.n())
+	}
+}

@@ -73,6 +73,9 @@ func (s *Server) count(req *frame.Request) (*handshake.Page, error) {
 	if s.node.Tokens != nil && !s.cfg.Anonymous {
 		return nil, refusal.New(http.StatusForbidden, "forbidden", "only those with a token are told: by the command ping of barrage.v1")
 	}
+	if s.cfg.Hooks.Connect() != nil || s.cfg.Hooks.AsksToJoin(room) {
+		return nil, refusal.New(http.StatusForbidden, "forbidden", "only those whom the backend lets in are told: by the command ping of barrage.v1")
+	}
 	_, members := s.node.Count(room)
 	body, err := json.Marshal(countAnswer{room, members})
 	if err != nil {

@@ -115,8 +115,9 @@ var allowedImports = map[string][]string{
 		"barrage/internal/broker", "barrage/internal/refusal",
 	},
 	"barrage/edge/raw": {
-		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker",
-		"barrage/internal/paged", "barrage/internal/refusal", "github.com/valyala/bytebufferpool",
+		"barrage/edge/conn", "barrage/edge/hooks", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker",
+		"barrage/internal/paged", "barrage/internal/refusal", "barrage/internal/shrinkmap",
+		"github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/share": {"barrage/internal/bounds", "barrage/internal/fair", "barrage/internal/workers"},
 	"barrage/edge/sse": {
@@ -127,10 +128,10 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/v1": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",
-		"barrage/edge/mailbox", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/share",
-		"barrage/edge/wait", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
-		"barrage/internal/paged", "barrage/internal/refusal", "barrage/internal/shrinkmap", "barrage/internal/whole",
-		"github.com/valyala/bytebufferpool",
+		"barrage/edge/hooks", "barrage/edge/mailbox", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish",
+		"barrage/edge/share", "barrage/edge/wait", "barrage/internal/bounds", "barrage/internal/broker",
+		"barrage/internal/fair", "barrage/internal/paged", "barrage/internal/refusal", "barrage/internal/shrinkmap",
+		"barrage/internal/whole", "github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/wait": {},
 	"barrage/edge/ws":   {"barrage/edge/conn", "barrage/fanout", "barrage/frame", "barrage/internal/bounds"},

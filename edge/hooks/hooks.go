@@ -57,6 +57,7 @@ type Hooks struct {
 	connect       *Connect // nil: nobody is asked who connections are
 	urls          []*url
 	join, publish []*url // the longest pattern first
+	lines         *url   // stands for what waits in lines, among those who share slots
 	log           *quietlog.Log
 
 	slots    *fair.Slots[*url] // bytes of questions under way
@@ -78,7 +79,7 @@ func New(cfg Config) (*Hooks, error) {
 		return nil, nil
 	}
 	cfg.setDefaults()
-	h := &Hooks{cfg: cfg, log: quietlog.New(cfg.Logger)}
+	h := &Hooks{cfg: cfg, lines: &url{}, log: quietlog.New(cfg.Logger)}
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func New(cfg Config) (*Hooks, error) {
 	}
 	h.join = h.addRules(KindJoin, &cfg.Join, parseJoin)
 	h.publish = h.addRules(KindPublish, &cfg.Publish, func(text []byte) (any, error) { return parsePublish(text, cfg.MaxPublish) })
-	h.slots = fair.NewSlots[*url](questionBytes, len(h.urls))
+	h.slots = fair.NewSlots[*url](questionBytes, len(h.urls)+1)
 	return h, nil
 }
 

@@ -30,11 +30,12 @@ const (
 	Forbidden                 // from a raw socket that may not publish there
 	Expired                   // came through the broker after its TTL
 	MailboxFull               // too much waits for the user whom it is for
+	Backend                   // by the backend that is asked about it, or for want of its answer
 
 	numReasons
 )
 
-var reasonNames = [numReasons]string{Rate: "rate", Overload: "overload", TooBig: "too_big", Forbidden: "forbidden", Expired: "expired", MailboxFull: "mailbox_full"}
+var reasonNames = [numReasons]string{Rate: "rate", Overload: "overload", TooBig: "too_big", Forbidden: "forbidden", Expired: "expired", MailboxFull: "mailbox_full", Backend: "backend"}
 
 // String returns the reason as metrics have it.
 func (r Reason) String() string { return reasonNames[r] }
@@ -176,6 +177,14 @@ func (s *Publisher) CheckTerms(p *broker.Publication) error {
 // Allowed tells whether a connection of a user ("" is anonymous) may publish a message to
 // a room, and takes it of the rate of its key, if it has one.
 func (s *Publisher) Allowed(user string, rights auth.Rights, room string) error {
+	if err := s.Permits(user, rights, room); err != nil {
+		return err
+	}
+	return s.keys.take(rights)
+}
+
+// Permits is Allowed for a message that was allowed, and has waited since: it takes nothing.
+func (s *Publisher) Permits(user string, rights auth.Rights, room string) error {
 	if !s.clients || !rights.MayPublish(room) {
 		what := "publish to room " + room
 		if to, direct := broker.UserOf(room); direct {
@@ -189,10 +198,7 @@ func (s *Publisher) Allowed(user string, rights auth.Rights, room string) error 
 	if strings.HasPrefix(room, broker.UserPrefix) && user == "" {
 		return refusal.New(http.StatusForbidden, "forbidden", "only users may write to users")
 	}
-	if err := s.rules.Banned(user, room); err != nil {
-		return err
-	}
-	return s.keys.take(rights)
+	return s.rules.Banned(user, room)
 }
 
 // waits tells whether the message, should its user not be there, waits for them. It

@@ -9,11 +9,13 @@ import (
 	"github.com/valyala/bytebufferpool"
 
 	"barrage/edge/conn"
+	"barrage/edge/hooks"
 	"barrage/edge/node"
 	"barrage/edge/publish"
 	"barrage/internal/broker"
 	"barrage/internal/paged"
 	"barrage/internal/refusal"
+	"barrage/internal/shrinkmap"
 )
 
 // floodFactor is how far over the publish rate, in bursts, a connection is closed.
@@ -33,7 +35,8 @@ type protocol struct {
 	conn.Silent
 	node    *node.Node
 	loop    *conn.Loop
-	clients paged.Table[conn.ID, *conn.Client] // those with a record
+	clients paged.Table[conn.ID, *conn.Client]  // those with a record
+	lines   shrinkmap.Map[conn.ID, *hooks.Line] // of those about whose messages backends are asked
 }
 
 // Open implements conn.Protocol. It joins before the answer is out, so that a
@@ -82,6 +85,10 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 		p.node.Publisher.Refused.Add(why)
 		return nil
 	}
+	if p.lines.Get(r.ID) != nil || p.node.Hooks.AsksToPublish(m.Room) {
+		p.askToPublish(r.ID, c, m)
+		return nil
+	}
 	p.node.Publisher.Try(&m, nil)
 	return nil
 }
@@ -89,13 +96,21 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 // mayPublish looks at the identity of those who have one.
 func (p *protocol) mayPublish(c *conn.Client, room string) (ok bool, why publish.Reason) {
 	if c == nil {
-		return room != "" && !p.node.Moderation.Muted(room), publish.Forbidden
+		return p.permits(nil, room), publish.Forbidden
 	}
 	err := p.node.Publisher.Allowed(c.User(), c.Rights, room)
 	if no := refusal.Of(err); no != nil && no.Code() == publish.CodeRate {
 		return false, publish.Rate
 	}
 	return err == nil, publish.Forbidden
+}
+
+// permits is mayPublish without the rate of a key.
+func (p *protocol) permits(c *conn.Client, room string) bool {
+	if c == nil {
+		return room != "" && !p.node.Moderation.Muted(room)
+	}
+	return p.node.Publisher.Permits(c.User(), c.Rights, room) == nil
 }
 
 // overRate drops a message. There is no way to tell the client, but one that keeps
@@ -129,6 +144,10 @@ func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 	p.loop.LeaveAll(id, c, func(string) bool { return true })
 	if c != nil {
 		*p.clients.Make(id) = nil
+	}
+	if line := p.lines.Get(id); line != nil {
+		line.Close()
+		p.lines.Delete(id)
 	}
 }
 

@@ -22,7 +22,7 @@ func (a *historyReply) list() messages { return a.Messages }
 
 // cmdHistory reads from a room's history.
 func cmdHistory(p *protocol, _ *conn.Read, c *client, cmd *command) error {
-	if err := p.mayJoin(c, cmd.Room); err != nil {
+	if err := p.mayLook(c, cmd.Room); err != nil {
 		return err
 	}
 	limit, err := bounded("limit", cmd.Limit, 50, history.MaxPage)

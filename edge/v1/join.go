@@ -114,10 +114,19 @@ func (p *protocol) roomsOf(c *client) int {
 	return n
 }
 
-// join begins: first the broker must bring the room's messages here.
+// join begins: first a backend may have to allow it.
 func (p *protocol) join(r *conn.Read, j *joining) {
 	d := j.c.begin()
 	d.joins = append(d.joins, j)
+	if !j.c.owns(j.room) && p.node.Hooks.AsksToJoin(j.room) {
+		p.askToJoin(j)
+		return
+	}
+	p.await(r, j)
+}
+
+// await goes on once the broker brings the room's messages here.
+func (p *protocol) await(r *conn.Read, j *joining) {
 	if p.waits.Ready([]string{j.room}) {
 		p.enter(r, j)
 		return

@@ -8,14 +8,16 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/edge/delivery"
+	"barrage/edge/hooks"
 )
 
 // pending is there while something is. Owner: the loop's goroutine.
 type pending struct {
 	joins    []*joining
-	gaps     []roomGap // to be told as soon as the socket takes bytes again
-	requests int       // to backends
-	proving  bool      // a token of the command auth is being checked
+	gaps     []roomGap   // to be told as soon as the socket takes bytes again
+	requests int         // to backends
+	proving  bool        // a token of the command auth is being checked
+	line     *hooks.Line // of messages that backends are asked about; nil: there are none
 
 	gone  context.Context // of the requests; ends with the connection; nil before the first
 	leave context.CancelFunc
@@ -38,7 +40,7 @@ func (c *client) begin() *pending {
 // ended forgets the notes once nothing is under way.
 func (c *client) ended() {
 	d := c.pending
-	if d == nil || len(d.joins) > 0 || len(d.gaps) > 0 || d.requests > 0 || d.proving {
+	if d == nil || len(d.joins) > 0 || len(d.gaps) > 0 || d.requests > 0 || d.proving || d.line != nil {
 		return
 	}
 	if d.leave != nil {

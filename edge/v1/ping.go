@@ -19,7 +19,7 @@ type pingReply struct {
 func cmdPing(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	a := pingReply{Time: time.Now().UnixMilli()}
 	if cmd.Room != "" {
-		if err := p.mayJoin(c, cmd.Room); err != nil {
+		if err := p.mayLook(c, cmd.Room); err != nil {
 			return err
 		}
 		users, connections := p.node.Count(cmd.Room)

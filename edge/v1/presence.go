@@ -48,7 +48,7 @@ type presencePush struct {
 
 // cmdPresence lists who is in a room.
 func cmdPresence(p *protocol, _ *conn.Read, c *client, cmd *command) error {
-	if err := p.mayJoin(c, cmd.Room); err != nil {
+	if err := p.mayLook(c, cmd.Room); err != nil {
 		return err
 	}
 	limit, err := bounded("limit", cmd.Limit, 100, maxUsers)

@@ -155,6 +155,9 @@ func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 		p.waits.Cancel(j.wait)
 	}
 	p.mail.Close(&c.Client)
+	if c.pending != nil && c.pending.line != nil {
+		c.pending.line.Close()
+	}
 	if c.pending != nil && c.pending.leave != nil {
 		c.pending.leave()
 	}

@@ -41,6 +41,14 @@ func cmdPublish(p *protocol, r *conn.Read, c *client, cmd *command) error {
 		return refusal.TooMany("rate_limited", "this connection's publish rate is used up", wait)
 	}
 	to, id := cmd.To, uint64(cmd.ID)
+	if c.pending != nil && c.pending.line != nil || p.node.Hooks.AsksToPublish(m.Room) {
+		return p.askToPublish(c, id, to, m)
+	}
+	return p.publish(c, id, to, m)
+}
+
+// publish gives the broker what may be published.
+func (p *protocol) publish(c *client, id uint64, to string, m *broker.Publication) error {
 	if !p.node.Publisher.Try(m, func(got broker.Receipt, err error) {
 		p.loop.Post(&c.Client, func() { p.onPublished(c, id, to, &got, err) })
 	}) {

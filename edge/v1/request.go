@@ -28,7 +28,7 @@ func cmdRequest(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	case c.pending != nil && c.pending.requests >= bounds.Requests:
 		return overloaded(fmt.Sprintf("this connection has %d requests under way", bounds.Requests))
 	case cmd.Room != "":
-		if err := p.mayJoin(c, cmd.Room); err != nil {
+		if err := p.mayLook(c, cmd.Room); err != nil {
 			return err
 		}
 	}
