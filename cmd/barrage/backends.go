@@ -16,6 +16,7 @@ import (
 
 	"barrage/edge/auth"
 	"barrage/edge/events"
+	"barrage/edge/hooks"
 	"barrage/internal/config"
 )
 
@@ -28,6 +29,7 @@ type backends struct {
 	verifier *auth.Verifier
 	emitter  *events.Emitter
 	caller   *events.Caller
+	hooks    *hooks.Hooks
 }
 
 // newBackends uses client, nil where no Redis is set, until close.
@@ -67,7 +69,26 @@ func newBackends(c *config.Config, node string, client redis.UniversalClient, lo
 			return b, fmt.Errorf("request_routes: %w", err)
 		}
 	}
-	return b, nil
+	b.hooks, err = newHooks(c, node, log)
+	return b, err
+}
+
+// newHooks is who is asked before something happens; nil if nobody is.
+func newHooks(c *config.Config, node string, log *slog.Logger) (*hooks.Hooks, error) {
+	h, err := hooks.New(hooks.Config{
+		Node: node, Secrets: c.WebhookSecrets,
+		Connect: hooks.ConnectConfig{
+			URL: c.ConnectURL, ByMessage: c.ConnectBy == "message", Headers: c.ConnectHeaders, Cookies: c.ConnectCookies, Query: c.ConnectQuery,
+			Tries: c.ConnectTries, Timeout: c.ConnectTimeout, Away: c.ConnectAway,
+		},
+		Join:       hooks.Rules{URLs: c.JoinHooks, Timeout: c.JoinTimeout, Away: c.JoinAway},
+		Publish:    hooks.Rules{URLs: c.PublishHooks, Timeout: c.PublishTimeout, Away: c.PublishAway},
+		MaxPublish: int(cmp.Or(c.MaxPublishBytes, c.MaxMessageBytes)), Concurrent: c.HookConcurrency, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect_url, join_hooks, publish_hooks: %w", err)
+	}
+	return h, nil
 }
 
 // newSink is where events go; nil if nowhere.
@@ -126,6 +147,7 @@ func (b *backends) close() {
 	if b.caller != nil {
 		b.caller.Close()
 	}
+	b.hooks.Close()
 	if b.verifier != nil {
 		b.verifier.Close()
 	}

@@ -40,6 +40,14 @@ func TestCheckMeansServe(t *testing.T) {
 		{"request_routes", "--request-routes=m=notaurl", ""},
 		{"request_routes", "--request-routes==http://a/b", ""},
 		{"request_routes", "--request-routes=m=https://a:70000/b", ""},
+		{"connect_url", "--connect-url=notaurl", ""},
+		{"connect_headers", "--connect-headers=Cookie", "--connect-url=http://a/b"},
+		{"connect_cookies", "--connect-cookies=session", ""},
+		{"connect_query", "--connect-query=key", "--connect-url=http://a/b --connect-by=message"},
+		{"join_hooks", "--join-hooks=live:*=ftp://a/b", ""},
+		{"join_hooks", "--join-hooks=a b=http://a/b", ""},
+		{"publish_hooks", "--publish-hooks=live:*=http://a:0/b", ""},
+		{"join_away", "--join-away=last", ""},
 		{"event_stream", "--event-stream=a b", "--redis=redis://127.0.0.1:1"},
 		{"event_rooms", "--event-rooms=bad room", ""},
 		{"event_rooms", "--event-rooms=@弹幕*", ""},
@@ -53,7 +61,7 @@ func TestCheckMeansServe(t *testing.T) {
 	} {
 		args := []string{"check", tt.arg}
 		if tt.more != "" {
-			args = append(args, tt.more)
+			args = append(args, strings.Fields(tt.more)...)
 		}
 		check := runWith(t, secret, "", args...)
 		args[0] = "serve"

@@ -51,7 +51,7 @@ func newNode(p nodeDeps) (_ server, err error) {
 	if n.backends, err = newBackends(p.cfg, ec.Node, n.redis, p.log); err != nil {
 		return nil, err
 	}
-	ec.Auth, ec.Events, ec.Caller = n.backends.verifier, n.backends.emitter, n.backends.caller
+	ec.Auth, ec.Events, ec.Caller, ec.Hooks = n.backends.verifier, n.backends.emitter, n.backends.caller, n.backends.hooks
 	es, err := edge.New(ec)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func newNode(p nodeDeps) (_ server, err error) {
 		}
 	}
 	b := &n.backends
-	return n, p.registry.Register(&metrics.Collector{Server: es, Bridge: n.bridge, Tokens: b.verifier, Emitter: b.emitter, Caller: b.caller, Queues: n.queues, Log: p.lines})
+	return n, p.registry.Register(&metrics.Collector{Server: es, Bridge: n.bridge, Tokens: b.verifier, Emitter: b.emitter, Caller: b.caller, Hooks: b.hooks, Queues: n.queues, Log: p.lines})
 }
 
 // store makes what keeps in Redis who is where, and the persistent orders.

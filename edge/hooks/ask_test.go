@@ -168,7 +168,7 @@ func TestBreaker(t *testing.T) {
 		if got := b.asked.Load(); got != n {
 			t.Fatalf("asked %d times, want %d", got, n)
 		}
-		if got := h.Stats()["join"].Open; got != open {
+		if got := h.Stats()["join"].Resting; got != open {
 			t.Fatalf("%d are open, want %d", got, open)
 		}
 	}

@@ -57,7 +57,7 @@ type Stats struct {
 	Results  map[string]uint64 // questions of clients, by what became of them
 	Requests uint64            // HTTP requests that were made for them
 	Repeated uint64            // made once more, as no byte of an answer had come
-	Open     int               // URLs that are not asked at present
+	Resting  int               // URLs that are not asked at present
 	Took     [len(Bounds) + 1]uint64
 	TookSum  time.Duration
 	Waiting  int // bytes of questions under way, of all kinds
@@ -101,7 +101,7 @@ func (h *Hooks) Stats() map[string]Stats {
 		s := all[u.kind.String()]
 		s.Repeated += u.client.Repeated()
 		if u.breaker.refuses() {
-			s.Open++
+			s.Resting++
 		}
 		all[u.kind.String()] = s
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"barrage/edge/auth/keyring"
+	"barrage/edge/hooks"
 	"barrage/edge/proxy"
 	"barrage/fanout"
 	"barrage/internal/settings"
@@ -80,6 +81,22 @@ type Config struct {
 	EventRooms       []string          `yaml:"event_rooms"`
 	RequestRoutes    map[string]string `yaml:"request_routes"`
 	RequestTimeout   time.Duration     `yaml:"request_timeout"`
+
+	ConnectURL      string            `yaml:"connect_url"`
+	ConnectBy       string            `yaml:"connect_by"`
+	ConnectHeaders  []string          `yaml:"connect_headers"`
+	ConnectCookies  []string          `yaml:"connect_cookies"`
+	ConnectQuery    []string          `yaml:"connect_query"`
+	ConnectTries    int               `yaml:"connect_tries"`
+	ConnectTimeout  time.Duration     `yaml:"connect_timeout"`
+	ConnectAway     string            `yaml:"connect_away"`
+	JoinHooks       map[string]string `yaml:"join_hooks"`
+	JoinTimeout     time.Duration     `yaml:"join_timeout"`
+	JoinAway        string            `yaml:"join_away"`
+	PublishHooks    map[string]string `yaml:"publish_hooks"`
+	PublishTimeout  time.Duration     `yaml:"publish_timeout"`
+	PublishAway     string            `yaml:"publish_away"`
+	HookConcurrency int               `yaml:"hook_concurrency"`
 
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
 	FrameTimeout     time.Duration `yaml:"frame_timeout"`
@@ -166,7 +183,7 @@ var rows = []settings.Setting{
 	{Key: "compress_wait", Default: 50 * time.Millisecond, Min: time.Millisecond, Max: time.Second, Zero: "no batches", Help: "With compression: how long messages wait for others of their room, to be compressed together, for clients that ask for it (batch=1)"},
 
 	{Key: "webhook_url", Default: "", Unit: "URL", URL: true, Help: "Where backends are told what happens; empty: nobody is told"},
-	{Key: "webhook_secret", Default: []string(nil), Unit: "texts", Secret: true, Filled: true, Help: "Secrets that sign what backends are told and asked, at least 16 bytes each; webhook_url and request_routes need one"},
+	{Key: "webhook_secret", Default: []string(nil), Unit: "texts", Secret: true, Filled: true, Help: "Secrets that sign what backends are told and asked, at least 16 bytes each; webhook_url, request_routes and hooks need one"},
 	{Key: "event_stream", Default: "", Unit: "key", Help: "Redis stream to which backends' events are added, instead of webhook_url; empty: none"},
 	{Key: "event_stream_bytes", Default: 256 * settings.MiB, Min: settings.MiB, Max: 1024 * settings.GiB, Help: "Memory of Redis that event_stream takes, about: beyond, the oldest events go"},
 	{Key: "event_queue_bytes", Default: 32 * settings.MiB, Min: settings.MiB, Max: 64 * settings.GiB, Help: "Memory of events that wait for backends; one room alone has half of it at most, and beyond, the oldest go"},
@@ -174,6 +191,22 @@ var rows = []settings.Setting{
 	{Key: "event_rooms", Default: []string{"*"}, Unit: "patterns", Help: "Rooms that backends are told of"},
 	{Key: "request_routes", Default: map[string]string(nil), Unit: "method=URL", URL: true, Help: "Where requests of clients go, by method; * stands for any bytes"},
 	{Key: "request_timeout", Default: 5 * time.Second, Min: 100 * time.Millisecond, Max: time.Minute, Help: "Longest wait for a backend's answer"},
+
+	{Key: "connect_url", Default: "", Unit: "URL", URL: true, Help: "Backend that is asked whose a connection without a token is; empty: nobody is asked"},
+	{Key: "connect_by", Default: "request", OneOf: []string{"request", "message"}, Help: "What it is asked by: the connection's request, or its first message, such as user:password"},
+	{Key: "connect_headers", Default: []string(nil), Unit: "names", Help: "Headers of the request that it gets; cookies are connect_cookies"},
+	{Key: "connect_cookies", Default: []string(nil), Unit: "patterns", Help: "Names of cookies that it gets; * stands for any bytes"},
+	{Key: "connect_query", Default: []string(nil), Unit: "names", Help: "Parameters of the request's URL that it gets"},
+	{Key: "connect_tries", Default: 5, Unit: "messages", Min: 1, Max: 100, Help: "First messages of a connection that may be refused; then it is closed"},
+	{Key: "connect_timeout", Default: 5 * time.Second, Min: 10 * time.Millisecond, Max: time.Minute, Help: "Longest wait for its answer, and as long again for the question's turn"},
+	{Key: "connect_away", Default: hooks.AwayRefuse, OneOf: []string{hooks.AwayRefuse, hooks.AwayAnonymous, hooks.AwayLast}, Help: "While it is away: refuse, let in as nobody's, or go by what an equal question was answered last, until that expires, an hour at most"},
+	{Key: "join_hooks", Default: map[string]string(nil), Unit: "pattern=URL", URL: true, Help: "Backends that are asked who may join rooms; of several patterns that fit, the longest counts"},
+	{Key: "join_timeout", Default: 2 * time.Second, Min: 10 * time.Millisecond, Max: time.Minute, Help: "Longest wait for their answer, and as long again for the question's turn"},
+	{Key: "join_away", Default: hooks.AwayRefuse, OneOf: []string{hooks.AwayRefuse, hooks.AwayAllow}, Help: "A join while the backend is away"},
+	{Key: "publish_hooks", Default: map[string]string(nil), Unit: "pattern=URL", URL: true, Help: "Backends that are asked what connections publish to rooms, and may change it; patterns as for join_hooks"},
+	{Key: "publish_timeout", Default: 2 * time.Second, Min: 10 * time.Millisecond, Max: time.Minute, Help: "Longest wait for their answer, and as long again for the question's turn"},
+	{Key: "publish_away", Default: hooks.AwayRefuse, OneOf: []string{hooks.AwayRefuse, hooks.AwayAllow}, Help: "A publish while the backend is away"},
+	{Key: "hook_concurrency", Default: 64, Unit: "requests", Min: 1, Max: 1000, Help: "Requests under way at a time to each URL of connect_url, join_hooks and publish_hooks"},
 
 	{Key: "handshake_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "From accept to a complete request head"},
 	{Key: "frame_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "From the first byte of a message to its last"},

@@ -319,6 +319,8 @@ func TestBadFiles(t *testing.T) {
 		{"secret is missing", "webhook_url: http://h/", "there are 0, want 1 to 4"},
 		{"short secret in a list", "{webhook_url: 'http://h/', webhook_secret: [0123456789abcdef, short]}", "number 2 has 5 bytes"},
 		{"too many secrets", "{request_routes: {a: 'http://h/'}, webhook_secret: [" + strings.Repeat("0123456789abcdef, ", 4) + "0123456789abcdef]}", "there are 5, want 1 to 4"},
+		{"hooks without a secret", "join_hooks: {'*': 'http://h/'}", "there are 0, want 1 to 4"},
+		{"one pattern twice", "{join_hooks: {\"e\u0301*\": 'http://h/', \"\u00e9*\": 'http://h/'}, webhook_secret: 0123456789abcdef}", "is the same as"},
 		{"list for a map", "redis_channels: [a]", "redis_channels"},
 		{"fraction for a whole number", "shards: 1.5", "shards"},
 		{"number for a bool", "echo: 1", "echo"},

@@ -220,10 +220,11 @@ func (v *validation) backends() {
 	case v.cfg.EventStream != "" && v.cfg.WebhookURL != "":
 		v.Problem("event_stream", "events go there or to webhook_url, not to both")
 	}
-	if v.cfg.WebhookURL != "" || len(v.cfg.RequestRoutes) > 0 {
+	if v.cfg.WebhookURL != "" || len(v.cfg.RequestRoutes) > 0 || v.cfg.ConnectURL != "" || len(v.cfg.JoinHooks) > 0 || len(v.cfg.PublishHooks) > 0 {
 		v.webhookSecrets()
 	}
 	v.destinations()
+	v.hooks()
 }
 
 // destinations checks where backends are told and asked.
@@ -242,6 +243,49 @@ func (v *validation) destinations() {
 		}
 		if err := events.CheckURL(v.cfg.RequestRoutes[method]); err != nil {
 			v.Problem("request_routes", "what %q leads to is %v", method, err)
+		}
+	}
+}
+
+// hooks checks who is asked before something happens.
+func (v *validation) hooks() {
+	c := v.cfg
+	if c.ConnectURL != "" {
+		if err := events.CheckURL(c.ConnectURL); err != nil {
+			v.Problem("connect_url", "is %v", err)
+		}
+	}
+	for key, names := range map[string][]string{"connect_headers": c.ConnectHeaders, "connect_query": c.ConnectQuery, "connect_cookies": c.ConnectCookies} {
+		for _, name := range names {
+			switch {
+			case name == "":
+				v.Problem(key, "a name is empty")
+			case c.ConnectURL == "":
+				v.Problem(key, "%q is of no use without connect_url", name)
+			case c.ConnectBy == "message":
+				v.Problem(key, "%q is of no use with connect_by: message, as only the message is asked about", name)
+			case key == "connect_headers" && strings.EqualFold(name, "Cookie"):
+				v.Problem(key, "%q: name the cookies in connect_cookies", name)
+			}
+		}
+	}
+	v.hookRules("join_hooks", c.JoinHooks)
+	v.hookRules("publish_hooks", c.PublishHooks)
+}
+
+func (v *validation) hookRules(key string, urls map[string]string) {
+	forms := make(map[string]string)
+	for _, pattern := range slices.Sorted(maps.Keys(urls)) {
+		normal, err := broker.RoomPattern(pattern)
+		switch other, again := forms[normal]; {
+		case err != nil:
+			v.Problem(key, "%q: %v", pattern, err)
+		case again:
+			v.Problem(key, "%q is the same as %q", pattern, other)
+		}
+		forms[normal] = pattern
+		if err := events.CheckURL(urls[pattern]); err != nil {
+			v.Problem(key, "what %q leads to is %v", pattern, err)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"barrage/edge"
 	"barrage/edge/auth"
 	"barrage/edge/events"
+	"barrage/edge/hooks"
 	"barrage/fanout"
 	"barrage/internal/lines"
 	"barrage/netpoll"
@@ -27,6 +28,7 @@ type Collector struct {
 	Emitter *events.Emitter
 	Caller  *events.Caller
 	Queues  *queues.Set
+	Hooks   *hooks.Hooks
 	Log     *lines.Writer
 }
 
@@ -62,6 +64,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if c.Caller != nil {
 		collectRequests(ch, c.Caller.Stats())
+	}
+	if c.Hooks != nil {
+		collectHooks(ch, c.Hooks.Stats())
 	}
 	if c.Emitter != nil {
 		collectEvents(ch, c.Emitter.Stats())
@@ -227,4 +232,28 @@ func collectRequests(ch chan<- prometheus.Metric, s events.CallerStats) {
 	results["answered"] = s.Answered
 	counters(ch, "requests_total", "Requests of clients to backends, by what became of them.", "result", results)
 	counter(ch, "requests_repeated_total", "Requests sent to backends once more, as the connection ended before a byte of the answer.", s.Repeated)
+}
+
+// collectHooks is who was asked before connections came, joined and published.
+func collectHooks(ch chan<- prometheus.Metric, kinds map[string]hooks.Stats) {
+	questions, requests := desc("hooks_total", "Questions to backends before something happens, by what became of them.", "hook", "result"), make(map[string]uint64)
+	took := desc("hook_duration_seconds", "Time that backends took to answer.", "hook")
+	resting, repeated, bytes := desc("hooks_resting", "URLs that are not asked at present, as they failed several times in a row.", "hook"), uint64(0), 0
+	for hook, s := range kinds {
+		for result, n := range s.Results {
+			ch <- prometheus.MustNewConstMetric(questions, prometheus.CounterValue, float64(n), hook, result)
+		}
+		ch <- prometheus.MustNewConstMetric(resting, prometheus.GaugeValue, float64(s.Resting), hook)
+		buckets, n := make(map[float64]uint64), uint64(0)
+		for i, bound := range hooks.Bounds {
+			n += s.Took[i]
+			buckets[bound.Seconds()] = n
+		}
+		ch <- prometheus.MustNewConstHistogram(took, n+s.Took[len(hooks.Bounds)], s.TookSum.Seconds(), buckets, hook)
+		requests[hook] = s.Requests
+		repeated, bytes = repeated+s.Repeated, s.Waiting
+	}
+	counters(ch, "hook_requests_total", "HTTP requests that questions were asked by: equal ones at a time are one.", "hook", requests)
+	counter(ch, "hook_requests_repeated_total", "Of them, those made once more, as the connection ended before a byte of the answer.", repeated)
+	gauge(ch, "hook_waiting_bytes", "Memory of questions under way, and of messages that wait behind them.", bytes)
 }
