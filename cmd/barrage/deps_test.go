@@ -115,9 +115,9 @@ var allowedImports = map[string][]string{
 		"barrage/internal/broker", "barrage/internal/refusal",
 	},
 	"barrage/edge/raw": {
-		"barrage/edge/conn", "barrage/edge/hooks", "barrage/edge/node", "barrage/edge/publish", "barrage/internal/broker",
-		"barrage/internal/paged", "barrage/internal/refusal", "barrage/internal/shrinkmap",
-		"github.com/valyala/bytebufferpool",
+		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/hooks", "barrage/edge/node", "barrage/edge/publish",
+		"barrage/edge/wait", "barrage/internal/broker", "barrage/internal/paged", "barrage/internal/refusal",
+		"barrage/internal/shrinkmap", "github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/share": {"barrage/internal/bounds", "barrage/internal/fair", "barrage/internal/workers"},
 	"barrage/edge/sse": {

@@ -34,6 +34,7 @@ const (
 	Kicked                                                // sent away by an operator
 	Unavailable                                           // what it came for cannot be read at present
 	Unread                                                // more waits for all peers than there is room for, and for it the most
+	WrongLogins                                           // a backend refused its logins
 
 	numReasons = iota + Reason(netpoll.FirstUserReason)
 )
@@ -43,7 +44,7 @@ var reasonNames = [numReasons]string{
 	Violation: "protocol_error", TooBig: "too_big", Policy: "policy", Flood: "flood", Unfinished: "unfinished_message",
 	Hoarding:     "too_much_unfinished",
 	Unresponsive: "ping_timeout", Slow: "slow", Drain: "drain", NoAuth: "no_token", TokenExpired: "token_expired",
-	Kicked: "kicked", Unavailable: "unavailable", Unread: "too_much_unread",
+	Kicked: "kicked", Unavailable: "unavailable", Unread: "too_much_unread", WrongLogins: "wrong_logins",
 }
 
 // String returns the reason's name.

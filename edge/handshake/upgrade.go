@@ -284,9 +284,9 @@ func (d *Door) onIdentity(id conn.ID, u *upgrade, ident *auth.Identity, err erro
 // broker. Those who join by demand are told of each room by itself, and so are those who
 // have still to say who they are.
 func (d *Door) enter(id conn.ID, u *upgrade) (err error) {
-	if u.protocol.Rooms == node.AtOnce && len(u.Rooms) == 0 && u.Identity != nil {
-		if u.Rooms, err = d.defaultRooms(); err != nil {
-			return err
+	if u.protocol.Rooms == node.AtOnce && len(u.Rooms) == 0 {
+		if u.Rooms, err = d.defaultRooms(); err != nil && u.Identity != nil {
+			return err // else a backend may name some
 		}
 	}
 	if err := d.mayEnter(id, u); err != nil {

@@ -96,9 +96,10 @@ type url struct {
 
 var errResting = errors.New("it has failed several times in a row, and is left alone for a while")
 
-// ask asks. question is a JSON object without an id; once has equal ones asked once. done
-// gets what parse made of the answer, or a *Denied, or a *failure.
-func (u *url) ask(who Who, question []byte, once bool, done func(any, error)) {
+// ask asks. question is a JSON object without an id; once has equal ones asked once; gate, if
+// there is one, may refuse it when it is its turn. done gets what parse made of the answer,
+// or a *Denied, or a *failure.
+func (u *url) ask(who Who, question []byte, once bool, gate func() error, done func(any, error)) {
 	if u.breaker.refuses() {
 		done(nil, away(errResting))
 		return
@@ -109,7 +110,10 @@ func (u *url) ask(who Who, question []byte, once bool, done func(any, error)) {
 		return
 	}
 	give := func() { u.hooks.slots.Give(size, u, who.User, who.Address) }
-	switch first, ok := u.enqueue(who, question, once, done, give); {
+	switch first, ok := u.enqueue(who, question, once, done, func(turn context.Context) (any, error) {
+		defer give()
+		return u.answer(turn, question, gate)
+	}); {
 	case !ok:
 		give()
 		done(nil, overloaded)
@@ -119,8 +123,8 @@ func (u *url) ask(who Who, question []byte, once bool, done func(any, error)) {
 }
 
 // enqueue has a question asked in its turn, or adds to those who wait for its answer;
-// first tells which. give is called once it was asked.
-func (u *url) enqueue(who Who, question []byte, once bool, done func(any, error), give func()) (first, ok bool) {
+// first tells which.
+func (u *url) enqueue(who Who, question []byte, once bool, done func(any, error), answer func(context.Context) (any, error)) (first, ok bool) {
 	key := string(question)
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -130,13 +134,12 @@ func (u *url) enqueue(who Who, question []byte, once bool, done func(any, error)
 			return false, true
 		}
 	}
-	task := func(ctx context.Context) int {
-		answer, err := u.answer(ctx, question)
-		give()
+	task := func(turn context.Context) int {
+		said, err := answer(turn)
 		if once {
-			u.tell(key, answer, err)
+			u.tell(key, said, err)
 		} else {
-			done(answer, err)
+			done(said, err)
 		}
 		return 0
 	}
@@ -163,9 +166,14 @@ func (u *url) tell(key string, answer any, err error) {
 // answer asks, on a goroutine of the pool. A request has all its time, however long it
 // waited for its turn: else who asks so much that their questions come late could make the
 // backend look as if it were away.
-func (u *url) answer(turn context.Context, question []byte) (any, error) {
+func (u *url) answer(turn context.Context, question []byte, gate func() error) (any, error) {
 	if turn.Err() != nil {
 		return nil, overloaded
+	}
+	if gate != nil {
+		if err := gate(); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), u.timeout)
 	defer cancel()

@@ -117,7 +117,7 @@ func (c *Connect) AskRequest(who Who, r Request, token string, rooms []string, d
 	if len(c.Cookies) > 0 {
 		q.Cookies = c.cookies(r.Header("Cookie"))
 	}
-	c.ask(who, q, done)
+	c.ask(who, q, nil, done)
 	return nil
 }
 
@@ -147,28 +147,30 @@ func (c *Connect) AskMessage(who Who, message string, rooms []string, done func(
 		user = "" // a key or the like: it names nobody
 	}
 	user = broker.Normal(user) // another form of a name is no other user
-	back, err := c.guesses.take(who.Address, user)
-	if err != nil {
+	who.User = user
+	// Both now and when it is its turn: by then others may have been wrong.
+	gate := func() error { return c.guesses.check(who.Address, user) }
+	if err := gate(); err != nil {
 		c.hooks.count(KindConnect, Guessed)
 		done(nil, err)
 		return
 	}
-	who.User = user
-	c.ask(who, question{Message: message, Rooms: rooms}, func(d *Decision, err error) {
-		if _, denied := errors.AsType[*Denied](err); !denied {
-			back() // it was no wrong guess, as far as anybody knows
+	c.ask(who, question{Message: message, Rooms: rooms}, gate, func(d *Decision, err error) {
+		if _, denied := errors.AsType[*Denied](err); denied {
+			c.guesses.wrong(who.Address, user)
 		}
 		done(d, err)
 	})
 }
 
-func (c *Connect) ask(who Who, q question, done func(*Decision, error)) {
+// ask asks, if gate, which may be nil, says nothing against it when it is the question's turn.
+func (c *Connect) ask(who Who, q question, gate func() error, done func(*Decision, error)) {
 	q.Hook = KindConnect.String()
 	if who.Address.IsValid() {
 		q.Address = who.Address.String()
 	}
 	body := marshal(q)
-	c.url.ask(who, body, true, func(answer any, err error) {
+	c.url.ask(who, body, true, gate, func(answer any, err error) {
 		d, result, err := c.decide(who, body, answer, err)
 		c.hooks.count(KindConnect, result)
 		done(d, err)

@@ -227,26 +227,53 @@ func TestGuessesOfManyNames(t *testing.T) {
 	g := newGuesses(c.Now)
 	addr := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{1, byte(n >> 16), byte(n >> 8), byte(n)}) }
 	for n := range 20_000 {
-		_, _ = g.take(addr(n), fmt.Sprint("user", n))
+		g.wrong(addr(n), fmt.Sprint("user", n))
 	}
 	refused := 0
 	for n := range 1000 {
-		if _, err := g.take(addr(1<<20+n), fmt.Sprint("other", n)); err != nil {
+		if g.check(addr(1<<20+n), fmt.Sprint("other", n)) != nil {
 			refused++
 		}
 	}
 	if refused > 50 {
 		t.Errorf("%d of 1000 others are refused", refused)
 	}
-	back, err := g.take(addr(1<<22), "late")
 	c.advance(time.Minute)
-	_, _ = g.take(addr(0), "x")
-	if err == nil {
-		back() // of the minute before: it takes nothing off this one's
-	}
+	g.wrong(addr(0), "x")
 	for i := range g.user {
 		if g.user[i] > 1 || g.address[i] > 1 {
 			t.Fatalf("slot %d has %d and %d", i, g.user[i], g.address[i])
 		}
+	}
+}
+
+// TestGuessesAtOnce: any number of logins at the same time are asked about, in turn; of wrong
+// ones no more than so many, and those that are under way at the moment.
+func TestGuessesAtOnce(t *testing.T) {
+	t.Parallel()
+	const concurrent, many = 4, 500
+	var c clock
+	answer := says(`{"user":"ann"}`)
+	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) { answer(w, r) })
+	h, _ := newHooks(t, Config{Connect: ConnectConfig{URL: b.URL, Timeout: patience}, Concurrent: concurrent, Now: c.Now})
+	all := func() (allowed int64) {
+		ch := make(chan answered[*Decision], many)
+		for n := range many {
+			h.connect.AskMessage(from(1), fmt.Sprintf("ann:%d", n), nil, to(ch))
+		}
+		for range many {
+			if _, err := wait(t, ch); err == nil {
+				allowed++
+			}
+		}
+		return allowed
+	}
+	if n := all(); n != many {
+		t.Errorf("%d of %d right logins", n, many)
+	}
+	answer = says(`{"error":{"code":"no"}}`)
+	before := b.asked.Load()
+	if n, asked := all(), b.asked.Load()-before; n != 0 || asked < UserGuesses || asked > UserGuesses+concurrent {
+		t.Errorf("%d wrong logins were asked about", asked)
 	}
 }

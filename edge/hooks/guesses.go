@@ -13,7 +13,7 @@ import (
 
 const (
 	// AddressGuesses and UserGuesses are how many wrong logins a minute there may be from
-	// an address and of a user; those that are asked count until they are answered.
+	// an address and of a user, beyond those that are being asked about at the time.
 	AddressGuesses = 60
 	UserGuesses    = 10
 
@@ -29,42 +29,41 @@ type guesses struct {
 
 	mu      sync.Mutex // guards what follows
 	until   time.Time
-	minute  uint64 // which it is
 	address [guessSlots]uint16
 	user    [guessSlots]uint16
 }
 
 func newGuesses(now func() time.Time) *guesses { return &guesses{now: now, seed: maphash.MakeSeed()} }
 
-// take counts a login as wrong, until back is called; or refuses it. user may be "".
-func (g *guesses) take(address netip.Addr, user string) (back func(), err error) {
-	a, u := maphash.Comparable(g.seed, address)%guessSlots, maphash.String(g.seed, user)%guessSlots
+// slots are those of an address, and of a user, "" for nobody.
+func (g *guesses) slots(address netip.Addr, user string) (a, u uint64) {
+	return maphash.Comparable(g.seed, address) % guessSlots, maphash.String(g.seed, user) % guessSlots
+}
+
+// check refuses another login of those that had too many wrong ones.
+func (g *guesses) check(address netip.Addr, user string) error {
+	a, u := g.slots(address, user)
+	now := g.now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !now.Before(g.until) || g.address[a] < AddressGuesses && (user == "" || g.user[u] < UserGuesses) {
+		return nil
+	}
+	return &failure{result: Guessed, no: refusal.TooMany("rate_limited", "There were too many wrong logins.", g.until.Sub(now))}
+}
+
+// wrong counts one.
+func (g *guesses) wrong(address netip.Addr, user string) {
+	a, u := g.slots(address, user)
 	now := g.now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !now.Before(g.until) {
-		g.until, g.minute = now.Add(time.Minute), g.minute+1
+		g.until = now.Add(time.Minute)
 		g.address, g.user = [guessSlots]uint16{}, [guessSlots]uint16{}
-	}
-	if g.address[a] >= AddressGuesses || user != "" && g.user[u] >= UserGuesses {
-		return nil, refusal.TooMany("rate_limited", "There were too many wrong logins.", g.until.Sub(now))
 	}
 	g.address[a]++
 	if user != "" {
 		g.user[u]++
-	}
-	minute := g.minute
-	return func() { g.back(minute, a, u, user != "") }, nil
-}
-
-func (g *guesses) back(minute, a, u uint64, named bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.minute != minute {
-		return
-	}
-	g.address[a]--
-	if named {
-		g.user[u]--
 	}
 }

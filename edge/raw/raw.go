@@ -23,7 +23,7 @@ const floodFactor = 5
 
 // Protocol is raw as a server knows it.
 func Protocol() node.Protocol {
-	return node.Protocol{Name: "raw", Path: "/ws", Alias: "barrage.raw", Rooms: node.AtOnce, Codec: codec{}, Start: start}
+	return node.Protocol{Name: "raw", Path: "/ws", Alias: "barrage.raw", Rooms: node.AtOnce, LoginByMessage: true, Codec: codec{}, Start: start}
 }
 
 func start(n *node.Node) func(*conn.Loop) conn.Protocol {
@@ -37,12 +37,17 @@ type protocol struct {
 	loop    *conn.Loop
 	clients paged.Table[conn.ID, *conn.Client]  // those with a record
 	lines   shrinkmap.Map[conn.ID, *hooks.Line] // of those about whose messages backends are asked
+	logins  shrinkmap.Map[conn.ID, *login]      // those that have still to say who they are, or are not in their rooms yet
 }
 
 // Open implements conn.Protocol. It joins before the answer is out, so that a
 // client that has read it misses nothing. The room named first is joined last: it is the one published
 // to.
 func (p *protocol) Open(o *conn.Opening) {
+	if o.Identity == nil {
+		p.beginLogin(o)
+		return
+	}
 	var c *conn.Client
 	if !o.Guest || o.NoEcho {
 		c = new(conn.Client)
@@ -64,6 +69,11 @@ func (p *protocol) Open(o *conn.Opening) {
 
 // Message implements conn.Protocol.
 func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
+	if p.logins.Len() > 0 {
+		if l := p.logins.Get(r.ID); l != nil {
+			return p.login(r, l, binary, payload)
+		}
+	}
 	p.node.Publisher.Received.Add(1)
 	if ok, _ := r.TakePublish(len(payload)); !ok {
 		return p.overRate(r)
@@ -141,6 +151,7 @@ func (p *protocol) Evict(id conn.ID, room, reason string) {
 // Closed implements conn.Protocol.
 func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 	c := p.clients.Get(id)
+	p.endLogin(id)
 	p.loop.LeaveAll(id, c, func(string) bool { return true })
 	if c != nil {
 		*p.clients.Make(id) = nil

@@ -15,17 +15,21 @@ type authReply struct {
 	User    string `json:"user,omitempty"`
 	Name    string `json:"name,omitempty"`
 	Expires int64  `json:"expires,omitempty"` // milliseconds since the Unix epoch
+	Message string `json:"message,omitempty"` // for people, of the backend that was asked
 }
 
 func cmdAuth(p *protocol, _ *conn.Read, c *client, cmd *command) error {
+	if c.pending != nil && c.pending.proving {
+		return overloaded("another token of this connection is being checked")
+	}
+	if cmd.Login != "" {
+		return p.login(c, cmd)
+	}
 	if p.node.Tokens == nil {
 		return badCommand("this server knows no tokens")
 	}
 	if cmd.Token == "" {
 		return badCommand("auth needs token")
-	}
-	if c.pending != nil && c.pending.proving {
-		return overloaded("another token of this connection is being checked")
 	}
 	id := uint64(cmd.ID)
 	if !p.node.Tokens.Check(p.loop.Payer(&c.Client), cmd.Token, func(ident *auth.Identity, err error) {
@@ -40,22 +44,28 @@ func cmdAuth(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 func (p *protocol) onIdentity(c *client, id uint64, ident *auth.Identity, err error) {
 	c.pending.proving = false
 	c.ended()
-	if err == nil && c.User() != "" && ident.User != c.User() {
-		err = refusal.New(403, "forbidden", "the token is another user's")
-	}
 	if err == nil && ident.Key != nil && len(ident.Key.Origins) > 0 {
 		err = refusal.New(403, auth.CodeInvalid, "this key is for certain pages, and has to come with the request")
 	}
 	if err == nil {
-		err = cmp.Or(p.node.Moderation.Banned(ident.User, ""), p.node.Moderation.Revoked(ident.Rights()))
+		err = p.identify(c, id, ident, "")
 	}
 	if err != nil {
 		p.replyError(nil, c, id, err)
-		return
 	}
-	first := c.User() == ""
+}
+
+// identify gives the client an identity, or a newer one, and replies with it.
+func (p *protocol) identify(c *client, id uint64, ident *auth.Identity, message string) error {
+	if c.User() != "" && ident.User != c.User() {
+		return refusal.New(403, "forbidden", "the token is another user's")
+	}
+	if err := cmp.Or(p.node.Moderation.Banned(ident.User, ""), p.node.Moderation.Revoked(ident.Rights())); err != nil {
+		return err
+	}
+	first := !c.Known() || c.User() == "" && ident.User != ""
 	p.loop.Identify(&c.Client, ident, ident.Rights(), func(room string) bool { return c.joining(room) == nil })
-	a := authReply{User: ident.User, Name: ident.Name}
+	a := authReply{User: ident.User, Name: ident.Name, Message: message}
 	if !ident.Expires.IsZero() {
 		a.Expires = ident.Expires.UnixMilli()
 	}
@@ -65,6 +75,7 @@ func (p *protocol) onIdentity(c *client, id uint64, ident *auth.Identity, err er
 		p.loop.Connected(&c.Client)
 		p.openMailbox(c)
 	}
+	return nil
 }
 
 // leaveForbidden takes a client out of rooms that its newer token does not allow.

@@ -62,6 +62,7 @@ type command struct {
 	QoS    whole.Int       `json:"qos"`    // publish: 1 is to be acknowledged
 
 	Token  string `json:"token"`  // auth
+	Login  string `json:"login"`  // auth: what a backend is asked about, instead of token
 	Method string `json:"method"` // request
 
 	Epoch  string     `json:"epoch"` // ack

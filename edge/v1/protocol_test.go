@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"reflect"
 	"regexp"
@@ -17,6 +19,7 @@ import (
 	"barrage/edge"
 	"barrage/edge/auth"
 	"barrage/edge/edgetest"
+	"barrage/edge/hooks"
 	v1 "barrage/edge/v1"
 	"barrage/frame"
 )
@@ -129,7 +132,10 @@ func runExample(t *testing.T, lines []string) {
 		withAuth(t, c)
 		c.Caller = caller
 		c.AckTimeout = time.Second
-		c.Anonymous = !strings.Contains(lines[0], "auth=required")
+		c.Anonymous = !strings.Contains(lines[0], "=required")
+		if strings.Contains(lines[0], "login=required") {
+			c.Hooks = exampleHooks(t)
+		}
 	})
 	for i := 0; i < len(lines); i++ {
 		name, rest := lines[i][:1], strings.TrimSpace(lines[i][2:])
@@ -148,6 +154,23 @@ func runExample(t *testing.T, lines []string) {
 			e.expect(name, want)
 		}
 	}
+}
+
+// exampleHooks has a backend that knows ann's password and welcomes her.
+func exampleHooks(t *testing.T) *hooks.Hooks {
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q struct{ Message string }
+		if json.NewDecoder(r.Body).Decode(&q); q.Message != "ann:secret" {
+			fmt.Fprint(w, `{"error":{"code":"wrong_password","message":"Try again, please."}}`)
+			return
+		}
+		fmt.Fprint(w, `{"user":"ann","join":["lobby"],"welcome":"Hello Ann"}`)
+	}))
+	t.Cleanup(backend.Close)
+	h, err := hooks.New(hooks.Config{Secrets: []string{"0123456789abcdef"}, Connect: hooks.ConnectConfig{URL: backend.URL, ByMessage: true}})
+	edgetest.Must(t, err)
+	t.Cleanup(h.Close)
+	return h
 }
 
 func (e *example) do(name string, words []string) {
