@@ -336,11 +336,11 @@ func TestLate(t *testing.T) {
 	h, _ := newHooks(t, Config{Join: Rules{URLs: map[string]string{"*": b.URL}, Away: AwayAllow}})
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := h.join[0].answer(over, []byte("{}"), nil)
+	_, err := h.join.urls[0].answer(over, []byte("{}"), nil)
 	if resultOf(err) != Overloaded || b.asked.Load() != 0 {
 		t.Errorf("got %v, asked %d times", err, b.asked.Load())
 	}
-	if _, err := h.join[0].answer(t.Context(), []byte(`{"hook":"join"}`), nil); err != nil {
+	if _, err := h.join.urls[0].answer(t.Context(), []byte(`{"hook":"join"}`), nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -56,8 +56,8 @@ type Hooks struct {
 	cfg           Config
 	connect       *Connect // nil: nobody is asked who connections are
 	urls          []*url
-	join, publish []*url // the longest pattern first
-	lines         *url   // stands for what waits in lines, among those who share slots
+	join, publish *routes
+	lines         *url // stands for what waits in lines, among those who share slots
 	log           *quietlog.Log
 
 	slots    *fair.Slots[*url] // bytes of questions under way
@@ -86,8 +86,8 @@ func New(cfg Config) (*Hooks, error) {
 	if cfg.Connect.URL != "" {
 		h.connect = newConnect(h, h.add(KindConnect, "", cfg.Connect.URL, cfg.Connect.Timeout, parseConnect))
 	}
-	h.join = h.addRules(KindJoin, &cfg.Join, parseJoin)
-	h.publish = h.addRules(KindPublish, &cfg.Publish, func(text []byte) (any, error) { return parsePublish(text, cfg.MaxPublish) })
+	h.join = newRoutes(h.addRules(KindJoin, &cfg.Join, parseJoin))
+	h.publish = newRoutes(h.addRules(KindPublish, &cfg.Publish, func(text []byte) (any, error) { return parsePublish(text, cfg.MaxPublish) }))
 	h.slots = fair.NewSlots[*url](questionBytes, len(h.urls)+1)
 	return h, nil
 }

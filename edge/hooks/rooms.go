@@ -11,21 +11,11 @@ import (
 
 func matches(pattern, name string) bool { return broker.Match(pattern, name) }
 
-// of is the URL that is asked about a room, nil if none is.
-func of(urls []*url, room string) *url {
-	for _, u := range urls {
-		if matches(u.pattern, room) {
-			return u
-		}
-	}
-	return nil
-}
-
 // AsksToJoin tells whether somebody is asked who joins a room.
-func (h *Hooks) AsksToJoin(room string) bool { return h != nil && of(h.join, room) != nil }
+func (h *Hooks) AsksToJoin(room string) bool { return h != nil && h.join.of(room) != nil }
 
 // AsksToPublish tells whether somebody is asked what is published to a room.
-func (h *Hooks) AsksToPublish(room string) bool { return h != nil && of(h.publish, room) != nil }
+func (h *Hooks) AsksToPublish(room string) bool { return h != nil && h.publish.of(room) != nil }
 
 // Join asks whether who may join rooms, of which those that nobody is asked about are
 // allowed. done gets the first refusal.
@@ -45,7 +35,7 @@ func (h *Hooks) Join(who Who, name string, rooms []string, done func(error)) {
 		}
 	}
 	for _, room := range rooms {
-		u := of(h.join, room)
+		u := h.join.of(room)
 		if u == nil {
 			continue
 		}
@@ -67,7 +57,7 @@ func (h *Hooks) Join(who Who, name string, rooms []string, done func(error)) {
 // Publish asks what becomes of a message. done gets what is published instead, nil for the
 // message itself, or a refusal. The message is not used after the call.
 func (h *Hooks) Publish(who Who, m *broker.Publication, done func(*Change, error)) {
-	u := of(h.publish, m.Room)
+	u := h.publish.of(m.Room)
 	if u == nil {
 		done(nil, nil)
 		return

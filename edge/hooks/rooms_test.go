@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -88,6 +89,30 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+// TestRoutes: what patterns say of a room is remembered, and of many rooms rightly.
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	h, _ := newHooks(t, Config{Join: Rules{URLs: map[string]string{"*7": "http://127.0.0.1:1", "room:1*7": "http://127.0.0.1:2"}}})
+	for range 2 {
+		for n := range 5 * knownRooms {
+			room := fmt.Sprint("room:", n)
+			want, got := "", ""
+			switch {
+			case n%10 == 7 && strings.HasPrefix(room, "room:1"):
+				want = "room:1*7"
+			case n%10 == 7:
+				want = "*7"
+			}
+			if u := h.join.of(room); u != nil {
+				got = u.pattern
+			}
+			if got != want {
+				t.Fatalf("%s: got %q, want %q", room, got, want)
+			}
+		}
+	}
+}
+
 // BenchmarkNoHook is what the hooks cost a message of a room that none fits.
 func BenchmarkNoHook(b *testing.B) {
 	asks := func(h *Hooks) func(*testing.B) {
@@ -101,6 +126,12 @@ func BenchmarkNoHook(b *testing.B) {
 		}
 	}
 	h, _ := newHooks(b, Config{Publish: Rules{URLs: map[string]string{"moderated:*": "http://127.0.0.1:1", "*:vip": "http://127.0.0.1:1", "user:*": "http://127.0.0.1:1"}}})
+	many := map[string]string{}
+	for n := range 20 {
+		many[fmt.Sprintf("moderated:%d:*", n)] = "http://127.0.0.1:1"
+	}
+	twenty, _ := newHooks(b, Config{Publish: Rules{URLs: many}})
 	b.Run("none set", asks(nil))
+	b.Run("twenty patterns", asks(twenty))
 	b.Run("three patterns", asks(h))
 }
