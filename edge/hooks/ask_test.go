@@ -61,7 +61,9 @@ func TestBadAnswers(t *testing.T) {
 		{"not found", status(404), wrong, "status=404"},
 		{"forbidden", status(403), wrong, "status=403"},
 		{"too many", status(429), wrong, "status=429"},
-		{"moved away", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) }, wrong, "status=307"},
+		{"moved away", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		}, wrong, "status=307"},
 		{"broken", status(500), away, "status=500"},
 		{"restarting", status(503), away, "status=503"},
 		{"a lying length", func(w http.ResponseWriter, _ *http.Request) {
