@@ -255,8 +255,9 @@ func (v *validation) hooks() {
 			v.Problem("connect_url", "is %v", err)
 		}
 	}
-	for key, names := range map[string][]string{"connect_headers": c.ConnectHeaders, "connect_query": c.ConnectQuery, "connect_cookies": c.ConnectCookies} {
-		for _, name := range names {
+	given := map[string][]string{"connect_headers": c.ConnectHeaders, "connect_query": c.ConnectQuery, "connect_cookies": c.ConnectCookies}
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		for _, name := range given[key] {
 			switch {
 			case name == "":
 				v.Problem(key, "a name is empty")
