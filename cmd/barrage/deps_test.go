@@ -105,8 +105,8 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/paths": {},
 	"barrage/edge/post": {
-		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/publish", "barrage/edge/v1", "barrage/frame",
-		"barrage/internal/broker", "barrage/internal/refusal",
+		"barrage/edge/conn", "barrage/edge/hooks", "barrage/edge/node", "barrage/edge/publish", "barrage/edge/v1",
+		"barrage/frame", "barrage/internal/broker", "barrage/internal/refusal",
 	},
 	"barrage/edge/presence": {"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/striped"},
 	"barrage/edge/proxy":    {"github.com/pires/go-proxyproto"},

@@ -16,7 +16,7 @@ import (
 func (d *Door) who(id conn.ID, u *upgrade) hooks.Who {
 	w := hooks.Who{Address: d.loop.Network(id), Conn: uint64(id)}
 	if u.Identity != nil {
-		w.User = u.Identity.User
+		w.User, w.Key = u.Identity.User, u.Rights.Key()
 	}
 	return w
 }
@@ -58,6 +58,9 @@ func (d *Door) decided(u *upgrade, said *hooks.Decision) error {
 		u.Identity, u.Guest = d.cfg.Guest, true
 	} else {
 		u.Rights = u.Identity.Rights()
+	}
+	if u.protocol.Serve != nil {
+		return nil // a request is in no room
 	}
 	for _, room := range said.Join {
 		if !slices.Contains(u.Rooms, room) {

@@ -232,13 +232,17 @@ func (d *Door) identify(id conn.ID, req *frame.Request, u *upgrade, token string
 		return d.check(id, u, token)
 	case connect != nil && !connect.ByMessage:
 		return d.ask(id, req, u, token)
-	case connect == nil && tokens == nil || d.cfg.GuestsToo && (connect == nil || u.protocol.AuthByMessage):
+	case connect == nil && tokens == nil || d.cfg.GuestsToo && (connect == nil || u.protocol.AuthByMessage || !u.protocol.LoginByMessage):
 		u.Identity, u.Rights, u.Guest = d.cfg.Guest, d.guest, true
 		return d.enter(id, u)
 	case connect != nil && u.protocol.LoginByMessage || connect == nil && u.protocol.AuthByMessage:
 		return d.enter(id, u)
 	}
-	return &frame.HTTPError{Status: http.StatusUnauthorized, Reason: "a token is needed", Header: "WWW-Authenticate: Bearer\r\n"}
+	reason := "a token is needed"
+	if connect != nil { // connect_by: message
+		reason = "a token or a key is needed: only WebSockets can log in, by their first message"
+	}
+	return &frame.HTTPError{Status: http.StatusUnauthorized, Reason: reason, Header: "WWW-Authenticate: Bearer\r\n"}
 }
 
 // check has a token checked.

@@ -36,6 +36,7 @@ var (
 // Who asks: for whom a question counts, and whose turn it is.
 type Who struct {
 	User    string     // "" is nobody
+	Key     string     // name of the key that it has, "" for none
 	Address netip.Addr // as far as it counts as one
 	Conn    uint64     // names the connection
 }

@@ -166,8 +166,13 @@ func (h *Hooks) Connect() *Connect {
 	return h.connect
 }
 
-// Longest is how long the answer to a question about joining may take.
-func (h *Hooks) Longest() time.Duration { return 2 * h.cfg.Join.Timeout }
+// Longest is how long the answer to a question about joining or publishing may take.
+func (h *Hooks) Longest() time.Duration {
+	if h == nil {
+		return 0
+	}
+	return 2 * max(h.cfg.Join.Timeout, h.cfg.Publish.Timeout)
+}
 
 // id is a new question's.
 func (h *Hooks) id() string { return h.cfg.Node + "-h" + strconv.FormatUint(h.ids.Add(1), 36) }

@@ -47,7 +47,8 @@ func (h *Hooks) Join(who Who, name string, rooms []string, done func(error)) {
 			Room string `json:"room"`
 			User string `json:"user,omitempty"`
 			Name string `json:"name,omitempty"`
-		}{KindJoin.String(), room, who.User, name}), true, nil, func(_ any, err error) {
+			Key  string `json:"key,omitempty"`
+		}{KindJoin.String(), room, who.User, name, who.Key}), true, nil, func(_ any, err error) {
 			answered(h.settle(KindJoin, &h.cfg.Join, Allowed, err))
 		})
 	}
@@ -68,11 +69,12 @@ func (h *Hooks) Publish(who Who, m *broker.Publication, done func(*Change, error
 		Room   string          `json:"room"`
 		User   string          `json:"user,omitempty"`
 		Name   string          `json:"name,omitempty"`
+		Key    string          `json:"key,omitempty"`
 		Conn   string          `json:"conn"`
 		Kind   string          `json:"kind,omitempty"`
 		Format string          `json:"format"`
 		Data   json.RawMessage `json:"data"`
-	}{KindPublish.String(), m.Room, m.Sender.User, m.Sender.Name, m.Sender.Conn, m.Kind, format, data}), false, nil, func(answer any, err error) {
+	}{KindPublish.String(), m.Room, m.Sender.User, m.Sender.Name, m.Via, m.Sender.Conn, m.Kind, format, data}), false, nil, func(answer any, err error) {
 		change, _ := answer.(*Change)
 		result := Allowed
 		if change != nil {

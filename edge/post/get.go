@@ -3,11 +3,13 @@
 package post
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"unicode/utf8"
 
 	"barrage/edge/conn"
+	"barrage/edge/hooks"
 	"barrage/edge/node"
 	"barrage/edge/publish"
 	v1 "barrage/edge/v1"
@@ -54,7 +56,7 @@ func serveGet(n *node.Node) node.Serve {
 			answer(nil, err)
 			return
 		}
-		give(n, m, answer)
+		give(n, l, o, m, answer)
 	}
 }
 
@@ -74,8 +76,32 @@ func push(n *node.Node, l *conn.Loop, o *conn.Opening) (*broker.Publication, err
 	return m, takeRate(n, l, o, m)
 }
 
-// give has the broker take a message, and answers.
-func give(n *node.Node, m *broker.Publication, answer func([]byte, error)) {
+// give has the broker take a message, and answers. A backend may have to allow it first.
+func give(n *node.Node, l *conn.Loop, o *conn.Opening, m *broker.Publication, answer func([]byte, error)) {
+	if !n.Hooks.AsksToPublish(m.Room) {
+		put(n, m, answer)
+		return
+	}
+	user, rights := o.Identity.User, o.Rights
+	who := hooks.Who{User: user, Address: l.Network(o.ID), Conn: uint64(o.ID)}
+	n.Hooks.Publish(who, m, func(change *hooks.Change, err error) {
+		if err != nil {
+			n.Publisher.Refused.Add(publish.Backend)
+		} else {
+			err = cmp.Or(n.Moderation.Revoked(rights), n.Publisher.Permits(user, rights, m.Room)) // that may have changed
+		}
+		if err != nil {
+			answer(nil, err)
+			return
+		}
+		if change != nil {
+			m.Format, m.Payload = change.Format, change.Payload
+		}
+		put(n, m, answer)
+	})
+}
+
+func put(n *node.Node, m *broker.Publication, answer func([]byte, error)) {
 	if !n.Publisher.Try(m, func(got broker.Receipt, err error) {
 		if err != nil {
 			answer(nil, publish.Refusal(err))

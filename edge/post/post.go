@@ -43,7 +43,7 @@ func serve(n *node.Node) node.Serve {
 			answer(nil, err)
 			return
 		}
-		give(n, m, answer)
+		give(n, l, o, m, answer)
 	}
 }
 

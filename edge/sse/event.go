@@ -41,10 +41,11 @@ func (c codec) Gap(buf *bytebufferpool.ByteBuffer, room string, g *broker.Gap) (
 
 // The lines that begin events of other types.
 const (
-	eventJoined = "event: joined\n"
-	eventGap    = "event: gap\n"
-	eventLeft   = "event: left\n"
-	eventBye    = "event: bye\n"
+	eventWelcome = "event: welcome\n"
+	eventJoined  = "event: joined\n"
+	eventGap     = "event: gap\n"
+	eventLeft    = "event: left\n"
+	eventBye     = "event: bye\n"
 )
 
 func appendData(b, json []byte) []byte {

@@ -38,11 +38,8 @@ type joining struct {
 
 // join makes a client a member, held until the history has been read. The door has waited
 // until the broker brings the room's messages here.
-func (p *protocol) join(id conn.ID, c *conn.Client, room string, enc fanout.Encoding, since asked) {
-	j := &joining{id: id, room: room}
-	if at, ok := since[room]; ok {
-		j.since = &at
-	}
+func (p *protocol) join(id conn.ID, c *conn.Client, room string, enc fanout.Encoding, since *broker.Position) {
+	j := &joining{id: id, room: room, since: since}
 	// A room that forgets has to say so to a client that asks for what it missed.
 	kept := p.node.Moderation.Retention(room).On() || j.since != nil
 	p.loop.Join(id, room, enc, kept)

@@ -16,7 +16,24 @@ import (
 // asked is where a client wants to go on, by room. It is nil for most.
 type asked map[string]broker.Position
 
+// of is the position for one of a stream's rooms, nil if none was given.
+func (a asked) of(room string, rooms []string) *broker.Position {
+	at, ok := a[room]
+	if !ok && len(rooms) == 1 {
+		at, ok = a[only]
+	}
+	if !ok {
+		return nil
+	}
+	return &at
+}
+
 const (
+	// only stands for the room of a stream that has one, which the request need not name: it
+	// may be the default one, or a backend's. A backend may add rooms too, and then an id does
+	// not tell of which it is.
+	only = ""
+
 	positionSep = ':'
 	maxEpoch    = 64 // bytes
 )
@@ -39,13 +56,15 @@ func ask(req *frame.Request, rooms []string) (any, error) {
 	switch {
 	case len(rooms) > 1 && len(since) == 0:
 		return asked(nil), nil // an id does not tell of which room it is
-	case len(rooms) == 1 && len(since) <= 1:
+	case len(rooms) <= 1 && len(since) <= 1:
 		last, err := lastEvent(req)
 		if err != nil {
 			return nil, err
 		}
 		if last != "" {
-			since = []string{last}
+			since, named = []string{last}, []string{only}
+		} else if len(rooms) == 0 {
+			named = []string{only}
 		}
 	case len(since) != len(named):
 		return nil, badSince(fmt.Sprintf("since must be given for each of the %d rooms, in their order, empty for those without a position", len(named)))

@@ -105,9 +105,12 @@ func (p *protocol) Open(o *conn.Opening) {
 	p.say(nil, o.ID, func(buf *bytebufferpool.ByteBuffer) {
 		buf.B = appendRetry(buf.B, comeBackAfter+rand.N(comeBackBy-comeBackAfter))
 	})
+	if o.Welcome != "" {
+		p.push(nil, o.ID, []byte(eventWelcome), func(buf *bytebufferpool.ByteBuffer) []byte { return v1.Welcome(buf, o.Welcome) })
+	}
 	since, _ := o.Asked.(asked)
 	for i := len(o.Rooms) - 1; i >= 0; i-- { // as raw does: the first is joined last
-		p.join(o.ID, c, o.Rooms[i], o.Encoding, since)
+		p.join(o.ID, c, o.Rooms[i], o.Encoding, since.of(o.Rooms[i], o.Rooms))
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // who is for whom a question counts.
 func (p *protocol) who(c *client) hooks.Who {
-	return hooks.Who{User: c.User(), Address: p.loop.Network(c.ID), Conn: c.Serial}
+	return hooks.Who{User: c.User(), Key: c.Rights.Key(), Address: p.loop.Network(c.ID), Conn: c.Serial}
 }
 
 // mayLook checks a client's right to look into a room: where a backend says who joins, it

@@ -25,6 +25,15 @@ func Codec() delivery.Codec { return codec{} }
 // Unread is how many bytes a connection may be owed that gets messages of so many.
 func Unread(maxMessage int) int { return bounds.UnreadAnswers + 2*maxEscape*maxMessage }
 
+// Welcome is the push of that name with what a backend has to say to people, and nothing of
+// the connection.
+func Welcome(buf *bytebufferpool.ByteBuffer, message string) []byte {
+	return appendJSON(buf, &struct {
+		Push    string `json:"push"`
+		Message string `json:"message"`
+	}{"welcome", message})
+}
+
 // Joined is the push of that name, without messages: buf is empty, and what is returned is
 // in it. since tells that the page is of what a client missed.
 func Joined(buf *bytebufferpool.ByteBuffer, room string, page *broker.Page, since bool, users, connections int) []byte {
