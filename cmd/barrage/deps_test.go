@@ -83,9 +83,9 @@ var allowedImports = map[string][]string{
 		"barrage/internal/workers",
 	},
 	"barrage/edge/hooks": {
-		"barrage/edge/auth", "barrage/edge/events", "barrage/internal/broker", "barrage/internal/fair",
-		"barrage/internal/limits", "barrage/internal/outbound", "barrage/internal/quietlog", "barrage/internal/refusal",
-		"barrage/internal/whole", "barrage/internal/workers",
+		"barrage/edge/auth", "barrage/edge/events", "barrage/internal/bounds", "barrage/internal/broker",
+		"barrage/internal/fair", "barrage/internal/limits", "barrage/internal/outbound", "barrage/internal/quietlog",
+		"barrage/internal/refusal", "barrage/internal/whole", "barrage/internal/workers",
 	},
 	"barrage/edge/mailbox": {
 		"barrage/edge/conn", "barrage/edge/history", "barrage/edge/presence", "barrage/edge/share", "barrage/fanout",

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/refusal"
 )
 
@@ -303,7 +304,7 @@ func TestShares(t *testing.T) {
 		})
 	}
 	const flood = 1000
-	long := strings.Repeat("x", questionBytes/500)
+	long := strings.Repeat("x", bounds.HookBytes/500)
 	for n := range flood {
 		ask(from(1), fmt.Sprint(n, long))
 	}

@@ -15,13 +15,11 @@ import (
 	"time"
 
 	"barrage/edge/events"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/limits"
 	"barrage/internal/refusal"
 )
-
-// MaxLogin bounds a first message, in bytes.
-const MaxLogin = 4 << 10
 
 // ConnectConfig says who is asked for whose connections are, and by what.
 type ConnectConfig struct {
@@ -137,9 +135,9 @@ func (c *Connect) cookies(header string) map[string]string {
 // there may be some a minute, for each address and for each user that is named before the
 // first colon.
 func (c *Connect) AskMessage(who Who, message string, rooms []string, done func(*Decision, error)) {
-	if len(message) > MaxLogin {
+	if len(message) > bounds.LoginBytes {
 		c.hooks.count(KindConnect, Guessed)
-		done(nil, refusal.New(http.StatusRequestEntityTooLarge, "too_big", fmt.Sprintf("a login may have %d bytes", MaxLogin)))
+		done(nil, refusal.New(http.StatusRequestEntityTooLarge, "too_big", fmt.Sprintf("a login may have %d bytes", bounds.LoginBytes)))
 		return
 	}
 	user, _, named := strings.Cut(message, ":")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"barrage/edge/auth"
+	"barrage/internal/bounds"
 	"barrage/internal/refusal"
 )
 
@@ -123,7 +124,7 @@ func TestLast(t *testing.T) {
 	c.advance(time.Minute)
 	want("ann's time is over", with(1, "ann"), away)
 	want("bob's is not", with(1, "bob"), "bob")
-	c.advance(lastFor - time.Minute)
+	c.advance(bounds.LastTime - time.Minute)
 	want("an hour later", with(1, "bob"), away)
 	answers(24 * time.Hour)
 	c.advance(restFor)
@@ -145,17 +146,17 @@ func TestLastForgets(t *testing.T) {
 	l := newLast(c.Now)
 	key := func(n int) (k [32]byte) { k[0], k[1], k[2] = byte(n), byte(n>>8), byte(n>>16); return k }
 	d := &Decision{}
-	for n := range lastCount {
+	for n := range bounds.LastAnswers {
 		l.remember(key(n), from(1).Address, d)
 	}
-	if len(l.known) != lastCount/2 {
+	if len(l.known) != bounds.LastAnswers/2 {
 		t.Errorf("one address has %d answers", len(l.known))
 	}
-	l.remember(key(lastCount), from(2).Address, d)
-	if l.find(key(lastCount)) == nil {
+	l.remember(key(bounds.LastAnswers), from(2).Address, d)
+	if l.find(key(bounds.LastAnswers)) == nil {
 		t.Error("another address has none")
 	}
-	c.advance(lastFor)
+	c.advance(bounds.LastTime)
 	l.remember(key(1), from(2).Address, d)
 	if len(l.known) != 1 || l.slots.Used() != 1 {
 		t.Errorf("%d answers after their time, %d places", len(l.known), l.slots.Used())
@@ -178,7 +179,7 @@ func TestGuesses(t *testing.T) {
 		return refusal.Of(err).Code()
 	}
 	b.set(yes)
-	for range 2 * AddressGuesses {
+	for range 2 * bounds.AddressLogins {
 		if got := code(from(1), "ann:right"); got != "" {
 			t.Fatalf("a right login: %s", got)
 		}
@@ -188,12 +189,12 @@ func TestGuesses(t *testing.T) {
 	for code(from(n), "ann:wrong") == "no" {
 		n++
 	}
-	if n != UserGuesses {
+	if n != bounds.UserLogins {
 		t.Errorf("%d guesses of a user, each from another address", n)
 	}
 	for n = 0; code(from(1000), fmt.Sprintf("user-%d:x", n)) == "no"; n++ {
 	}
-	if n != AddressGuesses {
+	if n != bounds.AddressLogins {
 		t.Errorf("%d guesses from an address, each of another user", n)
 	}
 	asked := b.asked.Load()
@@ -206,7 +207,7 @@ func TestGuesses(t *testing.T) {
 		t.Errorf("a minute later: %s", got)
 	}
 	b.set(status(500))
-	for range 2 * UserGuesses {
+	for range 2 * bounds.UserLogins {
 		_ = code(from(1), "ann:x")
 	}
 	c.advance(restFor)
@@ -214,7 +215,7 @@ func TestGuesses(t *testing.T) {
 	if got := code(from(1), "ann:right"); got != "" {
 		t.Errorf("after the backend was away: %s", got)
 	}
-	if got := code(from(1), strings.Repeat("x", MaxLogin+1)); got != "too_big" {
+	if got := code(from(1), strings.Repeat("x", bounds.LoginBytes+1)); got != "too_big" {
 		t.Errorf("a long login: %s", got)
 	}
 }
@@ -273,7 +274,7 @@ func TestGuessesAtOnce(t *testing.T) {
 	}
 	answer = says(`{"error":{"code":"no"}}`)
 	before := b.asked.Load()
-	if n, asked := all(), b.asked.Load()-before; n != 0 || asked < UserGuesses || asked > UserGuesses+concurrent {
+	if n, asked := all(), b.asked.Load()-before; n != 0 || asked < bounds.UserLogins || asked > bounds.UserLogins+concurrent {
 		t.Errorf("%d wrong logins were asked about", asked)
 	}
 }

@@ -8,7 +8,7 @@
 // A question is asked with a function that gets the answer, which is called once, by any
 // goroutine, perhaps before the asking returns. So an event loop asks and goes on. Each
 // URL has a few goroutines, and a queue with fair turns and places (package workers); all
-// URLs together have [questionBytes] of questions, of which no URL, user or address has
+// URLs together have [bounds.HookBytes] of questions, of which no URL, user or address has
 // more than they leave free.
 //
 // Equal questions at the same time are one: those who ask while it is under way get its

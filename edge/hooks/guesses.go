@@ -8,19 +8,15 @@ import (
 	"sync"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/refusal"
 )
 
-const (
-	// AddressGuesses and UserGuesses are how many wrong logins a minute there may be from
-	// an address and of a user, beyond those that are being asked about at the time.
-	AddressGuesses = 60
-	UserGuesses    = 10
+// guessSlots is a power of two.
+const guessSlots = 1 << 14
 
-	guessSlots = 1 << 14 // a power of two
-)
-
-// guesses counts wrong logins of the present minute. It has a fixed size: those whose
+// guesses counts wrong logins of the present minute; there may be some beyond the bounds, of
+// those that are being asked about at the time. It has a fixed size: those whose
 // names fall into the same slot share a count, which no flood of names can make grow. Any
 // goroutine.
 type guesses struct {
@@ -46,7 +42,7 @@ func (g *guesses) check(address netip.Addr, user string) error {
 	now := g.now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !now.Before(g.until) || g.address[a] < AddressGuesses && (user == "" || g.user[u] < UserGuesses) {
+	if !now.Before(g.until) || g.address[a] < bounds.AddressLogins && (user == "" || g.user[u] < bounds.UserLogins) {
 		return nil
 	}
 	return &failure{result: Guessed, no: refusal.TooMany("rate_limited", "There were too many wrong logins.", g.until.Sub(now))}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"barrage/edge/events"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/fair"
 	"barrage/internal/limits"
@@ -65,12 +66,8 @@ type Hooks struct {
 	counters [numKinds]counters
 }
 
-// questionBytes bounds the questions under way, together; each counts as questionCost and
-// its bytes.
-const (
-	questionBytes = 32 << 20
-	questionCost  = 1 << 10
-)
+// questionCost is what a question under way counts as, besides its bytes.
+const questionCost = 1 << 10
 
 // New returns hooks, which are to be closed; nil where nothing is to be asked. The error
 // joins all problems.
@@ -88,7 +85,7 @@ func New(cfg Config) (*Hooks, error) {
 	}
 	h.join = newRoutes(h.addRules(KindJoin, &cfg.Join, parseJoin))
 	h.publish = newRoutes(h.addRules(KindPublish, &cfg.Publish, func(text []byte) (any, error) { return parsePublish(text, cfg.MaxPublish) }))
-	h.slots = fair.NewSlots[*url](questionBytes, len(h.urls)+1)
+	h.slots = fair.NewSlots[*url](bounds.HookBytes, len(h.urls)+1)
 	return h, nil
 }
 

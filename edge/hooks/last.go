@@ -8,15 +8,12 @@ import (
 	"sync"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/fair"
 )
 
-const (
-	lastFor   = time.Hour // at most, however long an identity is good for
-	lastCount = 32 << 10  // answers; no user or address has more than they leave free
-)
-
-// last remembers what connections were let in with, by the question. Any goroutine.
+// last remembers what connections were let in with, by the question, for bounds.LastTime at
+// most, however long an identity is good for. Any goroutine.
 type last struct {
 	now func() time.Time
 
@@ -33,7 +30,7 @@ type remembered struct {
 }
 
 func newLast(now func() time.Time) *last {
-	return &last{now: now, known: map[[sha256.Size]byte]remembered{}, slots: fair.NewSlots[struct{}](lastCount, 1), swept: now()}
+	return &last{now: now, known: map[[sha256.Size]byte]remembered{}, slots: fair.NewSlots[struct{}](bounds.LastAnswers, 1), swept: now()}
 }
 
 // user is whose the answer is, "" for nobody's.
@@ -46,7 +43,7 @@ func (d *Decision) user() string {
 
 func (l *last) remember(key [sha256.Size]byte, from netip.Addr, d *Decision) {
 	now := l.now()
-	until := now.Add(lastFor)
+	until := now.Add(bounds.LastTime)
 	if d.Identity != nil && !d.Identity.Expires.IsZero() && d.Identity.Expires.Before(until) {
 		until = d.Identity.Expires
 	}

@@ -6,12 +6,10 @@ import (
 	"net/http"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
-
-// maxLine is how many messages of a connection may wait in its line.
-const maxLine = 64
 
 var errLine = refusal.Retry(http.StatusServiceUnavailable, errOverloaded.Code(), "Too many messages of this connection wait for the backend.", time.Second)
 
@@ -43,7 +41,7 @@ func (l *Line) Empty() bool { return len(l.items) == 0 }
 // for which there is no room.
 func (l *Line) Publish(h *Hooks, who Who, m *broker.Publication, post func(func()), out func(*broker.Publication, error)) error {
 	it := &lineItem{who: who, m: m, size: questionCost + len(m.Payload), out: out}
-	if len(l.items) >= maxLine {
+	if len(l.items) >= bounds.HookMessages {
 		h.count(KindPublish, Overloaded)
 		return errLine
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
@@ -23,7 +24,7 @@ func TestLine(t *testing.T) {
 	b := newBackend(t, func(w http.ResponseWriter, _ *http.Request) { <-goOn })
 	h, _ := newHooks(t, Config{Publish: Rules{URLs: map[string]string{"mod": b.URL}}})
 	var l Line
-	posts := make(loop, 2*maxLine)
+	posts := make(loop, 2*bounds.HookMessages)
 	var got []string
 	out := func(m *broker.Publication, err error) { got = append(got, string(m.Payload)) }
 	add := func(room, text string) error {
@@ -32,7 +33,7 @@ func TestLine(t *testing.T) {
 	if err := add("free", "0"); err != nil || !l.Empty() || !slices.Equal(got, []string{"0"}) {
 		t.Fatalf("nobody is asked: %v, %v", got, err)
 	}
-	for n := range maxLine {
+	for n := range bounds.HookMessages {
 		room := "mod"
 		if n%2 == 1 {
 			room = "free"
@@ -44,14 +45,14 @@ func TestLine(t *testing.T) {
 	if no := refusal.Of(add("free", "over")); no == nil || no.Code() != "overloaded" || no.RetryAfter() == 0 {
 		t.Errorf("got %v", no)
 	}
-	if len(got) != 1 || l.Empty() || h.slots.Used() < maxLine*questionCost {
+	if len(got) != 1 || l.Empty() || h.slots.Used() < bounds.HookMessages*questionCost {
 		t.Errorf("%v went before their turn; %d bytes are taken", got, h.slots.Used())
 	}
 	close(goOn)
 	for !l.Empty() {
 		(<-posts)()
 	}
-	if len(got) != 1+maxLine {
+	if len(got) != 1+bounds.HookMessages {
 		t.Errorf("got %v", got)
 	}
 	for n, text := range got {
@@ -65,13 +66,13 @@ func TestLine(t *testing.T) {
 	_ = add("mod", "of one who is gone")
 	waiting := add("free", "too")
 	l.Close()
-	if waiting != nil || len(got) != 1+maxLine || !l.Empty() {
+	if waiting != nil || len(got) != 1+bounds.HookMessages || !l.Empty() {
 		t.Errorf("after the end: %v", got)
 	}
 	(<-posts)() // the answer, too late
 	waitFor(t, "all to be given back", func() bool { return h.slots.Used() == 0 })
-	if len(got) != 1+maxLine {
-		t.Errorf("after the end: %v", got[maxLine:])
+	if len(got) != 1+bounds.HookMessages {
+		t.Errorf("after the end: %v", got[bounds.HookMessages:])
 	}
 }
 

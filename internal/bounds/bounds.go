@@ -26,6 +26,17 @@ const (
 	RequestSlots           = 256      // of all
 )
 
+// What backends are asked before something happens.
+const (
+	HookBytes     = 32 << 20  // of questions under way, and of messages behind them, of all
+	HookMessages  = 64        // of a connection that wait for the answer about one
+	LoginBytes    = 4 << 10   // of a first message
+	UserLogins    = 10        // wrong ones of a user in a minute
+	AddressLogins = 60        // likewise, from an address
+	LastAnswers   = 32 << 10  // that are remembered for a backend that is away
+	LastTime      = time.Hour // likewise, each
+)
+
 // Answers to what is asked of the store, and those who wait for one.
 const (
 	AnswerTasks     = 64              // at a time: they wait for the store, not for a processor

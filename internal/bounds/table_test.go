@@ -58,9 +58,15 @@ func rows() []row {
 		{what: "pings and pongs of WebSocket", unit: "a second", conn: n(bounds.ControlFramesPerSecond), then: "closed with 1008", metric: `connections_closed_total{reason="flood"}`},
 		{what: "requests to backends", unit: "under way", conn: n(bounds.Requests), payer: half + ", of a route's", process: n(bounds.RequestSlots),
 			then: "`overloaded`", metric: `requests_total{result}`},
-		{what: "requests of hooks", unit: "under way", process: set("hook_concurrency") + " to a URL", then: "further ones wait",
+		{what: "questions of hooks, and messages behind them", unit: "bytes", conn: n(bounds.HookMessages) + " messages", payer: half + ", of a URL's", process: size(bounds.HookBytes) + ", and " + n(bounds.Waiting) + " for each URL",
+			then: "`overloaded`, raw: dropped", metric: `hook_waiting_bytes`},
+		{what: "requests of hooks", unit: "under way", payer: "equal turns", process: set("hook_concurrency") + " to a URL", then: "they wait, as long as for an answer",
 			metric: `hook_requests_total{hook}`, settings: []string{"hook_concurrency"}},
-		{what: "first messages that are no login", conn: set("connect_tries"), then: "closed with 4202", settings: []string{"connect_tries"}},
+		{what: "a login", unit: "bytes", conn: size(bounds.LoginBytes), then: "`too_big`", metric: `hooks_total{hook,result="guessed"}`},
+		{what: "wrong logins of a connection", conn: set("connect_tries"), then: "closed with 4202", metric: `connections_closed_total{reason="wrong_logins"}`, settings: []string{"connect_tries"}},
+		{what: "wrong logins", unit: "a minute", payer: n(bounds.UserLogins) + " of a user, " + n(bounds.AddressLogins) + " from an address, and those under way",
+			then: "`rate_limited`", metric: `hooks_total{hook,result="guessed"}`},
+		{what: "answers remembered for `last`", unit: "for " + settings.Format(bounds.LastTime), payer: half, process: n(bounds.LastAnswers), then: "not remembered"},
 		{what: "work of the store", unit: "tasks", conn: half + " at the address", payer: half, process: n(bounds.AnswerTasks) + " at a time, and " + n(bounds.Waiting) + " wait",
 			then: "`overloaded`; after " + settings.Format(bounds.Patience) + " `unavailable`"},
 		{what: "answers", unit: "bytes a second", conn: size(bounds.ConnAnswerRate) + ", " + size(bounds.ConnAnswerBurst) + " at once", payer: "equal turns", process: size(bounds.AnswerRate),
@@ -177,7 +183,7 @@ func TestSettings(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	document := read(t, root+"/docs/interfaces.md")
 	program := source(t)
-	form := regexp.MustCompile(`^([a-z_]+)(?:\{([a-z]+)(?:="([a-z_]+)")?\})?$`)
+	form := regexp.MustCompile(`^([a-z_]+)(?:\{([a-z,]+)(?:="([a-z_]+)")?\})?$`)
 	for _, r := range rows() {
 		if r.metric == "" {
 			continue
