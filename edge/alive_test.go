@@ -218,7 +218,9 @@ func TestNeverAnsweringReader(t *testing.T) {
 	s := edgetest.Start(t, func(c *edge.Config) { c.PingInterval, c.PingTimeout = 200*time.Millisecond, time.Second })
 	c := edgetest.Join(t, s, "/ws?room=a")
 	text := strings.Repeat("x", 60<<10)
+	said := make(chan struct{})
 	go func() { // ends with the connection
+		defer close(said)
 		for s.Delivery.Members("a") > 0 {
 			for range 20 {
 				edgetest.PublishTo(t, s, "a", text)
@@ -229,5 +231,6 @@ func TestNeverAnsweringReader(t *testing.T) {
 	if n, err := pacedRead(c.Conn, 1<<30, 64<<10, time.Millisecond); err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatalf("read %d bytes: %v", n, err)
 	}
+	<-said // before the server ends
 	wantClosed(t, s, "ping_timeout", 1)
 }
