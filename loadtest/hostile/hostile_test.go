@@ -118,14 +118,14 @@ func TestFar(t *testing.T) {
 // came of it.
 func TestServe(t *testing.T) {
 	var out bytes.Buffer
-	if err := serve(t.Context(), strings.NewReader(`{"Attack":"comings","Size":0}`), &out); err != nil {
+	if err := Serve(t.Context(), strings.NewReader(`{"Attack":"comings","Size":0}`), &out); err != nil {
 		t.Fatal(err)
 	}
 	var o Outcome
 	if err := json.Unmarshal(out.Bytes(), &o); err != nil || o.In != 0 {
 		t.Errorf("%q, %v", out.String(), err)
 	}
-	if err := serve(t.Context(), strings.NewReader(`{"Attack":"peace"}`), &out); err == nil || !strings.Contains(err.Error(), `"peace"`) {
+	if err := Serve(t.Context(), strings.NewReader(`{"Attack":"peace"}`), &out); err == nil || !strings.Contains(err.Error(), `"peace"`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -35,19 +35,9 @@ func Inside(ctx context.Context, job Job) (end func() (Outcome, error), err erro
 	}, nil
 }
 
-// niceness of attackers: on other machines they would take nothing from the server's.
-const niceness = 10
-
 // Serve is a process of attackers: it reads a Job, attacks until there is no more to
 // read, and writes the Outcome.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, niceness); err != nil {
-		return fmt.Errorf("hostile: a lower priority: %w", err)
-	}
-	return serve(ctx, in, out)
-}
-
-func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	var job Job
 	d := json.NewDecoder(in)
 	if err := d.Decode(&job); err != nil {
@@ -65,11 +55,15 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	return json.NewEncoder(out).Encode(o)
 }
 
+// niceness of attackers: on other machines they would take nothing from the server's. It is
+// given to the command, since a process that runs can change that of one thread only.
+const niceness = "10"
+
 // Beside attacks from a process that a command starts, which runs Serve on its stdin and
 // stdout.
 func Beside(name string, args ...string) Force {
 	return func(ctx context.Context, job Job) (end func() (Outcome, error), err error) {
-		cmd := exec.CommandContext(ctx, name, args...)
+		cmd := exec.CommandContext(ctx, "nice", append([]string{"-n", niceness, name}, args...)...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		cmd.Stderr = os.Stderr
 		in, err1 := cmd.StdinPipe()
