@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -88,9 +89,11 @@ func (f *Field) each(ctx context.Context, n int, do func(ctx context.Context, i 
 
 // why is an error without what differs from one to the next.
 func why(err error) string {
-	var os *os.SyscallError
-	if errors.As(err, &os) {
-		return os.Err.Error()
+	if e, ok := errors.AsType[*net.OpError](err); ok { // it has addresses
+		err = e.Err
+	}
+	if e, ok := errors.AsType[*os.SyscallError](err); ok {
+		err = e.Err
 	}
 	return err.Error()
 }
