@@ -42,7 +42,10 @@ func processor(pid int) (used, waited float64) {
 }
 
 // Redis is its figures.
-type Redis struct{ Keys, Memory, Sent int64 }
+type Redis struct {
+	Keys         int // of attackersRoom
+	Memory, Sent int64
+}
 
 func lookAtRedis(ctx context.Context, url string) (r Redis, err error) {
 	o, err := redis.ParseURL(url)
@@ -51,7 +54,12 @@ func lookAtRedis(ctx context.Context, url string) (r Redis, err error) {
 	}
 	c := redis.NewClient(o)
 	defer c.Close()
-	if r.Keys, err = c.DBSize(ctx).Result(); err != nil {
+	keys, seen := c.Scan(ctx, 0, "*"+attackersRoom+"*", 1000).Iterator(), make(map[string]bool)
+	for keys.Next(ctx) {
+		seen[keys.Val()] = true // it may come twice
+	}
+	r.Keys = len(seen)
+	if err := keys.Err(); err != nil {
 		return r, fmt.Errorf("hostile: Redis: %w", err)
 	}
 	info, err := c.Info(ctx, "memory", "stats").Result()
