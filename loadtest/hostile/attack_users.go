@@ -73,23 +73,26 @@ var slowRequests = Attack{
 
 var frozen = Attack{
 	Name: "frozen", Who: "a user", About: "members of the honest viewers' rooms who answer no ping and never come back",
-	Sizes: []int{1000}, Short: 20, Memory: 64, Flags: []string{"--ping-interval=1s", "--ping-timeout=1s"}, Time: 8 * time.Second,
+	Sizes: []int{1000}, Short: 20, Memory: 64, Flags: []string{"--ping-interval=1s", "--ping-timeout=1s"}, Time: 2 * deadAfter,
 	Run: func(ctx context.Context, f *Field) {
-		for i := range f.Size {
+		f.each(ctx, f.Size, func(ctx context.Context, i int) error {
 			c, err := f.open(ctx, i, "/ws?room="+crowdRoom(i), v1.Subprotocol)
 			if err != nil {
-				f.note(why(err))
-				continue
+				return err
 			}
 			defer c.Close()
-		}
-		<-ctx.Done()
+			<-ctx.Done()
+			return nil
+		})
 	},
 	Check: func(f *Facts) (wrong []string) {
-		const dead = 6 // seconds after which all of them have been pinged in vain
-		if n := f.Grown("connections_closed_total", "unresponsive"); f.Seconds > dead && n < float64(f.Size) {
+		n := f.Grown("connections_closed_total", "ping_timeout")
+		if f.Seconds > deadAfter.Seconds() && n < float64(f.Size) {
 			wrong = append(wrong, fmt.Sprintf("%.0f of %d who are dead were found", n, f.Size))
 		}
 		return wrong
 	},
 }
+
+// deadAfter is when all of them are there, and have been pinged in vain.
+const deadAfter = 7 * time.Second
