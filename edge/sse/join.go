@@ -190,7 +190,7 @@ func (p *protocol) entered(j *joining, c *conn.Client, pg *page) {
 		missed = p.fit(j, pg, &told)
 	}
 	users, connections := p.node.Count(j.room)
-	begin := []byte(eventJoined)
+	begin := append(make([]byte, 0, len(eventJoined)+2*maxEpoch), eventJoined...)
 	if len(missed) == 0 {
 		begin = appendID(begin, pg.Head)
 	}

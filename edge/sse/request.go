@@ -13,19 +13,16 @@ import (
 	"barrage/internal/refusal"
 )
 
-// asked is where a client wants to go on, by room. It is nil for most.
-type asked map[string]broker.Position
+// asked is where a client wants to go on, by room.
+type asked map[string]*broker.Position
 
 // of is the position for one of a stream's rooms, nil if none was given.
 func (a asked) of(room string, rooms []string) *broker.Position {
-	at, ok := a[room]
-	if !ok && len(rooms) == 1 {
-		at, ok = a[only]
+	at := a[room]
+	if at == nil && len(rooms) == 1 {
+		at = a[only]
 	}
-	if !ok {
-		return nil
-	}
-	return &at
+	return at
 }
 
 const (
@@ -69,17 +66,20 @@ func ask(req *frame.Request, rooms []string) (any, error) {
 	case len(since) != len(named):
 		return nil, badSince(fmt.Sprintf("since must be given for each of the %d rooms, in their order, empty for those without a position", len(named)))
 	}
-	all := make(asked, len(since))
+	var all asked // nil for most, who bring nothing
 	for i, text := range since {
 		room := broker.Normal(named[i]) // as rooms has it
-		if _, again := all[room]; again || text == "" {
+		if all[room] != nil || text == "" {
 			continue
 		}
 		at, ok := parsePosition(text)
 		if !ok {
 			return nil, badSince("a position is EPOCH:OFFSET, as ids of events have it")
 		}
-		all[room] = at
+		if all == nil {
+			all = make(asked, len(since))
+		}
+		all[room] = &at
 	}
 	return all, nil
 }
