@@ -41,7 +41,9 @@ func TestPace(t *testing.T) {
 		rests      int
 	}{
 		{"empty", 0, 0, defaultGC, 0},
-		{"small", smallHeap - 1, 0, defaultGC, 0},
+		{"tiny", tinyHeap - 1, 0, defaultGC, 0},
+		{"small, busy", smallHeap - 1, smallHeap, defaultGC, 0},
+		{"small, at rest", tinyHeap, 0, restingGC, 1},
 		{"medium, busy", smallHeap, smallHeap, mediumGC, 0},
 		{"medium, at rest", smallHeap, 0, restingGC, 1},
 		{"large, busy", largeHeap, largeHeap, tightGC, 0},

@@ -12,8 +12,10 @@ import (
 // How far the heap may grow beyond what is live before it is collected: Go's
 // default doubles it, which with hundreds of thousands of idle connections is
 // most of the memory they cost. A server that delivers allocates nothing, so
-// collecting more often costs little; a small heap is left to the default.
+// collecting more often costs little; a small heap is left to the default, but for one at
+// rest: what some thousands who came have left in it is as much as what they need.
 const (
+	tinyHeap   = 1 << 20
 	smallHeap  = 4 << 20
 	largeHeap  = 8 << 20
 	restingGC  = 10 // per cent
@@ -98,7 +100,7 @@ func (p *pace) check(h heap) (percent int, rests bool) {
 	if was {
 		most *= 2 // not to and fro
 	}
-	p.resting = h.live >= smallHeap && grown < most
+	p.resting = h.live >= tinyHeap && grown < most
 	switch {
 	case p.resting:
 		percent = restingGC
