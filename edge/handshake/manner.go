@@ -35,11 +35,22 @@ const varyOrigin = "Vary: Origin\r\n"
 
 // cors lets a page read the answer, whose origin has been checked. One of the server's own
 // host needs none of it, and others without an origin are no pages.
-func cors(req *frame.Request) string {
+func (d *Desk) cors(req *frame.Request) string {
 	if req.Origin == "" {
 		return varyOrigin
 	}
-	return varyOrigin + "Access-Control-Allow-Origin: " + req.Origin + "\r\nAccess-Control-Expose-Headers: Retry-After\r\n"
+	headers := varyOrigin + "Access-Control-Allow-Origin: " + req.Origin + "\r\nAccess-Control-Expose-Headers: Retry-After\r\n"
+	if d.takesCookies() {
+		headers += "Access-Control-Allow-Credentials: true\r\n"
+	}
+	return headers
+}
+
+// takesCookies tells whether pages of other origins may send cookies along: something is
+// read in them, and each such page is one that the operator has named.
+func (d *Desk) takesCookies() bool {
+	connect := d.cfg.Node.Hooks.Connect()
+	return (d.cfg.TokenCookie != "" || connect != nil && len(connect.Cookies) > 0) && !d.cfg.AllowedOrigins.OfAnybody()
 }
 
 // preflight tells a page what it may send. What it asks for is not looked at: the answer
@@ -52,7 +63,7 @@ func (d *Door) preflight(id conn.ID, req *frame.Request, p *Spoken) error {
 	if err := d.checkOrigin(id, req, host); err != nil {
 		return err
 	}
-	headers := cors(req) + "Allow: " + p.method() + ", OPTIONS\r\n"
+	headers := d.cors(req) + "Allow: " + p.method() + ", OPTIONS\r\n"
 	if req.Origin != "" {
 		headers += "Access-Control-Allow-Methods: " + p.method() + "\r\n" +
 			"Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, Last-Event-ID\r\n" +

@@ -39,7 +39,7 @@ func (d *Door) post(id conn.ID, req *frame.Request, p *Spoken, rest []byte) erro
 	if err := d.checkOrigin(id, req, host); err != nil {
 		return err
 	}
-	d.manner.headers = cors(req)
+	d.manner.headers = d.cors(req)
 	body, err := frame.NewBody(req, d.cfg.MaxBody)
 	if err != nil {
 		return err

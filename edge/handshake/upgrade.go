@@ -52,7 +52,7 @@ func (d *Door) upgrade(id conn.ID, req *frame.Request, p *Spoken, rest []byte) e
 		return err
 	}
 	if p.speaksHTTP() {
-		d.manner.headers = cors(req)
+		d.manner.headers = d.cors(req)
 	}
 	if d.cfg.Node.Loops.Draining() {
 		return d.unavailable("the server is stopping")

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"barrage/edge"
+	"barrage/edge/auth"
 	"barrage/edge/edgetest"
+	"barrage/edge/hooks"
 )
 
 // TestOrigins: a page of an allowed origin may read the stream, and why it was refused; any
@@ -40,6 +42,50 @@ func TestOrigins(t *testing.T) {
 				t.Errorf("Vary: %q", resp.Header.Get("Vary"))
 			}
 		})
+	}
+}
+
+// TestCredentials: pages whose origin is allowed by name may bring cookies where one is read,
+// also by a backend; elsewhere nobody may, nor where any page is let in.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	const page = "https://friend.example"
+	tokens, err := auth.New(auth.Config{Secrets: [][]byte{[]byte(strings.Repeat("s", 32))}})
+	edgetest.Must(t, err)
+	t.Cleanup(tokens.Close)
+	asked, err := hooks.New(hooks.Config{
+		Node: "n1", Secrets: []string{"0123456789abcdef"},
+		Connect: hooks.ConnectConfig{URL: "http://127.0.0.1:1/", Cookies: []string{"session"}},
+	})
+	edgetest.Must(t, err)
+	t.Cleanup(asked.Close)
+	for _, tc := range []struct {
+		name, allowed, cookie string
+		hooks                 *hooks.Hooks
+		want                  string
+	}{
+		{"a token", page, "live", nil, "true"},
+		{"of a backend", page, "", asked, "true"},
+		{"of a backend, and all pages", "*", "", asked, ""},
+		{"none", page, "", nil, ""},
+	} {
+		s := edgetest.Start(t, func(c *edge.Config) {
+			c.Auth, c.TokenCookie, c.Hooks, c.AllowedOrigins = tokens, tc.cookie, tc.hooks, []string{tc.allowed}
+		})
+		for what, request := range map[string]string{
+			"a refusal":   get("/sse?room=a", "Origin: "+page+"\r\n"),
+			"a preflight": "OPTIONS /publish HTTP/1.1\r\nHost: example.com\r\nOrigin: " + page + "\r\n\r\n",
+		} {
+			h := ask(t, s, request).resp.Header
+			if got := h.Get("Access-Control-Allow-Credentials"); got != tc.want || h.Get("Access-Control-Allow-Origin") != page {
+				t.Errorf("%s, %s: %q, want %q: %v", tc.name, what, got, tc.want, h)
+			}
+		}
+		for _, headers := range []string{"Origin: https://evil.example\r\n", ""} {
+			if got := ask(t, s, get("/sse?room=a", headers)).resp.Header.Get("Access-Control-Allow-Credentials"); got != "" {
+				t.Errorf("%s, %q: %q", tc.name, headers, got)
+			}
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import { after, before, test } from 'node:test';
 import { launchBrowser, World } from './harness.js';
 
 const secret = 'a secret of the tests with 32 bytes long';
-let world, browser, context, stranger, ours, strangers;
+let world, browser, context, friend, stranger, ours, friends, strangers;
 
 function tokenFor(user) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -19,18 +19,28 @@ function tokenFor(user) {
   return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
 }
 
+async function serve(html) {
+  const server = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(html)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+const originOf = (server) => `http://127.0.0.1:${server.address().port}`;
+
 before(async () => {
-  world = await World.start('--auth-secret', secret, '--auth-cookie', 'live', '--ws-paths', '/chat/{room}/{token}/');
+  [friend, stranger] = [await serve('<p>the shop'), await serve('<p>win a prize')];
+  const cookie = ['--auth-cookie', 'live', '--allowed-origins', originOf(friend)];
+  world = await World.start('--auth-secret', secret, ...cookie, '--ws-paths', '/chat/{room}/{token}/');
   browser = await launchBrowser();
   context = await browser.newContext();
-  stranger = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end('<p>win a prize')).listen(0, '127.0.0.1');
-  await once(stranger, 'listening');
-  [ours, strangers] = [await context.newPage(), await context.newPage()];
+  [ours, friends, strangers] = [await context.newPage(), await context.newPage(), await context.newPage()];
   await ours.goto(`${world.url}/healthz`);
-  await strangers.goto(`http://127.0.0.1:${stranger.address().port}/`);
+  await friends.goto(originOf(friend));
+  await strangers.goto(originOf(stranger));
 });
 
 after(async () => {
+  friend?.close();
   stranger?.close();
   await browser?.close();
   await world?.stop();
@@ -76,4 +86,35 @@ test('a cookie is for the own pages, and for nobody else', async () => {
     const hijacked = await connect(strangers, '/ws?room=a', protocols);
     assert.equal(hijacked.code, 1006, `a page of another origin got ${JSON.stringify(hijacked)}`);
   }
+});
+
+// listen has a page open an event stream, and returns the room it got into, or that it did not.
+function listen(page, withCredentials) {
+  return page.evaluate(
+    ([url, credentials]) =>
+      new Promise((resolve) => {
+        const stream = new EventSource(url, { withCredentials: credentials });
+        const end = (what) => {
+          stream.close();
+          resolve(what);
+        };
+        stream.addEventListener('joined', ({ data }) => end(JSON.parse(data).room));
+        stream.onerror = () => end('refused');
+      }),
+    [`${world.url}/sse?room=a`, withCredentials],
+  );
+}
+
+test('a cookie opens event streams of allowed pages', async () => {
+  await context.addCookies([{ name: 'live', value: tokenFor('bob'), url: world.url, httpOnly: true }]);
+  assert.equal(await listen(ours, false), 'a');
+  assert.equal(await listen(friends, true), 'a');
+  assert.equal(await listen(friends, false), 'refused'); // it brings no cookie
+  assert.equal(await listen(strangers, true), 'refused');
+  const posted = await friends.evaluate(async (url) => {
+    const body = JSON.stringify({ room: 'a', data: 'x' });
+    const answer = await fetch(url, { method: 'POST', credentials: 'include', headers: { 'Content-Type': 'application/json' }, body });
+    return answer.status;
+  }, `${world.url}/publish`);
+  assert.equal(posted, 200);
 });
