@@ -14,13 +14,13 @@ import (
 // issued are ids that are no names of rooms.
 var issued = []string{
 	"auth0|5f7c8ec7c33c6c004bbafe82", "google-oauth2|103547991597142817347", "-x7Qk_2n", "_Zp3", "ann+tag@example.com",
-	"{5d1b0bb0-5ccd}", "}x{", "https://accounts.example/u/1?a=%2F#c", "+8613800000000", `"quoted\id"`, "a,b;c=d", "阿丽丝", "ren\u00e9", strings.Repeat("u", 256),
+	"{5d1b0bb0-5ccd}", "}x{", "https://accounts.example/u/1?a=%2F#c", "+8613800000000", `"quoted\id"`, "a,b;c=d", "阿丽丝", "می\u200cخواهم", "ren\u00e9", strings.Repeat("u", 256),
 }
 
 // oneRoom is a room's name in its two forms.
 const (
-	oneRoom    = "\u00e9mission·直播间42"
-	decomposed = "e\u0301mission·直播间42"
+	oneRoom    = "\u00e9mission·👩\u200d👧❤\ufe0f·直播间42"
+	decomposed = "e\u0301mission·👩\u200d👧❤\ufe0f·直播间42"
 )
 
 // roomNames: whichever form a name is written in, and in whatever place, it is one room.

@@ -15,7 +15,7 @@ import (
 // TestLogsShowNamesApart: no two texts look the same in a line, whichever letters they
 // have, and none turns the line's direction.
 func TestLogsShowNamesApart(t *testing.T) {
-	names := []string{"lobby", "l\u043ebby", "ｌobby", "\u05d0\u05d1\u05d2", "\u202eybbol", "直播间42", `\u76f4\u64ad\u95f442`, `"\u76f4"`, "🎉", `\ud83c\udf89`, "a\xff", `a\xff`, "line\nlevel=ERROR", "é", "e\u0301", "a b=c"}
+	names := []string{"lobby", "l\u043ebby", "ｌobby", "\u05d0\u05d1\u05d2", "\u202eybbol", "直播间42", `\u76f4\u64ad\u95f442`, `"\u76f4"`, "🎉", `\ud83c\udf89`, "a\xff", `a\xff`, "lobby\u200d", "lobby\u200c", "lobby\ufe0f", "lobby\ufe0e", `lobby\ufe0e`, "line\nlevel=ERROR", "é", "e\u0301", "a b=c"}
 	for _, format := range []string{"text", "json"} {
 		seen := make(map[string]string)
 		for _, name := range names {

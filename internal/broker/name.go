@@ -138,32 +138,58 @@ func wrongWith(normal, name string, most int, pattern bool) string {
 	if len(normal) == 0 || len(normal) > most {
 		return fmt.Sprintf("has %d bytes, want 1 to %d", len(normal), most)
 	}
+	before := rune(0)
 	for i, r := range normal {
 		switch {
+		case i > 0 && mayFollow(r, before):
 		case r > ' ' && r < utf8.RuneSelf-1 && (r != '*' || pattern):
 		case r == '*':
 			return "has a *, which stands for any bytes in patterns"
 		case r == utf8.RuneError:
 			return fmt.Sprintf("is not UTF-8 at %d", i)
-		case r == joiner && !strings.ContainsRune(name, r):
+		case r == graphemeJoiner && !strings.ContainsRune(name, r):
 			return "has more than 30 marks on one character" // which the normal form has it for
+		case joins(r):
+			return fmt.Sprintf("has %U at %d, want it behind a character that shows", r, i)
 		case !visible(r):
 			return fmt.Sprintf("has %U at %d, want neither spaces nor control characters nor others that show nothing", r, i)
 		case i == 0 && (unicode.Is(unicode.M, r) || !norm.NFC.PropertiesString(normal).BoundaryBefore()):
 			return fmt.Sprintf("begins with %U, which joins what stands before it", r)
 		}
+		before = r
 	}
 	return ""
 }
 
-// joiner is the COMBINING GRAPHEME JOINER.
-const joiner = '\u034f'
+// graphemeJoiner is the COMBINING GRAPHEME JOINER.
+const graphemeJoiner = '\u034f'
 
-// visible tells whether a character may stand in names. Those that show nothing may not,
-// joiners and variants' selectors among them: two names that look the same must not be two
-// rooms. Neither may those that turn the direction of writing. Nor those that this
-// process's Unicode does not know: a newer one may give them another normal form, but
-// pictures and ideographs, of which there are new ones each year, have no others.
+// Characters that show nothing by themselves, and decide how others look: families are
+// joined of people, Persian words of parts that are not, and a heart is red or is not. They
+// may stand behind a visible character. Names that look the same with them and without are
+// different ones, as are those of letters that look alike; the log escapes them all.
+const (
+	nonJoiner      = '\u200c'
+	joiner         = '\u200d'
+	textVariant    = '\ufe0e'
+	pictureVariant = '\ufe0f'
+)
+
+func joins(r rune) bool { return r == nonJoiner || r == joiner || selects(r) }
+
+func selects(r rune) bool { return r == textVariant || r == pictureVariant }
+
+// mayFollow tells whether r is one of these, and may stand behind before: a joiner also
+// behind the variant of a picture.
+func mayFollow(r, before rune) bool {
+	return joins(r) && (!joins(before) || r == joiner && selects(before))
+}
+
+// visible tells whether a character may stand anywhere in names. Those that show nothing may
+// not: two names that look the same must not be two rooms. Neither may those that turn the
+// direction of writing, nor those that this process's Unicode does not know: a newer one may
+// give them another normal form, but pictures and ideographs, of which there are new ones
+// each year, have no others.
 func visible(r rune) bool {
 	switch {
 	case unicode.IsPrint(r):

@@ -32,8 +32,26 @@ var names = []struct {
 	{"Hebrew", "אבג", "אבג", "אבג"},
 	{"an accent of Greek that is one of ASCII", "a\u1fef", "a`", "a`"},
 	{"emoji", "🎉🫩", "🎉🫩", "🎉🫩"}, // the second is newer than the tables
-	{"emoji and its variant", "❤\ufe0f", "", ""},
-	{"family", "👩\u200d👧", "", ""},
+	{"emoji and its variant", "❤\ufe0f", "❤\ufe0f", "❤\ufe0f"},
+	{"as text", "❤\ufe0e", "❤\ufe0e", "❤\ufe0e"},
+	{"family", "👩\u200d👩\u200d👧", "👩\u200d👩\u200d👧", "👩\u200d👩\u200d👧"},
+	{"variant, joined", "❤\ufe0f\u200d🔥", "❤\ufe0f\u200d🔥", "❤\ufe0f\u200d🔥"},
+	{"keycap", "room#\ufe0f\u20e3", "room#\ufe0f\u20e3", "room#\ufe0f\u20e3"},
+	{"Persian", "می\u200cخواهم", "می\u200cخواهم", "می\u200cخواهم"},
+	{"Sinhala", "ශ\u0dca\u200dර\u0dd3", "ශ\u0dca\u200dර\u0dd3", "ශ\u0dca\u200dර\u0dd3"},
+	{"joined, decomposed", "e\u0301\u200de\u0301", "\u00e9\u200d\u00e9", "\u00e9\u200d\u00e9"},
+	{"a joiner keeps letter and accent apart", "e\u200d\u0301", "e\u200d\u0301", "e\u200d\u0301"},
+	{"of a user, joined", "user:👩\u200d👧", "user:👩\u200d👧", ""},
+	{"joiner first", "\u200da", "", ""},
+	{"of a user, joiner first", "user:\u200da", "", ""},
+	{"variant first", "\ufe0fa", "", ""},
+	{"two joiners", "a\u200d\u200db", "", ""},
+	{"two variants", "❤\ufe0f\ufe0f", "", ""},
+	{"joiner and variant", "a\u200d\ufe0fb", "", ""},
+	{"non-joiner behind a variant", "❤\ufe0f\u200cb", "", ""},
+	{"a variant's joiner twice", "❤\ufe0f\u200d\u200d🔥", "", ""},
+	{"another variant", "直\ufe00", "", ""},
+	{"ideographic variant", "直\U000e0100", "", ""},
 	{"longest of a room", strings.Repeat("z", 128), strings.Repeat("z", 128), strings.Repeat("z", 128)},
 	{"longest of a room, decomposed", strings.Repeat("e\u0301", 64), strings.Repeat("\u00e9", 64), strings.Repeat("\u00e9", 64)},
 	{"longer", strings.Repeat("z", 129), "", strings.Repeat("z", 129)},
@@ -53,7 +71,8 @@ var names = []struct {
 	{"Hangul filler", "a\u3164", "", ""},
 	{"soft hyphen", "lob\u00adby", "", ""},
 	{"zero width space", "a\u200b", "", ""},
-	{"zero width joiner", "a\u200db", "", ""},
+	{"zero width joiner", "a\u200db", "a\u200db", "a\u200db"},
+	{"word joiner", "a\u2060b", "", ""},
 	{"byte order mark", "\ufeffa", "", ""},
 	{"right to left override", "a\u202eb", "", ""},
 	{"isolate", "\u2067a\u2069", "", ""},
@@ -95,6 +114,7 @@ func TestNames(t *testing.T) {
 	}
 	for pattern, want := range map[string]string{
 		"*": "*", "user:*": "user:*", "user:": "user:", "*e\u0301": "*\u00e9", "a b": "", "@*": "", "": "", "\u0301*": "", "user:\u0301*": "", "user:x*": "user:x*",
+		"*\u200d👧": "*\u200d👧", "👩\u200d*": "👩\u200d*", "\u200d*": "", "user:\ufe0f*": "",
 		strings.Repeat("*", 129): "", "user:" + strings.Repeat("*", 256): "user:" + strings.Repeat("*", 256), "user:" + strings.Repeat("*", 257): "",
 	} {
 		checkName(t, "pattern", pattern, want, broker.RoomPattern)
@@ -142,6 +162,9 @@ func BenchmarkRoomName(b *testing.B) {
 	}
 }
 
+// joiners may stand between characters of a name.
+const joiners = "\u200c\u200d\ufe0e\ufe0f"
+
 // FuzzNames: whatever is taken has all the properties of a name, and each of its forms is
 // the same name.
 func FuzzNames(f *testing.F) {
@@ -186,7 +209,13 @@ func checkTaken(t *testing.T, text, name string, most int, rule func(string) (st
 	if len(name) == 0 || len(name) > most || !utf8.ValidString(name) || name == "." || name == ".." {
 		t.Errorf("%q is no name", name)
 	}
+	before := rune(0)
 	for _, r := range name {
+		between := before != 0 && !strings.ContainsRune(joiners, before) || r == '\u200d' && (before == '\ufe0e' || before == '\ufe0f')
+		before = r
+		if strings.ContainsRune(joiners, r) && between {
+			continue
+		}
 		if r == '*' || unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs, unicode.Z, unicode.Bidi_Control, unicode.Join_Control, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
 			t.Errorf("%q has %U", name, r)
 		}

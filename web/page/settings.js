@@ -8,8 +8,11 @@ const KEY = 'barrage';
 const DEFAULT_ROOM = 'lobby';
 const MAX_ROOM = 128; // bytes of UTF-8
 
-// What a name cannot have: blanks, what shows nothing, and the * of patterns. Characters
-// newer than the server's tables it refuses by itself.
+// Joiners of emoji and words, and selectors of variants, behind a visible character.
+const JOINED = /([^\u200c\u200d\ufe0e\ufe0f])(?:[\ufe0e\ufe0f]?\u200d|[\u200c\ufe0e\ufe0f])/gu;
+
+// What a name cannot have beside these: blanks, what shows nothing, and the * of patterns.
+// Characters newer than the server's tables it refuses by itself.
 const NOT_IN_ROOMS = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\ufffd*]/u;
 
 export function load(search) {
@@ -37,7 +40,7 @@ export function roomProblem(room) {
   if (room === '') return 'A room needs a name.';
   if (new TextEncoder().encode(room).length > MAX_ROOM) return `A room's name is too long: it has ${MAX_ROOM} bytes at most.`;
   if (/^([@\p{M}]|\.\.?$)/u.test(room)) return "A room's name cannot begin so.";
-  const wrong = room.match(NOT_IN_ROOMS);
+  const wrong = room.replace(JOINED, '$1').match(NOT_IN_ROOMS);
   if (!wrong) return '';
   const code = `U+${wrong[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
   return `A room's name cannot contain ${/\s/.test(wrong[0]) ? 'blanks' : wrong[0] === '*' ? '*' : `the character ${code}`}.`;

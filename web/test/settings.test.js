@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { load, roomProblem, save } from '../page/settings.js';
 
 test('roomProblem', async (t) => {
-  const good = ['lobby', 'A', '7', 'a_b.c:d@e-f', 'user:ID', `r${'x'.repeat(127)}`, '直播间42', 'émission', '-a', 'a/b', '{x}', 'a\u{1f600}', '直'.repeat(42), '...'];
+  const good = ['lobby', 'A', '7', 'a_b.c:d@e-f', 'user:ID', `r${'x'.repeat(127)}`, '直播间42', 'émission', '-a', 'a/b', '{x}', 'a\u{1f600}', '直'.repeat(42), '...',
+    '❤\ufe0f', '👩\u200d👩\u200d👧', '❤\ufe0f\u200d🔥', 'می\u200cخواهم', '#\ufe0f\u20e3'];
   for (const room of good) await t.test(`accepts ${room.slice(0, 20)}`, () => assert.equal(roomProblem(room), ''));
   const bad = [
     ['', /needs a name/],
@@ -21,7 +22,11 @@ test('roomProblem', async (t) => {
     ['a\n', /blanks/],
     ['a\u200b', /U\+200B/],
     ['a\u202e', /U\+202E/],
-    ['❤\ufe0f', /U\+FE0F/],
+    ['\u200da', /U\+200D/],
+    ['a\u200d\u200d', /U\+200D/],
+    ['❤\ufe0f\ufe0f', /U\+FE0F/],
+    ['a\u200d\ufe0f', /U\+FE0F/],
+    ['❤\ufe0f\u200c', /U\+200C/],
     ['a\ud800', /U\+D800/],
   ];
   for (const [room, want] of bad) {
