@@ -80,7 +80,7 @@ func TestEndWhileConnecting(t *testing.T) {
 				if deaf {
 					addr = deafPort(t)
 				} else {
-					onLoop(l, l.CloseListener) // so that nothing is Opened at that end
+					onLoop(l, l.CloseListeners) // so that nothing is Opened at that end
 					addr = silentPort(t)
 				}
 				before := len(descriptors(t))

@@ -32,7 +32,7 @@ func BenchmarkSend(b *testing.B) {
 	}
 	h := new(testHandler)
 	l, _ := startLoop(b, Config{}, h)
-	onLoop(l, func() { l.open(fd) })
+	onLoop(l, func() { l.open(fd, h.Opened) })
 	id := h.opened()[0]
 	msg := make([]byte, 64)
 	parts := [][]byte{msg[:32], msg[32:]}
@@ -67,7 +67,7 @@ func BenchmarkReceive(b *testing.B) {
 	got := 0
 	h := &testHandler{data: func(_ ID, p []byte) { got += len(p) }}
 	l, _ := startLoop(b, Config{}, h)
-	onLoop(l, func() { l.open(fds[0]) })
+	onLoop(l, func() { l.open(fds[0], h.Opened) })
 	id := h.opened()[0]
 	msg := make([]byte, 64)
 	b.ReportAllocs()

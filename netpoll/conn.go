@@ -66,7 +66,7 @@ func (l *Loop) Sendv(id ID, bufs [][]byte) int {
 // closed with reason QueueFull.
 func (l *Loop) Queue(id ID, p []byte) {
 	c := l.table.At(id)
-	if !c.live() {
+	if !c.live() || len(p) == 0 {
 		return
 	}
 	if c.flags&flagBlocked == 0 {

@@ -16,8 +16,8 @@ func (l *Loop) onTick() {
 	if l.stopping {
 		return
 	}
-	if l.lis != nil {
-		l.lis.tick()
+	for _, a := range l.listeners {
+		a.tick()
 	}
 	l.advanceClock()
 	l.sweepDue += float64(l.table.n) * float64(l.cfg.Tick) / float64(l.cfg.Sweep)

@@ -1,7 +1,7 @@
 // Package netpoll runs event loops over raw socket descriptors on Linux.
 //
-// A [Loop] is one thread of control: one epoll (mailru/easygo's), at most one
-// SO_REUSEPORT listener, and a table of connections. A parked connection is a
+// A [Loop] is one thread of control: one epoll (mailru/easygo's), a listener for each
+// address (SO_REUSEPORT, or a Unix socket that loops share), and a table of connections. A parked connection is a
 // descriptor, sixteen bytes of table and an entry in easygo's callback map; it
 // has no goroutine, no timer, no buffer and no net.Conn. Bytes that arrive are
 // read into the loop's single buffer and handed to the [Handler] during the
@@ -23,7 +23,7 @@
 // # Ownership
 //
 //	state                                     owner                 everyone else
-//	epoll, eventfd, timerfd, listener         the loop goroutine    Wake, Post
+//	epoll, eventfd, timerfd, listeners        the loop goroutine    Wake, Post
 //	connection table, deadlines, queues       the loop goroutine    Post
 //	inbox of posted functions                 its mutex             Post
 //	counters                                  written by the loop   read (atomic)

@@ -102,7 +102,7 @@ func startLoop(t testing.TB, cfg Config, h *testHandler) (*Loop, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Stop)
-	onLoop(l, func() { err = l.Accept(ls[0]) })
+	onLoop(l, func() { err = l.Accept(ls[0], nil) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Listening sockets: one per loop on the same address (SO_REUSEPORT), accepting
-// in bounded bursts and pausing when the process runs out of descriptors.
+// Listening sockets: one per loop and address (SO_REUSEPORT), accepting in bounded
+// bursts and pausing when the process runs out of descriptors.
 
 package netpoll
 
@@ -163,6 +163,8 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 
 func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	switch sa := sa.(type) {
+	case *unix.SockaddrUnix:
+		return Local
 	case *unix.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
 	case *unix.SockaddrInet6:
@@ -174,7 +176,8 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 // listener is a Listener in a loop. Owner: the loop goroutine.
 type listener struct {
 	l       *Loop
-	fd      int
+	fd      int // -1: closed
+	opened  func(ID)
 	backoff time.Duration // how long accepting is paused for want of descriptors
 	resume  time.Time     // zero while accepting
 }
@@ -184,42 +187,45 @@ const (
 	maxBackoff = time.Second
 )
 
-// Accept gives a listener to the loop, which closes it at CloseListener or
-// Stop. On the loop goroutine; once.
-func (l *Loop) Accept(lis *Listener) error {
-	a := &listener{l: l, fd: lis.fd}
+// Accept gives a listener to the loop, which closes it at CloseListeners or Stop. opened
+// is told of its connections; nil is Handler.Opened. On the loop goroutine.
+func (l *Loop) Accept(lis *Listener, opened func(ID)) error {
+	a := &listener{l: l, fd: lis.fd, opened: opened}
+	if opened == nil {
+		a.opened = l.h.Opened
+	}
 	if err := l.p.add(lis.fd, interestIn, func(easygo.EpollEvent) { _ = a.accept() }); err != nil {
 		return err
 	}
-	l.lis = a
+	l.listeners = append(l.listeners, a)
 	return nil
 }
 
-// CloseListener stops accepting. Connections that the kernel has completed
-// already are accepted first: closing would reset them.
-func (l *Loop) CloseListener() {
-	if l.lis == nil {
-		return
+// CloseListeners stops accepting. Connections that the kernel has completed already are
+// accepted first: closing would reset them.
+func (l *Loop) CloseListeners() {
+	for _, a := range l.listeners {
+		for a.accept() {
+		}
+		l.p.del(a.fd)
+		_ = unix.Close(a.fd)
+		a.fd = -1
 	}
-	for l.lis.accept() {
-	}
-	l.p.del(l.lis.fd)
-	_ = unix.Close(l.lis.fd)
-	l.lis = nil
+	l.listeners = nil
 }
 
 // accept takes one burst of connections and reports whether more may wait.
 func (a *listener) accept() (more bool) {
 	l := a.l
-	if l.lis != a {
-		return false // an event fetched in the same batch as CloseListener
+	if a.fd < 0 {
+		return false // an event fetched in the same batch as CloseListeners
 	}
 	defer l.reap()
 	for range l.cfg.AcceptMax {
 		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(a.fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch errno {
 		case 0:
-			l.open(int(fd))
+			l.open(int(fd), a.opened)
 		case unix.EAGAIN:
 			a.backoff = 0
 			return false
@@ -258,7 +264,7 @@ func (a *listener) tick() {
 }
 
 // open takes over an accepted descriptor.
-func (l *Loop) open(fd int) {
+func (l *Loop) open(fd int, opened func(ID)) {
 	id, err := l.enter(fd, stateOpen, flagIn)
 	if err != nil {
 		l.stats.acceptErrors.Add(1)
@@ -266,7 +272,7 @@ func (l *Loop) open(fd int) {
 		return
 	}
 	l.stats.accepted.Add(1)
-	l.Guard(id, l.h.Opened)
+	l.Guard(id, opened)
 }
 
 // enter enters a descriptor into the table and epoll. After an error it still

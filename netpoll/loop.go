@@ -88,7 +88,7 @@ type Stats struct {
 	Queued        int64 // a gauge: see AllQueued
 }
 
-// Loop is one epoll, its listener if it has one, and its connections. See the package
+// Loop is one epoll, its listeners if it has any, and its connections. See the package
 // comment for which goroutine may do what.
 type Loop struct {
 	cfg Config
@@ -96,19 +96,19 @@ type Loop struct {
 	p   *poller
 
 	// Loop goroutine only.
-	wire     wire
-	table    table
-	queues   map[ID]*[]byte // unsent bytes of blocked connections
-	doomed   []ID           // to be closed by reap
-	spare    []func()       // the other buffer of the inbox
-	buf      []byte
-	iovs     []unix.Iovec
-	sweepAt  uint32 // next slot to look at
-	sweepDue float64
-	lis      *listener
-	stopping bool
-	clock    uint32    // deadlines' clock: ticks' time in clockUnits
-	ticked   time.Time // when clock was advanced
+	wire      wire
+	table     table
+	queues    map[ID]*[]byte // unsent bytes of blocked connections
+	doomed    []ID           // to be closed by reap
+	spare     []func()       // the other buffer of the inbox
+	buf       []byte
+	iovs      []unix.Iovec
+	listeners []*listener
+	sweepAt   uint32 // next slot to look at
+	sweepDue  float64
+	stopping  bool
+	clock     uint32    // deadlines' clock: ticks' time in clockUnits
+	ticked    time.Time // when clock was advanced
 
 	// Any goroutine.
 	signalled atomic.Bool // the eventfd is or will be readable
@@ -209,7 +209,7 @@ func (l *Loop) stop() {
 	l.inboxMu.Lock()
 	l.inbox, l.inboxClosed = nil, true
 	l.inboxMu.Unlock()
-	l.CloseListener()
+	l.CloseListeners()
 	for id := range ID(l.table.n) {
 		l.Close(id, LoopStopped)
 	}

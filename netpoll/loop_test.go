@@ -96,7 +96,7 @@ func TestStaleEvent(t *testing.T) {
 		}
 		reused = pair[0]
 		t.Cleanup(func() { _ = unix.Close(pair[1]) })
-		l.open(pair[0])
+		l.open(pair[0], h.Opened)
 	}
 	release, held := make(chan struct{}), make(chan struct{})
 	var fds [2]int32
@@ -238,7 +238,7 @@ func TestStopClosesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	onLoop(l, func() { err = l.Accept(ls[0]) })
+	onLoop(l, func() { err = l.Accept(ls[0], nil) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestListenerEventAfterClose(t *testing.T) {
 	c, _ := dialOne(t, addr, h)
 	_, _ = c.Write([]byte("x"))
 	<-entered // the loop is away in an event; what follows is fetched in one batch
-	l.Post(l.CloseListener)
+	l.Post(l.CloseListeners)
 	rest := rawDial(t, addr)
 	defer unix.Close(rest)
 	close(release)

@@ -25,7 +25,7 @@ func (s *Loops) Drain(ctx context.Context, window time.Duration) error {
 	until := time.Now().Add(window)
 	for _, l := range s.all {
 		l.Do(func() {
-			l.net.CloseListener()
+			l.net.CloseListeners()
 			l.drain = drainState{on: true, until: until}
 			l.drain.goOn(l)
 		})

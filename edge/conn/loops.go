@@ -103,7 +103,7 @@ func (s *Loops) Start(ls []*netpoll.Listener, attach func(*Loop) (Door, []Kind))
 	s.started.Store(true)
 	for i, l := range s.all {
 		result := make(chan error)
-		l.net.Post(func() { result <- l.net.Accept(ls[i]) })
+		l.net.Post(func() { result <- l.net.Accept(ls[i], nil) })
 		if err := <-result; err != nil {
 			return fmt.Errorf("edge: accept on loop %d: %w", i, err)
 		}
