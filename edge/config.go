@@ -6,8 +6,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"runtime"
+	"slices"
 	"time"
 
 	"barrage/edge/auth"
@@ -18,6 +20,7 @@ import (
 	"barrage/edge/node"
 	"barrage/edge/presence"
 	"barrage/edge/proxy"
+	"barrage/edge/tcp"
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/internal/broker"
@@ -47,6 +50,10 @@ type Config struct {
 	Node   string // names this server among those that share a broker (default a random one)
 	Listen string // public address (default 127.0.0.1:8080)
 	Shards int    // event loops (default GOMAXPROCS, at most fanout.MaxShards)
+
+	ListenTCP  []string    // addresses of barrage.v1 without WebSocket: host:port, or unix: and a path
+	TCPFraming tcp.Framing // of all of them (default tcp.Lines)
+	SocketMode fs.FileMode // permissions of the files of Unix sockets (default 0600)
 
 	MaxConnections int      // WebSocket connections at a time (required)
 	MaxSockets     int      // sockets at a time, those before and after their time as WebSocket connections included (default MaxConnections + 1024)
@@ -141,6 +148,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Protocols == nil {
 		c.Protocols = Protocols()
 	}
+	c.TCPFraming = cmp.Or(c.TCPFraming, tcp.Lines)
+	c.SocketMode = cmp.Or(c.SocketMode, 0o600)
+	if len(c.ListenTCP) > 0 {
+		c.Protocols = append(slices.Clip(c.Protocols), tcp.Protocol(tcp.Config{Framing: c.TCPFraming, MaxMessage: c.MaxMessage}))
+	}
 	if c.OnFatal == nil {
 		c.OnFatal = func(err error) { panic(err) }
 	}
@@ -163,7 +175,7 @@ func (c *Config) check() error {
 	} else if c.TokenCookie != "" && allowed.OfAnybody() {
 		origins = errors.New("edge: TokenCookie: AllowedOrigins has pages that anybody may make, which would act as whoever visits them")
 	}
-	return errors.Join(room, policy, origins, c.Proxies.Check(),
+	return errors.Join(room, policy, origins, c.Proxies.Check(), c.TCPFraming.Check(),
 		limits.Within("edge: Shards", c.Shards, 1, fanout.MaxShards),
 		limits.AtLeast("edge: MaxConnections", c.MaxConnections, 1),
 		limits.AtLeast("edge: MaxSockets", c.MaxSockets, c.MaxConnections),

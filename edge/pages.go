@@ -17,7 +17,9 @@ import (
 func (c *Config) ownPaths() []string {
 	own := []string{"/healthz", "/count"}
 	for _, p := range c.Protocols {
-		own = append(own, p.Path)
+		if p.Path != "" {
+			own = append(own, p.Path)
+		}
 	}
 	for _, a := range c.Assets {
 		own = append(own, a.Path)

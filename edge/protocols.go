@@ -4,6 +4,7 @@
 package edge
 
 import (
+	"barrage/edge/conn"
 	"barrage/edge/delivery"
 	"barrage/edge/echo"
 	"barrage/edge/handshake"
@@ -17,7 +18,8 @@ import (
 	"barrage/frame"
 )
 
-// Protocols are those there are. echo is spoken only if Config.Echo says so.
+// Protocols are those there are on the public listener. echo is spoken only if Config.Echo
+// says so.
 func Protocols() []node.Protocol {
 	return []node.Protocol{
 		echo.Protocol(),
@@ -51,6 +53,41 @@ func (s *Server) speak() *delivery.Forms {
 		s.protocols = append(s.protocols, spoken)
 	}
 	return forms
+}
+
+// spoken is the protocol of this name, nil if there is none.
+func (s *Server) spoken(name string) *handshake.Spoken {
+	for i := range s.protocols {
+		if s.protocols[i].Name == name {
+			return &s.protocols[i]
+		}
+	}
+	return nil
+}
+
+// kinds are those of a loop's connections.
+func (s *Server) kinds(l *conn.Loop) []conn.Kind {
+	wsPlain, wsDeflated := ws.New(l, &s.limits, false), ws.New(l, &s.limits, true)
+	kinds := make([]conn.Kind, 2*len(s.protocols))
+	for i, attach := range s.attach {
+		spoken := &s.protocols[i]
+		var p conn.Protocol
+		switch {
+		case spoken.Protocol.Serve != nil: // it has no connections
+			continue
+		case spoken.Speaks != "":
+			p = kinds[s.spoken(spoken.Speaks).Plain].Protocol
+		default:
+			p = attach(l)
+		}
+		plain, deflated := conn.Kind{Transport: wsPlain, Protocol: p}, conn.Kind{Transport: wsDeflated, Protocol: p}
+		if t := spoken.Transport; t != nil {
+			plain = conn.Kind{Transport: t.Start(l), Protocol: p, Mute: t.Mute}
+			deflated = plain
+		}
+		kinds[spoken.Plain], kinds[spoken.Deflated] = plain, deflated
+	}
+	return kinds
 }
 
 // maxUnread is the most that one of the protocols has a connection leave unread.

@@ -24,7 +24,6 @@ import (
 	"barrage/edge/publish"
 	"barrage/edge/share"
 	"barrage/edge/wait"
-	"barrage/edge/ws"
 	"barrage/fanout"
 	"barrage/frame"
 	"barrage/internal/bounds"
@@ -48,7 +47,7 @@ type Server struct {
 	hub         *fanout.Hub
 	node        *node.Node
 	protocols   []handshake.Spoken
-	attach      []func(*conn.Loop) conn.Protocol // by protocol
+	attach      []func(*conn.Loop) conn.Protocol // by protocol; nil: it has no connections, or another's
 	limits      frame.Limits
 	anonymous   auth.Identity
 	guest       auth.Rights // of anonymous
@@ -60,6 +59,9 @@ type Server struct {
 	// From Start on.
 	desk        *handshake.Desk
 	addr        netip.AddrPort
+	plainAddrs  []string
+	files       []*netpoll.SocketFile   // of Unix sockets
+	removed     sync.Once               // files are
 	runs        []func(context.Context) // node.Background
 	background  sync.WaitGroup          // of runs
 	stop        context.CancelFunc      // ends them
@@ -123,12 +125,16 @@ func New(cfg Config) (*Server, error) {
 	s.node.Background(s.Moderation.Run)
 	for i := range s.protocols {
 		p := &s.protocols[i]
-		if p.Protocol.Serve != nil {
+		var attach func(*conn.Loop) conn.Protocol
+		switch {
+		case p.Protocol.Serve != nil:
 			p.Serve = p.Protocol.Serve(s.node)
-			s.attach = append(s.attach, nil)
-			continue
+		case p.Speaks == "":
+			attach = p.Start(s.node)
+		case s.spoken(p.Speaks) == nil:
+			return nil, fmt.Errorf("edge: protocol %s needs %s", p.Name, p.Speaks)
 		}
-		s.attach = append(s.attach, p.Start(s.node))
+		s.attach = append(s.attach, attach)
 	}
 	s.Delivery.OnReady(s.onReady)
 	return s, nil
@@ -156,13 +162,10 @@ func (s *Server) Start() error {
 		n.Tokens = auth.NewChecker(s.cfg.Auth, s.cfg.Keys)
 	}
 	s.desk = handshake.New(s.handshakeConfig())
-	ls, err := netpoll.Listen(s.cfg.Listen, s.cfg.Shards, netpoll.ListenConfig{
-		Backlog: s.cfg.Backlog, UserTimeout: s.cfg.UserTimeout, SendBuffer: s.cfg.SendBuffer, Unsent: bounds.UnsentBytes,
-	})
+	ls, err := s.listen()
 	if err != nil {
 		return err
 	}
-	s.addr = ls[0].Addr()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	batching, stopBatches := context.WithCancel(ctx)
@@ -184,22 +187,7 @@ func (s *Server) attachTo(l *conn.Loop) (conn.Door, []conn.Kind) {
 	waits := wait.NewList(s.node.Broker.Want, func(more int) { s.node.Waiting.Add(int64(more)) })
 	s.node.Waits = append(s.node.Waits, waits)
 	l.OnTick(func() { waits.Late(s.node.Loops.Now()) })
-	wsPlain, wsDeflated := ws.New(l, &s.limits, false), ws.New(l, &s.limits, true)
-	var kinds []conn.Kind
-	for i, attach := range s.attach {
-		if attach == nil { // it has no connections
-			kinds = append(kinds, conn.Kind{}, conn.Kind{})
-			continue
-		}
-		p := attach(l)
-		plain, deflated := conn.Kind{Transport: wsPlain, Protocol: p}, conn.Kind{Transport: wsDeflated, Protocol: p}
-		if t := s.protocols[i].Transport; t != nil {
-			plain = conn.Kind{Transport: t.Start(l), Protocol: p, Mute: t.Mute}
-			deflated = plain
-		}
-		kinds = append(kinds, plain, deflated)
-	}
-	return s.desk.Attach(l, waits), kinds
+	return s.desk.Attach(l, waits), s.kinds(l)
 }
 
 // onReady tells the loops that a room's messages come here now, if a connection waits.
@@ -223,6 +211,7 @@ func (s *Server) Drain(ctx context.Context, window time.Duration) error {
 	s.Leave()
 	s.stopBatches() // nobody is to leave while something waits for company
 	s.batches.Wait()
+	s.removeFiles()
 	return s.node.Loops.Drain(ctx, window)
 }
 
@@ -240,14 +229,12 @@ func (s *Server) Close() {
 	if s.node.Pool != nil {
 		s.node.Pool.Close()
 	}
+	s.removeFiles()
 	s.node.Loops.Stop()
 	if s.ownBroker != nil {
 		_ = s.ownBroker.Close() // cannot fail: it has nothing to lose
 	}
 }
-
-// Addr returns the public address.
-func (s *Server) Addr() netip.AddrPort { return s.addr }
 
 func (s *Server) connConfig() conn.Config {
 	c := &s.cfg

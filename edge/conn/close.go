@@ -103,15 +103,16 @@ func (l *Loop) Finish(r *Read, id ID, code uint16, text string, reason Reason) {
 }
 
 // TurnAway answers an upgrade and ends it at once, with last words of the kind's protocol
-// and a close code: a browser tells a page nothing of an upgrade that is refused. The
-// socket is no connection, nor does it count as one.
-func (l *Loop) TurnAway(id ID, kind int, answer, words []byte, code uint16, text string) {
+// and a close code: a browser tells a page nothing of an upgrade that is refused, and a
+// plain connection has no other words. The socket is no connection, nor does it count as
+// one.
+func (l *Loop) TurnAway(id ID, kind int, answer, words []byte, code uint16, text string, reason Reason) {
 	k := &l.kinds[kind]
 	l.out = append(l.out[:0], answer...)
 	l.out = k.AppendMessage(l.out, false, words)
 	l.out = k.AppendGoodbye(l.out, code, text)
 	l.giveBack(id)
-	l.Respond(id, l.out, Refused, l.loops.cfg.CloseTimeout)
+	l.Respond(id, l.out, reason, l.loops.cfg.CloseTimeout)
 }
 
 // Evict takes a connection out of a room, if it is in it; one that cannot live without

@@ -10,11 +10,24 @@ type events struct{ *Loop }
 // Opened starts the handshake's clock. Sockets that are
 // no connections yet have a bound of their own, so that they cannot take the
 // descriptors that the rest of the process needs.
-func (e *events) Opened(id ID) {
+func (e *events) Opened(id ID) { e.opened(id) }
+
+// opened tells whether the socket may stay.
+func (e *events) opened(id ID) bool {
 	*e.sessions.Make(id) = session{state: stateHandshake}
 	e.net.SetDeadline(id, e.loops.cfg.HandshakeTimeout)
 	if e.loops.sockets.Add(1) > int64(e.loops.cfg.MaxSockets) {
 		e.net.Close(id, netpoll.CloseReason(Crowded))
+		return false
+	}
+	return true
+}
+
+// openedPlain is Opened for plain listeners.
+func (e *events) openedPlain(id ID) {
+	if e.opened(id) {
+		e.sessions.At(id).flags |= flagPlain
+		e.door.Greet(id)
 	}
 }
 

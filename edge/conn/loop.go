@@ -82,6 +82,9 @@ func (l *Loop) Take(id ID) error {
 	return nil
 }
 
+// Plain tells whether a socket is of a plain listener.
+func (l *Loop) Plain(id ID) bool { return l.sessions.At(id).flags&flagPlain != 0 }
+
 // Taken tells whether a socket counts as a connection.
 func (l *Loop) Taken(id ID) bool { return l.sessions.At(id).flags&flagCounted != 0 }
 

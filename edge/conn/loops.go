@@ -84,15 +84,23 @@ func NewLoops(cfg Config) *Loops {
 	}
 }
 
-// Start starts a loop for each listener. attach is called for each before it accepts:
-// it gives the loop its door and kinds. All loops are there before one accepts, since
-// a connection of one may have to do with the others at once. After an error Stop must
-// be called, and listeners that were not taken yet are closed.
-func (s *Loops) Start(ls []*netpoll.Listener, attach func(*Loop) (Door, []Kind)) error {
-	taken := 0
+// Listener is one to be given to a loop. Sockets of a plain one send no request: the door
+// opens them by itself.
+type Listener struct {
+	*netpoll.Listener
+	Plain bool
+}
+
+// Start starts a loop for each of ls, its listeners. attach is called for each before it
+// accepts: it gives the loop its door and kinds. All loops are there before one accepts,
+// since a connection of one may have to do with the others at once. After an error Stop
+// must be called, and listeners that were not taken yet are closed.
+func (s *Loops) Start(ls [][]Listener, attach func(*Loop) (Door, []Kind)) error {
 	defer func() {
-		for _, l := range ls[taken:] {
-			_ = l.Close()
+		for _, rest := range ls {
+			for _, l := range rest {
+				_ = l.Close()
+			}
 		}
 	}()
 	for i := range ls {
@@ -102,14 +110,23 @@ func (s *Loops) Start(ls []*netpoll.Listener, attach func(*Loop) (Door, []Kind))
 	}
 	s.started.Store(true)
 	for i, l := range s.all {
-		result := make(chan error)
-		l.net.Post(func() { result <- l.net.Accept(ls[i], nil) })
-		if err := <-result; err != nil {
-			return fmt.Errorf("edge: accept on loop %d: %w", i, err)
+		for len(ls[i]) > 0 {
+			result := make(chan error)
+			l.net.Post(func() { result <- l.accept(ls[i][0]) })
+			if err := <-result; err != nil {
+				return fmt.Errorf("edge: accept on loop %d: %w", i, err)
+			}
+			ls[i] = ls[i][1:]
 		}
-		taken++
 	}
 	return nil
+}
+
+func (l *Loop) accept(lis Listener) error {
+	if lis.Plain {
+		return l.net.Accept(lis.Listener, (&events{l}).openedPlain)
+	}
+	return l.net.Accept(lis.Listener, nil)
 }
 
 func (s *Loops) add(i int, attach func(*Loop) (Door, []Kind)) error {

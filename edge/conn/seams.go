@@ -16,7 +16,9 @@ type ID = netpoll.ID
 // Door takes sockets that are of no kind yet. One for each loop, whose goroutine
 // calls it.
 type Door interface {
-	// Data takes bytes of a request.
+	// Greet takes a socket of a plain listener, which sends no request.
+	Greet(id ID)
+	// Data takes bytes of a request, or of what is before a plain connection.
 	Data(id ID, p []byte)
 	// Late is called when the deadline of a request has passed, or of what Hold waits
 	// for.

@@ -29,6 +29,7 @@ const (
 	flagBlocked                    // the socket is full; see watch
 	flagThrottle                   // reading is paused until the queue is gone
 	flagCounted                    // counts against the limits of connections
+	flagPlain                      // it is of a plain listener; see Listener
 )
 
 // session is one connection's record, kept free of pointers so that the garbage

@@ -3,7 +3,11 @@
 
 package conn
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"barrage/netpoll"
+)
 
 // source is where a connection comes from. There is none, that is a zero one, for those
 // whose peer the kernel is to be asked for. It is kept free of pointers, as sessions are.
@@ -124,12 +128,14 @@ type Remote struct {
 // Remote is to be asked while the connection is here.
 func (l *Loop) Remote(id ID) Remote { return Remote{l, id} }
 
-// String is the address, with the port if that is known; "" if the connection is gone
-// already. The loop's goroutine.
+// String is the address, with the port if that is known; "local" of a Unix socket, "" if
+// the connection is gone already. The loop's goroutine.
 func (r Remote) String() string {
 	switch a := r.loop.Source(r.id); {
 	case !a.IsValid():
 		return ""
+	case a == netpoll.Local:
+		return "local"
 	case a.Port() == 0:
 		return a.Addr().String()
 	default:

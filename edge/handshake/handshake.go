@@ -89,11 +89,17 @@ type Desk struct {
 	log        *quietlog.Log            // of what clients do
 	statuses   [600]atomic.Uint64
 	told       *fair.Minute
+	plain      *Spoken // connections without a request; nil: there are none
 }
 
 // New returns a server's desk.
 func New(cfg Config) *Desk {
 	d := &Desk{cfg: cfg, guest: cfg.Guest.Rights(), log: quietlog.New(cfg.Logger), told: fair.NewMinute(bounds.ToldPerMinute), keyOrigins: make(map[string]frame.Origins)}
+	for i := range cfg.Protocols {
+		if cfg.Protocols[i].Speaks != "" {
+			d.plain = &cfg.Protocols[i]
+		}
+	}
 	if cfg.Keys != nil {
 		for _, k := range cfg.Keys.Keys() {
 			d.keyOrigins[k.Name], _ = frame.ParseOrigins(k.Origins) // whoever configured them has checked
@@ -140,6 +146,10 @@ const headBytes = 128
 // it begins at its beginning.
 func (d *Door) Data(id conn.ID, p []byte) {
 	d.manner = manner{}
+	if d.loop.Plain(id) {
+		d.begin(id, p)
+		return
+	}
 	if post := d.posts[id]; post != nil {
 		d.more(id, post, p)
 		return

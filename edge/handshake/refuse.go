@@ -17,6 +17,10 @@ import (
 
 func (d *Door) refuse(id conn.ID, m manner, reason conn.Reason, err error) {
 	he := d.answerTo(err)
+	if d.loop.Plain(id) {
+		d.sayBye(id, reason, err, he)
+		return
+	}
 	d.out = m.appendError(d.out[:0], he, refusalCode(err))
 	d.respond(id, he.Status, reason, d.cfg.CloseTimeout)
 }
@@ -33,7 +37,7 @@ func (d *Door) turnAway(id conn.ID, u *upgrade, err error) {
 		return
 	}
 	d.statuses[no.HTTPStatus()].Add(1)
-	d.loop.TurnAway(id, u.kind, u.response, u.protocol.Farewell(code, no), code, no.Error())
+	d.loop.TurnAway(id, u.kind, u.response, u.protocol.Farewell(code, no), code, no.Error(), conn.Refused)
 }
 
 // codeOf is the close code that a refusal is told by, 0 if it is not one of a token, a

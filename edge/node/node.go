@@ -37,7 +37,7 @@ const (
 // Protocol is one that a server speaks.
 type Protocol struct {
 	Name        string // as operators see it
-	Path        string // of the request
+	Path        string // of the request; "": there is none, see Speaks
 	Subprotocol string // that a WebSocket client asks for; "": for clients that ask for none of the path's
 	Alias       string // of no subprotocol: browsers that offer any want one back
 	Rooms       RoomRule
@@ -65,6 +65,9 @@ type Protocol struct {
 	// Serve is there for a protocol whose requests are no connections, each of which is answered by
 	// itself; Codec, Transport and Start are not then. It is called as Start is.
 	Serve func(*Node) Serve
+	// Speaks is the name of a protocol before this one, of whose kind connections without a
+	// request are: Transport carries what it says, and Start is its. "" for others.
+	Speaks string
 	// Start is called once for each server, before the broker starts. What it returns
 	// makes the protocol of one loop, before that runs; all of the Node is there by
 	// then.
@@ -79,7 +82,8 @@ type Serve func(l *conn.Loop, o *conn.Opening, body []byte, answer func(json []b
 // bytes are.
 type Transport struct {
 	// Check tells what is wrong with a request for a connection, and AppendAnswer appends
-	// the answer that begins one; headers are lines for it, CRLF after each.
+	// the answer that begins one; headers are lines for it, CRLF after each. They are not
+	// there where there is no request.
 	Check        func(*frame.Request) error
 	AppendAnswer func(dst []byte, headers string) []byte
 	Status       int  // of the answer

@@ -29,7 +29,7 @@ func Protocol() node.Protocol {
 		Name: Subprotocol, Path: "/ws", Subprotocol: Subprotocol, Rooms: node.ByDemand, AuthByMessage: true, LoginByMessage: true,
 		Unread: Unread,
 		Farewell: func(code uint16, no *refusal.Error) []byte {
-			b := bye(code, no.Error(), 0)
+			b := bye(code, no.Error(), no.RetryAfter())
 			b.Error = no.Code()
 			return appendJSON(new(bytebufferpool.ByteBuffer), b)
 		},
