@@ -13,6 +13,7 @@ type keyAnswer struct {
 	Publish   bool     `json:"publish"`
 	Subscribe bool     `json:"subscribe"`
 	Get       bool     `json:"get"`
+	Serve     []string `json:"serve,omitempty"`
 	Origins   []string `json:"origins,omitempty"`
 	Rate      float64  `json:"rate"`
 	Expires   int64    `json:"expires,omitempty"` // milliseconds since the Unix epoch
@@ -36,7 +37,7 @@ func (a *API) listKeys(x *exchange, r *http.Request) error {
 	answer := keysAnswer{Keys: []keyAnswer{}}
 	for _, k := range list {
 		answer.Keys = append(answer.Keys, keyAnswer{
-			Key: k.Name, Rooms: append([]string{}, k.Rooms...), Publish: k.Publish, Subscribe: k.Subscribe, Get: k.Get,
+			Key: k.Name, Rooms: append([]string{}, k.Rooms...), Publish: k.Publish, Subscribe: k.Subscribe, Get: k.Get, Serve: k.Serve,
 			Origins: k.Origins, Rate: k.Rate, Expires: unixMilli(k.Expires), Revoked: k.Revoked,
 		})
 	}

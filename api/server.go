@@ -97,7 +97,7 @@ type Moderation interface {
 // and not configured on this node.
 type Key struct {
 	Name                    string
-	Rooms, Origins          []string
+	Rooms, Origins, Serve   []string
 	Publish, Subscribe, Get bool
 	Rate                    float64
 	Expires                 time.Time // zero: never

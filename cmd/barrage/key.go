@@ -37,7 +37,7 @@ type newKey struct {
 func keyCreateCommand(p *process) *cobra.Command {
 	var k newKey
 	cmd := &cobra.Command{
-		Use:   "create --name NAME --rooms PATTERNS [--publish] [--subscribe]",
+		Use:   "create --name NAME --rooms PATTERNS [--publish] [--subscribe] [--serve METHODS]",
 		Short: "Make a key",
 		Long: "Make a key: print it, this once, on standard output, and its entry of the server's\n" +
 			"configuration, which has only its hash, on standard error. With --from the key is not\n" +
@@ -57,9 +57,10 @@ func keyCreateCommand(p *process) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&k.Name, "name", "", "`NAME` that stands for the key in the configuration, logs and events, required")
-	flags.StringSliceVar(&k.Rooms, "rooms", nil, "`PATTERNS` of its rooms, * for any bytes, required")
+	flags.StringSliceVar(&k.Rooms, "rooms", nil, "`PATTERNS` of its rooms, * for any bytes, required to publish or subscribe")
 	flags.BoolVar(&k.Publish, "publish", false, "it may publish")
 	flags.BoolVar(&k.Subscribe, "subscribe", false, "it may join rooms")
+	flags.StringSliceVar(&k.Serve, "serve", nil, "`PATTERNS` of the methods whose requests it may answer")
 	flags.BoolVar(&k.Get, "get", false, "it may publish by GET /push")
 	flags.StringSliceVar(&k.Origins, "origins", nil, "`ORIGINS` of the pages that it is for; default is all, and programs")
 	flags.Float64Var(&k.Rate, "rate", keyring.DefaultRate, "`MESSAGES` a second of all who have it, on each node")

@@ -53,6 +53,7 @@ func tokenCreateCommand(p *process) *cobra.Command {
 	flags.StringSliceVar(&r.Rooms, "rooms", nil, "`PATTERNS` of the rooms that may be joined, * for any bytes; default is all")
 	flags.StringVar(&r.Publish, "pub", "true", "true, false (subscribe only), or `PATTERNS` of the rooms that may be published to")
 	flags.StringVar(&r.Direct, "dm", "true", "true, false (to nobody), or `PATTERNS` of the users that may be written to")
+	flags.StringSliceVar((*[]string)(&r.Serve), "serve", nil, "`PATTERNS` of the methods whose requests it may answer; default is none")
 	flags.DurationVar(&r.TTL, "ttl", time.Hour, "time until it expires, 1s at least")
 	flags.StringVar(&r.Audience, "audience", "", "whom it is for (claim aud)")
 	flags.StringVar(&r.Issuer, "issuer", "", "whom it comes from (claim iss)")

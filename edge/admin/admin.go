@@ -172,7 +172,7 @@ func (a Server) Keys(context.Context) ([]api.Key, error) {
 	revoked := a.Moderation.RevokedKeys()
 	for _, k := range a.Server.Keys() {
 		list = append(list, api.Key{
-			Name: k.Name, Rooms: k.Rooms, Origins: k.Origins, Publish: k.Publish, Subscribe: k.Subscribe, Get: k.Get,
+			Name: k.Name, Rooms: k.Rooms, Origins: k.Origins, Publish: k.Publish, Subscribe: k.Subscribe, Get: k.Get, Serve: k.Serve,
 			Rate: k.Rate, Expires: k.Expires, Revoked: revoked[k.Name],
 		})
 		delete(revoked, k.Name)

@@ -70,7 +70,7 @@ func (c *Checker) key(from netip.Addr, text string) (*Identity, error) {
 	case !k.Expires.IsZero() && !now.Before(k.Expires):
 		return nil, refuse(CodeExpired, "the key has expired")
 	}
-	ident := &Identity{Key: k, Expires: k.Expires}
+	ident := &Identity{Key: k, Serve: k.Serve, Expires: k.Expires}
 	if k.Subscribe {
 		ident.Rooms = k.Rooms
 	}

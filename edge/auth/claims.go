@@ -21,7 +21,7 @@ import (
 const defaultUserClaim = "sub"
 
 const (
-	maxPatterns = 64           // of each of rooms, pub and dm
+	maxPatterns = 64           // of each of rooms, pub, dm and serve
 	maxDate     = 253402300799 // the end of the year 9999: later ones cannot be written in RFC 3339
 )
 
@@ -141,9 +141,9 @@ func (p payload) shown(claim string) (string, error) {
 	return p.text(claim)
 }
 
-// rights sets what the claims rooms, pub and dm say, if they are there.
+// rights sets what the claims rooms, pub, dm and serve say, if they are there.
 func (p payload) rights(id *Identity) (err error) {
-	for claim, patterns := range map[string]*Patterns{"rooms": &id.Rooms, "dm": &id.Direct} {
+	for claim, patterns := range map[string]*Patterns{"rooms": &id.Rooms, "dm": &id.Direct, "serve": &id.Serve} {
 		v, ok := p.value(claim)
 		if !ok {
 			continue
@@ -208,7 +208,10 @@ func (id *Identity) Check(bad badField) (err error) {
 	if id.Publish, err = normalPatterns("pub", id.Publish, broker.RoomPattern, bad); err != nil {
 		return err
 	}
-	id.Direct, err = normalPatterns("dm", id.Direct, broker.UserPattern, bad)
+	if id.Direct, err = normalPatterns("dm", id.Direct, broker.UserPattern, bad); err != nil {
+		return err
+	}
+	id.Serve, err = normalPatterns("serve", id.Serve, broker.MethodPattern, bad)
 	return err
 }
 

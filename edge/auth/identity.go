@@ -23,6 +23,7 @@ type Identity struct {
 	Rooms   Patterns  // that it may join, its own user room apart
 	Publish Patterns  // that it may publish to
 	Direct  Patterns  // users that it may write to, as far as Publish allows rooms of users
+	Serve   Patterns  // methods of requests that it may answer
 	Expires time.Time // when all this ends, the leeway included; zero: never
 
 	Key *keyring.Key // of whoever has it, instead of a token; nil: none

@@ -9,18 +9,19 @@ import (
 	"barrage/internal/broker"
 )
 
-// Rights say which rooms an identity may join and publish to. They are one word,
+// Rights say which rooms an identity may join and publish to, and which requests it may
+// answer. They are one word,
 // kept for as long as a connection lives, and equal ones share what they refer to:
 // most tokens of a product say the same. The zero Rights are to nothing.
 type Rights struct{ scope unique.Handle[scope] }
 
 // scope is patterns, each with a blank behind it: no pattern has one. key is the name of
 // the key that has the rights, "" where a token has them or nobody.
-type scope struct{ rooms, publish, direct, key string }
+type scope struct{ rooms, publish, direct, serve, key string }
 
 // Rights of the identity.
 func (id *Identity) Rights() Rights {
-	s := scope{rooms: id.Rooms.joined(), publish: id.Publish.joined(), direct: id.Direct.joined()}
+	s := scope{rooms: id.Rooms.joined(), publish: id.Publish.joined(), direct: id.Direct.joined(), serve: id.Serve.joined()}
 	if id.Key != nil {
 		s.key = id.Key.Name
 	}
@@ -63,6 +64,12 @@ func (r Rights) MayPublish(room string) bool {
 		return match(r.scope.Value().direct, user)
 	}
 	return r.Key() != "" || match(r.scope.Value().rooms, room)
+}
+
+// MayServe tells whether the rights are to answer all requests whose methods fit a pattern: a
+// * in it is a byte that only a * matches.
+func (r Rights) MayServe(pattern string) bool {
+	return r != (Rights{}) && match(r.scope.Value().serve, pattern)
 }
 
 // match tells whether one of the patterns fits a room's name, or a user's.

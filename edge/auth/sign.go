@@ -84,6 +84,9 @@ func (c *Claims) encode() (payload, error) {
 	if !c.Direct.all() {
 		p.set("dm", append(Patterns{}, c.Direct...)) // of none a list, too
 	}
+	if len(c.Serve) > 0 {
+		p.set("serve", c.Serve)
+	}
 	return p, nil
 }
 

@@ -24,6 +24,7 @@ const (
 	MaxAvatar   = 1024 // a URL
 	MaxKind     = 64   // of a message
 	MaxKey      = 128  // an idempotency key
+	MaxMethod   = 128  // of requests
 )
 
 // UserPrefix begins the rooms of single users, which only they may join.
@@ -108,6 +109,30 @@ func RoomPattern(pattern string) (string, error) {
 func UserPattern(pattern string) (string, error) {
 	normal := Normal(pattern)
 	if why := wrongWith(normal, pattern, MaxUserID, true); why != "" {
+		return pattern, refusal.New(http.StatusBadRequest, "bad_pattern", "pattern "+why)
+	}
+	return normal, nil
+}
+
+// MethodName returns the normal form of a method of requests, or what is wrong with it, a
+// [refusal.Error] with the code bad_method.
+func MethodName(name string) (string, error) {
+	normal := Normal(name)
+	why := wrongWith(normal, name, MaxMethod, false)
+	switch {
+	case why != "":
+	case normal == "." || normal == "..":
+		why = "is " + normal + ", which is none in a URL"
+	default:
+		return normal, nil
+	}
+	return name, refusal.New(http.StatusBadRequest, "bad_method", "the method "+why)
+}
+
+// MethodPattern is RoomPattern for patterns of methods.
+func MethodPattern(pattern string) (string, error) {
+	normal := Normal(pattern)
+	if why := wrongWith(normal, pattern, MaxMethod, true); why != "" {
 		return pattern, refusal.New(http.StatusBadRequest, "bad_pattern", "pattern "+why)
 	}
 	return normal, nil

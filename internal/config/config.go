@@ -173,7 +173,7 @@ var rows = []settings.Setting{
 	{Key: "auth_issuer", Default: "", Unit: "text", Filled: true, Help: "Issuer (iss) that tokens must be from; not set: any"},
 	{Key: "auth_user_claim", Default: "sub", Unit: "claim", Help: "Claim of tokens that has the user: a text, or if it is not sub a whole number"},
 	{Key: "auth_cookie", Default: "", Unit: "name", Help: "Cookie that may have a token, in requests of the server's own pages and of allowed_origins; empty: none"},
-	{Key: "keys", Default: keyring.Entries(nil), Unit: "list", Secret: true, Filled: true, Form: "a list of keys, each with name, hash, rooms, and publish or subscribe", Help: "Keys that are as good as tokens, each with `name`, `hash`, `rooms`, `publish`, `subscribe`, and where wanted `get`, `origins`, `rate`, `expires`: see [keys](interfaces.md#keys-instead-of-tokens); by flag or variable as YAML in one text"},
+	{Key: "keys", Default: keyring.Entries(nil), Unit: "list", Secret: true, Filled: true, Form: "a list of keys, each with name, hash, rooms, and publish or subscribe", Help: "Keys that are as good as tokens, each with `name`, `hash`, `rooms`, `publish`, `subscribe`, and where wanted `serve`, `get`, `origins`, `rate`, `expires`: see [keys](interfaces.md#keys-instead-of-tokens); by flag or variable as YAML in one text"},
 	{Key: "auth_timeout", Default: 10 * time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute, Help: "Longest wait of a barrage.v1 connection's first command, where that must be auth"},
 	{Key: "anonymous", Default: false, Help: "Where tokens are checked: let those in who have none, too"},
 

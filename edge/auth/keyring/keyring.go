@@ -46,9 +46,10 @@ const (
 type Entry struct {
 	Name      string    `yaml:"name"`
 	Hash      string    `yaml:"hash"`
-	Rooms     []string  `yaml:"rooms,flow"` // patterns
+	Rooms     []string  `yaml:"rooms,flow,omitempty"` // patterns; none only of one that neither publishes nor subscribes
 	Publish   bool      `yaml:"publish,omitempty"`
 	Subscribe bool      `yaml:"subscribe,omitempty"`
+	Serve     []string  `yaml:"serve,flow,omitempty"`   // patterns of the methods that it may answer requests of
 	Get       bool      `yaml:"get,omitempty"`          // it may publish by GET
 	Origins   []string  `yaml:"origins,flow,omitempty"` // pages that it is for; none: for all, and for programs
 	Rate      float64   `yaml:"rate,omitempty"`         // messages a second of all who have it, on one node; 0: DefaultRate
@@ -113,27 +114,38 @@ func (e Entry) key() (k Key, err error) {
 		e.Rate = DefaultRate
 	}
 	switch {
-	case !e.Publish && !e.Subscribe:
-		return k, errors.New("publish, subscribe: neither is true, so it allows nothing")
+	case !e.Publish && !e.Subscribe && len(e.Serve) == 0:
+		return k, errors.New("publish, subscribe: neither is true, and serve is empty, so it allows nothing")
 	case e.Get && !e.Publish:
 		return k, errors.New("get: it needs publish")
-	case len(e.Rooms) == 0 || len(e.Rooms) > maxPatterns:
+	case (e.Publish || e.Subscribe) && len(e.Rooms) == 0 || len(e.Rooms) > maxPatterns:
 		return k, fmt.Errorf("rooms: there are %d patterns, want 1 to %d, such as \"*\"", len(e.Rooms), maxPatterns)
+	case len(e.Serve) > maxPatterns:
+		return k, fmt.Errorf("serve: there are %d patterns, want at most %d", len(e.Serve), maxPatterns)
 	case len(e.Origins) > maxPatterns:
 		return k, fmt.Errorf("origins: there are %d, want at most %d", len(e.Origins), maxPatterns)
 	case e.Rate < 0.01 || e.Rate > MaxRate:
 		return k, fmt.Errorf("rate: %v must be 0.01 to %v", e.Rate, MaxRate)
 	}
-	e.Rooms = slices.Clone(e.Rooms)
-	for i, pattern := range e.Rooms {
-		normal, err := broker.RoomPattern(pattern)
-		if err != nil {
-			return k, fmt.Errorf("rooms: %q: %w", pattern, err)
-		}
-		e.Rooms[i] = normal
+	if e.Rooms, err = normal("rooms", e.Rooms, broker.RoomPattern); err != nil {
+		return k, err
 	}
+	e.Serve, err = normal("serve", e.Serve, broker.MethodPattern)
 	k.Entry = e
-	return k, nil
+	return k, err
+}
+
+// normal returns the patterns of a field in their normal forms.
+func normal(field string, patterns []string, form func(string) (string, error)) ([]string, error) {
+	patterns = slices.Clone(patterns)
+	for i, pattern := range patterns {
+		n, err := form(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q: %w", field, pattern, err)
+		}
+		patterns[i] = n
+	}
+	return patterns, nil
 }
 
 // CheckName tells whether a name may be a key's: it stands in logs, events and URLs.

@@ -160,6 +160,7 @@ type Identity struct {
 	Rooms   []string  `json:"rooms"`
 	Publish []string  `json:"pub"`
 	Direct  []string  `json:"dm"`
+	Serve   []string  `json:"serve,omitempty"`
 	Expires time.Time `json:"expires"`
 }
 
@@ -172,6 +173,7 @@ func (c *Check) Verify(ctx context.Context, v *auth.Verifier, token string) ([]b
 	out := Identity{
 		User: id.User, Name: id.Name, Avatar: id.Avatar, Rooms: id.Rooms,
 		Publish: append([]string{}, id.Publish...), Direct: append([]string{}, id.Direct...), // none is a list, too
+		Serve:   id.Serve,
 		Expires: id.Expires.Add(-c.Leeway).UTC(), // as the token says
 	}
 	var b bytes.Buffer
