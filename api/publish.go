@@ -52,12 +52,10 @@ func (a *API) publishToUser(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	online := receipt.Members > 0 && !receipt.Replayed
-	if !online {
-		if online, err = a.server.Online(r.Context(), x.param); err != nil {
-			a.answerPublish(x, &receipt, "")
-			return nil
-		}
+	online, err := a.server.Online(r.Context(), x.param)
+	if err != nil {
+		a.answerPublish(x, &receipt, "")
+		return nil
 	}
 	a.answerPublish(x, &receipt, `,"online":`+strconv.FormatBool(online))
 	return nil

@@ -201,8 +201,9 @@ func TestPublishToUser(t *testing.T) {
 		status     int
 		want       string
 	}{
-		{"online here", "/v1/users/7/messages", memServer{rooms: map[string]int{"user:7": 2}}, 200, `{"id":"id-1","offset":1,"delivered_to":2,"online":true}`},
+		{"online here", "/v1/users/7/messages", memServer{rooms: map[string]int{"user:7": 2}, online: []string{"7"}}, 200, `{"id":"id-1","offset":1,"delivered_to":2,"online":true}`},
 		{"online elsewhere", "/v1/users/7/messages", memServer{online: []string{"7"}}, 200, `{"id":"id-1","offset":1,"delivered_to":0,"online":true}`},
+		{"hidden here", "/v1/users/7/messages", memServer{rooms: map[string]int{"user:7": 2}}, 200, `{"id":"id-1","offset":1,"delivered_to":2,"online":false}`},
 		{"offline", "/v1/users/7/messages", memServer{online: []string{"8"}, epoch: "e"}, 200, `{"id":"id-1","offset":1,"delivered_to":0,"epoch":"e","online":false}`},
 		{"cannot be told", "/v1/users/7/messages", memServer{err: down}, 200, `{"id":"id-1","offset":1,"delivered_to":0}`},
 		{"no user", "/v1/users//messages", memServer{}, 400, "bad_user"},
@@ -224,9 +225,10 @@ func TestPublishToUser(t *testing.T) {
 
 // A repeated answer tells who was reached then, but who is online now.
 func TestReplayTellsOnlineNow(t *testing.T) {
-	s := &memServer{rooms: map[string]int{"user:7": 2}}
+	s := &memServer{rooms: map[string]int{"user:7": 2}, online: []string{"7"}}
 	a := newAPI(t, Config{}, s)
 	answered(t, request(t, a, "POST", "/v1/users/7/messages", "hi", keyHeader, "k"), 200, `{"id":"id-1","offset":1,"delivered_to":2,"online":true}`)
+	s.online = nil
 	answered(t, request(t, a, "POST", "/v1/users/7/messages", "hi", keyHeader, "k"), 200, `{"id":"id-1","offset":1,"delivered_to":2,"online":false}`)
 }
 

@@ -16,7 +16,7 @@ type observer struct{ s *Server }
 // Connected implements conn.Observer.
 func (o observer) Connected(c *conn.Client, from conn.Remote) {
 	if o.s.cfg.Events.Wants(events.Connect, "") {
-		o.tell(c, &events.Event{Type: events.Connect, Remote: from.String()})
+		o.tell(c, &events.Event{Type: events.Connect, Remote: from.String(), Hidden: c.Hidden()})
 	}
 }
 
@@ -26,29 +26,37 @@ func (o observer) Disconnected(c *conn.Client, reason conn.Reason) {
 }
 
 // Joined implements conn.Observer.
-func (o observer) Joined(c *conn.Client, room string) {
+func (o observer) Joined(c *conn.Client, room string, hidden bool) {
 	if c == nil {
 		o.s.node.Presence.Join(room, nil)
 		return
 	}
-	o.tell(c, &events.Event{Type: events.Join, Room: room})
-	o.s.node.Presence.Join(room, c.Who())
+	o.tell(c, &events.Event{Type: events.Join, Room: room, Hidden: hidden})
+	if !hidden {
+		o.s.node.Presence.Join(room, c.Who())
+	}
 }
 
 // Left implements conn.Observer.
-func (o observer) Left(c *conn.Client, room string) {
+func (o observer) Left(c *conn.Client, room string, hidden bool) {
 	if c == nil {
 		o.s.node.Presence.Leave(room, "")
 		return
 	}
-	o.tell(c, &events.Event{Type: events.Leave, Room: room})
-	o.s.node.Presence.Leave(room, c.User())
+	o.tell(c, &events.Event{Type: events.Leave, Room: room, Hidden: hidden})
+	if !hidden {
+		o.s.node.Presence.Leave(room, c.User())
+	}
 }
 
 // Renamed implements conn.Observer.
-func (o observer) Renamed(c *conn.Client, room, before string) {
-	o.s.node.Presence.Join(room, c.Who())
-	o.s.node.Presence.Leave(room, before)
+func (o observer) Renamed(c *conn.Client, room, before string, wasHidden, hidden bool) {
+	if !hidden {
+		o.s.node.Presence.Join(room, c.Who())
+	}
+	if !wasHidden {
+		o.s.node.Presence.Leave(room, before)
+	}
 }
 
 func (o observer) tell(c *conn.Client, e *events.Event) {

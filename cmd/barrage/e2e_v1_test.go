@@ -382,6 +382,8 @@ func (c *v1Cluster) request() {
 func (c *v1Cluster) presence() {
 	t := c.t
 	ann, bob, again := c.nodes[0].member("ann"), c.nodes[1].member("bob"), c.nodes[2].member("bob")
+	ghost := c.nodes[1].member("ghost") // never counted
+	ghost.ask(`"cmd":"join","room":"table","hidden":true`)
 	ann.ask(`"cmd":"join","room":"table","presence":true`)
 	bob.enter("table")
 	for p := (v1Fields{}); p.Join == nil || p.Join.User != "bob"; { // her own coming may be told, too

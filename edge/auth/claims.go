@@ -117,6 +117,9 @@ func (p payload) identity(userClaim string, all Patterns) (Identity, error) {
 	if err := p.rights(&id); err != nil {
 		return Identity{}, err
 	}
+	if id.Hidden, err = p.truth("hidden"); err != nil {
+		return Identity{}, err
+	}
 	if err := id.check(userClaim); err != nil {
 		return Identity{}, err
 	}
@@ -139,6 +142,19 @@ func (p payload) shown(claim string) (string, error) {
 		return "", nil
 	}
 	return p.text(claim)
+}
+
+// truth decodes a claim that is true or false; false if it is not there.
+func (p payload) truth(claim string) (bool, error) {
+	v, ok := p.value(claim)
+	if !ok {
+		return false, nil
+	}
+	yes, ok := v.(bool)
+	if !ok {
+		return false, badClaim(claim, "is neither true nor false")
+	}
+	return yes, nil
 }
 
 // rights sets what the claims rooms, pub, dm and serve say, if they are there.

@@ -24,6 +24,7 @@ type Identity struct {
 	Publish Patterns  // that it may publish to
 	Direct  Patterns  // users that it may write to, as far as Publish allows rooms of users
 	Serve   Patterns  // methods of requests that it may answer
+	Hidden  bool      // it is in no list and no count of its rooms that others see
 	Expires time.Time // when all this ends, the leeway included; zero: never
 
 	Key *keyring.Key // of whoever has it, instead of a token; nil: none

@@ -23,6 +23,7 @@ type Client struct {
 	Encoding fanout.Encoding // in which it gets messages
 	loop     uint8
 	indexed  bool           // is in a UserIndex
+	hidden   bool           // see Hidden
 	Serial   uint64         // see Loops.ConnName
 	Rights   auth.Rights    // zero: it has not said yet who it is
 	who      *presence.User // what it points to is immutable; nil: anonymous
@@ -38,6 +39,10 @@ func (c *Client) MayJoin(room string) bool { return c.Rights.MayJoin(c.User(), r
 // Who is the user with name and avatar; nil for an anonymous client, or one that has
 // not said yet who it is.
 func (c *Client) Who() *presence.User { return c.who }
+
+// Hidden tells whether the client is in no list and no count that others see, whatever room
+// it is in; see Members.Hides.
+func (c *Client) Hidden() bool { return c.hidden }
 
 // Loop is the index of the client's loop among Loops.All.
 func (c *Client) Loop() int { return int(c.loop) }
@@ -69,7 +74,7 @@ func (l *Loop) NewClient(c *Client, o *Opening, authLimit time.Duration) {
 func (l *Loop) forget(c *Client, reason Reason) {
 	l.loops.clients.Add(-1)
 	l.expiries.clear(c)
-	delete(l.senders, c.Serial)
+	delete(l.few, c.Serial)
 	if c.Known() { // else nobody was told of its coming either
 		l.observer.Disconnected(c, reason)
 	}
@@ -84,22 +89,22 @@ func (l *Loop) Identify(c *Client, ident *auth.Identity, rights auth.Rights, arr
 	} else {
 		l.expiries.set(c, l.loops.Now(), time.Until(ident.Expires))
 	}
-	if ident.User == "" {
+	who := c.who
+	if ident.User != "" {
+		who = &presence.User{ID: ident.User, Name: ident.Name, Avatar: ident.Avatar}
+	}
+	if c.hidden == ident.Hidden && (who == c.who || c.who != nil && *c.who == *who) {
 		return
 	}
-	who := &presence.User{ID: ident.User, Name: ident.Name, Avatar: ident.Avatar}
-	if c.who != nil && *c.who == *who {
-		return
-	}
-	before := c.User()
+	before, wasHidden := c.User(), c.hidden
 	if c.indexed {
-		l.loops.Users.replace(c, who)
+		l.loops.Users.replace(c, who, ident.Hidden)
 	} else {
-		c.who = who
+		c.who, c.hidden = who, ident.Hidden
 	}
 	for room := range l.Rooms(c.ID) {
 		if arrived(room) {
-			l.observer.Renamed(c, room, before)
+			l.observer.Renamed(c, room, before, wasHidden || l.hidesIn(c, room), l.Hides(c, room))
 		}
 	}
 }

@@ -24,7 +24,6 @@ type Loop struct {
 	peers    [recentPeers]recentPeer
 	watches  map[ID]watch // of those with flagBlocked, and of some with flagPinged
 	expiries expiries
-	senders  map[uint64]*sender // by Client.Serial, of those that are spared messages
 	ticks    []func()
 
 	unfinished unfinished
@@ -37,7 +36,7 @@ type Loop struct {
 
 func newLoop(s *Loops, i int) *Loop {
 	l := &Loop{
-		loops: s, Members: Members{s.cfg.Hub.Shard(i), s.cfg.Observer}, index: uint8(i), // fanout.MaxShards is 64
+		loops: s, Members: Members{fan: s.cfg.Hub.Shard(i), observer: s.cfg.Observer}, index: uint8(i), // fanout.MaxShards is 64
 		watches:    make(map[ID]watch),
 		unfinished: unfinished{bound: s.cfg.UnfinishedBytes / s.cfg.Loops, holders: make(map[ID]*holder)},
 	}

@@ -20,6 +20,7 @@ func IsPublic(room string) bool { return room != "" && room[0] != InternalPrefix
 type Members struct {
 	fan      *fanout.Shard
 	observer Observer
+	few      map[uint64]*few // by Client.Serial: of few clients
 }
 
 // Join makes a connection a member of a room. A held member gets nothing until Resume.
@@ -67,10 +68,13 @@ func (m *Members) Rooms(id ID) iter.Seq[string] {
 func (m *Members) LastJoined(id ID) string { return m.fan.LastJoined(uint32(id)) }
 
 // Arrive tells that a connection is in a room now; c is nil if it has no record.
-func (m *Members) Arrive(c *Client, room string) { m.observer.Joined(c, room) }
+func (m *Members) Arrive(c *Client, room string) { m.observer.Joined(c, room, m.Hides(c, room)) }
 
 // Depart tells that a connection is in a room no more.
-func (m *Members) Depart(c *Client, room string) { m.observer.Left(c, room) }
+func (m *Members) Depart(c *Client, room string) {
+	m.observer.Left(c, room, m.Hides(c, room))
+	m.unhide(c, room)
+}
 
 // FanoutStats are the counters of the loop's shard.
 func (m *Members) FanoutStats() fanout.Stats { return m.fan.Stats() }

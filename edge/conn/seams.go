@@ -103,12 +103,12 @@ type Observer interface {
 	Connected(c *Client, from Remote)
 	Disconnected(c *Client, reason Reason)
 	// Joined and Left are for memberships; c is nil for a connection without a
-	// record.
-	Joined(c *Client, room string)
-	Left(c *Client, room string)
+	// record. A hidden one is in no list and no count.
+	Joined(c *Client, room string, hidden bool)
+	Left(c *Client, room string, hidden bool)
 	// Renamed is for each room that a client is in when it gets a name, or another
-	// one; before is the user it was, "" for none.
-	Renamed(c *Client, room, before string)
+	// one, or is hidden or not hidden any more; before is the user it was, "" for none.
+	Renamed(c *Client, room, before string, wasHidden, hidden bool)
 }
 
 // Opening is a connection that is being opened, and what it is let in with.

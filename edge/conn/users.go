@@ -17,7 +17,7 @@ import (
 type UserIndex struct{ stripes *striped.Set[userStripe] }
 
 type userStripe struct {
-	mu    sync.Mutex // guards what follows, and Client.next and who of all in it
+	mu    sync.Mutex // guards what follows, and Client.next, who and hidden of all in it
 	heads []*Client  // by hash: the first of a chain; their number is a power of two
 	n     int        // clients
 }
@@ -50,11 +50,11 @@ func (x *UserIndex) Add(c *Client) {
 	st.n++
 }
 
-// replace gives a client another name and avatar, of the same user.
-func (x *UserIndex) replace(c *Client, who *presence.User) {
+// replace gives a client another name and avatar, of the same user, and hides it or not.
+func (x *UserIndex) replace(c *Client, who *presence.User, hidden bool) {
 	st, _ := x.lock(c.User())
 	defer st.mu.Unlock()
-	c.who = who
+	c.who, c.hidden = who, hidden
 }
 
 // Remove takes a client out, if it is in.
@@ -105,11 +105,16 @@ func (x *UserIndex) Of(user string) (clients []*Client) {
 }
 
 // Count is how many clients a user has.
-func (x *UserIndex) Count(user string) (n int) {
+func (x *UserIndex) Count(user string) int { return x.count(user, true) }
+
+// Seen is how many of a user's clients others may know of.
+func (x *UserIndex) Seen(user string) int { return x.count(user, false) }
+
+func (x *UserIndex) count(user string, hidden bool) (n int) {
 	st, hash := x.lock(user)
 	defer st.mu.Unlock()
 	for c := st.first(hash); c != nil; c = c.next {
-		if c.User() == user {
+		if c.User() == user && (hidden || !c.hidden) {
 			n++
 		}
 	}

@@ -45,7 +45,7 @@ func TestUserIndex(t *testing.T) {
 				i := r.IntN(len(open))
 				c := open[i]
 				open[i], open = open[len(open)-1], open[:len(open)-1]
-				if b.replace(c, &presence.User{ID: c.User(), Name: "new"}); c.who.Name != "new" {
+				if b.replace(c, &presence.User{ID: c.User(), Name: "new"}, true); c.who.Name != "new" || !c.hidden {
 					t.Fatal("not renamed")
 				}
 				b.Remove(c)

@@ -42,6 +42,8 @@ type Event struct {
 	Reason string `json:"reason,omitempty"`
 	Remote string `json:"remote,omitempty"` // Connect: the address the client comes from, with its port if that is known
 
+	Hidden bool `json:"hidden,omitempty"` // Connect, Join, Leave: others do not see it
+
 	Part int  `json:"part,omitempty"` // RoomClosed: the transcript's, from 1
 	Last bool `json:"last,omitempty"` // RoomClosed: no more parts come, and the room's history is gone
 

@@ -134,10 +134,32 @@ func (o *Office) Attach(loop int, h Host) *Box {
 // first.
 func (b *Box) Open(c *conn.Client) {
 	b.office.cfg.Users.Add(c)
-	if p := b.office.cfg.Presence; p != nil {
-		p.Join(broker.UserRoom(c.User()), c.Who()) // other nodes ask whether they are online
+	if !c.Hidden() {
+		b.show(c)
 	}
 	b.lookAgain(c)
+}
+
+// Shown is for a client with a newer token that it was opened with, and that was hidden or is.
+func (b *Box) Shown(c *conn.Client) {
+	if c.Hidden() {
+		b.hide(c)
+	} else {
+		b.show(c)
+	}
+}
+
+// show tells other nodes, who ask, that the client's user is online, and hide undoes that.
+func (b *Box) show(c *conn.Client) {
+	if p := b.office.cfg.Presence; p != nil {
+		p.Join(broker.UserRoom(c.User()), c.Who())
+	}
+}
+
+func (b *Box) hide(c *conn.Client) {
+	if p := b.office.cfg.Presence; p != nil {
+		p.Leave(broker.UserRoom(c.User()), c.User())
+	}
 }
 
 // Close ends what Open began, if it was called.
@@ -146,8 +168,8 @@ func (b *Box) Close(c *conn.Client) {
 		return
 	}
 	b.office.cfg.Users.Remove(c)
-	if p := b.office.cfg.Presence; p != nil {
-		p.Leave(broker.UserRoom(c.User()), c.User())
+	if !c.Hidden() {
+		b.hide(c)
 	}
 	b.Leave(c)
 	b.looks.Delete(c)

@@ -136,16 +136,16 @@ type Node struct {
 // own room, here.
 func (n *Node) Count(room string) (users, connections int) {
 	if user, ok := broker.UserOf(room); ok {
-		c := n.Loops.Users.Count(user)
+		c := n.Loops.Users.Seen(user)
 		return min(c, 1), c
 	}
 	return n.Presence.Count(room)
 }
 
-// Online tells whether a user is connected to any node, as far as the others can be
-// asked. It may block until ctx ends.
+// Online tells whether a user is connected to any node, and not hidden, as far as the others
+// can be asked. It may block until ctx ends.
 func (n *Node) Online(ctx context.Context, user string) bool {
-	if n.Delivery.Members(broker.UserRoom(user)) > 0 {
+	if n.Loops.Users.Seen(user) > 0 || n.Presence.List(broker.UserRoom(user), 0).Connections > 0 {
 		return true
 	}
 	if !n.Clustered {

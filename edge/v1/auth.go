@@ -64,6 +64,7 @@ func (p *protocol) identify(c *client, id uint64, ident *auth.Identity, message 
 		return err
 	}
 	first := !c.Known() || c.User() == "" && ident.User != ""
+	wasHidden := c.Hidden()
 	p.loop.Identify(&c.Client, ident, ident.Rights(), func(room string) bool { return c.joining(room) == nil })
 	a := authReply{User: ident.User, Name: ident.Name, Message: message}
 	if !ident.Expires.IsZero() {
@@ -74,6 +75,8 @@ func (p *protocol) identify(c *client, id uint64, ident *auth.Identity, message 
 	if first { // a client that was let in as anonymous is told of again, with the name
 		p.loop.Connected(&c.Client)
 		p.openMailbox(c)
+	} else if c.User() != "" && wasHidden != c.Hidden() {
+		p.mail.Shown(&c.Client)
 	}
 	return nil
 }

@@ -50,6 +50,7 @@ type command struct {
 	History  whole.Int     `json:"history"`  // join: newest messages wanted
 	Limit    whole.Int     `json:"limit"`    // history, presence
 	Presence bool          `json:"presence"` // join: tell who comes and goes
+	Hidden   bool          `json:"hidden"`   // join: nobody is to see it there
 	Leave    string        `json:"leave"`    // join: the room to leave for it
 
 	Data   json.RawMessage `json:"data"`   // publish, request

@@ -26,6 +26,7 @@ type joining struct {
 	history  int
 	presence bool
 	noEcho   bool           // of what it sends there itself
+	hidden   bool           // from the others in the room
 	leave    string         // the room to leave once in this one
 	wait     *wait.Wait     // for the broker; nil: no more
 	lost     delivery.Skips // of what came while it was held
@@ -63,7 +64,7 @@ func cmdJoin(p *protocol, r *conn.Read, c *client, cmd *command) error {
 			return err
 		}
 	}
-	j := &joining{c: c, id: uint64(cmd.ID), room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence, noEcho: cmd.Echo != nil && !*cmd.Echo, leave: cmd.Leave}
+	j := &joining{c: c, id: uint64(cmd.ID), room: cmd.Room, since: cmd.Since.position(), history: limit, presence: cmd.Presence, noEcho: cmd.Echo != nil && !*cmd.Echo, hidden: cmd.Hidden, leave: cmd.Leave}
 	if j.leave != "" && !p.mayLeaveFor(c, j.leave) {
 		return notJoined(j.leave)
 	}
@@ -214,6 +215,9 @@ func (p *protocol) entered(r *conn.Read, j *joining, page *page) {
 	}
 	if j.presence {
 		p.loop.Join(c.ID, presencePrefix+j.room, c.Encoding, false)
+	}
+	if j.hidden {
+		p.loop.HideIn(&c.Client, j.room)
 	}
 	p.arrive(c, j.room)
 	if c.owns(j.room) {

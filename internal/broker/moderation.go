@@ -71,4 +71,6 @@ type Connection struct {
 	Protocol string   `json:"protocol"`          // raw or barrage.v1
 	Since    int64    `json:"since"`             // milliseconds since the Unix epoch
 	Rooms    []string `json:"rooms"`
+	Hidden   bool     `json:"hidden,omitempty"`    // others see it in none of them
+	HiddenIn []string `json:"hidden_in,omitempty"` // or not in these
 }

@@ -161,6 +161,7 @@ type Identity struct {
 	Publish []string  `json:"pub"`
 	Direct  []string  `json:"dm"`
 	Serve   []string  `json:"serve,omitempty"`
+	Hidden  bool      `json:"hidden,omitempty"`
 	Expires time.Time `json:"expires"`
 }
 
@@ -174,6 +175,7 @@ func (c *Check) Verify(ctx context.Context, v *auth.Verifier, token string) ([]b
 		User: id.User, Name: id.Name, Avatar: id.Avatar, Rooms: id.Rooms,
 		Publish: append([]string{}, id.Publish...), Direct: append([]string{}, id.Direct...), // none is a list, too
 		Serve:   id.Serve,
+		Hidden:  id.Hidden,
 		Expires: id.Expires.Add(-c.Leeway).UTC(), // as the token says
 	}
 	var b bytes.Buffer

@@ -1,0 +1,65 @@
+// What few clients have beside their record, which is kept small for the many.
+
+package conn
+
+import (
+	"slices"
+	"strings"
+)
+
+// few is what a client has said that only few say. Owner: the loop's goroutine.
+type few struct {
+	id     ID
+	spared bool     // it is not sent its own messages that say so
+	silent []string // rooms that it joined so: what it sends there comes from it without an echo
+	hidden []string // rooms in which others do not see it
+}
+
+// fewOf is where such things are noted of a client.
+func (m *Members) fewOf(c *Client) *few {
+	f := m.few[c.Serial]
+	if f == nil {
+		if m.few == nil {
+			m.few = make(map[uint64]*few)
+		}
+		f = &few{id: c.ID}
+		m.few[c.Serial] = f
+	}
+	return f
+}
+
+// HideIn has others not see the client in a room that it is about to arrive in, until it
+// departs.
+func (m *Members) HideIn(c *Client, room string) {
+	if f := m.fewOf(c); !slices.Contains(f.hidden, room) {
+		f.hidden = append(f.hidden, strings.Clone(room))
+	}
+}
+
+// Hides tells whether others do not see a client in a room; c is nil for one without a
+// record.
+func (m *Members) Hides(c *Client, room string) bool {
+	return c != nil && (c.hidden || m.hidesIn(c, room))
+}
+
+func (m *Members) hidesIn(c *Client, room string) bool {
+	f := m.few[c.Serial]
+	return f != nil && slices.Contains(f.hidden, room)
+}
+
+// HiddenIn are the rooms that HideIn was called for.
+func (m *Members) HiddenIn(c *Client) []string {
+	if f := m.few[c.Serial]; f != nil {
+		return slices.Clone(f.hidden)
+	}
+	return nil
+}
+
+func (m *Members) unhide(c *Client, room string) {
+	if c == nil {
+		return
+	}
+	if f := m.few[c.Serial]; f != nil {
+		f.hidden = slices.DeleteFunc(f.hidden, func(r string) bool { return r == room })
+	}
+}
