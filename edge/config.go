@@ -90,12 +90,14 @@ type Config struct {
 	Compression  bool           // permessage-deflate for those who offer it
 	CompressWait time.Duration  // how long messages wait for others of their room, to be compressed together for those who ask for batches; at most 1s, 0 is no batches
 
-	History  broker.Rules    // what rooms remember (default broker.DefaultRules)
-	Presence presence.Store  // joins the presence of nodes; nil: a single node
-	Orders   replica.Store   // keeps persistent orders, for all nodes; nil: a single node, which forgets them with its process
-	Events   *events.Emitter // tells backends; nil: nobody
-	Caller   *events.Caller  // asks backends what clients request; nil: there are none
-	Hooks    *hooks.Hooks    // asks backends who may come, join and publish; nil: nobody is asked
+	History        broker.Rules    // what rooms remember (default broker.DefaultRules)
+	Presence       presence.Store  // joins the presence of nodes; nil: a single node
+	Orders         replica.Store   // keeps persistent orders, for all nodes; nil: a single node, which forgets them with its process
+	Events         *events.Emitter // tells backends; nil: nobody
+	Caller         *events.Caller  // asks backends what clients request; nil: there are none
+	RequestTimeout time.Duration   // the longest wait for the answer to a request (default 5s)
+
+	Hooks *hooks.Hooks // asks backends who may come, join and publish; nil: nobody is asked
 
 	SlowPolicy   SlowPolicy    // default SlowSkip
 	SlowTimeout  time.Duration // a viewer that takes no byte for so long is closed; 0 is never
@@ -134,6 +136,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.PublishBurst = cmp.Or(c.PublishBurst, 20)
 	c.MaxPublish = cmp.Or(c.MaxPublish, c.MaxMessage)
 	c.AuthTimeout = cmp.Or(c.AuthTimeout, 10*time.Second)
+	c.RequestTimeout = cmp.Or(c.RequestTimeout, 5*time.Second)
 	c.AckTimeout = cmp.Or(c.AckTimeout, 30*time.Second)
 	if c.History == nil {
 		c.History = broker.DefaultRules()
@@ -194,6 +197,7 @@ func (c *Config) check() error {
 		limits.AtLeast("edge: PingTimeout", c.PingTimeout, time.Millisecond),
 		limits.AtLeast("edge: CloseTimeout", c.CloseTimeout, time.Millisecond),
 		limits.AtLeast("edge: AuthTimeout", c.AuthTimeout, time.Millisecond),
+		limits.AtLeast("edge: RequestTimeout", c.RequestTimeout, time.Millisecond),
 		limits.AtLeast("edge: AckTimeout", c.AckTimeout, time.Millisecond),
 		limits.AtLeast("edge: Tick", c.Tick, time.Millisecond),
 		limits.Within("edge: CompressWait", c.CompressWait, 0, time.Second),

@@ -22,6 +22,7 @@ import (
 	"barrage/edge/paths"
 	"barrage/edge/presence"
 	"barrage/edge/publish"
+	"barrage/edge/requests"
 	"barrage/edge/share"
 	"barrage/edge/wait"
 	"barrage/fanout"
@@ -101,7 +102,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	loops := conn.NewLoops(s.connConfig())
 	s.Delivery = delivery.New(delivery.Config{
-		Hub: s.hub, Forms: forms, MaxMessage: cfg.MaxMessage, Users: loops.Users, Refused: &s.refused, Serial: loops.Serial, Own: moderation.ControlRoom,
+		Hub: s.hub, Forms: forms, MaxMessage: cfg.MaxMessage, Users: loops.Users, Refused: &s.refused, Serial: loops.Serial,
+		Own: func(room string) bool { return room == moderation.ControlRoom || s.node.Requests.Room(room) },
 	})
 	if s.Moderation, err = moderation.New(moderation.Config{Store: cfg.Orders, Rules: cfg.History, Events: cfg.Events, Loops: loops, Logger: cfg.Logger}); err != nil {
 		return nil, err
@@ -116,11 +118,14 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.node = &node.Node{
 		Settings: node.Settings{MaxRooms: cfg.MaxRooms, PublishRate: cfg.PublishRate, PublishBurst: cfg.PublishBurst, MaxPublish: cfg.MaxPublish, AuthTimeout: cfg.AuthTimeout},
-		Loops:    loops, Delivery: s.Delivery, Moderation: s.Moderation, Presence: registry, Events: cfg.Events, Caller: cfg.Caller, Hooks: cfg.Hooks,
+		Loops:    loops, Delivery: s.Delivery, Moderation: s.Moderation, Presence: registry, Events: cfg.Events, Hooks: cfg.Hooks,
+		Requests:  requests.New(requests.Config{Node: cfg.Node, Clustered: cfg.Presence != nil, Caller: cfg.Caller, Timeout: cfg.RequestTimeout}),
 		Clustered: cfg.Presence != nil, Epochs: history.NewEpochs(),
 		Background: func(f func(context.Context)) { s.runs = append(s.runs, f) },
 	}
+	s.Delivery.Internal(requests.Kind, s.node.Requests.Hear)
 	s.node.Background(registry.Run)
+	s.node.Background(s.node.Requests.Run)
 	s.node.Background(s.announce)
 	s.node.Background(s.Moderation.Run)
 	for i := range s.protocols {
@@ -172,6 +177,7 @@ func (s *Server) Start() error {
 	s.stopBatches = stopBatches
 	s.batches.Go(func() { s.hub.Run(batching) })
 	s.Moderation.Start(ctx, n.Broker)
+	n.Requests.Start(n.Broker)
 	for _, f := range s.runs {
 		s.background.Go(func() { f(ctx) })
 	}
@@ -212,6 +218,7 @@ func (s *Server) Drain(ctx context.Context, window time.Duration) error {
 	s.stopBatches() // nobody is to leave while something waits for company
 	s.batches.Wait()
 	s.removeFiles()
+	s.node.Requests.Drain()
 	return s.node.Loops.Drain(ctx, window)
 }
 

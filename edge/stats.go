@@ -9,6 +9,7 @@ import (
 
 	"barrage/edge/conn"
 	"barrage/edge/presence"
+	"barrage/edge/requests"
 	"barrage/fanout"
 	"barrage/internal/broker/memory"
 )
@@ -26,6 +27,7 @@ type Stats struct {
 	Handshakes     map[string]uint64 // by HTTP status
 	Tokens         map[string]uint64 // checked, by result
 	Presence       presence.Stats
+	Requests       requests.Stats
 	Memory         *memory.Stats  // nil with any other broker
 	Batches        uint64         // frames of several messages, each made once for all it went to
 	Batched        uint64         // messages in them
@@ -52,6 +54,7 @@ func (s *Server) Stats() Stats {
 		Handshakes:     s.desk.Answered(),
 		Tokens:         map[string]uint64{"accepted": 0, "refused": 0},
 		Presence:       n.Presence.Stats(),
+		Requests:       n.Requests.Stats(),
 		Fanout:         s.fanoutStats(),
 	}
 	st.Batches, st.Batched = s.hub.Batches()

@@ -41,10 +41,11 @@ var allowedImports = map[string][]string{
 		"barrage/edge/echo", "barrage/edge/events", "barrage/edge/handshake", "barrage/edge/history", "barrage/edge/hooks",
 		"barrage/edge/mailbox", "barrage/edge/moderation", "barrage/edge/moderation/replica", "barrage/edge/node",
 		"barrage/edge/paths", "barrage/edge/post", "barrage/edge/presence", "barrage/edge/proxy", "barrage/edge/publish",
-		"barrage/edge/raw", "barrage/edge/share", "barrage/edge/sse", "barrage/edge/tcp", "barrage/edge/v1",
-		"barrage/edge/wait", "barrage/edge/ws", "barrage/fanout", "barrage/frame", "barrage/internal/bounds", "barrage/internal/broker",
-		"barrage/internal/broker/memory", "barrage/internal/document", "barrage/internal/fair", "barrage/internal/limits",
-		"barrage/internal/random", "barrage/internal/refusal", "barrage/netpoll",
+		"barrage/edge/raw", "barrage/edge/requests", "barrage/edge/share", "barrage/edge/sse", "barrage/edge/tcp",
+		"barrage/edge/v1", "barrage/edge/wait", "barrage/edge/ws", "barrage/fanout", "barrage/frame",
+		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/broker/memory",
+		"barrage/internal/document", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/random",
+		"barrage/internal/refusal", "barrage/netpoll",
 	},
 	"barrage/edge/admin": {
 		"barrage/api", "barrage/edge", "barrage/edge/auth/keyring", "barrage/edge/presence", "barrage/internal/broker",
@@ -100,8 +101,8 @@ var allowedImports = map[string][]string{
 	"barrage/edge/node": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/hooks",
 		"barrage/edge/mailbox", "barrage/edge/moderation", "barrage/edge/presence", "barrage/edge/publish",
-		"barrage/edge/wait", "barrage/frame", "barrage/internal/broker", "barrage/internal/refusal",
-		"barrage/internal/workers",
+		"barrage/edge/requests", "barrage/edge/wait", "barrage/frame", "barrage/internal/broker",
+		"barrage/internal/refusal", "barrage/internal/workers",
 	},
 	"barrage/edge/paths": {},
 	"barrage/edge/post": {
@@ -119,6 +120,10 @@ var allowedImports = map[string][]string{
 		"barrage/edge/wait", "barrage/internal/broker", "barrage/internal/paged", "barrage/internal/refusal",
 		"barrage/internal/shrinkmap", "github.com/valyala/bytebufferpool",
 	},
+	"barrage/edge/requests": {
+		"barrage/edge/events", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
+		"barrage/internal/refusal",
+	},
 	"barrage/edge/share": {"barrage/internal/bounds", "barrage/internal/fair", "barrage/internal/workers"},
 	"barrage/edge/sse": {
 		"barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/history", "barrage/edge/node", "barrage/edge/publish",
@@ -126,16 +131,16 @@ var allowedImports = map[string][]string{
 		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/paged", "barrage/internal/refusal",
 		"barrage/internal/shrinkmap", "github.com/valyala/bytebufferpool",
 	},
-	"barrage/edge/v1": {
-		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",
-		"barrage/edge/hooks", "barrage/edge/mailbox", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish",
-		"barrage/edge/share", "barrage/edge/wait", "barrage/internal/bounds", "barrage/internal/broker",
-		"barrage/internal/fair", "barrage/internal/paged", "barrage/internal/refusal", "barrage/internal/shrinkmap",
-		"barrage/internal/whole", "github.com/valyala/bytebufferpool",
-	},
 	"barrage/edge/tcp": {
 		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/v1", "barrage/fanout", "barrage/frame",
 		"barrage/internal/bounds",
+	},
+	"barrage/edge/v1": {
+		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",
+		"barrage/edge/hooks", "barrage/edge/mailbox", "barrage/edge/node", "barrage/edge/presence", "barrage/edge/publish",
+		"barrage/edge/requests", "barrage/edge/share", "barrage/edge/wait", "barrage/internal/bounds",
+		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/paged", "barrage/internal/refusal",
+		"barrage/internal/shrinkmap", "barrage/internal/whole", "github.com/valyala/bytebufferpool",
 	},
 	"barrage/edge/wait": {},
 	"barrage/edge/ws":   {"barrage/edge/conn", "barrage/fanout", "barrage/frame", "barrage/internal/bounds"},
@@ -202,8 +207,8 @@ var allowedImports = map[string][]string{
 	"barrage/internal/lines":     {"barrage/internal/bounds"},
 	"barrage/internal/machine":   {"barrage/internal/bounds", "golang.org/x/sys/unix"},
 	"barrage/internal/metrics": {
-		"barrage/edge", "barrage/edge/auth", "barrage/edge/events", "barrage/edge/hooks", "barrage/fanout",
-		"barrage/internal/lines", "barrage/netpoll", "barrage/redisbridge", "barrage/redisbridge/queues",
+		"barrage/edge", "barrage/edge/auth", "barrage/edge/events", "barrage/edge/hooks", "barrage/edge/requests",
+		"barrage/fanout", "barrage/internal/lines", "barrage/netpoll", "barrage/redisbridge", "barrage/redisbridge/queues",
 		"github.com/prometheus/client_golang",
 	},
 	"barrage/internal/outbound": {},

@@ -13,6 +13,7 @@ type drainState struct {
 	on    bool
 	next  ID // sessions before it have been told
 	until time.Time
+	stays bool    // some were left out
 	due   float64 // connections, and the part of one, that are to be told now
 }
 
@@ -66,14 +67,25 @@ func (d *drainState) goOn(l *Loop) {
 		if ses := l.sessions.At(d.next); ses.is(stateNone) || ses.is(stateClosing) {
 			continue
 		}
+		if l.sessions.At(d.next).flags&flagStays != 0 && time.Now().Before(d.until) {
+			d.stays = true
+			continue
+		}
 		if n == 0 {
 			return
 		}
 		l.Guard(d.next, func() { dismiss(l, d.next) })
 		n--
 	}
+	if d.stays {
+		d.next, d.stays = 0, false // to be looked at once more
+		return
+	}
 	l.drained.Store(true)
 }
+
+// Stays has a drain leave a connection until its end: it goes by itself.
+func (l *Loop) Stays(id ID) { l.sessions.At(id).flags |= flagStays }
 
 // dismiss sends what the rooms still have for a connection, and closes it.
 func dismiss(l *Loop, id ID) {

@@ -30,6 +30,7 @@ const (
 	flagThrottle                   // reading is paused until the queue is gone
 	flagCounted                    // counts against the limits of connections
 	flagPlain                      // it is of a plain listener; see Listener
+	flagStays                      // a drain leaves it until its end, unless it goes by itself
 )
 
 // session is one connection's record, kept free of pointers so that the garbage

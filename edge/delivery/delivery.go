@@ -18,7 +18,7 @@ type Config struct {
 	Users      interface{ Count(user string) int } // clients that take messages to their user
 	Refused    *publish.Refused
 	Serial     func(conn string) uint64 // of a connection of this node; 0: it is none
-	Own        string                   // room that the node itself is a member of
+	Own        func(room string) bool   // tells rooms that the node itself is a member of
 }
 
 // Receiver implements broker.Receiver. Its methods may be called from any goroutine,
@@ -63,16 +63,16 @@ func (r *Receiver) OnReady(f func(room string)) { r.ready = f }
 // its room.
 func (r *Receiver) Deliver(m *broker.Message) (members int) {
 	switch {
+	case m.Kind != "" && m.Kind[0] == 0: // of any length: nodes bound what they say
+		if f := r.internal[m.Kind]; f != nil { // else it is of a newer node
+			f(m)
+		}
+		return 0
 	case len(m.Payload) > r.cfg.MaxMessage:
 		r.cfg.Refused.Add(publish.TooBig)
 		return 0
 	case m.Expired():
 		r.cfg.Refused.Add(publish.Expired)
-		return 0
-	case m.Kind != "" && m.Kind[0] == 0:
-		if f := r.internal[m.Kind]; f != nil { // else it is of a newer node
-			f(m)
-		}
 		return 0
 	}
 	seq, from := r.Sequences.Of(m.Room, m.Epoch, m.Offset), uint64(0)
@@ -127,7 +127,7 @@ func (r *Receiver) Ready(room string) { r.ready(room) }
 
 // Members returns how many local members a room has.
 func (r *Receiver) Members(room string) int {
-	if room == r.cfg.Own {
+	if room != "" && room[0] == '@' && r.cfg.Own(room) {
 		return 1 // the node itself
 	}
 	n := r.cfg.Hub.Members(room)

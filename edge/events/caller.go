@@ -207,6 +207,9 @@ func (c *Caller) call(ctx context.Context, to *route, r Request) (Reply, *CallEr
 	return Reply{}, failure
 }
 
+// Routes tells whether a method is some backend's.
+func (c *Caller) Routes(method string) bool { return c.route(method) != nil }
+
 func (c *Caller) route(method string) *route {
 	for i := range c.routes {
 		if broker.Match(c.routes[i].pattern, method) {

@@ -17,6 +17,7 @@ import (
 	"barrage/edge/moderation"
 	"barrage/edge/presence"
 	"barrage/edge/publish"
+	"barrage/edge/requests"
 	"barrage/edge/wait"
 	"barrage/frame"
 	"barrage/internal/broker"
@@ -111,11 +112,11 @@ type Node struct {
 	Moderation *moderation.Moderation
 	Presence   *presence.Registry
 	Events     *events.Emitter // tells backends; may be nil
-	Caller     *events.Caller  // asks backends; nil: there are none
-	Hooks      *hooks.Hooks    // asks backends who may come, join and publish; nil: nobody is asked
-	Waiting    atomic.Int64    // connections that wait for a room, on all loops
-	Epochs     *conn.Payers    // see history.NewEpochs
-	Clustered  bool            // other nodes are asked who is present
+	Requests   *requests.Exchange
+	Hooks      *hooks.Hooks // asks backends who may come, join and publish; nil: nobody is asked
+	Waiting    atomic.Int64 // connections that wait for a room, on all loops
+	Epochs     *conn.Payers // see history.NewEpochs
+	Clustered  bool         // other nodes are asked who is present
 
 	Broker    broker.Broker
 	Pool      *workers.Pool

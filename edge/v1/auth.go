@@ -72,6 +72,7 @@ func (p *protocol) identify(c *client, id uint64, ident *auth.Identity, message 
 	}
 	p.reply(nil, c, id, &a)
 	p.leaveForbidden(c)
+	p.serveForbidden(c)
 	if first { // a client that was let in as anonymous is told of again, with the name
 		p.loop.Connected(&c.Client)
 		p.openMailbox(c)

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"barrage/edge/conn"
+	"barrage/edge/events"
 	"barrage/edge/publish"
 	"barrage/internal/bounds"
 	"barrage/internal/broker"
@@ -35,6 +36,8 @@ var commands = []struct {
 	{"auth", 5, cmdAuth},
 	{"ack", 1, cmdAck},
 	{"request", 1, cmdRequest},
+	{"serve", 5, cmdServe},
+	{"answer", 1, cmdAnswer},
 }
 
 // command is one object from a client.
@@ -48,12 +51,12 @@ type command struct {
 	To       string        `json:"to"`       // publish: a user, instead of room
 	Since    *positionJSON `json:"since"`    // join, history: what the client has
 	History  whole.Int     `json:"history"`  // join: newest messages wanted
-	Limit    whole.Int     `json:"limit"`    // history, presence
+	Limit    whole.Int     `json:"limit"`    // history, presence, serve
 	Presence bool          `json:"presence"` // join: tell who comes and goes
 	Hidden   bool          `json:"hidden"`   // join: nobody is to see it there
 	Leave    string        `json:"leave"`    // join: the room to leave for it
 
-	Data   json.RawMessage `json:"data"`   // publish, request
+	Data   json.RawMessage `json:"data"`   // publish, request, answer
 	Base64 []byte          `json:"base64"` // publish: bytes instead of data
 	Kind   string          `json:"kind"`
 	Key    string          `json:"key"`    // publish: idempotency key
@@ -65,6 +68,12 @@ type command struct {
 	Token  string `json:"token"`  // auth
 	Login  string `json:"login"`  // auth: what a backend is asked about, instead of token
 	Method string `json:"method"` // request
+
+	Timeout   whole.Int          `json:"timeout"`   // request: milliseconds
+	Redeliver bool               `json:"redeliver"` // request: another worker may be given it
+	Methods   []string           `json:"methods"`   // serve: patterns
+	Request   whole.Uint         `json:"request"`   // answer: the push's
+	Error     *events.ReplyError `json:"error"`     // answer: instead of data
 
 	Epoch  string     `json:"epoch"` // ack
 	Offset whole.Uint `json:"offset"`
@@ -96,7 +105,7 @@ func (p *protocol) command(r *conn.Read, c *client, binary bool, payload []byte)
 	if i < len(commands) {
 		price += commands[i].price - 1
 	}
-	if !p.rate.Take(&c.tat, r.Now, price) {
+	if !c.owes(&cmd) && !p.rate.Take(&c.tat, r.Now, price) {
 		p.tooMany(r, c, &cmd, price)
 		return
 	}

@@ -1,6 +1,7 @@
 // Package v1 is barrage.v1, the JSON protocol of docs/protocol.md: many rooms on one
 // connection, commands and replies, pushes with positions, acknowledged publishing,
-// tokens, presence, direct messages and requests to backends.
+// tokens, presence, direct messages and requests to backends and
+// to workers, which are connections of it, too.
 //
 // A command is a file of this package and a line of the table in commands.go. What it
 // needs from the broker or a backend is done on another goroutine, which posts the

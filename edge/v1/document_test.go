@@ -26,13 +26,13 @@ func TestProtocolTables(t *testing.T) {
 	wantNames(t, "the commands' fields", fields, membersOf(command{}), "id", "cmd")
 	for cmd, reply := range map[string]any{
 		"join": joinReply{}, "leave": empty{}, "publish": publishReply{}, "history": historyReply{}, "presence": presenceReply{},
-		"ping": pingReply{}, "auth": authReply{}, "ack": empty{}, "request": requestReply{},
+		"ping": pingReply{}, "auth": authReply{}, "ack": empty{}, "request": requestReply{}, "serve": serveReply{}, "answer": empty{},
 	} {
 		wantNames(t, "ok of "+cmd, named(commands[cmd][2]), membersOf(reply), "push")
 	}
 	for push, object := range map[string]any{
 		"welcome": welcomePush{}, "joined": joinReply{}, "message": messageJSON{}, "gap": gapPush{},
-		"presence": presencePush{}, "left": leftPush{}, "bye": byePush{},
+		"presence": presencePush{}, "left": leftPush{}, "bye": byePush{}, "request": requestPush{}, "cancel": cancelPush{},
 	} {
 		wantNames(t, "push "+push, named(pushes[push][1]+pushes[push][2]), membersOf(object), "push")
 	}

@@ -157,11 +157,15 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func startBackend(t *testing.T, timeout time.Duration) (*events.Caller, *backend) {
+	return startBackendOf(t, "*", timeout)
+}
+
+func startBackendOf(t *testing.T, method string, timeout time.Duration) (*events.Caller, *backend) {
 	b := &backend{block: make(chan struct{}), canceled: make(chan struct{}, 100)}
 	web := httptest.NewServer(b)
 	t.Cleanup(web.Close)
 	caller, err := events.NewCaller(events.CallerConfig{
-		Routes: []events.Route{{Method: "*", URL: web.URL}},
+		Routes: []events.Route{{Method: method, URL: web.URL}},
 		HTTP:   events.HTTP{Secrets: []string{"a secret of the tests"}, Timeout: timeout},
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ type pending struct {
 	joins    []*joining
 	gaps     []roomGap   // to be told as soon as the socket takes bytes again
 	requests int         // to backends
+	serving  *serving    // requests of others; nil: it is no worker
 	proving  bool        // what the command auth brought is being checked
 	tries    int         // logins that were refused
 	line     *hooks.Line // of messages that backends are asked about; nil: there are none
@@ -41,7 +42,7 @@ func (c *client) begin() *pending {
 // ended forgets the notes once nothing is under way.
 func (c *client) ended() {
 	d := c.pending
-	if d == nil || len(d.joins) > 0 || len(d.gaps) > 0 || d.requests > 0 || d.proving || d.tries > 0 || d.line != nil {
+	if d == nil || len(d.joins) > 0 || len(d.gaps) > 0 || d.requests > 0 || d.serving != nil || d.proving || d.tries > 0 || d.line != nil {
 		return
 	}
 	if d.leave != nil {

@@ -129,11 +129,19 @@ func (p *protocol) Skipped(id conn.ID, room string, n, from, to uint64) {
 }
 
 // Writable implements conn.Protocol.
-func (p *protocol) Writable(id conn.ID) { p.tellGaps(p.clients.Get(id)) }
+func (p *protocol) Writable(id conn.ID) {
+	c := p.clients.Get(id)
+	p.tellGaps(c)
+	p.feed(nil, c)
+}
 
 // Farewell implements conn.Protocol.
 func (p *protocol) Farewell(r *conn.Read, id conn.ID, code uint16, text string, wait time.Duration) {
-	p.push(r, p.clients.Get(id), bye(code, text, wait))
+	c := p.clients.Get(id)
+	if s := c.serving(); s != nil && s.dismissed {
+		return // it was told
+	}
+	p.push(r, c, bye(code, text, wait))
 }
 
 func bye(code uint16, reason string, wait time.Duration) *byePush {
@@ -157,6 +165,9 @@ func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 	p.mail.Close(&c.Client)
 	if c.pending != nil && c.pending.line != nil {
 		c.pending.line.Close()
+	}
+	if s := c.serving(); s != nil {
+		s.Close()
 	}
 	if c.pending != nil && c.pending.leave != nil {
 		c.pending.leave()

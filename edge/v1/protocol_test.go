@@ -127,7 +127,7 @@ type example struct {
 
 func runExample(t *testing.T, lines []string) {
 	e := &example{t: t, clients: map[string]*viewer{}, epochs: map[string]string{}}
-	caller, _ := startBackend(t, edgetest.Patience)
+	caller, _ := startBackendOf(t, "seat.*", edgetest.Patience)
 	e.s = edgetest.Start(t, func(c *edge.Config) {
 		withAuth(t, c)
 		c.Caller = caller
@@ -178,7 +178,11 @@ func (e *example) do(name string, words []string) {
 	case "connect":
 		target := words[1]
 		if len(words) > 2 && strings.HasPrefix(words[2], "token=") {
-			target += "?token=" + testToken(e.t, strings.TrimPrefix(words[2], "token="), nil)
+			target += "?token=" + testToken(e.t, strings.TrimPrefix(words[2], "token="), func(c *auth.Claims) {
+				if len(words) > 3 {
+					c.Serve = auth.Patterns{strings.TrimPrefix(words[3], "serve=")}
+				}
+			})
 		}
 		e.clients[name] = joinSilent(e.t, e.s, target)
 	case "publish":
@@ -249,7 +253,7 @@ func (e *example) noteEpoch(name string, v map[string]any) {
 // sameButIDs compares, but of what is another each time only the type.
 func sameButIDs(key string, want, got any) bool {
 	switch key {
-	case "id", "conn", "message_id", "epoch", "time", "expires":
+	case "id", "conn", "message_id", "epoch", "time", "expires", "timeout":
 		_, number := want.(float64)
 		if key == "id" && number {
 			break // of a command

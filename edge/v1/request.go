@@ -1,4 +1,4 @@
-// The command request: a client asks a backend.
+// The command request: a client asks a backend, or a worker.
 
 package v1
 
@@ -7,22 +7,28 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"barrage/edge/conn"
 	"barrage/edge/events"
+	"barrage/edge/requests"
 	"barrage/internal/bounds"
-	"barrage/internal/refusal"
+	"barrage/internal/whole"
 )
 
 type requestReply struct {
 	Data json.RawMessage `json:"data"`
 }
 
-// cmdRequest asks a backend, and gives its answer to the connection that asked.
+// maxTimeout is what a request's timeout may say; the server has its own, which is shorter.
+const maxTimeout = 24 * time.Hour
+
+// cmdRequest asks, and gives the answer to the connection that asked.
 func cmdRequest(p *protocol, _ *conn.Read, c *client, cmd *command) error {
+	timeout, err := bounded("timeout", cmd.Timeout, 0, int(maxTimeout.Milliseconds()))
 	switch {
-	case p.node.Caller == nil:
-		return refusal.New(404, events.CodeUnknownMethod, "this server has no backends")
+	case err != nil:
+		return err
 	case cmd.ID == 0:
 		return badCommand("a request needs an id")
 	case c.pending != nil && c.pending.requests >= bounds.Requests:
@@ -34,21 +40,24 @@ func cmdRequest(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	}
 	d, name := c.begin(), p.node.Loops.ConnName(c.Serial)
 	d.requests++
-	q := events.Request{
-		Method: cmd.Method, ID: name + "-" + strconv.FormatUint(uint64(cmd.ID), 10), Room: cmd.Room,
-		User: c.User(), Conn: name, Data: cmd.Data, Address: p.loop.Network(c.ID),
-	}
 	if d.gone == nil {
 		d.gone, d.leave = context.WithCancel(context.Background())
 	}
-	ctx, id := d.gone, uint64(cmd.ID)
-	// A goroutine of its own: backends are slow, and Caller bounds how many there
-	// are. It ends with the answer, the timeout, or the connection.
-	go func() {
-		reply, err := p.node.Caller.Call(ctx, q)
-		p.loop.Post(&c.Client, func() { p.onAnswer(c, id, &reply, err) })
-	}()
+	p.node.Requests.Ask(d.gone, requests.Request{
+		Request: events.Request{
+			Method: cmd.Method, ID: name + "-" + strconv.FormatUint(uint64(cmd.ID), 10), Room: cmd.Room,
+			User: c.User(), Conn: name, Data: cmd.Data, Address: p.loop.Network(c.ID),
+		},
+		Timeout: time.Duration(timeout) * time.Millisecond, Redeliver: cmd.Redeliver,
+	}, p.answerTo(c, cmd.ID))
 	return nil
+}
+
+// answerTo brings an answer to a client.
+func (p *protocol) answerTo(c *client, id whole.Uint) func(events.Reply, error) {
+	return func(reply events.Reply, err error) {
+		p.loop.Post(&c.Client, func() { p.onAnswer(c, uint64(id), &reply, err) })
+	}
 }
 
 func (p *protocol) onAnswer(c *client, id uint64, reply *events.Reply, err error) {

@@ -26,6 +26,20 @@ const (
 	RequestSlots           = 256      // of all
 )
 
+// Workers: connections that answer requests.
+const (
+	Workers         = 1024             // of a node
+	WorkerMethods   = 32               // patterns of one
+	WorkerPatterns  = 256              // different ones of a node's
+	WorkerRequests  = 256              // under way at one, at most
+	RequestBytes    = 32 << 20         // of requests that are asked or served on a node
+	RequestsWaiting = 4096             // places for those that wait for a worker, of one pattern
+	Redeliveries    = 2                // of a request whose workers died with it
+	RequestMoves    = 8                // of one that no worker was given
+	GivenUp         = 30 * time.Second // for which a request that was given up counts as under way, if it is not answered
+	MethodLinger    = time.Minute      // for which it is known that somebody served a method
+)
+
 // What backends are asked before something happens.
 const (
 	HookBytes     = 32 << 20  // of questions under way, and of messages behind them, of all

@@ -190,7 +190,7 @@ var rows = []settings.Setting{
 	{Key: "event_types", Default: []string{"connect", "disconnect", "join", "leave", "publish", "room_closed"}, Unit: "types", Help: "Events that backends are told of"},
 	{Key: "event_rooms", Default: []string{"*"}, Unit: "patterns", Help: "Rooms that backends are told of"},
 	{Key: "request_routes", Default: map[string]string(nil), Unit: "method=URL", URL: true, Help: "Where requests of clients go, by method; * stands for any bytes"},
-	{Key: "request_timeout", Default: 5 * time.Second, Min: 100 * time.Millisecond, Max: time.Minute, Help: "Longest wait for a backend's answer"},
+	{Key: "request_timeout", Default: 5 * time.Second, Min: 100 * time.Millisecond, Max: time.Minute, Help: "Longest wait for the answer of a backend or a worker"},
 
 	{Key: "connect_url", Default: "", Unit: "URL", URL: true, Help: "Backend that is asked whose a connection without a token is; empty: nobody is asked"},
 	{Key: "connect_by", Default: "request", OneOf: []string{"request", "message"}, Help: "What it is asked by: the connection's request, or its first message, such as user:password"},

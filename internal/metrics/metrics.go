@@ -13,6 +13,7 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/events"
 	"barrage/edge/hooks"
+	"barrage/edge/requests"
 	"barrage/fanout"
 	"barrage/internal/lines"
 	"barrage/netpoll"
@@ -65,6 +66,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	if c.Caller != nil {
 		collectRequests(ch, c.Caller.Stats())
 	}
+	collectWorkers(ch, &s.Requests)
 	if c.Hooks != nil {
 		collectHooks(ch, c.Hooks.Stats())
 	}
@@ -232,6 +234,17 @@ func collectRequests(ch chan<- prometheus.Metric, s events.CallerStats) {
 	results["answered"] = s.Answered
 	counters(ch, "requests_total", "Requests of clients to backends, by what became of them.", "result", results)
 	counter(ch, "requests_repeated_total", "Requests sent to backends once more, as the connection ended before a byte of the answer.", s.Repeated)
+}
+
+// collectWorkers is what connections were asked that answer requests.
+func collectWorkers(ch chan<- prometheus.Metric, s *requests.Stats) {
+	counters(ch, "worker_requests_total", "Requests asked here that no configured backend was for, by what became of them.", "result", s.Results)
+	counter(ch, "worker_requests_redelivered_total", "Requests given to another worker, as one died with them.", s.Redelivered)
+	counters(ch, "worker_answers_dropped_total", "Answers of workers that went to nobody; late: nobody waited any more; unasked: the worker was not asked.", "reason", s.Dropped)
+	gauge(ch, "workers", "Connections here that serve methods, or did.", s.Workers)
+	gauge(ch, "worker_requests", "Requests that they have to answer, given up ones included.", s.UnderWay)
+	gauge(ch, "worker_requests_waiting", "Requests that wait for one of them.", s.Waiting)
+	gauge(ch, "worker_request_bytes", "Memory of requests that are asked or served here.", s.Bytes)
 }
 
 // collectHooks is who was asked before connections came, joined and published.
