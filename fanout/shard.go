@@ -84,6 +84,9 @@ func newShard(h *Hub, idx int) *Shard {
 // Work (from any goroutine). Once, before use.
 func (s *Shard) Attach(sink Sink, wake func()) { s.sink, s.wake = sink, wake }
 
+// Redirect has the shard send through another sink to the same subscribers.
+func (s *Shard) Redirect(sink Sink) { s.sink = sink }
+
 // push puts a message into the inbox; the reference goes with it. Any goroutine.
 func (s *Shard) push(it item) {
 	s.inboxBytes.Add(inboxCost(it.m))

@@ -5,6 +5,7 @@ package frame
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/gobwas/ws"
 )
@@ -73,6 +74,19 @@ func (h *header) size() int {
 		n += len(h.mask)
 	}
 	return n
+}
+
+// Size is the length of the frame that p begins with, as its header says; more than p has
+// if that is not whole.
+func Size(p []byte) int {
+	if len(p) < ws.MinHeaderSize {
+		return len(p) + 1
+	}
+	h := header{short: p[1] &^ maskBit, masked: p[1]&maskBit != 0}
+	if len(p) < h.size() || h.parseRest(p) != nil || h.length > math.MaxInt32 {
+		return len(p) + 1
+	}
+	return h.size() + int(h.length)
 }
 
 // parseRest reads the length and the masking key from b, which holds at least
