@@ -146,6 +146,13 @@ func (e *events) heartbeat(id ID) {
 // ping asks whether the peer is there.
 func (e *events) ping(id ID) {
 	e.sessions.At(id).flags |= flagPinged
+	e.sendPing(id)
+}
+
+func (e *events) sendPing(id ID) {
+	if e.traced(id) {
+		e.tracer.Pinged(id)
+	}
 	e.queue(id, e.kind(id).Ping())
 	e.loops.pings.Add(1)
 }
@@ -153,8 +160,7 @@ func (e *events) ping(id ID) {
 // pingMute has the peer's kernel asked.
 func (e *events) pingMute(id ID) {
 	e.pingAfter(id, e.loops.cfg.PingInterval)
-	e.queue(id, e.kind(id).Ping())
-	e.loops.pings.Add(1)
+	e.sendPing(id)
 }
 
 // look gives a viewer up that has neither answered nor taken anything for its time, or

@@ -109,8 +109,13 @@ func (l *Loop) Identify(c *Client, ident *auth.Identity, rights auth.Rights, arr
 	}
 }
 
-// Connected tells that a client's identity is known now.
-func (l *Loop) Connected(c *Client) { l.observer.Connected(c, l.Remote(c.ID)) }
+// Connected tells that the identity of a client is known now that had none.
+func (l *Loop) Connected(c *Client) {
+	l.observer.Connected(c, l.Remote(c.ID))
+	if l.tracer != nil {
+		l.tracer.Identified(c)
+	}
+}
 
 // Sender is who messages of the client come from.
 func (l *Loop) Sender(c *Client) broker.Sender {

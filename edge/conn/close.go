@@ -98,6 +98,9 @@ func (l *Loop) Close(r *Read, id ID, code uint16, text string, reason Reason, wa
 // Finish is Close without a word of the protocol.
 func (l *Loop) Finish(r *Read, id ID, code uint16, text string, reason Reason) {
 	r.Flush()
+	if l.traced(id) {
+		l.tracer.Ending(id, code, text)
+	}
 	l.out = l.kind(id).AppendGoodbye(l.out[:0], code, text)
 	l.Respond(id, l.out, reason, l.loops.cfg.CloseTimeout)
 }

@@ -74,6 +74,10 @@ func (e *events) Closed(id ID, why netpoll.CloseReason) {
 	ses, reason := e.sessions.At(id), Reason(why)
 	e.loops.sockets.Add(-1)
 	e.door.Closed(id)
+	if e.traced(id) {
+		e.tracer.Ended(id, reason)
+		e.Trace(id, false)
+	}
 	if kind := e.kind(id); kind != nil {
 		c := kind.Client(id)
 		kind.Protocol.Closed(id, reason)

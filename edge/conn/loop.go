@@ -25,6 +25,7 @@ type Loop struct {
 	watches  map[ID]watch // of those with flagBlocked, and of some with flagPinged
 	expiries expiries
 	ticks    []func()
+	tracer   Tracer // nil: nothing is traced
 
 	unfinished unfinished
 
@@ -125,7 +126,7 @@ func (l *Loop) Open(id ID, kind int, o *Opening, answer, rest []byte) {
 	o.ID, o.loop, o.answer = id, l, answer
 	k.Open(o)
 	if c := k.Client(id); c != nil && c.Known() {
-		l.Connected(c)
+		l.observer.Connected(c, l.Remote(id))
 	}
 	if len(rest) > 0 && ses.is(stateOpen) {
 		k.Data(l.begin(id), rest)

@@ -38,6 +38,9 @@ func (l *Loop) begin(id ID) *Read {
 // Message is called by the transport for each whole message.
 func (l *Loop) Message(r *Read, binary bool, payload []byte) error {
 	r.Messages++
+	if l.traced(r.ID) {
+		l.tracer.Got(r.ID, binary, payload)
+	}
 	return l.kinds[l.sessions.At(r.ID).kind()-1].Message(r, binary, payload)
 }
 
@@ -60,6 +63,9 @@ func (r *Read) Flush() {
 // Write sends a message. In a read of the connection it goes with the other answers.
 func (l *Loop) Write(r *Read, id ID, binary bool, payload []byte) {
 	k := l.kind(id)
+	if l.traced(id) {
+		l.tracer.Gave(id, binary, payload)
+	}
 	if r != nil {
 		r.replies = k.AppendMessage(r.replies, binary, payload)
 		return

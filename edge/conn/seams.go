@@ -129,6 +129,9 @@ type Opening struct {
 
 // Answer tells the peer that it is in.
 func (o *Opening) Answer() {
+	if t := o.loop.tracer; t != nil {
+		t.Opened(o)
+	}
 	o.loop.queue(o.ID, o.answer)
 	o.loop.pingAfter(o.ID, o.loop.loops.cfg.firstPing())
 }

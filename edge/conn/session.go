@@ -31,6 +31,7 @@ const (
 	flagCounted                    // counts against the limits of connections
 	flagPlain                      // it is of a plain listener; see Listener
 	flagStays                      // a drain leaves it until its end, unless it goes by itself
+	flagTraced                     // Loop.tracer is told what it does
 )
 
 // session is one connection's record, kept free of pointers so that the garbage

@@ -191,6 +191,9 @@ func (d *Door) route(id conn.ID, req *frame.Request, rest []byte) error {
 		return err
 	}
 	protocol := d.protocol(req)
+	if protocol != nil {
+		d.manner.protocol = protocol.Name
+	}
 	if protocol != nil && protocol.speaksHTTP() {
 		d.manner.json = true
 		if req.Method == http.MethodOptions {

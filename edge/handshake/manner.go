@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"barrage/edge/auth"
 	"barrage/edge/conn"
 	"barrage/frame"
 	"barrage/internal/refusal"
@@ -18,6 +19,20 @@ import (
 type manner struct {
 	json    bool   // errors are those of the HTTP API
 	headers string // lines of every answer, CRLF after each
+
+	protocol string // the name of the one that was asked for, "" for none
+	user     string // as far as it is known
+	key      string // the name of the one that was brought
+}
+
+// from notes whose the request is.
+func (m *manner) from(who *auth.Identity) {
+	if who == nil {
+		return
+	}
+	if m.user = who.User; who.Key != nil {
+		m.key = who.Key.Name
+	}
 }
 
 // speaksHTTP tells whether requests of the protocol are answered by HTTP, to pages too.

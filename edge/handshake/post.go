@@ -108,12 +108,14 @@ func (d *Door) serve(id conn.ID, u *upgrade) {
 // served sends an answer, and goes on with the client's next request.
 func (d *Door) served(id conn.ID, u *upgrade, json []byte, err error) {
 	d.release(id)
-	status, headers := http.StatusOK, u.manner.headers+"Cache-Control: no-store\r\n"
+	status, headers, text := http.StatusOK, u.manner.headers+"Cache-Control: no-store\r\n", ""
 	if err != nil {
 		he := d.answerTo(err)
-		status, headers = he.Status, headers+he.Header
+		status, headers, text = he.Status, headers+he.Header, he.Reason
 		json = errorJSON(he, refusalCode(err))
 	}
+	u.manner.from(u.Identity)
+	d.traced(id, u.manner, u.Rooms, status, refusalCode(err), text)
 	if !u.keep || d.cfg.Node.Loops.Draining() {
 		d.out = frame.AppendResponse(d.out[:0], status, contentJSON, headers, json)
 		d.loop.GiveBack(id) // the client may come again before this socket is gone

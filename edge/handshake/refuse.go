@@ -17,6 +17,7 @@ import (
 
 func (d *Door) refuse(id conn.ID, m manner, reason conn.Reason, err error) {
 	he := d.answerTo(err)
+	d.traced(id, m, nil, he.Status, refusalCode(err), he.Reason)
 	if d.loop.Plain(id) {
 		d.sayBye(id, reason, err, he)
 		return
@@ -32,12 +33,22 @@ func (d *Door) refuse(id conn.ID, m manner, reason conn.Reason, err error) {
 func (d *Door) turnAway(id conn.ID, u *upgrade, err error) {
 	no := refusal.Of(err)
 	code := codeOf(err, no)
+	u.manner.from(u.Identity)
 	if code == 0 || u.origin == "" || u.protocol.Farewell == nil || !d.told.Take(d.loop.Network(id), d.cfg.Node.Loops.Now()) {
 		d.refuse(id, u.manner, conn.Refused, err)
 		return
 	}
 	d.statuses[no.HTTPStatus()].Add(1)
+	d.traced(id, u.manner, u.Rooms, no.HTTPStatus(), no.Code(), no.Error())
 	d.loop.TurnAway(id, u.kind, u.response, u.protocol.Farewell(code, no), code, no.Error(), conn.Refused)
+}
+
+// traced tells whoever traces connections of this address, or of the user, how a request was
+// answered. Its path and query are never told: there may be a token in them.
+func (d *Door) traced(id conn.ID, m manner, rooms []string, status int, code, text string) {
+	if t := d.loop.Tracer(); t != nil {
+		t.Answered(id, &conn.Answer{Protocol: m.protocol, User: m.user, Key: m.key, Rooms: rooms, Status: status, Code: code, Text: text})
+	}
 }
 
 // codeOf is the close code that a refusal is told by, 0 if it is not one of a token, a

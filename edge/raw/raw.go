@@ -165,6 +165,27 @@ func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 // Client implements conn.Protocol.
 func (p *protocol) Client(id conn.ID) *conn.Client { return p.clients.Get(id) }
 
+// Describe implements conn.Describer. What is said before the login is answered is a login,
+// or may be one.
+func (p *protocol) Describe(id conn.ID, got, binary bool, _ []byte) conn.Words {
+	w := conn.Plain(binary)
+	switch {
+	case got && p.logins.Get(id) != nil:
+		return conn.Words{What: "login", Secret: true}
+	case got:
+		w.Room = p.loop.LastJoined(id)
+	default:
+		for room := range p.loop.Rooms(id) {
+			if w.Room != "" {
+				w.Room = "" // it is in several, and what it gets does not say which one it is of
+				break
+			}
+			w.Room = room
+		}
+	}
+	return w
+}
+
 // codec writes payloads as they are.
 type codec struct{}
 

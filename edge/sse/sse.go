@@ -220,5 +220,10 @@ func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 	}
 }
 
+// Describe implements conn.Describer.
+func (p *protocol) Describe(_ conn.ID, _, _ bool, payload []byte) conn.Words {
+	return v1.DescribeEvent(payload)
+}
+
 // Client implements conn.Protocol.
 func (p *protocol) Client(id conn.ID) *conn.Client { return p.clients.Get(id) }

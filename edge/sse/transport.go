@@ -3,6 +3,7 @@
 package sse
 
 import (
+	"bytes"
 	"net/http"
 
 	"barrage/edge/conn"
@@ -58,6 +59,14 @@ func (*stream) AppendMessage(dst []byte, _ bool, payload []byte) []byte {
 // Ping implements conn.Transport. Nobody answers it, but proxies see that the stream lives,
 // and the peer's kernel has something to acknowledge.
 func (*stream) Ping() []byte { return []byte(heartbeat) }
+
+// Unframe implements conn.Unframer.
+func (*stream) Unframe(p []byte) (n int, message, binary bool, payload []byte) {
+	if i := bytes.Index(p, []byte("\n\n")); i >= 0 {
+		p = p[:i+2]
+	}
+	return len(p), p[0] != heartbeat[0], false, p[:len(p)-1]
+}
 
 // AppendGoodbye implements conn.Transport: the protocol has said it.
 func (*stream) AppendGoodbye(dst []byte, _ uint16, _ string) []byte { return dst }

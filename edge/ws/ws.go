@@ -9,6 +9,7 @@
 package ws
 
 import (
+	"bytes"
 	"errors"
 
 	"barrage/edge/conn"
@@ -108,6 +109,35 @@ func (t *Transport) Forget(id conn.ID) {
 		delete(t.partial, id)
 		asm.Reset()
 	}
+}
+
+// Unframe implements conn.Unframer. What it inflates is bounded: of more it does not tell
+// what it is.
+func (t *Transport) Unframe(p []byte) (n int, message, binary bool, payload []byte) {
+	n = min(frame.Size(p), len(p))
+	asm, got := frame.Assembler{Client: true, Deflate: t.deflate}, unframed{}
+	_ = asm.Feed(p[:n], &frame.Limits{MaxMessage: mostUnframed}, &got)
+	asm.Reset()
+	return n, !got.control, got.binary, got.payload
+}
+
+// mostUnframed is how many bytes of one message are read again.
+const mostUnframed = 1 << 20
+
+// unframed is what one frame was found to be.
+type unframed struct {
+	control, binary bool
+	payload         []byte
+}
+
+func (u *unframed) Message(op frame.Opcode, payload []byte) error {
+	u.binary, u.payload = op == frame.Binary, bytes.Clone(payload)
+	return nil
+}
+
+func (u *unframed) Control(frame.Opcode, []byte) error {
+	u.control = true
+	return nil
 }
 
 func opcode(binary bool) frame.Opcode {
