@@ -112,6 +112,9 @@ type API struct {
 
 	listener *connections // set once by Listen, before Serve
 
+	stopping context.Context // ended by Shutdown: no answer goes on for long any more
+	stop     context.CancelFunc
+
 	// For any goroutine.
 	bodies    bytebufferpool.Pool
 	exchanges sync.Pool // of *exchange
@@ -141,6 +144,7 @@ func New(cfg Config, s Server) (*API, error) {
 		tooLarge:    tooLarge("message_too_large", cfg.MaxBody, " (max_message_bytes)"),
 		exchanges:   sync.Pool{New: func() any { return new(exchange) }},
 	}
+	a.stopping, a.stop = context.WithCancel(context.Background())
 	a.buildRoutes()
 	a.http = &http.Server{
 		Handler:           a,
@@ -203,6 +207,7 @@ func (a *API) Serve() error {
 // Shutdown closes the listener, lets requests under way finish until ctx ends,
 // and closes what is then left.
 func (a *API) Shutdown(ctx context.Context) error {
+	a.stop()
 	err := a.http.Shutdown(ctx)
 	if a.listener != nil {
 		// Shutdown knows the listener only once Serve has begun; closing it a

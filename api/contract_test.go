@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -21,6 +22,10 @@ import (
 
 	"barrage/internal/broker"
 )
+
+func init() {
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.PlainBodyDecoder)
+}
 
 // contract is the description, made strict: what it does not name must not be
 // there. Clients are told the opposite, so that answers can grow.
@@ -229,6 +234,9 @@ func TestErrorCodes(t *testing.T) {
 	}{
 		{"invalid_after", "GET", publish + "?after=-1", "", 400, nil, nil},
 		{"invalid_avatar", "POST", publish + "?avatar=%0a", "hi", 400, nil, nil},
+		{"invalid_bytes", "GET", "/v1/trace?user=7&bytes=1", "", 400, nil, nil},
+		{"invalid_payloads", "GET", "/v1/trace?user=7&payloads=1", "", 400, nil, nil},
+		{"invalid_trace", "GET", "/v1/trace", "", 400, nil, nil},
 		{"invalid_conn", "POST", "/v1/connections/" + long + "/disconnect", "", 400, nil, nil},
 		{"invalid_epoch", "GET", publish + "?epoch=e", "", 400, nil, nil},
 		{"invalid_for", "POST", kick, `{"user":"7","for":"-1s"}`, 400, nil, nil},
@@ -265,6 +273,7 @@ func TestErrorCodes(t *testing.T) {
 		{"key_not_found", "POST", "/v1/keys/x/revoke", "", 404, coded(404, "key_not_found", "none", 0), nil},
 		{"not_revoked", "DELETE", "/v1/keys/x/revoke", "", 404, coded(404, "not_revoked", "none", 0), nil},
 		{"too_many_keys", "POST", "/v1/keys/x/revoke", "", 409, coded(409, "too_many_keys", "full", 0), nil},
+		{"too_many_traces", "GET", "/v1/trace?user=7", "", 429, coded(429, "too_many_traces", "full", time.Second), nil},
 		{"too_many_settings", "PUT", settings, `{"muted":true}`, 409, coded(409, "too_many_settings", "full", 0), nil},
 		{"too_many_rooms", "POST", "/v1/broadcast?pattern=*&limit=1", "hi", 422, nil, nil},
 		{"internal", "DELETE", publish, "", 500, context.Canceled, nil},

@@ -23,6 +23,7 @@
 //	DELETE /v1/bans/{user}?room=          let a user come again
 //	GET    /v1/connections?user=&room=    connections of this node
 //	POST   /v1/connections/{conn}/disconnect
+//	GET    /v1/trace?user=                what single connections do, as it happens
 //	GET    /healthz, /health              200 while the process is alive
 //	GET    /readyz                        200, or 503 with the reasons
 //	GET    /metrics                       Prometheus

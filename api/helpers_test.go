@@ -211,6 +211,17 @@ func (s *memServer) RestoreKey(_ context.Context, name string) error {
 	return s.err
 }
 
+func (s *memServer) Trace(_ context.Context, t Trace, write func([]byte) error) error {
+	s.note("trace %+v", t)
+	if s.err != nil {
+		return s.err
+	}
+	if err := write([]byte(`{"time":1,"node":"a","event":"begin"}` + "\n")); err != nil {
+		return err
+	}
+	return write([]byte(`{"time":2,"node":"a","event":"end","reason":"time"}` + "\n"))
+}
+
 func (s *memServer) CloseRoom(_ context.Context, room, reason string) (int, error) {
 	s.note("close %s %q", room, reason)
 	return s.rooms[room], s.err

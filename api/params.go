@@ -138,14 +138,17 @@ func (p *params) ttl() uint32 {
 }
 
 // limit is a number from 1 to most; if it is not given, def.
-func (p *params) limit(def, most int) int {
-	s := p.value("limit", "")
+func (p *params) limit(def, most int) int { return p.number("limit", def, 1, most) }
+
+// number is one from least to most; if it is not given, def.
+func (p *params) number(name string, def, least, most int) int {
+	s := p.value(name, "")
 	if s == "" {
 		return def
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > most {
-		p.fail("limit", fmt.Sprintf("must be a number from 1 to %d", most))
+	if err != nil || n < least || n > most {
+		p.fail(name, fmt.Sprintf("must be a number from %d to %d", least, most))
 	}
 	return n
 }

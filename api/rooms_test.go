@@ -296,6 +296,8 @@ func TestServerRefuses(t *testing.T) {
 			switch {
 			case e.pattern == "/v1/broadcast":
 				target += "?pattern=x"
+			case e.pattern == "/v1/trace":
+				target += "?user=x"
 			case e.pattern == "/v1/bans" && e.method == "DELETE":
 				target += "?address=192.0.2.7"
 			}

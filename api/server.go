@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"barrage/internal/broker"
@@ -21,6 +22,7 @@ type Server interface {
 	Rooms
 	Users
 	Moderation
+	Traces
 
 	// NotReady gives the reasons why the server should get no traffic; none if it
 	// should.
@@ -91,6 +93,25 @@ type Moderation interface {
 	Keys(ctx context.Context) ([]Key, error)
 	RevokeKey(ctx context.Context, name, reason string) error
 	RestoreKey(ctx context.Context, name string) error
+}
+
+// Traces tells what single connections do.
+type Traces interface {
+	// Trace has lines of JSON written until the trace's time or bytes are over, or ctx
+	// ends, and not before there is one. An error of write ends it.
+	Trace(ctx context.Context, t Trace, write func(lines []byte) error) error
+}
+
+// Trace says which connections are meant, by one of the first three, and how much of what
+// they do is told at most.
+type Trace struct {
+	User    string
+	Conn    string
+	Network netip.Prefix
+
+	For      time.Duration
+	Bytes    int
+	Payloads bool
 }
 
 // Key describes a key that may be brought instead of a token; without Rooms it is revoked,

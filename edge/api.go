@@ -14,6 +14,7 @@ import (
 	"barrage/edge/history"
 	"barrage/edge/presence"
 	"barrage/edge/publish"
+	"barrage/edge/trace"
 	"barrage/internal/broker"
 )
 
@@ -124,6 +125,11 @@ func (s *Server) describe(l *conn.Loop, c *conn.Client) broker.Connection {
 		d.Name = who.Name
 	}
 	return d
+}
+
+// Trace has what connections do written, on all nodes; see trace.Tracing.
+func (s *Server) Trace(ctx context.Context, q trace.Query, write func(lines []byte) error) error {
+	return s.tracing.Trace(ctx, q, write)
 }
 
 // HasConn tells whether a connection with this ID is on this node.

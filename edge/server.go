@@ -24,6 +24,7 @@ import (
 	"barrage/edge/publish"
 	"barrage/edge/requests"
 	"barrage/edge/share"
+	"barrage/edge/trace"
 	"barrage/edge/wait"
 	"barrage/fanout"
 	"barrage/frame"
@@ -55,6 +56,7 @@ type Server struct {
 	socketPaths paths.Set
 	assets      map[string]*document.Document // by path
 	refused     publish.Refused
+	tracing     *trace.Tracing
 	ownBroker   *memory.Broker // without SetBroker
 
 	// From Start on.
@@ -102,13 +104,15 @@ func New(cfg Config) (*Server, error) {
 	}
 	loops := conn.NewLoops(s.connConfig())
 	s.Delivery = delivery.New(delivery.Config{
-		Hub: s.hub, Forms: forms, MaxMessage: cfg.MaxMessage, Users: loops.Users, Refused: &s.refused, Serial: loops.Serial,
-		Own: func(room string) bool { return room == moderation.ControlRoom || s.node.Requests.Room(room) },
+		Hub: s.hub, Forms: forms, MaxMessage: cfg.MaxMessage, Users: loops.Users, Refused: &s.refused, Serial: loops.Serial, Own: s.ownRoom,
 	})
 	if s.Moderation, err = moderation.New(moderation.Config{Store: cfg.Orders, Rules: cfg.History, Events: cfg.Events, Loops: loops, Logger: cfg.Logger}); err != nil {
 		return nil, err
 	}
 	s.Delivery.Internal(moderation.KindControl, s.Moderation.Obey)
+	s.tracing = trace.New(trace.Config{Node: cfg.Node, Loops: loops, Control: moderation.ControlRoom, Protocol: func(kind int) string { return s.protocols[kind/2].Name }})
+	s.Delivery.Internal(trace.KindOrder, s.tracing.Obey)
+	s.Delivery.Internal(trace.KindLines, s.tracing.Heard)
 	registry, err := presence.New(presence.Config{
 		Store: cfg.Presence, Logger: cfg.Logger,
 		Quiet: func(room string) bool { return strings.HasPrefix(room, broker.UserPrefix) || s.Moderation.Quiet(room) },
@@ -128,6 +132,7 @@ func New(cfg Config) (*Server, error) {
 	s.node.Background(s.node.Requests.Run)
 	s.node.Background(s.announce)
 	s.node.Background(s.Moderation.Run)
+	s.node.Background(s.tracing.Run)
 	for i := range s.protocols {
 		p := &s.protocols[i]
 		var attach func(*conn.Loop) conn.Protocol
@@ -178,6 +183,7 @@ func (s *Server) Start() error {
 	s.batches.Go(func() { s.hub.Run(batching) })
 	s.Moderation.Start(ctx, n.Broker)
 	n.Requests.Start(n.Broker)
+	s.tracing.Start(n.Broker)
 	for _, f := range s.runs {
 		s.background.Go(func() { f(ctx) })
 	}
@@ -194,6 +200,11 @@ func (s *Server) attachTo(l *conn.Loop) (conn.Door, []conn.Kind) {
 	s.node.Waits = append(s.node.Waits, waits)
 	l.OnTick(func() { waits.Late(s.node.Loops.Now()) })
 	return s.desk.Attach(l, waits), s.kinds(l)
+}
+
+// ownRoom tells whether a room is one that the node itself is a member of.
+func (s *Server) ownRoom(room string) bool {
+	return room == moderation.ControlRoom || room == s.tracing.Room() || s.node.Requests.Room(room)
 }
 
 // onReady tells the loops that a room's messages come here now, if a connection waits.

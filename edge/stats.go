@@ -32,6 +32,8 @@ type Stats struct {
 	Batches        uint64         // frames of several messages, each made once for all it went to
 	Batched        uint64         // messages in them
 	Fanout         []fanout.Stats // by loop
+	Traces         int            // of single connections, at present
+	TraceLinesLost uint64
 }
 
 // statsWait bounds how long Stats waits for a loop that is busy.
@@ -58,6 +60,7 @@ func (s *Server) Stats() Stats {
 		Fanout:         s.fanoutStats(),
 	}
 	st.Batches, st.Batched = s.hub.Batches()
+	st.Traces, st.TraceLinesLost = s.tracing.Stats()
 	if n.Tokens != nil {
 		st.Tokens = n.Tokens.Checked()
 	}

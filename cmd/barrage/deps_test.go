@@ -42,14 +42,14 @@ var allowedImports = map[string][]string{
 		"barrage/edge/mailbox", "barrage/edge/moderation", "barrage/edge/moderation/replica", "barrage/edge/node",
 		"barrage/edge/paths", "barrage/edge/post", "barrage/edge/presence", "barrage/edge/proxy", "barrage/edge/publish",
 		"barrage/edge/raw", "barrage/edge/requests", "barrage/edge/share", "barrage/edge/sse", "barrage/edge/tcp",
-		"barrage/edge/v1", "barrage/edge/wait", "barrage/edge/ws", "barrage/fanout", "barrage/frame",
+		"barrage/edge/trace", "barrage/edge/v1", "barrage/edge/wait", "barrage/edge/ws", "barrage/fanout", "barrage/frame",
 		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/broker/memory",
 		"barrage/internal/document", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/random",
 		"barrage/internal/refusal", "barrage/netpoll",
 	},
 	"barrage/edge/admin": {
-		"barrage/api", "barrage/edge", "barrage/edge/auth/keyring", "barrage/edge/presence", "barrage/internal/broker",
-		"barrage/internal/refusal",
+		"barrage/api", "barrage/edge", "barrage/edge/auth/keyring", "barrage/edge/presence", "barrage/edge/trace",
+		"barrage/internal/broker", "barrage/internal/refusal",
 	},
 	"barrage/edge/auth": {
 		"barrage/edge/auth/keyring", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
@@ -134,6 +134,10 @@ var allowedImports = map[string][]string{
 	"barrage/edge/tcp": {
 		"barrage/edge/conn", "barrage/edge/node", "barrage/edge/v1", "barrage/fanout", "barrage/frame",
 		"barrage/internal/bounds",
+	},
+	"barrage/edge/trace": {
+		"barrage/edge/conn", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/random",
+		"barrage/internal/refusal",
 	},
 	"barrage/edge/v1": {
 		"barrage/edge/auth", "barrage/edge/conn", "barrage/edge/delivery", "barrage/edge/events", "barrage/edge/history",

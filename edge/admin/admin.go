@@ -15,6 +15,7 @@ import (
 	"barrage/edge"
 	"barrage/edge/auth/keyring"
 	"barrage/edge/presence"
+	"barrage/edge/trace"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
@@ -150,6 +151,11 @@ func (a Server) Remove(ctx context.Context, r api.Removal) (int, error) {
 
 // Clear forgets a room's history.
 func (a Server) Clear(ctx context.Context, room string) error { return a.Moderation.Clear(ctx, room) }
+
+// Trace tells what single connections do, on all nodes.
+func (a Server) Trace(ctx context.Context, t api.Trace, write func(lines []byte) error) error {
+	return a.Server.Trace(ctx, trace.Query{User: t.User, Conn: t.Conn, Network: t.Network, For: t.For, Bytes: t.Bytes, Payloads: t.Payloads}, write)
+}
 
 // BanAddress keeps everybody out who comes from an address or a network.
 func (a Server) BanAddress(ctx context.Context, address, reason string, keep time.Duration) (broker.Ban, error) {

@@ -115,5 +115,16 @@ const (
 	RoomSettings     = 10_000 // rooms with settings of their own
 )
 
+// Traces of single connections.
+const (
+	Traces      = 8                // at a time
+	TraceTime   = 15 * time.Minute // of one
+	TraceBytes  = 64 << 20         // of lines, likewise
+	TracedConns = 100              // of a node, in one trace: others that fit are left out
+	TraceBuffer = 256 << 10        // bytes of lines of one that wait for their way to who asked
+	TraceQueue  = 1 << 20          // bytes of lines of one that wait to be read
+	TraceText   = 4 << 10          // bytes of a payload that are shown
+)
+
 // LogLines is how many bytes of the log's lines may wait to be written.
 const LogLines = 1 << 20

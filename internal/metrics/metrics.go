@@ -53,6 +53,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	counters(ch, "handshakes_total", "Requests answered on the public listener, by HTTP status; 101 is an upgrade.", "result", s.Handshakes)
 	counters(ch, "connections_closed_total", "WebSocket connections that ended.", "reason", s.Closed)
 	counters(ch, "sockets_closed_total", "Sockets that ended without having been WebSocket connections.", "reason", s.ClosedEarly)
+	gauge(ch, "traces", "Traces of single connections that hold on this node.", s.Traces)
+	counter(ch, "trace_lines_lost_total", "Lines of traces that found no room on their way to whoever asked.", s.TraceLinesLost)
 	collectLoops(ch, s.Loops)
 	collectFanout(ch, s.Fanout)
 	collectRooms(ch, &s)
