@@ -1,5 +1,5 @@
-// Package client is the admin API as the publish command uses it. Its errors are
-// for people at a shell, and say what to do.
+// Package client is the admin API as commands use it. Its errors are for people at a shell,
+// and say what to do.
 package client
 
 import (
@@ -38,8 +38,7 @@ type Message struct {
 func (c *Client) Publish(ctx context.Context, m Message) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	target := "http://" + dialable(c.Addr) + "/v1/rooms/" + url.PathEscape(m.Room) + "/messages"
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, m.Body)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url("/v1/rooms/"+url.PathEscape(m.Room)+"/messages"), m.Body)
 	if err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}
@@ -50,6 +49,35 @@ func (c *Client) Publish(ctx context.Context, m Message) ([]byte, error) {
 	if m.Key != "" {
 		r.Header.Set("Idempotency-Key", m.Key)
 	}
+	answer, err := c.do("publish", r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("publish: reading the answer of %s: %w", c.Addr, err)
+	}
+	return body, nil
+}
+
+// Trace asks for a trace, and returns its lines as they come. They are to be closed.
+func (c *Client) Trace(ctx context.Context, query url.Values) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url("/v1/trace?"+query.Encode()), nil)
+	if err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	answer, err := c.do("trace", r)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
+}
+
+func (c *Client) url(path string) string { return "http://" + dialable(c.Addr) + path }
+
+// do returns an answer of 200. command is who asks.
+func (c *Client) do(command string, r *http.Request) (*http.Response, error) {
 	if c.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.Token)
 	}
@@ -57,45 +85,45 @@ func (c *Client) Publish(ctx context.Context, m Message) ([]byte, error) {
 	h := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := h.Do(r)
 	if err != nil {
-		return nil, c.explain(err)
+		return nil, c.explain(command, err)
+	}
+	if answer.StatusCode == http.StatusOK {
+		return answer, nil
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("publish: reading the answer of %s: %w", c.Addr, err)
+		return nil, fmt.Errorf("%s: reading the answer of %s: %w", command, c.Addr, err)
 	}
-	if answer.StatusCode != http.StatusOK {
-		return nil, c.refused(answer.StatusCode, body)
-	}
-	return body, nil
+	return nil, c.refused(command, answer.StatusCode, body)
 }
 
 // explain says what to do about a server that cannot be reached.
-func (c *Client) explain(err error) error {
+func (c *Client) explain(command string, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // without the URL, which the message names better
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("publish: nothing listens on %s: start \"barrage serve\", or name its admin address with --admin", c.Addr)
+		return fmt.Errorf("%s: nothing listens on %s: start \"barrage serve\", or name its admin address with --admin", command, c.Addr)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("publish: %s did not answer within %v", c.Addr, timeout)
+		return fmt.Errorf("%s: %s did not answer within %v", command, c.Addr, timeout)
 	}
-	return fmt.Errorf("publish: %s: %w", c.Addr, err)
+	return fmt.Errorf("%s: %s: %w", command, c.Addr, err)
 }
 
 // refused reports an answer other than 200.
-func (c *Client) refused(status int, body []byte) error {
+func (c *Client) refused(command string, status int, body []byte) error {
 	var answer struct {
 		Error struct{ Code, Message string }
 	}
 	switch err := json.Unmarshal(body, &answer); {
 	case err != nil || answer.Error.Code == "":
-		return fmt.Errorf("publish: %s answered %d, not as a Barrage admin listener does: is --admin right?", c.Addr, status)
+		return fmt.Errorf("%s: %s answered %d, not as a Barrage admin listener does: is --admin right?", command, c.Addr, status)
 	case status == http.StatusUnauthorized:
-		return fmt.Errorf("publish: %s wants its token: give --token or BARRAGE_ADMIN_TOKEN (%d %s)", c.Addr, status, answer.Error.Code)
+		return fmt.Errorf("%s: %s wants its token: give --token or BARRAGE_ADMIN_TOKEN (%d %s)", command, c.Addr, status, answer.Error.Code)
 	}
-	return fmt.Errorf("publish: %d %s: %s", status, answer.Error.Code, answer.Error.Message)
+	return fmt.Errorf("%s: %d %s: %s", command, status, answer.Error.Code, answer.Error.Message)
 }
 
 // dialable is an address to reach a server that listens on addr from its own

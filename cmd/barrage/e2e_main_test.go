@@ -43,6 +43,7 @@ func TestEndToEnd(t *testing.T) {
 		{"rooms with a memory", rooms},
 		{"persistent orders", ordersLast},
 		{"queues", queuesFeedRooms},
+		{"traces", traced},
 		{"subscription killed, Redis killed", redisKilled},
 		{"Redis frozen", redisFrozen},
 		{"Redis comes later", redisComesLater},

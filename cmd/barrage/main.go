@@ -4,6 +4,7 @@
 //	barrage serve      run the server
 //	barrage check      say what limits the number of connections here
 //	barrage publish    send a message to a room, through a running server
+//	barrage trace      show what single connections do, through a running server
 //	barrage loadtest   measure how many viewers a server carries
 //	barrage token      make and check the tokens of connections
 //	barrage key        make a key that may be used instead
@@ -89,7 +90,7 @@ func newRoot(p *process) *cobra.Command {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), tokenCommand(p), keyCommand(p), loadtestCommand(p), versionCommand(p))
+	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), traceCommand(p), tokenCommand(p), keyCommand(p), loadtestCommand(p), versionCommand(p))
 	return root
 }
 

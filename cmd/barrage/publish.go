@@ -42,6 +42,15 @@ func publishCommand(p *process) *cobra.Command {
 		}),
 	}
 	flags := cmd.Flags()
+	addAdminFlags(flags)
+	flags.BoolVar(&m.Binary, "binary", false, "send a binary message; default is text, which must be UTF-8")
+	flags.StringVar(&m.Key, "idempotency-key", "", "`KEY` that makes sending the same message again harmless")
+	return cmd
+}
+
+// addAdminFlags adds the settings by which a command finds a running server. --token is
+// short for --admin-token.
+func addAdminFlags(flags *pflag.FlagSet) {
 	config.AddFileFlag(flags)
 	config.Table.AddFlags(flags, "admin", "admin_token")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
@@ -50,7 +59,4 @@ func publishCommand(p *process) *cobra.Command {
 		}
 		return pflag.NormalizedName(name)
 	})
-	flags.BoolVar(&m.Binary, "binary", false, "send a binary message; default is text, which must be UTF-8")
-	flags.StringVar(&m.Key, "idempotency-key", "", "`KEY` that makes sending the same message again harmless")
-	return cmd
 }
