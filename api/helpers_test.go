@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -143,7 +144,7 @@ func (s *memServer) Presence(_ context.Context, room string, limit int) (Presenc
 		return Presence{}, s.err
 	}
 	return Presence{
-		Users: []broker.User{{ID: "7", Name: "Ann", Avatar: "https://x.example/a.png"}, {ID: "8"}},
+		Users: []Member{{User: broker.User{ID: "7", Name: "Ann", Avatar: "https://x.example/a.png"}, Status: "away", Data: json.RawMessage(`{"until":9}`)}, {User: broker.User{ID: "8"}}},
 		Total: 5, Connections: 9,
 	}, s.err
 }

@@ -23,7 +23,7 @@ func TestQuestionsAndCommands(t *testing.T) {
 		calls                    []string
 	}{
 		{"members", "GET", "/v1/rooms/lobby/members", "", 200,
-			`{"room":"lobby","users":[{"user":"7","name":"Ann","avatar":"https://x.example/a.png"},{"user":"8"}],"total":5,"connections":9}`,
+			`{"room":"lobby","users":[{"user":"7","name":"Ann","avatar":"https://x.example/a.png","status":"away","data":{"until":9}},{"user":"8"}],"total":5,"connections":9}`,
 			[]string{"presence lobby limit 100"}},
 		{"members of an empty room", "GET", "/v1/rooms/zz/members?limit=1000", "", 200, `{"room":"zz","users":[],"total":0,"connections":0}`, []string{"presence zz limit 1000"}},
 		{"members limit", "GET", "/v1/rooms/lobby/members?limit=1001", "", 400, "invalid_limit", nil},

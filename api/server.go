@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -143,9 +144,16 @@ type Audience struct {
 
 // Presence is the viewers of a room over all nodes.
 type Presence struct {
-	Users       []broker.User `json:"users"`       // at most as many as asked for
-	Total       int           `json:"total"`       // users, named above or not
-	Connections int           `json:"connections"` // theirs and those of anonymous viewers
+	Users       []Member `json:"users"`       // at most as many as asked for
+	Total       int      `json:"total"`       // users, named above or not
+	Connections int      `json:"connections"` // theirs and those of anonymous viewers
+}
+
+// Member is a user in a room, with what they say of themselves there.
+type Member struct {
+	broker.User
+	Status string          `json:"status,omitempty"`
+	Data   json.RawMessage `json:"data,omitempty"`
 }
 
 // User describes a user over all nodes, as far as known.

@@ -15,14 +15,20 @@ import (
 
 // hereEntry is a user's value in a room's hash. Short names: there are many.
 type hereEntry struct {
-	Joined int64  `json:"t"`
-	Name   string `json:"n,omitempty"`
-	Avatar string `json:"a,omitempty"`
+	Joined int64           `json:"t"`
+	Name   string          `json:"n,omitempty"`
+	Avatar string          `json:"a,omitempty"`
+	Status string          `json:"s,omitempty"`
+	Data   json.RawMessage `json:"d,omitempty"`
+	At     int64           `json:"m,omitempty"` // of Status and Data; 0: there are none
 }
 
 func encodeEntry(e presence.Entry) []byte {
-	// A struct of strings and numbers always has a JSON form.
-	text, _ := json.Marshal(hereEntry{e.Joined, e.User.Name, e.User.Avatar})
+	h := hereEntry{Joined: e.Joined, Name: e.User.Name, Avatar: e.User.Avatar}
+	if st := e.Status; st != nil {
+		h.Status, h.Data, h.At = st.Text, st.Data, st.At
+	}
+	text, _ := json.Marshal(h) // of strings, numbers, and JSON that was checked
 	return text
 }
 
@@ -32,7 +38,11 @@ func decodeEntry(id, text string) presence.Entry {
 	if json.Unmarshal([]byte(text), &h) != nil {
 		h = hereEntry{}
 	}
-	return presence.Entry{User: &presence.User{ID: id, Name: h.Name, Avatar: h.Avatar}, Joined: h.Joined}
+	e := presence.Entry{User: &presence.User{ID: id, Name: h.Name, Avatar: h.Avatar}, Joined: h.Joined}
+	if h.At != 0 {
+		e.Status = &presence.Status{Text: h.Status, Data: h.Data, At: h.At}
+	}
+	return e
 }
 
 func parseFigure(answer *redis.Cmd) (presence.Figure, error) {
@@ -57,7 +67,7 @@ func parseFigure(answer *redis.Cmd) (presence.Figure, error) {
 }
 
 // parseList also merges the entries of users whom several nodes have: the first
-// joining counts.
+// joining counts, and the last status.
 func parseList(answer *redis.Cmd) (presence.List, error) {
 	parts := partsOf(answer)
 	users, conns, once := take[int64](parts), take[int64](parts), take[int64](parts)
@@ -76,7 +86,8 @@ func parseList(answer *redis.Cmd) (presence.List, error) {
 		}
 		e := decodeEntry(names[i], names[i+1])
 		if n, ok := at[names[i]]; ok {
-			l.Users[n].Joined = min(l.Users[n].Joined, e.Joined)
+			first := &l.Users[n]
+			first.Joined, first.Status = min(first.Joined, e.Joined), first.Status.Newer(e.Status)
 			continue
 		}
 		at[names[i]] = len(l.Users)

@@ -42,7 +42,7 @@ func v1TokenFor(t *testing.T, user string, left time.Duration) string {
 	return token
 }
 
-type v1User struct{ User string }
+type v1User struct{ User, Status string }
 
 // v1Fields are what replies and pushes are made of.
 type v1Fields struct {
@@ -57,7 +57,7 @@ type v1Fields struct {
 	Messages                                     []v1Fields
 	Online                                       *bool
 	List                                         []v1User
-	Join, Leave                                  *v1User
+	Join, Leave, Update                          *v1User
 	Users, Connections                           int
 	Code                                         int // of a bye
 

@@ -398,13 +398,24 @@ func (c *v1Cluster) presence() {
 		return seen.Users == 2 && seen.Connections == 3
 	})
 	slices.SortFunc(seen.List, func(a, b v1User) int { return strings.Compare(a.User, b.User) })
-	if !seen.Complete || !slices.Equal(seen.List, []v1User{{"ann"}, {"bob"}}) {
+	if !seen.Complete || !slices.Equal(seen.List, []v1User{{User: "ann"}, {User: "bob"}}) {
 		t.Errorf("present: %+v", seen)
 	}
 	for _, n := range c.nodes {
 		await(t, "the same from every node's API", func() bool {
 			_, body := n.mustGet("/v1/rooms/table/members")
 			return strings.Contains(body, `"total":2,"connections":3`) && strings.Contains(body, `"ann"`) && strings.Contains(body, `"bob"`)
+		})
+	}
+	// What he says of himself on one node those on others are told, and lists there have it.
+	bob.ask(`"cmd":"presence_update","room":"table","status":"busy"`)
+	for p := (v1Fields{}); p.Update == nil || *p.Update != (v1User{"bob", "busy"}); {
+		p = ann.push("presence", "table")
+	}
+	for _, n := range c.nodes {
+		await(t, "his status from every node's API", func() bool {
+			_, body := n.mustGet("/v1/rooms/table/members")
+			return strings.Contains(body, `{"user":"bob","status":"busy"}`)
 		})
 	}
 	_ = bob.conn.Close()

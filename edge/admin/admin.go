@@ -76,7 +76,11 @@ func (a Server) Presence(ctx context.Context, room string, limit int) (api.Prese
 	l, _ := a.Registry().Cluster(ctx, room, limit) // with an error, this node's
 	p := api.Presence{Total: l.Total, Connections: l.Connections}
 	for _, e := range l.Users {
-		p.Users = append(p.Users, *e.User)
+		m := api.Member{User: *e.User}
+		if e.Status != nil {
+			m.Status, m.Data = e.Status.Text, e.Status.Data
+		}
+		p.Users = append(p.Users, m)
 	}
 	return p, nil
 }

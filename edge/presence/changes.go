@@ -16,6 +16,7 @@ const (
 	Join    Kind = 1 + iota // User is here
 	Leave                   // User is not here any more
 	Summary                 // only counts, and some of the newest users
+	Restate                 // User has another Status
 )
 
 func (k Kind) String() string {
@@ -26,17 +27,20 @@ func (k Kind) String() string {
 		return "leave"
 	case Summary:
 		return "summary"
+	case Restate:
+		return "restate"
 	}
 	return "unknown"
 }
 
-// A Change is something to announce to a room. A Join, a Leave and an Exact
+// A Change is something to announce to a room. A Join, a Leave, a Restate and an Exact
 // Summary are for the members on all nodes, another Summary is for those on this
 // one, as each node makes its own.
 type Change struct {
 	Room        string
 	Kind        Kind
-	User        *User   // of Join and Leave
+	User        *User   // of Join, Leave and Restate
+	Status      *Status // of Join and Restate; nil: none
 	Joined      []*User // of Summary: some who joined since the last one, not all
 	Exact       bool    // of Summary: clients that keep a list fetch it now
 	Count       int     // users in the room
@@ -87,9 +91,11 @@ func (g *Registry) due(r *room, age time.Duration, out []Change) (_ []Change, ag
 	for m := range r.oldestFirst() {
 		switch {
 		case m.is(isTold):
+			var later bool
+			out, later = r.tellStatus(m, age, out)
+			again = again || later
 		case !g.clustered() || down || m.is(isSure):
-			m.set(isTold)
-			out = append(out, r.change(Join, m.user))
+			out = append(out, r.tellJoin(m, age))
 		default:
 			again = true
 		}
@@ -98,6 +104,17 @@ func (g *Registry) due(r *room, age time.Duration, out []Change) (_ []Change, ag
 		r.set(isDoubtful)
 	}
 	return out, again
+}
+
+// tellJoin is a join, of a member that may have said something since.
+func (r *room) tellJoin(m *member, age time.Duration) Change {
+	m.set(isTold)
+	m.clear(isChanged)
+	c := r.change(Join, m.user)
+	if c.Status = r.status(m); c.Status != nil {
+		r.work.states[m].told, r.work.states[m].again = age, true
+	}
+	return c
 }
 
 // size is what decides about events or summaries.
@@ -166,6 +183,9 @@ func (g *Registry) shrink(r *room) Change {
 	for m := range r.oldestFirst() {
 		if !g.clustered() || m.is(isSent) {
 			m.set(isTold)
+			if !g.clustered() || !m.is(isOutdated) {
+				m.clear(isChanged)
+			}
 		} else {
 			m.clear(isTold)
 		}
@@ -222,6 +242,7 @@ func (g *Registry) noteJoin(r *room, m *member) {
 // noteLeave keeps a member that left until the others are told, the store among
 // them.
 func (g *Registry) noteLeave(r *room, m *member, now time.Duration) {
+	status := r.takeStatus(m)
 	announce := m.is(isTold) && !r.is(isQuiet) && !r.is(isBig)
 	store := m.is(isSent) && !r.is(isPartial)
 	if !announce && !store {
@@ -239,5 +260,5 @@ func (g *Registry) noteLeave(r *room, m *member, now time.Duration) {
 		}
 		return
 	}
-	w.leaving = append(w.leaving, leaver{user: m.user, since: m.joined(), until: now + g.cfg.Grace, told: announce})
+	w.leaving = append(w.leaving, leaver{user: m.user, since: m.joined(), until: now + g.cfg.Grace, told: announce, status: status})
 }

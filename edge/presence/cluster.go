@@ -36,14 +36,16 @@ func (g *Registry) addLocal(room string, l *List, names bool) {
 		l.Total, l.Connections = max(l.Total, users), max(l.Connections, conns)
 		return
 	}
-	known := make(map[string]bool, len(l.Users))
-	for _, e := range l.Users {
-		known[e.User.ID] = true
+	known := make(map[string]int, len(l.Users))
+	for i, e := range l.Users {
+		known[e.User.ID] = i
 	}
 	local := g.List(room, -1)
 	all := slices.Clone(l.Users) // shared
 	for _, e := range local.Users {
-		if !known[e.User.ID] {
+		if at, ok := known[e.User.ID]; ok {
+			all[at].Status = all[at].Status.Newer(e.Status)
+		} else {
 			all = append(all, e)
 		}
 	}

@@ -250,6 +250,7 @@ func (s *fakeStore) list(room string, exact int) List {
 		l.Connections += n.conns
 		l.Complete = l.Complete && !n.partial
 		for id, e := range n.entries {
+			e.Status = e.Status.Newer(users[id].Status)
 			users[id] = e
 		}
 	}

@@ -93,7 +93,7 @@ func (g *Registry) joinUser(r *room, u *User, now time.Duration) (first bool) {
 		m.conns++
 		if m.user != u && *m.user != *u { // a new name or avatar
 			m.user = u
-			m.clear(isSent)
+			m.set(isOutdated)
 		}
 		return false
 	}
@@ -103,8 +103,15 @@ func (g *Registry) joinUser(r *room, u *User, now time.Duration) (first bool) {
 		if l.told && l.stage != asked {
 			m.set(isTold)
 		}
-		if l.stage == waiting && g.clustered() && *l.user == *u {
+		if l.stage == waiting && g.clustered() {
 			m.set(isSent)
+			if *l.user != *u {
+				m.set(isOutdated)
+			}
+		}
+		if l.status != nil {
+			r.setStatus(m, l.status)
+			m.set(isChanged)
 		}
 	}
 	r.add(m)
@@ -198,7 +205,8 @@ func (g *Registry) Count(name string) (users, connections int) {
 // An Entry is a user in a room.
 type Entry struct {
 	User   *User
-	Joined int64 // milliseconds since the Unix epoch, to the second
+	Joined int64   // milliseconds since the Unix epoch, to the second
+	Status *Status // nil: none
 }
 
 // A List is the users in a room.
@@ -224,7 +232,7 @@ func (g *Registry) List(name string, limit int) List {
 	if n := g.listed(l.Total, limit); n > 0 {
 		l.Users = make([]Entry, 0, n)
 		for m := range r.newestFirst() {
-			l.Users = append(l.Users, g.entry(m))
+			l.Users = append(l.Users, g.entry(r, m))
 			if len(l.Users) == n {
 				break
 			}
@@ -246,7 +254,9 @@ func (g *Registry) listed(users, limit int) int {
 	return n
 }
 
-func (g *Registry) entry(m *member) Entry { return Entry{m.user, g.unixMilli(m.joined())} }
+func (g *Registry) entry(r *room, m *member) Entry {
+	return Entry{m.user, g.unixMilli(m.joined()), r.status(m)}
+}
 
 // Stats are a registry's figures of this node.
 type Stats struct {

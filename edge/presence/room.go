@@ -19,15 +19,17 @@ type User = broker.User
 
 // What is known of a member, or still to be done with it.
 const (
-	isTold memberFlags = 1 << iota // the room's members know of it
-	isSent                         // the store has been sent it
-	isSure                         // the store says that no other node had told of it
+	isTold     memberFlags = 1 << iota // the room's members know of it
+	isSent                             // the store has been sent it
+	isSure                             // the store says that no other node had told of it
+	isOutdated                         // the store has been sent it, but not as it is now
+	isChanged                          // its status is still to be told
 )
 
 type memberFlags uint32
 
 const (
-	flagBits  = 3
+	flagBits  = 5
 	maxJoined = 1<<(32-flagBits) - 1
 )
 
@@ -79,12 +81,13 @@ type room struct {
 
 // work is what waits to be told or sent, and for a big room its last summary.
 type work struct {
-	leaving  []leaver // by the end of their grace
-	departed []*User  // with their node
-	refetch  bool     // the list is to be fetched again, as something wrong may have been told
-	unseen   *member  // the oldest one of which the store's viewers do not know, as of all after it
-	sample   []*User  // some who joined since the last summary
-	joined   int      // number of those
+	leaving  []leaver            // by the end of their grace
+	departed []*User             // with their node
+	states   map[*member]*stated // of those that have one; nil: none
+	refetch  bool                // the list is to be fetched again, as something wrong may have been told
+	unseen   *member             // the oldest one of which the store's viewers do not know, as of all after it
+	sample   []*User             // some who joined since the last summary
+	joined   int                 // number of those
 	summary  summary
 }
 
@@ -97,11 +100,12 @@ type summary struct {
 
 // A leaver has no connection left.
 type leaver struct {
-	user  *User
-	since time.Duration // when it had joined
-	until time.Duration // the end of its grace
-	told  bool          // the members believe it to be here
-	stage stage
+	user   *User
+	since  time.Duration // when it had joined
+	until  time.Duration // the end of its grace
+	told   bool          // the members believe it to be here
+	status *Status       // nil: none
+	stage  stage
 }
 
 // stage is how far a leaver has come.
@@ -132,7 +136,7 @@ func (r *room) todo() *work {
 // tidy forgets the work once there is none.
 func (r *room) tidy() {
 	w := r.work
-	if w != nil && !r.is(isBig) && len(w.leaving) == 0 && len(w.departed) == 0 && w.unseen == nil && !w.refetch {
+	if w != nil && !r.is(isBig) && len(w.leaving) == 0 && len(w.departed) == 0 && w.states == nil && w.unseen == nil && !w.refetch {
 		r.work = nil
 	}
 }

@@ -48,7 +48,7 @@ func (g *Registry) partialUpdate(r *room, u *Update) {
 		if len(u.Set) == g.cfg.NewestLimit {
 			break
 		}
-		u.Set = append(u.Set, g.entry(m))
+		u.Set = append(u.Set, g.entry(r, m))
 	}
 }
 
@@ -56,9 +56,10 @@ func (g *Registry) partialUpdate(r *room, u *Update) {
 func (g *Registry) wholeUpdate(r *room, u *Update, age time.Duration) {
 	u.Users = int(r.users)
 	for m := range r.oldestFirst() {
-		if u.Full || !m.is(isSent) {
-			u.Set = append(u.Set, g.entry(m))
+		if u.Full || !m.is(isSent) || m.is(isOutdated) {
+			u.Set = append(u.Set, g.entry(r, m))
 			m.set(isSent)
+			m.clear(isOutdated)
 		}
 	}
 	if r.work == nil {
@@ -74,7 +75,7 @@ func (g *Registry) wholeUpdate(r *room, u *Update, age time.Duration) {
 		default:
 			u.Users++
 			if u.Full {
-				u.Set = append(u.Set, Entry{l.user, g.unixMilli(l.since)})
+				u.Set = append(u.Set, Entry{l.user, g.unixMilli(l.since), l.status})
 			}
 		}
 	}

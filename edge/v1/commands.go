@@ -32,6 +32,7 @@ var commands = []struct {
 	{"publish", 1, cmdPublish},
 	{"history", 5, cmdHistory},
 	{"presence", 5, cmdPresence},
+	{"presence_update", 5, cmdPresenceUpdate},
 	{"ping", 1, cmdPing},
 	{"auth", 5, cmdAuth},
 	{"ack", 1, cmdAck},
@@ -56,7 +57,7 @@ type command struct {
 	Hidden   bool          `json:"hidden"`   // join: nobody is to see it there
 	Leave    string        `json:"leave"`    // join: the room to leave for it
 
-	Data   json.RawMessage `json:"data"`   // publish, request, answer
+	Data   json.RawMessage `json:"data"`   // publish, request, answer, presence_update
 	Base64 []byte          `json:"base64"` // publish: bytes instead of data
 	Kind   string          `json:"kind"`
 	Key    string          `json:"key"`    // publish: idempotency key
@@ -68,6 +69,7 @@ type command struct {
 	Token  string `json:"token"`  // auth
 	Login  string `json:"login"`  // auth: what a backend is asked about, instead of token
 	Method string `json:"method"` // request
+	Status string `json:"status"` // presence_update
 
 	Timeout   whole.Int          `json:"timeout"`   // request: milliseconds
 	Redeliver bool               `json:"redeliver"` // request: another worker may be given it

@@ -27,6 +27,7 @@ func TestProtocolTables(t *testing.T) {
 	for cmd, reply := range map[string]any{
 		"join": joinReply{}, "leave": empty{}, "publish": publishReply{}, "history": historyReply{}, "presence": presenceReply{},
 		"ping": pingReply{}, "auth": authReply{}, "ack": empty{}, "request": requestReply{}, "serve": serveReply{}, "answer": empty{},
+		"presence_update": empty{},
 	} {
 		wantNames(t, "ok of "+cmd, named(commands[cmd][2]), membersOf(reply), "push")
 	}
@@ -37,7 +38,7 @@ func TestProtocolTables(t *testing.T) {
 		wantNames(t, "push "+push, named(pushes[push][1]+pushes[push][2]), membersOf(object), "push")
 	}
 	for name, object := range map[string]any{
-		"sender": broker.Sender{}, "join": broker.User{}, "error": errorJSON{}, "since": positionJSON{},
+		"sender": broker.Sender{}, "join": userJSON{}, "error": errorJSON{}, "since": positionJSON{},
 	} {
 		wantNames(t, "object "+name, named(objects[name][1]+objects[name][2]), membersOf(object))
 	}

@@ -72,6 +72,13 @@ const (
 	RatePayers    = 1 << 16 // that are known at a time, of this rate and of publishing by HTTP; further ones may do nothing
 )
 
+// What users say of themselves in a room: a status, and data beside it.
+const (
+	StatusBytes     = 64
+	StatusDataBytes = 512
+	StatusInterval  = time.Second // between two of a user that a room is told
+)
+
 // Messages on their way.
 const (
 	TurnMessages = 8192    // that wait for others of their room
