@@ -35,6 +35,7 @@ func withKeys(t *testing.T, c *edge.Config) keys {
 	add(keyring.Entry{Name: "listen", Rooms: []string{"live:*"}, Subscribe: true})
 	add(keyring.Entry{Name: "speak", Rooms: []string{"live:*"}, Publish: true, Rate: 0.01})
 	add(keyring.Entry{Name: "page", Rooms: []string{"live:*"}, Subscribe: true, Origins: []string{"https://ok.example"}})
+	add(keyring.Entry{Name: "device", Rooms: []string{"live:*"}, Publish: true, Get: true})
 	add(keyring.Entry{Name: "old", Rooms: []string{"live:*"}, Subscribe: true, Expires: time.Now().Add(-time.Hour)})
 	var err error
 	c.Keys, err = keyring.New(entries)
@@ -122,6 +123,13 @@ func TestKeyRights(t *testing.T) {
 	speakers[0].Send(frame.Text, `{"id":2,"cmd":"join","room":"live:1"}`)
 	if m, err := speakers[0].Next(); err != nil || !strings.Contains(m.Payload, `"forbidden"`) {
 		t.Errorf("who may only publish joins: %s, %v", m.Payload, err)
+	}
+	speakers[0].Send(frame.Text, `{"id":3,"cmd":"publish","room":"other","data":"said"}`)
+	if m, err := speakers[0].Next(); err != nil || !strings.Contains(m.Payload, `"forbidden"`) {
+		t.Errorf("said in another room: %s, %v", m.Payload, err)
+	}
+	if refused := s.Stats().Refused; refused["rate"] != 1 || refused["forbidden"] != 2 {
+		t.Errorf("counted as refused: %v", refused)
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 	Rate        Reason = iota // from a socket, over its rate
 	Overload                  // the shards are too far behind
 	TooBig                    // longer than sockets may publish, or came so through the broker
-	Forbidden                 // from a raw socket that may not publish there
+	Forbidden                 // from a client that may not publish there
 	Expired                   // came through the broker after its TTL
 	MailboxFull               // too much waits for the user whom it is for
 	Backend                   // by the backend that is asked about it, or for want of its answer
@@ -175,16 +175,28 @@ func (s *Publisher) CheckTerms(p *broker.Publication) error {
 }
 
 // Allowed tells whether a connection of a user ("" is anonymous) may publish a message to
-// a room, and takes it of the rate of its key, if it has one.
+// a room, and takes it of the rate of its key, if it has one. What is refused is counted.
 func (s *Publisher) Allowed(user string, rights auth.Rights, room string) error {
 	if err := s.Permits(user, rights, room); err != nil {
 		return err
 	}
-	return s.keys.take(rights)
+	err := s.keys.take(rights)
+	if err != nil {
+		s.Refused.Add(Rate)
+	}
+	return err
 }
 
 // Permits is Allowed for a message that was allowed, and has waited since: it takes nothing.
 func (s *Publisher) Permits(user string, rights auth.Rights, room string) error {
+	err := s.permits(user, rights, room)
+	if err != nil {
+		s.Refused.Add(Forbidden)
+	}
+	return err
+}
+
+func (s *Publisher) permits(user string, rights auth.Rights, room string) error {
 	if !s.clients || !rights.MayPublish(room) {
 		what := "publish to room " + room
 		if to, direct := broker.UserOf(room); direct {

@@ -39,9 +39,7 @@ func (p *protocol) onMayPublish(id conn.ID, line *hooks.Line, c *conn.Client, m 
 	switch {
 	case err != nil:
 		p.node.Publisher.Refused.Add(publish.Backend)
-	case !p.permits(c, m.Room): // that may have changed
-		p.node.Publisher.Refused.Add(publish.Forbidden)
-	default:
+	case p.mayPublish(c, m.Room, p.node.Publisher.Permits): // that may have changed
 		p.node.Publisher.Try(m, nil)
 	}
 	p.lineMoved(id, line)

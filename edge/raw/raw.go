@@ -8,13 +8,13 @@ package raw
 import (
 	"github.com/valyala/bytebufferpool"
 
+	"barrage/edge/auth"
 	"barrage/edge/conn"
 	"barrage/edge/hooks"
 	"barrage/edge/node"
 	"barrage/edge/publish"
 	"barrage/internal/broker"
 	"barrage/internal/paged"
-	"barrage/internal/refusal"
 	"barrage/internal/shrinkmap"
 )
 
@@ -91,8 +91,7 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 	if c != nil {
 		m.Sender, m.NoEcho, m.Via = p.loop.Sender(c), !p.loop.Echoes(c, m.Room), c.Rights.Key()
 	}
-	if ok, why := p.mayPublish(c, m.Room); !ok {
-		p.node.Publisher.Refused.Add(why)
+	if !p.mayPublish(c, m.Room, p.node.Publisher.Allowed) {
 		return nil
 	}
 	if p.lines.Get(r.ID) != nil || p.node.Hooks.AsksToPublish(m.Room) {
@@ -103,24 +102,17 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 	return nil
 }
 
-// mayPublish looks at the identity of those who have one.
-func (p *protocol) mayPublish(c *conn.Client, room string) (ok bool, why publish.Reason) {
-	if c == nil {
-		return p.permits(nil, room), publish.Forbidden
+// mayPublish looks at the identity of those who have one, by the publisher's Allowed or
+// Permits. What is refused is counted.
+func (p *protocol) mayPublish(c *conn.Client, room string, allowed func(string, auth.Rights, string) error) bool {
+	if c != nil {
+		return allowed(c.User(), c.Rights, room) == nil
 	}
-	err := p.node.Publisher.Allowed(c.User(), c.Rights, room)
-	if no := refusal.Of(err); no != nil && no.Code() == publish.CodeRate {
-		return false, publish.Rate
+	if room != "" && !p.node.Moderation.Muted(room) {
+		return true
 	}
-	return err == nil, publish.Forbidden
-}
-
-// permits is mayPublish without the rate of a key.
-func (p *protocol) permits(c *conn.Client, room string) bool {
-	if c == nil {
-		return room != "" && !p.node.Moderation.Muted(room)
-	}
-	return p.node.Publisher.Permits(c.User(), c.Rights, room) == nil
+	p.node.Publisher.Refused.Add(publish.Forbidden)
+	return false
 }
 
 // overRate drops a message. There is no way to tell the client, but one that keeps
