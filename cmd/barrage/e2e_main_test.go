@@ -42,6 +42,7 @@ func TestEndToEnd(t *testing.T) {
 		{"three nodes", threeNodes},
 		{"rooms with a memory", rooms},
 		{"persistent orders", ordersLast},
+		{"keys revoked", keysRevoked},
 		{"queues", queuesFeedRooms},
 		{"traces", traced},
 		{"subscription killed, Redis killed", redisKilled},
