@@ -119,7 +119,7 @@ func (p *Presence) syncCall(u *presence.Update, exact int) scriptCall {
 	args := []any{
 		p.key(u.Room, "at:"), p.cfg.Node, p.cfg.Lease.Milliseconds(), mode, u.Version, u.Previous,
 		fmt.Sprintf("%d %d %d", u.Users, u.Connections, bit(u.Partial)), bit(u.Ask), exact, p.cfg.ViewersFor.Milliseconds(),
-		2 * len(u.Set),
+		bit(u.Begin != ""), 2 * len(u.Set),
 	}
 	for _, e := range u.Set {
 		args = append(args, e.User.ID, encodeEntry(e))

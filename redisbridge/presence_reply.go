@@ -54,6 +54,8 @@ func parseFigure(answer *redis.Cmd) (presence.Figure, error) {
 	users, conns := take[int64](parts), take[int64](parts)
 	f := presence.Figure{Fresh: status == 2, Users: int(users), Connections: int(conns), Elsewhere: parts.texts()}
 	departed := parts.texts()
+	kept := take[int64](parts)
+	f.Kept, f.Began = kept > 0, kept == 2
 	if err := parts.end(); err != nil {
 		return presence.Figure{}, err
 	}

@@ -19,16 +19,16 @@ func TestParseFigure(t *testing.T) {
 		want  string // "error", "resync" or "figure"
 	}{
 		{"refused", list(int64(1)), "resync"},
-		{"figure", list(int64(0), int64(3), int64(5), list("a"), list("b", `{"n":"B"}`)), "figure"},
+		{"figure", list(int64(0), int64(3), int64(5), list("a"), list("b", `{"n":"B"}`), int64(2)), "figure"},
 		{"nothing", nil, "error"},
 		{"a number", int64(1), "error"},
 		{"empty", list(), "error"},
 		{"too short", list(int64(0), int64(3)), "error"},
-		{"not a number", list(int64(0), "3", int64(5), list(), list()), "error"},
-		{"not a list", list(int64(0), int64(3), int64(5), "a", list()), "error"},
-		{"not a list of strings", list(int64(0), int64(3), int64(5), list(int64(1)), list()), "error"},
-		{"half a pair", list(int64(0), int64(3), int64(5), list(), list("b")), "error"},
-		{"another status", list(int64(3), int64(3), int64(5), list(), list()), "error"},
+		{"not a number", list(int64(0), "3", int64(5), list(), list(), int64(0)), "error"},
+		{"not a list", list(int64(0), int64(3), int64(5), "a", list(), int64(0)), "error"},
+		{"not a list of strings", list(int64(0), int64(3), int64(5), list(int64(1)), list(), int64(0)), "error"},
+		{"half a pair", list(int64(0), int64(3), int64(5), list(), list("b"), int64(0)), "error"},
+		{"another status", list(int64(3), int64(3), int64(5), list(), list(), int64(0)), "error"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestParseFigure(t *testing.T) {
 				got = "error"
 			case f.Resync:
 				got = "resync"
-			case f.Users != 3 || f.Connections != 5 || f.Elsewhere[0] != "a" || *f.Departed[0] != (presence.User{ID: "b", Name: "B"}):
+			case f.Users != 3 || !f.Kept || !f.Began || f.Connections != 5 || f.Elsewhere[0] != "a" || *f.Departed[0] != (presence.User{ID: "b", Name: "B"}):
 				got = "wrong figure"
 			}
 			if got != tt.want {

@@ -46,14 +46,15 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 // presenceSync applies one update. It answers {1} if the update is late or
 // applies to something else than what is there, else {0, users, connections,
-// elsewhere, departed as user and JSON in turn}, with 2 for 0 if the lease was
-// over, or there was none, and others were there.
+// elsewhere, departed as user and JSON in turn, 1 if viewers are kept and 2 if since now},
+// with 2 for the first 0 if the lease was over, or there was none, and others were there.
 var presenceSync = redis.NewScript(presenceLib + `
 local nodes, counts, mine, seen = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local hashes, node, lease, mode = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local version, previous = tonumber(ARGV[5]), tonumber(ARGV[6])
 local figure, ask, exact, seenTTL = ARGV[7], ARGV[8] == '1', tonumber(ARGV[9]), ARGV[10]
-local at = 11
+local begin, kept = ARGV[11] == '1', 0
+local at = 12
 local function take()
   local n, list = tonumber(ARGV[at]), {}
   for i = 1, n do list[i] = ARGV[at + i] end
@@ -71,7 +72,7 @@ elseif have ~= previous then
 end
 if mode == 'over' then
   redis.call('ZADD', nodes, now, node)
-  return {0, 0, 0, {}, {}}
+  return {0, 0, 0, {}, {}, 0}
 end
 
 if mode == 'full' then redis.call('UNLINK', mine) end
@@ -90,8 +91,12 @@ else
   for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], keep) end
 end
 if #viewers > 0 then
-  redis.call('PFADD', seen, unpack(viewers))
-  redis.call('PEXPIRE', seen, seenTTL)
+  local there = redis.call('EXISTS', seen)
+  if there == 1 or begin then
+    redis.call('PFADD', seen, unpack(viewers))
+    redis.call('PEXPIRE', seen, seenTTL)
+    kept = 2 - there
+  end
 end
 
 local live, others = redis.call('ZRANGEBYSCORE', nodes, '(' .. now, '+inf'), {}
@@ -136,7 +141,7 @@ end
 local users, conns = figures(live, counts, hashes, exact)
 local status = 0
 if ends <= now and #others > 0 then status = 2 end
-return {status, users, conns, elsewhere, departed}
+return {status, users, conns, elsewhere, departed, kept}
 `)
 
 // presenceList answers {users, connections, 1 if each user is counted once, and

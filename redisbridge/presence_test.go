@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"barrage/edge/presence"
+	"barrage/internal/bounds"
 )
 
 // hereNode is a registry with its Run and its connection to Redis.
@@ -342,6 +343,42 @@ func TestPresenceUniqueViewers(t *testing.T) {
 	}
 	if _, err := a.store.Viewers(context.Background(), "r", 0, maxBuckets); err == nil {
 		t.Error("no error for too many buckets")
+	}
+}
+
+// TestPresenceKeepsFewViewers: a user who comes into ever more empty rooms, over any node, has
+// Redis keep viewers of a few of them; where others are, each is counted. Of rooms of single
+// users there are none.
+func TestPresenceKeepsFewViewers(t *testing.T) {
+	s := startRedis(t)
+	a, b := startHere(t, s.URL(), PresenceConfig{}), startHere(t, s.URL(), PresenceConfig{})
+	const rooms = 3 * bounds.ViewerRooms
+	for i := range rooms {
+		a.Join("r"+strconv.Itoa(i), hereUser("greedy"))
+		b.Join("user:u"+strconv.Itoa(i), hereUser("u"+strconv.Itoa(i)))
+	}
+	keys := func(pattern string) int { return len(s.Keys(context.Background(), pattern).Val()) }
+	seen := func(room string) int { return keys("*{" + room + "}:seen:*") }
+	eventually(t, "Redis to know of all rooms", func() bool { return keys("*:nodes") == 2*rooms })
+	// A pass may fall on either side of a bucket's end.
+	if n := seen("r*"); n < bounds.ViewerRooms || n > 2*bounds.ViewerRooms {
+		t.Errorf("viewers of %d rooms are kept, want %d", n, bounds.ViewerRooms)
+	}
+	for i := range rooms {
+		b.Join("r"+strconv.Itoa(i), hereUser("other"+strconv.Itoa(i)))
+	}
+	for i := range rooms {
+		room := "r" + strconv.Itoa(i)
+		eventually(t, "the other one to be a viewer of "+room, func() bool {
+			n, err := a.Viewers(context.Background(), room, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n >= 1
+		})
+	}
+	if n := seen("user:*"); n != 0 {
+		t.Errorf("viewers of %d users' rooms are kept", n)
 	}
 }
 

@@ -175,7 +175,7 @@ func (l fakeLink) sync(u *Update, exact int) Figure {
 	for name, other := range nodes {
 		f.Fresh = f.Fresh || name != l.name && other.ends.After(now) && !n.ends.After(now)
 	}
-	l.apply(nodes, n, u, now)
+	l.apply(nodes, n, u, now, &f)
 	if u.Ask {
 		for _, e := range u.Set {
 			if l.elsewhere(nodes, e.User.ID, now) {
@@ -204,7 +204,7 @@ func (l fakeLink) sync(u *Update, exact int) Figure {
 	return f
 }
 
-func (l fakeLink) apply(nodes map[string]*fakeNode, n *fakeNode, u *Update, now time.Time) {
+func (l fakeLink) apply(nodes map[string]*fakeNode, n *fakeNode, u *Update, now time.Time, f *Figure) {
 	if u.Full {
 		clear(n.entries)
 	}
@@ -220,12 +220,16 @@ func (l fakeLink) apply(nodes map[string]*fakeNode, n *fakeNode, u *Update, now 
 	if u.Gone {
 		delete(nodes, l.name)
 	}
+	key := fmt.Sprint(u.Room, u.Bucket)
+	if l.seen[key] == nil && u.Begin != "" {
+		l.seen[key] = make(map[string]bool)
+		f.Began = true
+	}
+	f.Kept = l.seen[key] != nil && len(u.Viewers) > 0
 	for _, id := range u.Viewers {
-		key := fmt.Sprint(u.Room, u.Bucket)
-		if l.seen[key] == nil {
-			l.seen[key] = make(map[string]bool)
+		if f.Kept {
+			l.seen[key][id] = true
 		}
-		l.seen[key][id] = true
 	}
 }
 

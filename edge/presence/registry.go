@@ -17,6 +17,7 @@ type Registry struct {
 	started time.Time
 	stripes *striped.Set[stripe]
 	lists   listCalls
+	begun   begun
 
 	down atomic.Bool // the store did not answer the last time
 }

@@ -62,6 +62,7 @@ const (
 	isStale                          // the store must be sent everything
 	isPartial                        // the store was sent the newest users only
 	isDoubtful                       // something was told that the store did not confirm
+	isKept                           // the store keeps its viewers of the bucket
 )
 
 type roomFlags uint8

@@ -49,12 +49,15 @@ type Update struct {
 	Removed           []string // users to remove
 	Bucket            int64    // of time, for the unique viewers
 	Viewers           []string // users to add to these
+	Begin             string   // one of them, if these may begin to be kept; "": add only where some are
 }
 
 // A Figure answers an Update.
 type Figure struct {
 	Resync      bool     // the update did not apply and changed nothing: a Full one is wanted
 	Fresh       bool     // the lease was over, or there was none, and other nodes were there, which may have told that this node's users left
+	Kept        bool     // viewers are kept of Update.Bucket
+	Began       bool     // since now
 	Users       int      // in the cluster, this node included
 	Connections int      // in the cluster, this node included
 	Elsewhere   []string // of Update.Set and Update.Removed: users that another node has too

@@ -91,6 +91,9 @@ func (y *syncer) pass(ctx context.Context) {
 			err = errAnswers
 		}
 		if err != nil {
+			for i := range updates {
+				y.begun.giveBack(updates[i].Bucket, updates[i].Begin)
+			}
 			y.onError(ctx, batch, rest, age, err)
 			return
 		}

@@ -6,6 +6,8 @@ package presence
 import (
 	"slices"
 	"time"
+
+	"barrage/internal/broker"
 )
 
 // viewersPerUpdate bounds how many viewers one update adds.
@@ -85,8 +87,15 @@ func (g *Registry) wholeUpdate(r *room, u *Update, age time.Duration) {
 // viewers; in a new bucket that is all of them.
 func (g *Registry) addViewers(r *room, u *Update, age time.Duration) {
 	u.Bucket = g.bucket(age)
+	if _, ofUser := broker.UserOf(r.name); ofUser {
+		if r.work != nil {
+			r.work.unseen = nil // nobody asks for its viewers
+		}
+		return
+	}
 	if r.bucket != uint16(u.Bucket) {
 		r.bucket = uint16(u.Bucket)
+		r.clear(isKept)
 		if r.newest != nil {
 			r.todo().unseen = r.oldest()
 		}
@@ -99,6 +108,9 @@ func (g *Registry) addViewers(r *room, u *Update, age time.Duration) {
 		u.Viewers = append(u.Viewers, m.user.ID)
 	}
 	r.work.unseen = m
+	if len(u.Viewers) > 0 && !r.is(isKept) {
+		u.Begin = g.begun.take(u.Bucket, u.Viewers)
+	}
 }
 
 func (g *Registry) bucket(age time.Duration) int64 {
@@ -107,6 +119,12 @@ func (g *Registry) bucket(age time.Duration) int64 {
 
 // onFigure takes in the store's answer to an update.
 func (g *Registry) onFigure(s *stripe, r *room, u *Update, f *Figure) {
+	if !f.Began {
+		g.begun.giveBack(u.Bucket, u.Begin)
+	}
+	if f.Kept && r.bucket == uint16(u.Bucket) {
+		r.set(isKept)
+	}
 	switch {
 	case u.Gone:
 		r.version = 0

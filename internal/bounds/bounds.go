@@ -79,6 +79,10 @@ const (
 	StatusInterval  = time.Second // between two of a user that a room is told
 )
 
+// ViewerRooms is in how many rooms that nobody else is seen in a user is remembered as a
+// viewer, in each bucket of time.
+const ViewerRooms = 20
+
 // Messages on their way.
 const (
 	TurnMessages = 8192    // that wait for others of their room
