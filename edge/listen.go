@@ -12,9 +12,6 @@ import (
 	"barrage/netpoll"
 )
 
-// UnixPrefix begins an address that is a Unix socket's path.
-const UnixPrefix = "unix:"
-
 // listen opens the listeners, by loop. After an error none is left.
 func (s *Server) listen() (loops [][]conn.Listener, err error) {
 	cfg := netpoll.ListenConfig{
@@ -56,7 +53,7 @@ func (s *Server) listen() (loops [][]conn.Listener, err error) {
 
 // listenPlain opens a plain listener for all loops. at is its address as it turned out.
 func (s *Server) listenPlain(addr string, cfg netpoll.ListenConfig) (ls []*netpoll.Listener, at string, err error) {
-	path, local := strings.CutPrefix(addr, UnixPrefix)
+	path, local := strings.CutPrefix(addr, netpoll.UnixPrefix)
 	if !local {
 		if ls, err = netpoll.Listen(addr, s.cfg.Shards, cfg); err != nil {
 			return nil, "", err

@@ -16,6 +16,9 @@ import (
 // Local is the address of whoever connects through a Unix socket. No host has it.
 var Local = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 
+// UnixPrefix begins an address that is the path of a Unix socket.
+const UnixPrefix = "unix:"
+
 // MaxUnixPath is how many bytes a Unix socket's path may have.
 const MaxUnixPath = 107
 
@@ -48,7 +51,7 @@ func inodeOf(path string) (inode, error) {
 func ListenUnix(path string, mode fs.FileMode, n int, cfg ListenConfig) ([]*Listener, *SocketFile, error) {
 	ls, file, err := listenUnix(path, mode.Perm(), n, cfg)
 	if err != nil {
-		return nil, nil, fmt.Errorf("netpoll: listen on unix:%s: %w", path, err)
+		return nil, nil, fmt.Errorf("netpoll: listen on %s%s: %w", UnixPrefix, path, err)
 	}
 	return ls, file, nil
 }

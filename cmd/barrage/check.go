@@ -14,6 +14,7 @@ import (
 
 	"barrage/internal/config"
 	"barrage/internal/machine"
+	"barrage/netpoll"
 	"barrage/redisbridge"
 )
 
@@ -43,6 +44,9 @@ func checkCommand(p *process) *cobra.Command {
 				report.Findings = append(report.Findings, redisFinding(cmd.Context(), &cfg))
 			}
 			addresses := append(addressFindings("listen", cfg.Listen), addressFindings("admin", cfg.Admin)...)
+			for _, addr := range cfg.ListenTCP {
+				addresses = append(addresses, addressFindings("listen_tcp", addr)...)
+			}
 			report.Findings = append(report.Findings, addresses...)
 			if err := report.Print(p.stdout); err != nil {
 				return fmt.Errorf("check: %w", err)
@@ -61,7 +65,7 @@ func checkCommand(p *process) *cobra.Command {
 // use, by the server itself.
 func addressFindings(setting, address string) []machine.Finding {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
+	if err != nil || strings.HasPrefix(address, netpoll.UnixPrefix) {
 		return nil // as settings they are valid
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))

@@ -201,8 +201,8 @@ var allowedImports = map[string][]string{
 	"barrage/internal/build":        {"github.com/prometheus/client_golang"},
 	"barrage/internal/config": {
 		"barrage/api", "barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/events", "barrage/edge/hooks",
-		"barrage/edge/paths", "barrage/edge/proxy", "barrage/fanout", "barrage/frame", "barrage/internal/broker",
-		"barrage/internal/settings", "barrage/redisbridge", "barrage/redisbridge/queues", "github.com/spf13/pflag",
+		"barrage/edge/paths", "barrage/edge/proxy", "barrage/edge/tcp", "barrage/fanout", "barrage/frame",
+		"barrage/internal/broker", "barrage/internal/settings", "barrage/netpoll", "barrage/redisbridge", "barrage/redisbridge/queues", "github.com/spf13/pflag",
 	},
 	"barrage/internal/document":  {},
 	"barrage/internal/fair":      {"barrage/internal/bounds"},

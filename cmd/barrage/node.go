@@ -33,7 +33,8 @@ type server interface {
 	api.Server
 	Start() error // listens and serves; on an error nothing is left open
 	Addr() netip.AddrPort
-	Leave() // not ready any more, and serves on
+	PlainAddrs() []string // without WebSocket
+	Leave()               // not ready any more, and serves on
 	Drain(ctx context.Context, window time.Duration) error
 	Close() // after Start, when the API no longer calls
 }
@@ -119,8 +120,12 @@ func runServer(ctx context.Context, cfg *config.Config, out *output, newNode fun
 	}
 	s := &service{cfg: cfg, log: log, node: n, api: a, fatal: fatal}
 	return s.run(ctx, func() {
-		_, _ = fmt.Fprintf(out.stdout, "barrage ready: ws on %v, admin on %v, %d shards, up to %d connections\n",
-			n.Addr(), a.Addr(), cfg.ShardCount(), allowed.Connections)
+		plain := ""
+		for _, addr := range n.PlainAddrs() {
+			plain += ", tcp on " + addr
+		}
+		_, _ = fmt.Fprintf(out.stdout, "barrage ready: ws on %v, admin on %v%s, %d shards, up to %d connections\n",
+			n.Addr(), a.Addr(), plain, cfg.ShardCount(), allowed.Connections)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -35,10 +36,11 @@ func TestRecipes(t *testing.T) {
 func serveRecipe(t *testing.T, config string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	here := strings.NewReplacer("127.0.0.1:8090", "127.0.0.1:0", "/run/barrage.sock", shortPath(t, "s")) // where the test may listen
 	var stderr bytes.Buffer
 	ready := false
 	code := run(ctx, &process{
-		args: []string{"serve", "--config", writeFile(t, "recipe.yaml", config),
+		args: []string{"serve", "--config", writeFile(t, "recipe.yaml", here.Replace(config)),
 			"--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=1", "--drain-window=0"},
 		stdin: strings.NewReader(""), stderr: &stderr,
 		stdout: writerFunc(func() { ready = true; cancel() }),
@@ -46,4 +48,15 @@ func serveRecipe(t *testing.T, config string) {
 	if code != exitOK || !ready {
 		t.Errorf("code %d, ready %v: %s", code, ready, stderr.String())
 	}
+}
+
+// shortPath is a path for a Unix socket, for which that of t.TempDir may be too long.
+func shortPath(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, name)
 }

@@ -14,6 +14,7 @@ import (
 
 	"barrage/edge"
 	"barrage/edge/admin"
+	"barrage/edge/tcp"
 	"barrage/internal/metrics"
 	"barrage/redisbridge"
 	"barrage/redisbridge/queues"
@@ -133,9 +134,13 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 	if err != nil {
 		return edge.Config{}, err
 	}
+	mode, err := c.SocketPermissions()
+	if err != nil {
+		return edge.Config{}, fmt.Errorf("tcp_socket_mode: %w", err)
+	}
 	ec := edge.Config{
 		Node:   edge.NewNode(),
-		Listen: c.Listen, Shards: c.Shards,
+		Listen: c.Listen, ListenTCP: c.ListenTCP, TCPFraming: tcp.Framing(c.TCPFraming), SocketMode: mode, Shards: c.Shards,
 		MaxConnections: p.capacity.Connections, MaxSockets: p.capacity.Sockets, MaxPerIP: c.MaxConnectionsPerIP, IPv6Prefix: c.IPv6PrefixLength, MaxRooms: c.MaxRoomsPerConn,
 		DefaultRoom: c.DefaultRoom, AllowedOrigins: c.AllowedOrigins, RequireOrigin: c.RequireOrigin, SocketPaths: c.SocketPaths, TokenCookie: c.AuthCookie, Proxies: proxies, Echo: c.Echo,
 		MaxMessage: int(c.MaxMessageBytes), HandshakeTimeout: c.HandshakeTimeout, FrameTimeout: c.FrameTimeout,

@@ -112,6 +112,7 @@ func (n *stubNode) step(s string) {
 
 func (n *stubNode) Ready() []string                            { return nil }
 func (n *stubNode) Start() error                               { n.step("start"); return n.startErr }
+func (n *stubNode) PlainAddrs() []string                       { return nil }
 func (n *stubNode) Addr() netip.AddrPort                       { return netip.MustParseAddrPort("127.0.0.1:1") }
 func (n *stubNode) Leave()                                     { n.step("leave") }
 func (n *stubNode) Drain(context.Context, time.Duration) error { n.step("drain"); return nil }

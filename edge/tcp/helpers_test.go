@@ -20,6 +20,7 @@ import (
 	"barrage/edge"
 	"barrage/edge/edgetest"
 	"barrage/edge/tcp"
+	"barrage/netpoll"
 )
 
 // start starts a server that listens with a framing on a TCP address and a Unix socket.
@@ -29,7 +30,7 @@ func start(t testing.TB, f tcp.Framing, change func(*edge.Config)) *edgetest.Ser
 	edgetest.Must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return edgetest.Start(t, func(c *edge.Config) {
-		c.ListenTCP, c.TCPFraming = []string{"127.0.0.1:0", edge.UnixPrefix + filepath.Join(dir, "s")}, f
+		c.ListenTCP, c.TCPFraming = []string{"127.0.0.1:0", netpoll.UnixPrefix + filepath.Join(dir, "s")}, f
 		if change != nil {
 			change(c)
 		}
@@ -53,7 +54,7 @@ type client struct {
 func dial(t testing.TB, s *edgetest.Server, address int) *client {
 	t.Helper()
 	network, addr := "tcp", s.PlainAddrs()[address]
-	if path, ok := strings.CutPrefix(addr, edge.UnixPrefix); ok {
+	if path, ok := strings.CutPrefix(addr, netpoll.UnixPrefix); ok {
 		network, addr = "unix", path
 	}
 	c, err := net.DialTimeout(network, addr, edgetest.Patience)

@@ -20,7 +20,7 @@ const (
 	CommandBurst           = 100      // likewise
 	PricedBytes            = 16 << 10 // of a command cost as much as a ping
 	FloodFactor            = 5        // how far over, in bursts, closes the connection
-	ControlFramesPerSecond = 50       // pings and pongs of WebSocket
+	ControlFramesPerSecond = 50       // pings and pongs of WebSocket, empty messages without it
 	Fragments              = 1024     // of one message: tiny and empty frames cost the server much more than the peer
 	Requests               = 8        // to backends, of a connection, under way
 	RequestSlots           = 256      // of all

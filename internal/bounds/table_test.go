@@ -55,7 +55,7 @@ func rows() []row {
 		{what: "a message published", unit: "bytes", conn: set("max_publish_bytes"), then: "`too_big`, raw: dropped", metric: `messages_refused_total{reason="too_big"}`, settings: []string{"max_publish_bytes"}},
 		{what: "commands", unit: "pings a second", conn: n(bounds.CommandsPerSecond) + ", " + n(bounds.CommandBurst) + " at once, and one for each " + size(bounds.PricedBytes),
 			then: fmt.Sprintf("`rate_limited`; %d bursts over: closed with 1008", bounds.FloodFactor), metric: `connections_closed_total{reason="flood"}`},
-		{what: "pings and pongs of WebSocket", unit: "a second", conn: n(bounds.ControlFramesPerSecond), then: "closed with 1008", metric: `connections_closed_total{reason="flood"}`},
+		{what: "pings and pongs of WebSocket, empty messages without", unit: "a second", conn: n(bounds.ControlFramesPerSecond), then: "closed with 1008", metric: `connections_closed_total{reason="flood"}`},
 		{what: "requests to backends", unit: "under way", conn: n(bounds.Requests), payer: half + ", of a route's", process: n(bounds.RequestSlots),
 			then: "`overloaded`", metric: `requests_total{result}`},
 		{what: "requests to workers", unit: "bytes", conn: n(bounds.Requests) + " requests", payer: half + ", of a pattern's", process: size(bounds.RequestBytes),

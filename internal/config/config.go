@@ -10,6 +10,7 @@ import (
 	"barrage/edge/auth/keyring"
 	"barrage/edge/hooks"
 	"barrage/edge/proxy"
+	"barrage/edge/tcp"
 	"barrage/fanout"
 	"barrage/internal/settings"
 )
@@ -17,6 +18,9 @@ import (
 // Config is the settings of the process. The tags are the settings' names.
 type Config struct {
 	Listen      string   `yaml:"listen"`
+	ListenTCP   []string `yaml:"listen_tcp"`
+	TCPFraming  string   `yaml:"tcp_framing"`
+	SocketMode  string   `yaml:"tcp_socket_mode"`
 	Admin       string   `yaml:"admin"`
 	AdminTokens []string `yaml:"admin_token"`
 	Pprof       bool     `yaml:"pprof"`
@@ -128,6 +132,9 @@ const maxCount = 10_000_000
 // rows is in the order of Config's fields.
 var rows = []settings.Setting{
 	{Key: "listen", Default: "127.0.0.1:8080", Unit: "address", Help: "Public address: WebSocket and the viewer page"},
+	{Key: "listen_tcp", Default: []string(nil), Unit: "addresses", Help: "Addresses of barrage.v1 without WebSocket, for devices and old clients: host:port, or unix: and the path of a Unix socket; empty: none"},
+	{Key: "tcp_framing", Default: string(tcp.Lines), OneOf: []string{string(tcp.Lines), string(tcp.Lengths)}, Help: "How messages stand there: lines, or each behind its length, in four bytes, big-endian"},
+	{Key: "tcp_socket_mode", Default: "0600", Unit: "octal digits", Help: "Permissions of the files of listen_tcp's Unix sockets, which are all that says who may connect"},
 	{Key: "admin", Default: "127.0.0.1:8081", Unit: "address", Help: "Address for backends and operators; one that is not loopback needs admin_token"},
 	{Key: "admin_token", Default: []string(nil), Unit: "texts", Secret: true, Filled: true, Help: "Bearer tokens of the admin address, one of which is needed by all but the health checks; not set: none"},
 	{Key: "pprof", Default: true, Help: "Serve profiles at /debug/pprof/ of the admin address"},
@@ -155,7 +162,7 @@ var rows = []settings.Setting{
 	{Key: "ws_paths", Default: []string(nil), Unit: "paths", Help: "Further paths that stand for /ws, such as /ws/chat/{room}/{token}/, with a room or a token in place of a segment"},
 	{Key: "echo", Default: false, Help: "Serve /echo, which returns every message, for conformance suites and measurements"},
 
-	{Key: "trusted_proxies", Default: []string(nil), Unit: "networks", Help: "Addresses and networks, such as 127.0.0.1 or 10.0.0.0/8, that proxies connect from, and no viewers: they are believed whose connections they make; empty: nobody is"},
+	{Key: "trusted_proxies", Default: []string(nil), Unit: "networks", Help: "Addresses and networks, such as 127.0.0.1 or 10.0.0.0/8, that proxies connect from, and no viewers, and unix: for those that connect to Unix sockets: they are believed whose connections they make; empty: nobody is"},
 	{Key: "proxy_protocol", Default: false, Help: "Connections from trusted_proxies begin with a PROXY header, of version 1 or 2, with the viewer's address"},
 	{Key: "client_address_header", Default: noHeader, OneOf: append([]string{noHeader}, proxy.Headers()...), Help: "Header in which requests from trusted_proxies have the viewer's address; one that the proxy itself sets or adds to"},
 

@@ -3,9 +3,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +20,7 @@ import (
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/settings"
+	"barrage/netpoll"
 	"barrage/redisbridge/queues"
 )
 
@@ -30,6 +34,10 @@ func (c *Config) Proxies() (proxy.Config, error) {
 		p.Header = proxy.Header(c.ClientAddressHeader)
 	}
 	for _, text := range c.TrustedProxies {
+		if text == netpoll.UnixPrefix {
+			p.Trusted = append(p.Trusted, netip.PrefixFrom(netpoll.Local.Addr(), netpoll.Local.Addr().BitLen()))
+			continue
+		}
 		network, err := proxy.ParsePrefix(text)
 		if err != nil {
 			return p, fmt.Errorf("%q %w", text, err)
@@ -37,6 +45,15 @@ func (c *Config) Proxies() (proxy.Config, error) {
 		p.Trusted = append(p.Trusted, network)
 	}
 	return p, nil
+}
+
+// SocketPermissions reads the setting tcp_socket_mode.
+func (c *Config) SocketPermissions() (fs.FileMode, error) {
+	n, err := strconv.ParseUint(c.SocketMode, 8, 32)
+	if err != nil || n > 0o777 || n == 0 {
+		return 0, errors.New("is no octal number from 1 to 0777")
+	}
+	return fs.FileMode(n), nil
 }
 
 // HistoryRules reads the setting history.

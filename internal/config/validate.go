@@ -17,6 +17,7 @@ import (
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/settings"
+	"barrage/netpoll"
 	"barrage/redisbridge"
 )
 
@@ -34,6 +35,7 @@ type validation struct {
 
 func (v *validation) all() {
 	v.addresses()
+	v.plain()
 	v.rooms()
 	v.origins()
 	v.proxies()
@@ -44,17 +46,7 @@ func (v *validation) all() {
 }
 
 func (v *validation) addresses() {
-	host, port, err := net.SplitHostPort(v.cfg.Listen)
-	if err != nil {
-		v.Problem("listen", "%q is not host:port", v.cfg.Listen)
-	} else {
-		if !validPort(port, 0) {
-			v.Problem("listen", "port %q is not a number from 0 to 65535", port)
-		}
-		if host != "" && host != "localhost" && net.ParseIP(host) == nil {
-			v.Problem("listen", "host %q must be an IP address, localhost, or empty for all addresses", host)
-		}
-	}
+	v.hostPort("listen", v.cfg.Listen)
 	admin := api.Config{Listen: v.cfg.Admin, Tokens: v.cfg.AdminTokens}
 	if err := admin.Validate(); err != nil {
 		v.Add(err)
@@ -66,6 +58,48 @@ func (v *validation) addresses() {
 		if strings.ContainsFunc(token, unicode.IsSpace) {
 			v.Problem("admin_token", "must not hold spaces, which a header would not carry")
 		}
+	}
+}
+
+// hostPort checks an address to listen on.
+func (v *validation) hostPort(key, addr string) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		v.Problem(key, "%q is not host:port", addr)
+		return
+	}
+	if !validPort(port, 0) {
+		v.Problem(key, "port %q is not a number from 0 to 65535", port)
+	}
+	if host != "" && host != "localhost" && net.ParseIP(host) == nil {
+		v.Problem(key, "host %q must be an IP address, localhost, or empty for all addresses", host)
+	}
+}
+
+// maxPlain bounds the addresses of listen_tcp: each takes a descriptor for each shard.
+const maxPlain = 4
+
+// plain checks where plain connections come in.
+func (v *validation) plain() {
+	all := v.cfg.ListenTCP
+	if len(all) > maxPlain {
+		v.Problem("listen_tcp", "there are %d addresses, at most %d are allowed", len(all), maxPlain)
+	}
+	for i, addr := range all {
+		if slices.Contains(all[:i], addr) && !strings.HasSuffix(addr, ":0") {
+			v.Problem("listen_tcp", "%q is there twice", addr)
+		}
+		if path, ok := strings.CutPrefix(addr, netpoll.UnixPrefix); !ok {
+			v.hostPort("listen_tcp", addr)
+		} else if !strings.HasPrefix(path, "/") || len(path) > netpoll.MaxUnixPath {
+			v.Problem("listen_tcp", "%q: a Unix socket's path must begin with / and have at most %d bytes", addr, netpoll.MaxUnixPath)
+		}
+		if (addr == v.cfg.Listen || addr == v.cfg.Admin) && !strings.HasSuffix(addr, ":0") {
+			v.Problem("listen_tcp", "%q is the address of listen or admin too", addr)
+		}
+	}
+	if _, err := v.cfg.SocketPermissions(); err != nil {
+		v.Problem("tcp_socket_mode", "%q %v", v.cfg.SocketMode, err)
 	}
 }
 
