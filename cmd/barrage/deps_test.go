@@ -109,8 +109,10 @@ var allowedImports = map[string][]string{
 		"barrage/edge/conn", "barrage/edge/hooks", "barrage/edge/node", "barrage/edge/publish", "barrage/edge/v1",
 		"barrage/frame", "barrage/internal/broker", "barrage/internal/refusal",
 	},
-	"barrage/edge/presence": {"barrage/internal/broker", "barrage/internal/limits", "barrage/internal/striped"},
-	"barrage/edge/proxy":    {"github.com/pires/go-proxyproto"},
+	"barrage/edge/presence": {
+		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/limits", "barrage/internal/striped",
+	},
+	"barrage/edge/proxy": {"github.com/pires/go-proxyproto"},
 	"barrage/edge/publish": {
 		"barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/conn", "barrage/edge/events",
 		"barrage/internal/broker", "barrage/internal/refusal",
@@ -202,7 +204,8 @@ var allowedImports = map[string][]string{
 	"barrage/internal/config": {
 		"barrage/api", "barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/events", "barrage/edge/hooks",
 		"barrage/edge/paths", "barrage/edge/proxy", "barrage/edge/tcp", "barrage/fanout", "barrage/frame",
-		"barrage/internal/broker", "barrage/internal/settings", "barrage/netpoll", "barrage/redisbridge", "barrage/redisbridge/queues", "github.com/spf13/pflag",
+		"barrage/internal/broker", "barrage/internal/settings", "barrage/netpoll", "barrage/redisbridge",
+		"barrage/redisbridge/queues", "github.com/spf13/pflag",
 	},
 	"barrage/internal/document":  {},
 	"barrage/internal/fair":      {"barrage/internal/bounds"},
