@@ -164,7 +164,7 @@ var allowedImports = map[string][]string{
 		"github.com/prometheus/procfs", "golang.org/x/sys/unix",
 	},
 	"barrage/loadtest/hostile": {
-		"barrage/edge/v1", "barrage/frame", "barrage/loadtest", "barrage/loadtest/agent", "barrage/loadtest/plan",
+		"barrage/edge/auth/keyring", "barrage/edge/v1", "barrage/frame", "barrage/loadtest", "barrage/loadtest/agent", "barrage/loadtest/plan",
 		"barrage/loadtest/probe", "barrage/loadtest/stamp", "barrage/loadtest/swarm", "barrage/loadtest/tally",
 		"github.com/prometheus/procfs", "github.com/redis/go-redis", "github.com/spf13/pflag",
 	},

@@ -46,6 +46,7 @@ func Attacks() []*Attack {
 		&neverReads, &neverReadsRoom, &halfMessages, &halfRequests,
 		&fillsHistories, &fillsHistoriesOnRedis, &fillsMailboxes, &usesUpKeys,
 		&looksAtNothing, &joinsNothing, &shouts, &slowRequests,
+		&deafStreams, &floodsOverHTTP, &guessesKeys, &slowHooks,
 		&bursts, &storms, &frozen, &badTokens, &knocksOnAdmin, &muteLog,
 		&floodsOverAPI, &floodsOverRedis,
 	}

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Routes that the backend answers, for barrage serve --request-routes.
+// Routes that the backend answers, for barrage serve --request-routes. About rooms whose names
+// begin with the slow one it is asked by a hook.
 const (
 	quickMethod = "quick"
 	slowMethod  = "slow"
@@ -46,7 +47,10 @@ func NewBackend() (*Backend, error) {
 
 // Flags are those of the server whose backend it is.
 func (b *Backend) Flags() []string {
-	return []string{fmt.Sprintf("--request-routes=%s=%s/%[1]s,%[3]s=%[2]s/%[3]s", quickMethod, b.at, slowMethod)}
+	return []string{
+		fmt.Sprintf("--request-routes=%s=%s/%[1]s,%[3]s=%[2]s/%[3]s", quickMethod, b.at, slowMethod),
+		fmt.Sprintf("--join-hooks=%s:*=%s/%[1]s", slowMethod, b.at),
+	}
 }
 
 func (b *Backend) answer(w http.ResponseWriter, r *http.Request) {
