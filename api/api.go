@@ -117,7 +117,8 @@ type API struct {
 
 	// For any goroutine.
 	bodies    bytebufferpool.Pool
-	exchanges sync.Pool // of *exchange
+	exchanges sync.Pool     // of *exchange
+	asking    chan struct{} // one for each request that waits for its answer
 }
 
 var _ http.Handler = (*API)(nil)
@@ -138,6 +139,7 @@ func New(cfg Config, s Server) (*API, error) {
 		auth:        newBearer(cfg.Tokens),
 		crossOrigin: http.NewCrossOriginProtection(),
 		metrics:     m,
+		asking:      make(chan struct{}, max(1, cfg.MaxConnections/2)),
 		metricsPage: metricsPage(cfg.Gatherer, cfg.Logger),
 		specYAML:    sync.OnceValue(specAsYAML),
 		specJSON:    sync.OnceValues(specAsJSON),
@@ -160,7 +162,7 @@ func New(cfg Config, s Server) (*API, error) {
 
 func (a *API) buildRoutes() {
 	a.routes = a.endpoints()
-	a.routes.prepare(map[string]func(string) (string, error){"room": checkRoom, "user": checkUser, "conn": checkConn, "key": checkKeyName})
+	a.routes.prepare(map[string]func(string) (string, error){"room": checkRoom, "user": checkUser, "conn": checkConn, "method": checkMethod, "key": checkKeyName})
 	a.other = &endpoint{label: "other", handle: nothing}
 	a.metrics.attach(a.other)
 	for i := range a.routes {

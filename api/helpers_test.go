@@ -223,6 +223,17 @@ func (s *memServer) Trace(_ context.Context, t Trace, write func([]byte) error) 
 	return write([]byte(`{"time":2,"node":"a","event":"end","reason":"time"}` + "\n"))
 }
 
+func (s *memServer) Request(_ context.Context, r Request) (Answer, error) {
+	s.note("request %s room=%s user=%s timeout=%v redeliver=%v data=%s", r.Method, r.Room, r.User, r.Timeout, r.Redeliver, r.Data)
+	if r.Method == "refuse" {
+		return Answer{Code: "sold_out", Message: "Nothing is left."}, s.err
+	}
+	if r.Data == nil {
+		r.Data = []byte("null")
+	}
+	return Answer{Data: r.Data}, s.err
+}
+
 func (s *memServer) CloseRoom(_ context.Context, room, reason string) (int, error) {
 	s.note("close %s %q", room, reason)
 	return s.rooms[room], s.err

@@ -41,6 +41,7 @@ func (a *API) endpoints() table {
 		{method: post, pattern: "/v1/users/{user}/messages", handle: a.publishToUser},
 		{method: post, pattern: "/v1/rooms/messages", handle: a.publishBatch},
 		{method: post, pattern: "/v1/broadcast", handle: a.broadcast},
+		{method: post, pattern: "/v1/requests/{method}", handle: a.ask},
 
 		{method: get, pattern: "/v1/rooms", handle: a.listRooms},
 		{method: get, pattern: "/v1/rooms/{room}", handle: a.showRoom},

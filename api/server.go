@@ -22,6 +22,7 @@ type Server interface {
 	Messages
 	Rooms
 	Users
+	Requests
 	Moderation
 	Traces
 
@@ -65,6 +66,27 @@ type Users interface {
 	// Connections lists connections of this node; total counts all that match.
 	// Empty names select all.
 	Connections(ctx context.Context, user, room string, limit int) (list []broker.Connection, total int, err error)
+}
+
+// Requests asks who answers requests.
+type Requests interface {
+	// Request asks who serves a method, on any node, and waits for the answer.
+	Request(ctx context.Context, r Request) (Answer, error)
+}
+
+// Request is what a backend asks.
+type Request struct {
+	Method     string
+	Data       json.RawMessage // one JSON value; empty is null
+	Room, User string          // what it is about, and for whom; may be empty
+	Timeout    time.Duration   // the longest wait, beside the server's own
+	Redeliver  bool            // another worker may be given it, if one dies with it
+}
+
+// Answer is Data, or where the one who was asked refused it, a Code with its Message.
+type Answer struct {
+	Data          json.RawMessage
+	Code, Message string
 }
 
 // Moderation is what operators do to rooms and users.

@@ -11,9 +11,11 @@ import (
 
 	"barrage/edge/auth/keyring"
 	"barrage/edge/conn"
+	"barrage/edge/events"
 	"barrage/edge/history"
 	"barrage/edge/presence"
 	"barrage/edge/publish"
+	"barrage/edge/requests"
 	"barrage/edge/trace"
 	"barrage/internal/broker"
 )
@@ -42,6 +44,11 @@ func (s *Server) History(ctx context.Context, room string, q broker.Query) (brok
 		return page, publish.Refuse(err)
 	}
 	return page, nil
+}
+
+// Request asks who serves a method, on any node, and waits for the answer.
+func (s *Server) Request(ctx context.Context, r requests.Request) (events.Reply, error) {
+	return s.node.Requests.Call(ctx, r)
 }
 
 // Keys are those that may be brought instead of tokens.

@@ -48,8 +48,9 @@ var allowedImports = map[string][]string{
 		"barrage/internal/refusal", "barrage/netpoll",
 	},
 	"barrage/edge/admin": {
-		"barrage/api", "barrage/edge", "barrage/edge/auth/keyring", "barrage/edge/presence", "barrage/edge/trace",
-		"barrage/internal/broker", "barrage/internal/refusal",
+		"barrage/api", "barrage/edge", "barrage/edge/auth/keyring", "barrage/edge/events", "barrage/edge/presence",
+		"barrage/edge/requests", "barrage/edge/trace", "barrage/internal/broker", "barrage/internal/random",
+		"barrage/internal/refusal",
 	},
 	"barrage/edge/auth": {
 		"barrage/edge/auth/keyring", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
@@ -164,9 +165,9 @@ var allowedImports = map[string][]string{
 		"github.com/prometheus/procfs", "golang.org/x/sys/unix",
 	},
 	"barrage/loadtest/hostile": {
-		"barrage/edge/auth/keyring", "barrage/edge/v1", "barrage/frame", "barrage/loadtest", "barrage/loadtest/agent", "barrage/loadtest/plan",
-		"barrage/loadtest/probe", "barrage/loadtest/stamp", "barrage/loadtest/swarm", "barrage/loadtest/tally",
-		"github.com/prometheus/procfs", "github.com/redis/go-redis", "github.com/spf13/pflag",
+		"barrage/edge/auth/keyring", "barrage/edge/v1", "barrage/frame", "barrage/loadtest", "barrage/loadtest/agent",
+		"barrage/loadtest/plan", "barrage/loadtest/probe", "barrage/loadtest/stamp", "barrage/loadtest/swarm",
+		"barrage/loadtest/tally", "github.com/prometheus/procfs", "github.com/redis/go-redis", "github.com/spf13/pflag",
 	},
 	"barrage/loadtest/plan": {"barrage/internal/settings", "barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml"},
 	"barrage/loadtest/probe": {

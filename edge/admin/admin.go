@@ -14,9 +14,12 @@ import (
 	"barrage/api"
 	"barrage/edge"
 	"barrage/edge/auth/keyring"
+	"barrage/edge/events"
 	"barrage/edge/presence"
+	"barrage/edge/requests"
 	"barrage/edge/trace"
 	"barrage/internal/broker"
+	"barrage/internal/random"
 	"barrage/internal/refusal"
 )
 
@@ -204,4 +207,16 @@ func (a Server) RevokeKey(ctx context.Context, name, reason string) error {
 // RestoreKey lets those in again who have it.
 func (a Server) RestoreKey(ctx context.Context, name string) error {
 	return a.Moderation.Restore(ctx, name)
+}
+
+// Request asks who serves a method.
+func (a Server) Request(ctx context.Context, r api.Request) (api.Answer, error) {
+	reply, err := a.Server.Request(ctx, requests.Request{
+		Request: events.Request{Method: r.Method, ID: random.Name(), Room: r.Room, User: r.User, Data: r.Data},
+		Timeout: r.Timeout, Redeliver: r.Redeliver,
+	})
+	if err != nil || reply.Error == nil {
+		return api.Answer{Data: reply.Data}, err
+	}
+	return api.Answer{Code: reply.Error.Code, Message: reply.Error.Message}, nil
 }

@@ -82,6 +82,18 @@ func (x *Exchange) Ask(ctx context.Context, r Request, done func(events.Reply, e
 	})
 }
 
+// Call is Ask for who waits.
+func (x *Exchange) Call(ctx context.Context, r Request) (events.Reply, error) {
+	type answer struct {
+		reply events.Reply
+		err   error
+	}
+	answers := make(chan answer, 1)
+	x.Ask(ctx, r, func(reply events.Reply, err error) { answers <- answer{reply, err} })
+	a := <-answers // at the deadline at the latest
+	return a.reply, a.err
+}
+
 // call asks a backend. It has a goroutine of its own, as backends are slow, and Caller bounds
 // how many there are: it ends with the answer, the timeout, or the asker.
 func (x *Exchange) call(ctx context.Context, r Request, done func(events.Reply, error)) {

@@ -19,7 +19,7 @@ const (
 	nodeRooms  = "@requests:"    // and a node: what is for it alone
 	tellEvery  = time.Second     // what is served, if nothing changes
 	loadEvery  = lookEvery       // how busy workers are, while that changes
-	peerLease  = 3 * tellEvery   // without a word from a node
+	peerLease  = 5 * tellEvery   // without a word from a node
 	strayGrace = 2 * time.Second // beyond a job's deadline, for its node's own word
 )
 

@@ -116,6 +116,7 @@ func rows() []row {
 		{what: "connections that are traced", unit: "of a trace", process: n(bounds.TracedConns), then: "others are left out, and counted in a line"},
 		{what: "lines of a trace that wait", unit: "bytes", process: size(bounds.TraceBuffer) + ", and " + size(bounds.TraceQueue) + " for whoever asked; a payload is cut at " + size(bounds.TraceText),
 			then: "they are lost, and counted in a line", metric: `trace_lines_lost_total`},
+		{what: "requests that wait on the admin listener", process: "half of its connections", then: "503, `overloaded`", metric: `http_requests_total{route,code}`},
 		{what: "bans", process: n(bounds.Bans), then: "409, `too_many_bans`"},
 		{what: "rooms with settings of their own", process: n(bounds.RoomSettings), then: "409, `too_many_settings`"},
 		{what: "lines of the log that nobody reads", unit: "bytes", process: size(bounds.LogLines), then: "further ones are dropped", metric: `log_lines_dropped_total{reason="full"}`},
