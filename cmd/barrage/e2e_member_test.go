@@ -61,7 +61,10 @@ type v1Fields struct {
 	Users, Connections                           int
 	Code                                         int // of a bye
 
-	Repeat    bool
+	Request       uint64 // to a worker, and of an answer
+	Method        string
+	Again, Repeat bool
+
 	Expires   int64
 	MessageID string `json:"message_id"`
 	LocalOnly bool   `json:"local_only"`

@@ -221,32 +221,24 @@ func TestWorkerDies(t *testing.T) {
 		t.Errorf("redelivered: %v", v)
 	}
 	// The heir dies as well, and who comes then; after that nobody is given it.
-	for range bounds.Redeliveries {
+	for range bounds.Redeliveries - 1 {
 		next := serving(t, s, `"m"`, 1)
 		_ = heir.Conn.Close()
-		if heir = next; len(again) == 0 {
-			select {
-			case got := <-again:
-				if got.code() != events.CodeBackend {
-					t.Errorf("of too many: %+v", got)
-				}
-				return
-			case <-pushed(heir):
-			}
-		}
+		next.given()
+		heir = next
 	}
-	t.Error("it goes on killing workers")
-}
-
-// pushed tells that a worker was given a request.
-func pushed(c *viewer) <-chan struct{} {
-	got := make(chan struct{})
-	go func() {
-		if _, err := c.Next(); err == nil {
-			close(got)
-		}
-	}()
-	return got
+	spared := serving(t, s, `"m"`, 1)
+	_ = heir.Conn.Close()
+	if got := <-again; got.code() != events.CodeBackend {
+		t.Errorf("of too many: %+v", got)
+	}
+	next := askNode(t.Context(), s, requestOf("m"))
+	if v := spared.push("request"); v["again"] != nil {
+		t.Errorf("it goes on killing workers: %v", v)
+	}
+	if len(next) != 0 {
+		t.Errorf("answered %+v", <-next)
+	}
 }
 
 func TestNoWorkerAnyMore(t *testing.T) {
