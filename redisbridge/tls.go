@@ -7,11 +7,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"barrage/internal/textfile"
 )
 
 // tlsFiles are the files in PEM that the URL names: who signed the servers'
@@ -69,15 +71,25 @@ func (f *tlsFiles) roots() (*x509.CertPool, error) {
 	if f.ca == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(f.ca)
+	text, err := readNamed(f.ca)
 	if err != nil {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("no certificate in %s", f.ca)
+		return nil, errors.New("there is no certificate in it")
 	}
 	return pool, nil
+}
+
+// readNamed reads a file that the URL names. The error leaves the name out: it is a part of
+// the URL.
+func readNamed(name string) ([]byte, error) {
+	text, err := textfile.Read(name)
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	}
+	return text, err
 }
 
 // own reads our certificate for every connection, so that it can be renewed in
@@ -87,7 +99,15 @@ func (f *tlsFiles) own() (func(*tls.CertificateRequestInfo) (*tls.Certificate, e
 		return nil, nil
 	}
 	read := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		cert, err := readNamed(f.cert)
+		if err != nil {
+			return nil, err
+		}
+		key, err := readNamed(f.key)
+		if err != nil {
+			return nil, err
+		}
+		pair, err := tls.X509KeyPair(cert, key)
 		return &pair, err
 	}
 	_, err := read(nil)

@@ -229,3 +229,23 @@ func TestBadFilesForTLS(t *testing.T) {
 		})
 	}
 }
+
+// TestMarkedFiles: a byte order mark is no part of a certificate or key.
+func TestMarkedFiles(t *testing.T) {
+	t.Parallel()
+	certs := newAuthority(t).sign(t, "127.0.0.1")
+	for _, file := range []string{certs.ca, certs.cert, certs.key} {
+		text, err := os.ReadFile(file)
+		if err == nil {
+			err = os.WriteFile(file, append([]byte("\ufeff"), text...), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := validConfig()
+	cfg.URL = "rediss://127.0.0.1:1" + certs.query()
+	if _, err := parseAddress(&cfg); err != nil {
+		t.Error(err)
+	}
+}

@@ -28,7 +28,8 @@ var allowedImports = map[string][]string{
 	"barrage/redisbridge": {
 		"barrage/edge/moderation/replica", "barrage/edge/presence", "barrage/internal/bounds", "barrage/internal/broker",
 		"barrage/internal/broker/keys", "barrage/internal/broker/turns", "barrage/internal/fair",
-		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped", "github.com/redis/go-redis",
+		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped", "barrage/internal/textfile",
+		"github.com/redis/go-redis",
 	},
 	"barrage/redisbridge/queues": {
 		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/quietlog", "barrage/internal/random",
@@ -58,7 +59,9 @@ var allowedImports = map[string][]string{
 		"barrage/internal/workers", "github.com/go-jose/go-jose", "github.com/golang-jwt/jwt",
 	},
 	"barrage/edge/auth/keyring": {"barrage/internal/broker"},
-	"barrage/edge/auth/token":   {"barrage/edge/auth", "barrage/internal/refusal", "barrage/internal/settings"},
+	"barrage/edge/auth/token": {
+		"barrage/edge/auth", "barrage/internal/refusal", "barrage/internal/settings", "barrage/internal/textfile",
+	},
 	"barrage/edge/conn": {
 		"barrage/edge/auth", "barrage/edge/presence", "barrage/fanout", "barrage/internal/bounds",
 		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/paged", "barrage/internal/striped",
@@ -205,8 +208,8 @@ var allowedImports = map[string][]string{
 	"barrage/internal/config": {
 		"barrage/api", "barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/events", "barrage/edge/hooks",
 		"barrage/edge/paths", "barrage/edge/proxy", "barrage/edge/tcp", "barrage/fanout", "barrage/frame",
-		"barrage/internal/broker", "barrage/internal/settings", "barrage/netpoll", "barrage/redisbridge",
-		"barrage/redisbridge/queues", "github.com/spf13/pflag",
+		"barrage/internal/broker", "barrage/internal/settings", "barrage/internal/textfile", "barrage/netpoll",
+		"barrage/redisbridge", "barrage/redisbridge/queues", "github.com/spf13/pflag",
 	},
 	"barrage/internal/document":  {},
 	"barrage/internal/fair":      {"barrage/internal/bounds"},
@@ -225,10 +228,12 @@ var allowedImports = map[string][]string{
 	"barrage/internal/random":   {},
 	"barrage/internal/refusal":  {},
 	"barrage/internal/settings": {
-		"github.com/go-viper/mapstructure", "github.com/knadh/koanf", "github.com/spf13/pflag", "go.yaml.in/yaml",
+		"barrage/internal/textfile", "github.com/go-viper/mapstructure", "github.com/knadh/koanf",
+		"github.com/spf13/pflag", "go.yaml.in/yaml",
 	},
 	"barrage/internal/shrinkmap": {},
 	"barrage/internal/striped":   {},
+	"barrage/internal/textfile":  {},
 	"barrage/internal/whole":     {},
 	"barrage/internal/workers":   {"barrage/internal/bounds", "barrage/internal/fair"},
 }

@@ -13,6 +13,7 @@ import (
 
 	"barrage/edge/auth/keyring"
 	"barrage/internal/settings"
+	"barrage/internal/textfile"
 )
 
 func keyCommand(p *process) *cobra.Command {
@@ -95,13 +96,13 @@ func (k *newKey) make(stdin io.Reader) (key, entry string, err error) {
 func (k *newKey) read(stdin io.Reader) error {
 	read := func(string) ([]byte, error) { return io.ReadAll(io.LimitReader(stdin, 1<<16)) }
 	if k.from != "-" {
-		read = settings.ReadFile
+		read = textfile.Read
 	}
 	text, err := read(k.from)
 	if err != nil {
 		return err
 	}
-	key := strings.TrimRight(string(text), "\r\n")
+	key := strings.TrimRight(strings.TrimPrefix(string(text), textfile.Mark), "\r\n")
 	k.Hash = keyring.Hash(key)
 	return keyring.Check(key)
 }

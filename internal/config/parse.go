@@ -20,6 +20,7 @@ import (
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/settings"
+	"barrage/internal/textfile"
 	"barrage/netpoll"
 	"barrage/redisbridge/queues"
 )
@@ -138,7 +139,7 @@ func (c *Config) Verifier(log *slog.Logger) (*auth.Verifier, error) {
 		ac.Secrets = append(ac.Secrets, []byte(secret))
 	}
 	if c.AuthPublicKeys != "" {
-		keys, err := settings.ReadFile(c.AuthPublicKeys)
+		keys, err := textfile.Read(c.AuthPublicKeys)
 		if err != nil {
 			return nil, fmt.Errorf("auth_public_keys: %w", err)
 		}

@@ -3,31 +3,16 @@
 package settings
 
 import (
-	"bytes"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
+
+	"barrage/internal/textfile"
 )
-
-// byteOrderMark begins files of some editors, and is no part of what they hold.
-const byteOrderMark = "\ufeff"
-
-// ReadFile reads a text file, without a byte order mark.
-func ReadFile(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
-		return nil, fmt.Errorf("%s is UTF-16: save it as UTF-8", path)
-	}
-	return bytes.TrimPrefix(text, []byte(byteOrderMark)), nil
-}
 
 // ReadSecret reads a file that holds a secret and perhaps a newline, or several.
 func ReadSecret(path string) (string, error) {
-	text, err := ReadFile(path)
+	text, err := textfile.Read(path)
 	if err != nil {
 		return "", err
 	}
@@ -44,7 +29,7 @@ func ReadSecret(path string) (string, error) {
 // cleanSecret takes off what is not meant: a byte order mark, a last newline. Its error
 // is a detail.
 func cleanSecret(text string) (string, error) {
-	text = strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), "\r\n")
+	text = strings.TrimRight(strings.TrimPrefix(text, textfile.Mark), "\r\n")
 	if isWrapped(text) {
 		return "", detail("looks like one value that was wrapped into several lines (as by openssl rand -base64, which does so after 64 characters): write it in one line, or put commas between several secrets")
 	}

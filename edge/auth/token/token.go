@@ -17,6 +17,7 @@ import (
 	"barrage/edge/auth"
 	"barrage/internal/refusal"
 	"barrage/internal/settings"
+	"barrage/internal/textfile"
 )
 
 // EnvSecret is the variable with the secrets that sign and verify. With
@@ -70,7 +71,7 @@ func patterns(flag string) auth.Patterns {
 
 func (r *Request) key(environ []string) (auth.SigningKey, error) {
 	if r.KeyFile != "" {
-		text, err := settings.ReadFile(r.KeyFile)
+		text, err := textfile.Read(r.KeyFile)
 		if err != nil {
 			return auth.SigningKey{}, fmt.Errorf("--key-file: %w", err)
 		}
@@ -141,7 +142,7 @@ func (c *Check) Open(environ []string) (*auth.Verifier, error) {
 	}
 	c.Secrets = secrets
 	if c.PublicKeyFile != "" {
-		if c.PublicKeys, err = settings.ReadFile(c.PublicKeyFile); err != nil {
+		if c.PublicKeys, err = textfile.Read(c.PublicKeyFile); err != nil {
 			return nil, fmt.Errorf("--public-key-file: %w", err)
 		}
 	}
