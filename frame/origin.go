@@ -47,12 +47,31 @@ func ParseOrigins(entries []string) (o Origins, err error) {
 		default:
 			p, err := parseOriginPattern(entry)
 			if err != nil {
-				return Origins{}, fmt.Errorf("origin %q: %w", entry, err)
+				return Origins{}, fmt.Errorf("origin %q: %w", shownOrigin(entry), err)
 			}
 			o.patterns = append(o.patterns, p)
 		}
 	}
 	return o, nil
+}
+
+// shownOrigin is an entry of a list for errors: if it is a URL, without its user, password,
+// path and query.
+func shownOrigin(entry string) string {
+	scheme, rest, isURL := strings.Cut(entry, "://")
+	if !isURL {
+		scheme, rest = "", entry
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i+1] + "..."
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		rest = "..." + rest[i:]
+	}
+	if isURL {
+		rest = scheme + "://" + rest
+	}
+	return rest
 }
 
 // OfAnybody tells whether an entry stands for pages that anybody may make: of any host,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -38,15 +39,11 @@ type address struct {
 // double or delay messages.
 func parseAddress(c *Config) (*address, error) {
 	text, files, err := takeFiles(c.URL)
-	var a *address
-	if err == nil {
-		a, err = parseURL(text)
-	}
 	if err != nil {
-		// The error of a URL with credentials in it may quote a part of them.
-		if strings.Contains(c.URL, "@") || strings.Contains(c.URL, "password") {
-			return nil, errors.New("not a valid redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// URL (not shown: it holds credentials)")
-		}
+		return nil, err
+	}
+	a, err := parseURL(text)
+	if err != nil {
 		return nil, err
 	}
 	if err := files.apply(a.opt, a.ask); err != nil {
@@ -95,9 +92,35 @@ func parseURL(text string) (*address, error) {
 		a.kind = cluster
 		err = a.parseHosts(rest, scheme == "rediss+cluster")
 	default:
-		a.opt, err = redis.ParseURL(text)
+		if a.opt, err = redis.ParseURL(text); err != nil {
+			return nil, wrongURL(err)
+		}
+		err = checkHost(a.opt)
 	}
 	return a, err
+}
+
+// checkHost refuses what go-redis would take for a name: a password without its @, which
+// then would be in each error of a connection.
+func checkHost(opt *redis.Options) error {
+	host, _, err := net.SplitHostPort(opt.Addr)
+	if opt.Network == "tcp" && err == nil && strings.Contains(host, ":") {
+		_, err = netip.ParseAddr(host)
+	}
+	if opt.Network == "tcp" && err != nil {
+		return errors.New("what stands before the path is not HOST or HOST:PORT (not shown: it may hold a password)")
+	}
+	return nil
+}
+
+// wrongURL is what is wrong with a URL, without what the error quotes of it: that may be a
+// password, wherever it was meant to stand. go-redis says what it is about before a colon.
+func wrongURL(err error) error {
+	what, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "redis: "), ":")
+	if !strings.HasPrefix(err.Error(), "redis: ") {
+		what = "not a redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// URL"
+	}
+	return errors.New(what + " (not shown: it may hold a password)")
 }
 
 // parseHosts takes the list of hosts, which package url does not know, out of
@@ -111,7 +134,7 @@ func (a *address) parseHosts(rest string, secure bool) error {
 	a.hosts = strings.Split(rest[login:end], ",")
 	for i, host := range a.hosts {
 		if _, _, err := net.SplitHostPort(host); err != nil {
-			return fmt.Errorf("%q: want HOST:PORT,HOST:PORT", host)
+			return fmt.Errorf("number %d of the hosts is not HOST:PORT", i+1) // but perhaps a password
 		}
 		a.hosts[i] = strings.TrimSpace(host)
 	}
@@ -121,7 +144,7 @@ func (a *address) parseHosts(rest string, secure bool) error {
 	}
 	u, err := url.Parse(scheme + rest[:login] + a.hosts[0] + rest[end:])
 	if err != nil {
-		return err
+		return wrongURL(err)
 	}
 	path := strings.Trim(u.Path, "/")
 	u.Path = ""
@@ -143,10 +166,13 @@ func (a *address) parseHosts(rest string, secure bool) error {
 // not that of the first host's.
 func parseOptions(text string) (*redis.Options, error) {
 	opt, err := redis.ParseURL(text)
-	if err == nil && opt.TLSConfig != nil {
+	if err != nil {
+		return nil, wrongURL(err)
+	}
+	if opt.TLSConfig != nil {
 		opt.TLSConfig.ServerName = ""
 	}
-	return opt, err
+	return opt, nil
 }
 
 // parseSentinel takes what is meant for the sentinels out of u.

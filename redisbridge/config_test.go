@@ -26,13 +26,13 @@ func TestNewNamesEveryBadField(t *testing.T) {
 		{"cluster", func(c *Config) { c.URL, c.Sharded = "redis+cluster://:p@h:1,i:2,[::1]:3", true }, nil},
 		{"cluster without shards", func(c *Config) { c.URL = "rediss+cluster://h:1/?pool_size=3" }, nil},
 		{"sentinels without a master", func(c *Config) { c.URL = "redis+sentinel://h:1,i:2" }, []string{"URL: ", "master"}},
-		{"sentinel without a port", func(c *Config) { c.URL = "redis+sentinel://h:1,i/main" }, []string{"URL: ", `"i"`}},
+		{"sentinel without a port", func(c *Config) { c.URL = "redis+sentinel://h:1,i/main" }, []string{"URL: ", "number 2"}},
 		{"cluster with a database", func(c *Config) { c.URL = "redis+cluster://h:1/3" }, []string{"URL: ", "database"}},
 		{"shards without a cluster", func(c *Config) { c.Sharded = true }, []string{"Sharded: "}},
 		{"negative idempotency", func(c *Config) { c.IdempotencyTTL = -1 }, []string{"IdempotencyTTL: "}},
 		{"no URL", func(c *Config) { c.URL = "" }, []string{"URL: "}},
 		{"other scheme", func(c *Config) { c.URL = "http://h" }, []string{"URL: "}},
-		{"unknown client option", func(c *Config) { c.URL = "redis://h?colour=red" }, []string{"URL: ", "colour"}},
+		{"unknown client option", func(c *Config) { c.URL = "redis://h?colour=red" }, []string{"URL: ", "unexpected option"}},
 		{"our own prefix", func(c *Config) { c.Prefix = "barrage:x:" }, []string{"Prefix: "}},
 		{"a prefix of ours", func(c *Config) { c.Prefix = "ba" }, []string{"Prefix: "}},
 		{"empty room", func(c *Config) { c.Channels = map[string]string{"c": ""} }, []string{"Channels: "}},
@@ -81,6 +81,9 @@ func TestBadURLDoesNotShowCredentials(t *testing.T) {
 		"redis://user:top secret@h:6379", "redis://user:secret@h:port", "redis://:sec/ret@h:6379",
 		"redis://user:secret@h?colour=red", "redis+sentinel://user:secret@h:1,i/main", "redis+cluster://user:sec/ret@h:1",
 		"redis+sentinel://h:1/main?colour=red&sentinel_password=secret", "ftp://user:secret@h", "redis://user:%zzsecret@h",
+		"redis://:secret:6379", "redis://h/secret", "redis://h/0/secret", "redis://h?secret", "redis://h?db=secret", "redis://h?skip_verify=secret",
+		"secret://h", "redis+sentinel://secret,i:1/main", "redis+sentinel://h:1/a/secret", "redis+cluster://h:1/secret", "redis://h?x=%zzsecret",
+		"rediss://h?tls_ca_file=/none/secret", "rediss://h?tls_cert_file=/none/secret&tls_key_file=/none/secret", "redis://h?tls_ca_file=/none/secret",
 	} {
 		cfg := validConfig()
 		cfg.URL = url

@@ -29,7 +29,7 @@ func takeFiles(text string) (rest string, f tlsFiles, err error) {
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return "", f, err
+		return "", f, wrongURL(err)
 	}
 	for name, to := range map[string]*string{"tls_ca_file": &f.ca, "tls_cert_file": &f.cert, "tls_key_file": &f.key} {
 		*to = values.Get(name)

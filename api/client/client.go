@@ -40,7 +40,7 @@ func (c *Client) Publish(ctx context.Context, m Message) ([]byte, error) {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url("/v1/rooms/"+url.PathEscape(m.Room)+"/messages"), m.Body)
 	if err != nil {
-		return nil, fmt.Errorf("publish: %w", err)
+		return nil, errors.New("publish: --admin is not host:port")
 	}
 	r.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	if m.Binary {

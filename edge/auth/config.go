@@ -97,7 +97,7 @@ func checkURL(s string) error {
 		// The URL itself is not shown: its query may hold a key.
 		return errors.New("auth: JWKSURL is not an https or http URL with a host and without a user")
 	} else if n, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("auth: JWKSURL has the port %s, want 1 to 65535", u.Port())
+		return errors.New("auth: JWKSURL has a port that is not 1 to 65535")
 	}
 	return nil
 }

@@ -168,12 +168,16 @@ func TestRefusalsAreRedacted(t *testing.T) {
 		"--webhook-url=ftp://u:hunter2@h/x?k=hunter2", "--webhook-url=http://u:hunter2@h:x/", "--webhook-url=http://h:70000/?k=hunter2",
 		"--webhook-url=hunter2\x01", "--auth-jwks=https://u:hunter2@h/", "--auth-jwks=https://h:70000/?hunter2", "--request-routes=http://u:hunter2@h/",
 		"--request-routes=a=ftp://u:hunter2@h/", "--request-routes=a=http://h/?hunter2,a=http://h/?hunter2", "--redis=redis://:hunter2@h:70000",
+		"--redis=redis://:hunter2:6379", "--redis=redis://h/hunter2", "--redis=redis://h?hunter2=1", "--redis=rediss://h?tls_ca_file=/none/hunter2",
+		"--redis=redis+sentinel://u:hunter2,h:1/m", "--webhook-url=http://h:1/hunter2\x7f", "--webhook-url=http://u:hunter2/", "--webhook-url=http://:80/hunter2",
+		"--auth-jwks=ftp://h/hunter2", "--connect-url=h/hunter2?hunter2", "--join-hooks=http://h/hunter2", "--join-hooks=http://h/hunter2?k=1",
+		"--publish-hooks=a=h/hunter2", "--request-routes=http://h/hunter2?k=1,m=http://h/", "--allowed-origins=https://u:hunter2@h", "--allowed-origins=https://h/hunter2?hunter2",
 	} {
 		if _, err := load(t, "", "BARRAGE_WEBHOOK_SECRET=0123456789abcdef", arg); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", arg, err)
 		}
 	}
-	for _, file := range []string{"admin_token: *hunter2", "admin_token: !!int hunter2", "admin_token: {a: hunter2}", "admin_token: \"hunter2", "webhook_url: [hunter2, {}]"} {
+	for _, file := range []string{"admin_token: *hunter2", "admin_token: !!int hunter2", "admin_token: {a: hunter2}", "admin_token: \"hunter2", "webhook_url: [hunter2, {}]", "join_hooks: [http://h/hunter2]", "join_hooks: {a: [http://h/hunter2]}", "redis: [redis://h/hunter2, x]"} {
 		if _, err := load(t, file, ""); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", file, err)
 		}

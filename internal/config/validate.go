@@ -213,7 +213,7 @@ func (v *validation) redisPorts() {
 	rest = rest[strings.LastIndexByte(rest, '@')+1:]
 	for host := range strings.SplitSeq(rest, ",") {
 		if _, port, err := net.SplitHostPort(host); err == nil && port != "" && !validPort(port, 1) {
-			v.Problem("redis", "port %q is not a number from 1 to 65535", port)
+			v.Problem("redis", "a port is not a number from 1 to 65535") // but perhaps a password
 		}
 	}
 }

@@ -27,7 +27,7 @@ const (
 // keeps up to idle connections to each host; with none, each request has its own.
 func Transport(idle int) *http.Transport {
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  proxy,
 		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
 		TLSHandshakeTimeout:    connectTimeout,
 		ForceAttemptHTTP2:      true,
@@ -39,6 +39,15 @@ func Transport(idle int) *http.Transport {
 		// So that a bound on the body is one on the work, too.
 		DisableCompression: true,
 	}
+}
+
+// proxy is the one that the environment names. The error of what is no URL would show it.
+func proxy(r *http.Request) (*url.URL, error) {
+	u, err := http.ProxyFromEnvironment(r)
+	if err != nil {
+		return nil, errors.New("HTTP_PROXY or HTTPS_PROXY is not a URL (not shown: it may hold a password)")
+	}
+	return u, nil
 }
 
 // Cause is what an http.Client's error says behind the URL, whose query may hold a

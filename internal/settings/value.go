@@ -212,10 +212,10 @@ func (t *Table) pairs(s *Setting, list []string) (map[string]string, error) {
 		if s.URL {
 			i = strings.IndexByte(part, '=')
 		}
+		if s.URL && (i < 0 || strings.Contains(part[:i], "://")) {
+			return nil, detail("is not a list of name=URL: one of them has no name") // and is not shown
+		}
 		if i < 0 {
-			if s.URL {
-				part = "(not shown)" // it may be the URL
-			}
 			return nil, detail(fmt.Sprintf("is not a list of name=value: %q has no =", part))
 		}
 		name := strings.TrimSpace(part[:i])

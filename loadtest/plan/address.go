@@ -11,6 +11,9 @@ import (
 	"strings"
 )
 
+// host is a URL in errors: its path and query may have what is secret, and not only its user.
+func host(u *url.URL) string { return u.Scheme + "://" + u.Host }
+
 // checkTargetURL: viewers speak plain WebSocket.
 func checkTargetURL(text string) error {
 	u, err := checkURL(text, "{room}", "{user}", "{token}")
@@ -19,11 +22,11 @@ func checkTargetURL(text string) error {
 	}
 	switch {
 	case u.Scheme == "wss":
-		return fmt.Errorf("%s: wss is not spoken here: point it at the plain port behind the TLS proxy, or the proxy's cost is measured, too", u.Redacted())
+		return fmt.Errorf("%s: wss is not spoken here: point it at the plain port behind the TLS proxy, or the proxy's cost is measured, too", host(u))
 	case u.Scheme != "ws":
-		return fmt.Errorf("%s: does not begin with ws://", u.Redacted())
+		return fmt.Errorf("%s: does not begin with ws://", host(u))
 	case u.User != nil:
-		return fmt.Errorf("%s: a user belongs in --header 'Authorization: ...'", u.Redacted())
+		return fmt.Errorf("%s: a user belongs in --header 'Authorization: ...'", host(u))
 	}
 	return nil
 }
@@ -34,7 +37,7 @@ func checkPublishURL(text string) error {
 	}
 	u, err := checkURL(text, "{room}")
 	if err == nil && u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("%s: does not begin with http:// or https://", u.Redacted())
+		return fmt.Errorf("%s: does not begin with http:// or https://", host(u))
 	}
 	return err
 }
@@ -50,7 +53,7 @@ func checkRedisURL(text string) error {
 	case u.Scheme == "unix" && u.Path != "":
 		return nil
 	case u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "":
-		return fmt.Errorf("%s: is not redis://host:port, rediss://host:port or unix:///path", u.Redacted())
+		return fmt.Errorf("%s: is not redis://host:port, rediss://host:port or unix:///path", host(u))
 	}
 	return nil
 }
@@ -64,28 +67,24 @@ func checkURL(text string, allowed ...string) (*url.URL, error) {
 	}
 	u, err := url.Parse(plain)
 	if err != nil {
-		var e *url.Error
-		if errors.As(err, &e) {
-			err = e.Err // the rest repeats the URL, which may have a password in it
-		}
-		return nil, fmt.Errorf("is not a URL: %w", err)
+		return nil, errors.New("is not a URL") // the error would quote it
 	}
 	var c problems
 	checkText(&c, "", text, allowed...)
 	authority, path := splitURL(text)
 	switch {
 	case len(c) > 0 || strings.Contains(authority, "{"):
-		return nil, fmt.Errorf("%s: in the path and query there may be %s; nothing else is replaced", u.Redacted(), strings.Join(allowed, ", "))
+		return nil, fmt.Errorf("%s: in the path and query there may be %s; nothing else is replaced", host(u), strings.Join(allowed, ", "))
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("%s: has no host", u.Redacted())
+		return nil, errors.New("has no host")
 	case u.Fragment != "":
-		return nil, fmt.Errorf("%s: has a fragment (#), which is never sent", u.Redacted())
+		return nil, fmt.Errorf("%s: has a fragment (#), which is never sent", host(u))
 	case !sendable(authority + path):
-		return nil, fmt.Errorf("%s: has characters that must be written as %%XX", u.Redacted())
+		return nil, fmt.Errorf("%s: has characters that must be written as %%XX", host(u))
 	}
 	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return nil, fmt.Errorf("%s: the port is not from 1 to 65535", u.Redacted())
+			return nil, fmt.Errorf("%s: the port is not from 1 to 65535", host(u))
 		}
 	}
 	return u, nil

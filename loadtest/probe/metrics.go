@@ -4,6 +4,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -15,6 +16,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"barrage/internal/outbound"
 )
 
 // maxMetrics bounds what is read of an answer; a thousand times what Barrage's
@@ -28,7 +31,7 @@ type Metrics map[string]*dto.MetricFamily
 func Scrape(ctx context.Context, address string) (Metrics, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, fmt.Errorf("probe: metrics: %w", err)
+		return nil, errors.New("probe: metrics: not a URL")
 	}
 	return (&Server{client: http.DefaultClient, header: http.Header{}}).scrape(ctx, u)
 }
@@ -50,21 +53,21 @@ func (m Metrics) Sum(name string, value ...string) (sum float64) {
 func (s *Server) scrape(ctx context.Context, u *url.URL) (Metrics, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, err
+		return nil, outbound.Cause(err)
 	}
 	req.Header = s.header.Clone()
 	req.Header.Set("Accept", "text/plain;version=0.0.4")
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return nil, err // tells the URL
+		return nil, fmt.Errorf("%s: %w", outbound.Redacted(u.String()), outbound.Cause(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", u.Redacted(), resp.Status)
+		return nil, fmt.Errorf("%s answered %s", outbound.Redacted(u.String()), resp.Status)
 	}
 	m, err := parseMetrics(io.LimitReader(resp.Body, maxMetrics))
 	if err != nil {
-		return nil, fmt.Errorf("%s: not Prometheus' text format: %w", u.Redacted(), err)
+		return nil, fmt.Errorf("%s: not Prometheus' text format: %w", outbound.Redacted(u.String()), err)
 	}
 	return m, nil
 }

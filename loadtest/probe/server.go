@@ -86,13 +86,13 @@ func newClient() *http.Client {
 }
 
 func (s *Server) addMetrics(list string) error {
-	for text := range strings.SplitSeq(list, ",") {
+	for i, text := range strings.Split(list, ",") {
 		u, err := url.Parse(strings.TrimSpace(text))
 		if err != nil {
-			return fmt.Errorf("probe: metrics: %w", err)
+			return fmt.Errorf("probe: metrics: address %d is not a URL", i+1) // which is not shown: it may have a password
 		}
 		if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			return fmt.Errorf("probe: metrics: %q is not an http or https URL", u.Redacted())
+			return fmt.Errorf("probe: metrics: address %d is not an http or https URL with a host", i+1)
 		}
 		if _, err := s.scrape(context.Background(), u); err != nil {
 			return fmt.Errorf("probe: metrics: %w", err)

@@ -246,11 +246,13 @@ func TestMetricsErrors(t *testing.T) {
 		{"not found", absent, "A: b", []string{absent, "404 Not Found"}},
 		{"a web page", page, "A: b", []string{page, "text format"}},
 		{"second of two", serveText(t, "x 1\n", &ok) + "," + refusing, "A: b", []string{refusing}},
-		{"no URL", "127.0.0.1:80", "A: b", []string{"127.0.0.1:80"}},
-		{"no scheme", "localhost/metrics", "A: b", []string{"localhost/metrics", "http"}},
-		{"no host", "http:///metrics", "A: b", []string{"http:///metrics"}},
+		{"no URL", "127.0.0.1:80", "A: b", []string{"address 1", "not a URL"}},
+		{"no scheme", "localhost/metrics", "A: b", []string{"address 1", "http"}},
+		{"no host", "http:///metrics", "A: b", []string{"address 1", "a host"}},
 		{"no header", page, "nothing", []string{`"nothing"`, "Name: value"}},
-		{"a password is not told", strings.Replace(absent, "//", "//u:secret@", 1), "A: b", []string{"404"}},
+		{"a password is not told", strings.Replace(absent, "//", "//u:secret@", 1) + "?key=secret", "A: b", []string{"404"}},
+		{"nor is a query", refusing + "?key=secret", "A: b", []string{refusing, "refused"}},
+		{"nor what is no URL", "http://u:secret/", "A: b", []string{"address 1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := NewServer(nil, c.url, c.header)

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 
+	"barrage/internal/outbound"
 	"barrage/loadtest/plan"
 	"barrage/loadtest/stamp"
 )
@@ -77,11 +78,7 @@ func publishHeader(p *plan.Plan) (http.Header, error) {
 func (s *httpSender) burst() int { return 1 }
 
 func (s *httpSender) where(room int) string {
-	u, err := url.Parse(s.plan.PublishTarget(s.layout.RoomName(room)))
-	if err != nil {
-		return s.plan.PublishMethod
-	}
-	return s.plan.PublishMethod + " " + u.Redacted()
+	return s.plan.PublishMethod + " " + outbound.Redacted(s.plan.PublishTarget(s.layout.RoomName(room)))
 }
 
 func (s *httpSender) send(ctx context.Context, run stamp.Run, batch []message) {
@@ -96,7 +93,7 @@ func (s *httpSender) request(ctx context.Context, run stamp.Run, m *message) err
 	room, body := s.compose(run, m)
 	req, err := http.NewRequestWithContext(ctx, s.plan.PublishMethod, s.plan.PublishTarget(room), bytes.NewReader(body))
 	if err != nil {
-		return err
+		return errors.New("publish: the address is not a URL")
 	}
 	req.Header = s.header
 	// Not a Client's Do, which would follow a redirect with another message.

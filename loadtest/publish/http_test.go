@@ -303,7 +303,7 @@ func TestCheckHTTP(t *testing.T) {
 				}
 				return
 			}
-			want := "publish: POST " + strings.Replace(srv.URL, "://", "://me:xxxxx@", 1) + "/pub?room=room-1: " + tt.want
+			want := "publish: POST " + srv.URL + "/pub: " + tt.want
 			if err == nil || err.Error() != want {
 				t.Errorf("%v\nwant %s", err, want)
 			}

@@ -5,11 +5,11 @@ package publish
 import (
 	"context"
 	"errors"
-	"net/url"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"barrage/internal/outbound"
 	"barrage/loadtest/stamp"
 )
 
@@ -40,11 +40,7 @@ func newRedisSender(c composer) (*redisSender, error) {
 func (s *redisSender) burst() int { return redisBurst }
 
 func (s *redisSender) where(room int) string {
-	u, err := url.Parse(s.plan.Redis)
-	if err != nil {
-		return "PUBLISH"
-	}
-	return "PUBLISH " + s.plan.PublishChannel(s.layout.RoomName(room)) + " to " + u.Redacted()
+	return "PUBLISH " + s.plan.PublishChannel(s.layout.RoomName(room)) + " to " + outbound.Redacted(s.plan.Redis)
 }
 
 func (s *redisSender) send(ctx context.Context, run stamp.Run, batch []message) {
