@@ -88,6 +88,7 @@ func TestWhoseAddress(t *testing.T) {
 			{"version 1", proxys, proxyV1, "", "203.0.113.9:4711"},
 			{"version 2", proxys, proxyV2, "", "203.0.113.9:4711"},
 			{"of nobody", proxys, "PROXY UNKNOWN\r\n", "", peers},
+			{"of nobody, version 2", proxys, "\r\n\r\n\x00\r\nQUIT\n\x21\x00\x00\x00", "", peers},
 			{"header not believed", proxys, proxyV1, "X-Forwarded-For: 198.51.100.1\r\n", "203.0.113.9:4711"},
 			{"no proxy", viewers, "", "X-Forwarded-For: 198.51.100.1\r\n", peers},
 		}},

@@ -75,7 +75,9 @@ func element(item string) (node, host string, err error) {
 	seenFor := false
 	for more := true; more; {
 		var pair string
-		item, pair, more = cutLast(item, ';')
+		if item, pair, more = cutLast(item, ';'); pair == "" {
+			continue // as elements may have (RFC 7239, section 4)
+		}
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok {
 			return "", "", errElement

@@ -67,6 +67,12 @@ func TestAskAddress(t *testing.T) {
 		{Forwarded, `for=203.0.113.9;host="a;for=198.51.100.1"`, "203.0.113.9:0"},
 		{Forwarded, `for=203.0.113.9;host="a, for=198.51.100.1"`, "203.0.113.9:0"},
 		{Forwarded, `for=203.0.113.9;host="a\", for=198.51.100.1"`, "203.0.113.9:0"},
+		{Forwarded, "FOR=203.0.113.9;PROTO=https;", "203.0.113.9:0"},
+		{Forwarded, ";;for=203.0.113.9; ;by=10.0.0.1", "203.0.113.9:0"},
+		{Forwarded, "for=203.0.113.9;,, for=10.1.2.3;", "203.0.113.9:0"},
+		{Forwarded, "for=203.0.113.9, ;", ""}, // the last proxy does not say
+		{Forwarded, ";", ""},
+		{Forwarded, "for=203.0.113.9;x", bad},
 		{Forwarded, "for=unknown", ""},
 		{Forwarded, "for=_hidden", ""},
 		{Forwarded, "for=203.0.113.9, proto=https", ""},

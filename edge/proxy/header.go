@@ -44,6 +44,9 @@ func Cut(p []byte) (client netip.AddrPort, n int, err error) {
 	if err != nil || n == 0 || n > len(p) {
 		return netip.AddrPort{}, 0, err
 	}
+	if ofNobody(p) {
+		return netip.AddrPort{}, n, nil
+	}
 	// Given the whole header and nothing else, the library never waits.
 	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(p[:n]), 2*maxLine))
 	if err != nil {
@@ -53,6 +56,13 @@ func Cut(p []byte) (client netip.AddrPort, n int, err error) {
 		client = plain(source.AddrPort())
 	}
 	return client, n, nil
+}
+
+// ofNobody tells whether a whole header of version 2 names no protocol, and so no addresses:
+// what UNKNOWN is in version 1. The library refuses it, where the choice is the receiver's.
+func ofNobody(p []byte) bool {
+	const proxied, unspecified = byte(proxyproto.PROXY), byte(proxyproto.UNSPEC)
+	return bytes.HasPrefix(p, v2Begins) && p[len(v2Begins)] == proxied && p[len(v2Begins)+1] == unspecified
 }
 
 // length is how long the header is that p begins with, 0 if that is not to be seen yet.
