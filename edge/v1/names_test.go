@@ -88,7 +88,7 @@ func TestHostileRoomNames(t *testing.T) {
 	names := map[string]string{
 		"10 KB": strings.Repeat("zzzzzzzzzz", 1000), "one byte too long": strings.Repeat("z", broker.MaxRoomName+1),
 		"star": "*", "pattern": "zzz*",
-		"line's end": "zzz\r\nSET x y", "NUL": "\x00zzz", "NUL inside": "zzz\x00", "dots": "..", "zero width": "zzz\u200b", "joiner": "zzz\u200dz",
+		"line's end": "zzz\r\nSET x y", "NUL": "\x00zzz", "NUL inside": "zzz\x00", "dots": "..", "zero width": "zzz\u200b", "joiner": "\u200dzzz", "two joiners": "zzz\u200d\u200dz",
 		"right to left": "zzz\u202e", "combining first": "\u0301zzz", "not UTF-8": "zzz\xff", "space": "zzz zzz", "no-break space": "zzz\u00a0zzz", "operators' room": moderation.ControlRoom, "presence room": "\x00presence:zzz",
 		"a user's without the user": "user:zzz zzz",
 	}
@@ -123,7 +123,7 @@ func TestHostileRoomNames(t *testing.T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for room := range b.rooms {
-		if room != "a" && room != moderation.ControlRoom {
+		if own := room != "" && room[0] == '@' && !strings.Contains(room, "zzz"); room != "a" && !own {
 			t.Errorf("the broker was asked for room %.100q", room)
 		}
 	}
