@@ -174,12 +174,12 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/loadtest/plan": {"barrage/internal/settings", "barrage/loadtest/stamp", "github.com/spf13/pflag", "go.yaml.in/yaml"},
 	"barrage/loadtest/probe": {
-		"github.com/prometheus/client_model", "github.com/prometheus/common", "github.com/prometheus/procfs",
-		"golang.org/x/sys/unix",
+		"barrage/internal/outbound", "github.com/prometheus/client_model", "github.com/prometheus/common",
+		"github.com/prometheus/procfs", "golang.org/x/sys/unix",
 	},
 	"barrage/loadtest/publish": {
-		"barrage/loadtest/plan", "barrage/loadtest/stamp", "barrage/loadtest/swarm", "barrage/loadtest/tally",
-		"github.com/redis/go-redis", "golang.org/x/sys/unix",
+		"barrage/internal/outbound", "barrage/loadtest/plan", "barrage/loadtest/stamp", "barrage/loadtest/swarm",
+		"barrage/loadtest/tally", "github.com/redis/go-redis", "golang.org/x/sys/unix",
 	},
 	"barrage/loadtest/report": {
 		"barrage/loadtest/plan", "barrage/loadtest/probe", "barrage/loadtest/tally", "golang.org/x/sys/unix",
