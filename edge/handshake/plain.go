@@ -31,7 +31,7 @@ func (d *Door) begin(id conn.ID, p []byte) {
 		err = d.letIn(id, p[n:])
 	}
 	if err != nil {
-		d.refuse(id, manner{}, conn.Refused, err)
+		d.refuse(id, manner{protocol: d.plain.Name}, conn.Refused, err)
 	}
 }
 
@@ -50,7 +50,7 @@ func (d *Door) letIn(id conn.ID, rest []byte) error {
 		return err
 	}
 	u := &d.upgrading
-	*u = upgrade{protocol: d.plain, kind: d.plain.Plain, rest: rest}
+	*u = upgrade{protocol: d.plain, manner: manner{protocol: d.plain.Name}, kind: d.plain.Plain, rest: rest}
 	u.Encoding = d.plain.EncPlain
 	return d.identify(id, new(frame.Request), u, "")
 }

@@ -113,6 +113,12 @@ func (t *transport) AppendMessage(dst []byte, _ bool, payload []byte) []byte {
 	return t.Framing.appendMessage(dst, payload)
 }
 
+// Unframe implements conn.Unframer. The server's own messages are whole, and within bounds.
+func (t *transport) Unframe(p []byte) (n int, message, binary bool, payload []byte) {
+	payload, n, _ = t.Framing.cut(p, 0, len(p))
+	return n, string(payload) != ping, false, payload
+}
+
 // Ping implements conn.Transport.
 func (t *transport) Ping() []byte { return t.ping }
 
