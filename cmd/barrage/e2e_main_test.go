@@ -45,6 +45,7 @@ func TestEndToEnd(t *testing.T) {
 		{"keys revoked", keysRevoked},
 		{"queues", queuesFeedRooms},
 		{"traces", traced},
+		{"without WebSocket", withoutWebSocket},
 		{"subscription killed, Redis killed", redisKilled},
 		{"Redis frozen", redisFrozen},
 		{"Redis comes later", redisComesLater},

@@ -41,7 +41,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-var readyLine = regexp.MustCompile(`^barrage ready: ws on (127\.0\.0\.1:\d+), admin on (127\.0\.0\.1:\d+), 2 shards, up to \d+ connections\n$`)
+var readyLine = regexp.MustCompile(`^barrage ready: ws on (127\.0\.0\.1:\d+), admin on (127\.0\.0\.1:\d+)(?:, tcp on [^,]+)*, 2 shards, up to \d+ connections\n$`)
 
 // The whole program: ready line, page, publish, drain by a real SIGTERM.
 func TestServe(t *testing.T) {
