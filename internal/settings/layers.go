@@ -13,7 +13,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/providers/posflag"
@@ -58,7 +57,7 @@ func (l *Layers) Add(err error) { l.problems = append(l.problems, err) }
 
 // File adds a YAML file.
 func (l *Layers) File(path string) {
-	l.load(path, func(string) string { return path }, file.Provider(path), yaml.Parser())
+	l.load(path, func(string) string { return path }, file.Provider(path), document{})
 }
 
 // Values adds values, whose sources are told by a function of the key.
@@ -96,7 +95,7 @@ func (l *Layers) load(name string, source func(key string) string, p koanf.Provi
 				l.sources[key] = name
 			}
 			if l.table.Find(key) == nil {
-				l.Add(fmt.Errorf("%s: %s: there is no such setting", name, key))
+				l.Add(fmt.Errorf("%s: %s: there is no such setting", name, showKey(key)))
 				continue
 			}
 			all[key] = layer[key]

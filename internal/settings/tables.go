@@ -3,7 +3,9 @@
 package settings
 
 import (
+	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,20 +23,28 @@ func isTable(t reflect.Type) bool {
 func convertTable(s *Setting, v any) (any, error) {
 	if text, ok := v.(string); ok {
 		var list []any
-		if yaml.Unmarshal([]byte(text), &list) != nil || list == nil {
+		switch err := oneDocument([]byte(text), yaml.SequenceNode); {
+		case errors.Is(err, errDocuments):
+			return nil, detail("is no list: " + err.Error())
+		case err != nil || yaml.Unmarshal([]byte(text), &list) != nil || list == nil:
 			return nil, detail("is no list in YAML, such as [{name: a, ...}]")
 		}
 		v = list
 	}
 	value := reflect.New(reflect.TypeOf(s.Default))
+	var found mapstructure.Metadata
 	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result: value.Interface(), TagName: "yaml", ErrorUnused: true, DecodeHook: mapstructure.DecodeHookFuncType(toTime),
+		Result: value.Interface(), TagName: "yaml", Metadata: &found, DecodeHook: mapstructure.DecodeHookFuncType(toTime),
 	})
 	if err == nil {
 		err = d.Decode(v)
 	}
 	if err != nil { // several lines, which name the fields
 		return nil, detail("is wrong: " + strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "decoding failed due to the following error(s):")), " "))
+	}
+	if len(found.Unused) > 0 {
+		entry, key, _ := strings.Cut(slices.Min(found.Unused), ".")
+		return nil, detail("is wrong: '" + entry + "' has invalid keys: " + showKey(key))
 	}
 	return value.Elem().Interface(), nil
 }
