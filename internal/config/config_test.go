@@ -188,6 +188,39 @@ func TestBadValuesNameTheirSetting(t *testing.T) {
 	}
 }
 
+// TestOverlap: a second listener finds its address in use if the first has all of them,
+// as the kernel says.
+func TestOverlap(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"127.0.0.1:80", "127.0.0.1:80", true},
+		{"127.0.0.1:80", "127.0.0.1:080", true},
+		{"127.0.0.1:80", "127.0.0.1:81", false},
+		{"127.0.0.1:0", "127.0.0.1:0", false},
+		{":0", "127.0.0.1:0", false},
+		{"127.0.0.1:80", "127.0.0.2:80", false},
+		{"localhost:80", "127.0.0.1:80", true},
+		{"[::ffff:127.0.0.1]:80", "127.0.0.1:80", true},
+		{"0.0.0.0:80", "127.0.0.1:80", true},
+		{"0.0.0.0:80", "[::1]:80", false},
+		{":80", "127.0.0.1:80", true},
+		{":80", "[::1]:80", true},
+		{":80", "0.0.0.0:80", true},
+		{"[::]:80", "127.0.0.1:80", true},
+		{"[::]:80", "[::1]:80", true},
+		{"[::1]:80", "127.0.0.1:80", false},
+		{"nope", "127.0.0.1:80", false},
+		{"example.com:80", ":80", false},
+	} {
+		if overlap(tt.a, tt.b) != tt.want || overlap(tt.b, tt.a) != tt.want {
+			t.Errorf("%s and %s: not %v both ways", tt.a, tt.b, tt.want)
+		}
+	}
+}
+
 // TestNamesAreNormal: an editor may write é as two characters.
 func TestNamesAreNormal(t *testing.T) {
 	cfg, err := load(t, "default_room: e\u0301\nredis_channels: {e\u0301: e\u0301}\nevent_rooms: [e\u0301*]\nhistory: ['e\u0301=1/1s']\n", "")
@@ -319,7 +352,11 @@ func TestUnknownKeys(t *testing.T) {
 func TestBadFiles(t *testing.T) {
 	tests := []struct{ name, file, holds string }{
 		{"not YAML", "a: [", "yaml"},
-		{"not a map", "- a", "yaml"},
+		{"not a map", "- a", "yaml: this is no map from settings to values"},
+		{"a text", "listen", "yaml: this is no map from settings to values"},
+		{"a second document", "echo: true\n---\nshards: 3\n", "second document"},
+		{"an empty one before it", "---\n# nothing\n---\nshards: 3\n", "second document"},
+		{"a second one that is no YAML", "echo: true\n---\na: [", "yaml"},
 		{"key twice", "echo: true\necho: false", "already defined"},
 		{"no value", "listen:", "listen"},
 		{"number for a text", "listen: 8080", "listen"},
@@ -327,10 +364,10 @@ func TestBadFiles(t *testing.T) {
 		{"numbers in a list", "allowed_origins: [1]", "allowed_origins"},
 		{"numbers in a map", "redis_channels: {a: 1}", "redis_channels"},
 		{"empty secret in a list", "admin_token: [a, '']", "admin_token"},
-		{"secret is missing", "webhook_url: http://h/", "there are 0, want 1 to 4"},
+		{"secret is missing", "{webhook_url: 'http://h/', request_routes: {a: 'http://h/'}}", "webhook_secret: is needed by webhook_url, request_routes: there are 0, want 1 to 4"},
 		{"short secret in a list", "{webhook_url: 'http://h/', webhook_secret: [0123456789abcdef, short]}", "number 2 has 5 bytes"},
 		{"too many secrets", "{request_routes: {a: 'http://h/'}, webhook_secret: [" + strings.Repeat("0123456789abcdef, ", 4) + "0123456789abcdef]}", "there are 5, want 1 to 4"},
-		{"hooks without a secret", "join_hooks: {'*': 'http://h/'}", "there are 0, want 1 to 4"},
+		{"hooks without a secret", "join_hooks: {'*': 'http://h/'}", "needed by join_hooks: there are 0, want 1 to 4"},
 		{"one pattern twice", "{join_hooks: {\"e\u0301*\": 'http://h/', \"\u00e9*\": 'http://h/'}, webhook_secret: 0123456789abcdef}", "is the same as"},
 		{"list for a map", "redis_channels: [a]", "redis_channels"},
 		{"fraction for a whole number", "shards: 1.5", "shards"},
@@ -345,6 +382,11 @@ func TestBadFiles(t *testing.T) {
 				t.Errorf("error %v, want one line holding %q", err, tt.holds)
 			}
 		})
+	}
+	for _, file := range []string{"# nothing\n", "---\necho: true\n...\n", "echo: true\n---\n", "\ufeffecho: true\n"} {
+		if _, err := load(t, file, ""); err != nil {
+			t.Errorf("%q: %v", file, err)
+		}
 	}
 	if _, err := load(t, "", "BARRAGE_CONFIG=/no/such/file"); err == nil || !strings.HasPrefix(err.Error(), "config: /no/such/file: ") {
 		t.Errorf("missing file: %v", err)

@@ -35,4 +35,12 @@ func TestHistoryRules(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %+v", item, rules, err, want)
 		}
 	}
+	for item, want := range map[string]string{
+		"*=1": "age are missing", "*=1/": "age are missing", "*=/1m": "age are missing", "*=": "age are missing", "*": "is not pattern=",
+		"*=x/1m": "messages must be", "*=1/soon": "age must be",
+	} {
+		if _, err := (&Config{History: []string{item}}).HistoryRules(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", item, err, want)
+		}
+	}
 }

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -67,6 +68,9 @@ func (c *Config) HistoryRules() (broker.Rules, error) {
 		}
 		count, age, _ := strings.Cut(item[i+1:], "/")
 		age, size, sized := strings.Cut(age, "/")
+		if count == "" || age == "" {
+			return nil, fmt.Errorf("%q: messages or age are missing: it is not pattern=messages/age/bytes, such as *=100/10m/4MiB, of which bytes may be left out", item)
+		}
 		n, err := strconv.Atoi(count)
 		if err != nil || n < 0 || n > broker.MaxRetained {
 			return nil, fmt.Errorf("%q: messages must be 0 to %d", item, broker.MaxRetained)
@@ -142,6 +146,9 @@ func (c *Config) Verifier(log *slog.Logger) (*auth.Verifier, error) {
 		keys, err := textfile.Read(c.AuthPublicKeys)
 		if err != nil {
 			return nil, fmt.Errorf("auth_public_keys: %w", err)
+		}
+		if len(bytes.TrimSpace(keys)) == 0 {
+			return nil, fmt.Errorf("auth_public_keys: %s is empty", c.AuthPublicKeys)
 		}
 		ac.PublicKeys = keys
 	}

@@ -116,6 +116,10 @@ func TestSecretFiles(t *testing.T) {
 	if _, err := load(t, "", "", "--auth-public-keys="+writeFile(t, "key.pem", "\ufeff"+key)); err != nil {
 		t.Errorf("a public key: %v", err)
 	}
+	empty := writeFile(t, "empty.pem", "\n")
+	if _, err := load(t, "", "", "--auth-public-keys="+empty); err == nil || err.Error() != "auth_public_keys: "+empty+" is empty" {
+		t.Errorf("an empty file of public keys: %v", err)
+	}
 }
 
 // TestSeveralSecrets: while a secret is being changed there are two, in whatever

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,8 +52,8 @@ func (v *validation) addresses() {
 	if err := admin.Validate(); err != nil {
 		v.Add(err)
 	}
-	if v.cfg.Listen == v.cfg.Admin && !strings.HasSuffix(v.cfg.Listen, ":0") {
-		v.Problem("admin", "%q is the address of listen too", v.cfg.Admin)
+	if overlap(v.cfg.Listen, v.cfg.Admin) {
+		v.Problem("admin", "%q is the address of listen too (%q)", v.cfg.Admin, v.cfg.Listen)
 	}
 	for _, token := range v.cfg.AdminTokens {
 		if strings.ContainsFunc(token, unicode.IsSpace) {
@@ -94,7 +95,7 @@ func (v *validation) plain() {
 		} else if !strings.HasPrefix(path, "/") || len(path) > netpoll.MaxUnixPath {
 			v.Problem("listen_tcp", "%q: a Unix socket's path must begin with / and have at most %d bytes", addr, netpoll.MaxUnixPath)
 		}
-		if (addr == v.cfg.Listen || addr == v.cfg.Admin) && !strings.HasSuffix(addr, ":0") {
+		if overlap(addr, v.cfg.Listen) || overlap(addr, v.cfg.Admin) {
 			v.Problem("listen_tcp", "%q is the address of listen or admin too", addr)
 		}
 	}
@@ -102,6 +103,36 @@ func (v *validation) plain() {
 		v.Problem("tcp_socket_mode", "%q %v", v.cfg.SocketMode, err)
 	}
 }
+
+// overlap tells whether two addresses to listen on have one in common: the second would be
+// in use. localhost is 127.0.0.1, as netpoll and the API bind it.
+func overlap(a, b string) bool {
+	x, y := listenAddr(a), listenAddr(b)
+	if x.Port() != y.Port() || x.Port() == 0 {
+		return false
+	}
+	return x.Addr() == y.Addr() || covers(x.Addr(), y.Addr()) || covers(y.Addr(), x.Addr())
+}
+
+// listenAddr is the address that a setting means, of port 0 if it is none.
+func listenAddr(setting string) netip.AddrPort {
+	host, port, _ := net.SplitHostPort(setting)
+	n, err := strconv.ParseUint(port, 10, 16)
+	addr := netip.IPv6Unspecified() // of all addresses, if no host is named
+	switch {
+	case host == "localhost":
+		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case host != "" && err == nil:
+		addr, err = netip.ParseAddr(host)
+	}
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(n))
+}
+
+// covers tells whether a is all addresses of a family that b is of; :: is all of both.
+func covers(a, b netip.Addr) bool { return a.IsUnspecified() && (a.Is6() || b.Is4()) }
 
 func (v *validation) rooms() {
 	room := v.cfg.DefaultRoom
@@ -254,9 +285,7 @@ func (v *validation) backends() {
 	case v.cfg.EventStream != "" && v.cfg.WebhookURL != "":
 		v.Problem("event_stream", "events go there or to webhook_url, not to both")
 	}
-	if v.cfg.WebhookURL != "" || len(v.cfg.RequestRoutes) > 0 || v.cfg.ConnectURL != "" || len(v.cfg.JoinHooks) > 0 || len(v.cfg.PublishHooks) > 0 {
-		v.webhookSecrets()
-	}
+	v.webhookSecrets()
 	v.destinations()
 	v.hooks()
 }
@@ -325,9 +354,26 @@ func (v *validation) hookRules(key string, urls map[string]string) {
 	}
 }
 
+// webhookSecrets checks what signs, if something is to be signed.
 func (v *validation) webhookSecrets() {
+	c := v.cfg
+	var users []string
+	for _, of := range []struct {
+		key string
+		set bool
+	}{
+		{"webhook_url", c.WebhookURL != ""}, {"request_routes", len(c.RequestRoutes) > 0}, {"connect_url", c.ConnectURL != ""},
+		{"join_hooks", len(c.JoinHooks) > 0}, {"publish_hooks", len(c.PublishHooks) > 0},
+	} {
+		if of.set {
+			users = append(users, of.key)
+		}
+	}
+	if users == nil {
+		return
+	}
 	if n := len(v.cfg.WebhookSecrets); n < 1 || n > maxWebhookSecrets {
-		v.Problem("webhook_secret", "there are %d, want 1 to %d", n, maxWebhookSecrets)
+		v.Problem("webhook_secret", "is needed by %s: there are %d, want 1 to %d", strings.Join(users, ", "), n, maxWebhookSecrets)
 	}
 	for i, secret := range v.cfg.WebhookSecrets {
 		if len(secret) < minWebhookSecret {
