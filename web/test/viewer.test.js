@@ -285,7 +285,7 @@ test('a page is told why barrage.v1 does not let it in, but not for ever', async
     const { code, reason, wasClean, pushes } = last;
     assert.deepEqual({ code, wasClean }, { code: 4203, wasClean: true });
     assert.match(reason, /^room name has U\+0020/);
-    assert.deepEqual(pushes, [{ push: 'bye', code, reason, reconnect: false }]);
+    assert.deepEqual(pushes, [{ push: 'bye', code, reason, reconnect: false, error: 'bad_room' }]);
     told++;
   }
   assert.ok(told >= 10 && told % 10 === 0, `told ${told} times, ten a minute`);
