@@ -51,7 +51,7 @@ func (t *Tracing) send(x *trace, lines []byte) {
 			n = 1 + bytes.LastIndexByte(lines[:pieceBytes], '\n') // a line is shorter
 		}
 		body := append([]byte(x.id+"\n"), lines[:n]...)
-		if !t.broker.TryPublish(&broker.Publication{Room: roomPrefix + x.asker, Kind: KindLines, Format: broker.Binary, Payload: body, Forget: true}, nil) {
+		if !t.broker.TryPublish(&broker.Publication{Room: RoomOf(x.asker), Kind: KindLines, Format: broker.Binary, Payload: body, Forget: true}, nil) {
 			x.mu.Lock()
 			x.lost += count(lines[:n])
 			x.mu.Unlock()

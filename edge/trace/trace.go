@@ -68,7 +68,10 @@ func New(cfg Config) *Tracing {
 }
 
 // Room is where lines for this node are sent.
-func (t *Tracing) Room() string { return roomPrefix + t.cfg.Node }
+func (t *Tracing) Room() string { return RoomOf(t.cfg.Node) }
+
+// RoomOf is where lines for a node are sent.
+func RoomOf(node string) string { return roomPrefix + node }
 
 // Start begins to obey orders. Before the first connection.
 func (t *Tracing) Start(b broker.Broker) {
