@@ -2,7 +2,11 @@
 // itself, over a restart of the server, and misses nothing.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, test } from 'node:test';
+
+import { EventSource } from 'eventsource';
 
 import { World, launchBrowser } from './harness.js';
 
@@ -66,4 +70,41 @@ test('a stream is read by fetch', async () => {
   await until('"data":"to Node"}\n\n');
   assert.match(text, /^retry: \d+\n\n/);
   await reader.cancel();
+});
+
+test("Node's EventSource resumes over a restart", async () => {
+  const stream = new EventSource(`${world.url}/sse?room=node`);
+  const got = [];
+  let joins = 0;
+  let wake = () => {};
+  const until = async (done) => {
+    while (!done()) await new Promise((resolve) => (wake = resolve));
+  };
+  stream.onmessage = (e) => wake(got.push(JSON.parse(e.data).data));
+  stream.addEventListener('joined', () => wake(joins++));
+  await until(() => joins === 1);
+  await world.post('node', 'one');
+  await until(() => got.length === 1);
+  await world.killServer();
+  await world.startServer();
+  await world.post('node', 'two');
+  await until(() => got.length === 2);
+  assert.deepEqual(got, ['one', 'two']);
+  stream.close();
+});
+
+test('curl reads a stream', async () => {
+  const curl = spawn('curl', ['--silent', '--show-error', '--no-buffer', `${world.url}/sse?room=curl`]);
+  let text = '';
+  curl.stdout.on('data', (chunk) => (text += chunk));
+  const until = async (what) => {
+    while (!text.includes(what)) {
+      assert.equal(curl.exitCode, null, `it ended before ${what}: ${text}`);
+      await Promise.race([once(curl.stdout, 'data'), once(curl, 'exit')]);
+    }
+  };
+  await until('event: joined\n');
+  await world.post('curl', 'to curl');
+  await until('"data":"to curl"}\n\n');
+  curl.kill();
 });
