@@ -50,7 +50,12 @@ func parseHost(s string) (h hostPort, ok bool) {
 	return h, ok
 }
 
+// isHostName tells whether s may be a name. No label of it is empty, but for what a last
+// dot ends; of the name "." (app://.) there is nothing else.
 func isHostName(s string) bool {
+	if len(s) > 1 && s[0] == '.' || strings.Contains(s, "..") {
+		return false
+	}
 	for i := range len(s) {
 		if c := s[i]; !isAlnum(c) && strings.IndexByte("-._~", c) < 0 {
 			return false

@@ -80,6 +80,9 @@ func TestCheckOrigin(t *testing.T) {
 
 		{"subdomain", "https://a.example.com", "h", list("*.example.com"), false, true},
 		{"deep subdomain of another case", "http://b.A.Example.com", "h", list("*.example.com"), false, true},
+		{"an empty label", "https://a..example.com", "h", list("*.example.com"), false, false},
+		{"an empty label first", "https://.a.example.com", "h", list("*.example.com"), false, false},
+		{"an empty label at the star", "https://a..example.com", "a..example.com", nil, false, false},
 		{"not the domain itself", "https://example.com", "h", list("*.example.com"), false, false},
 		{"not a domain that ends so", "https://evilexample.com", "h", list("*.example.com"), false, false},
 		{"not an empty subdomain", "https://.example.com", "h", list("*.example.com"), false, false},
@@ -155,6 +158,8 @@ func TestParseOrigins(t *testing.T) {
 		"file://:*":                "missing",
 		"http://example.com:1:*":   "no host",
 		"http://a:b:c":             "no host",
+		"https://a..example.com":   "no host",
+		"https://*..example.com":   "no host",
 		"http://::1":               "no host",
 		"http://[::1":              "no host",
 		"http://::1]":              "no host",
