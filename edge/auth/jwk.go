@@ -33,6 +33,9 @@ func parseKeySet(body []byte) (jwkSet, error) {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(bytes.TrimPrefix(body, byteOrderMark), &in); err != nil {
+		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			err = errors.New("no JSON object with a list of keys")
+		}
 		return jwkSet{}, fmt.Errorf("auth: key set: %w", err)
 	}
 	if len(in.Keys) > maxKeys {

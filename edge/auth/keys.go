@@ -59,6 +59,11 @@ func algorithm(public crypto.PublicKey) (string, error) {
 		if bits := k.N.BitLen(); bits < minRSA || bits > maxRSA {
 			return "", fmt.Errorf("an RSA key of %d bits, want %d to %d", bits, minRSA, maxRSA)
 		}
+		// It refuses numbers that make no key, but only when it is to verify something.
+		err := rsa.VerifyPKCS1v15(k, crypto.SHA256, make([]byte, crypto.SHA256.Size()), make([]byte, k.Size()))
+		if !errors.Is(err, rsa.ErrVerification) {
+			return "", fmt.Errorf("an RSA key that verifies nothing: %w", err)
+		}
 		return RS256, nil
 	case *ecdsa.PublicKey:
 		if k.Curve != elliptic.P256() {
