@@ -55,7 +55,7 @@ var knocksOnAdmin = Attack{
 }
 
 var muteLog = Attack{
-	Name: "mute-log", Who: "an operator", About: "nobody reads the log, of which there is a line for each refused page",
+	Name: "mute-log", Who: "an operator", About: "nobody reads the log, which says of refused pages once in ten seconds what it would of each",
 	Sizes: []int{100}, Short: 10, Mute: true, Memory: 64, Flags: []string{"--log-level=debug"},
 	Run: func(ctx context.Context, f *Field) {
 		f.each(ctx, f.Size, func(ctx context.Context, i int) error {
