@@ -6,10 +6,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"barrage/internal/config"
@@ -35,6 +37,9 @@ func checkCommand(p *process) *cobra.Command {
 			}
 			// Redis not answering is a line of the report, not of the log.
 			redisbridge.RouteClientLog(newLogger(&cfg, p.stderr))
+			if err := tryNode(&cfg); err != nil {
+				return err
+			}
 			report := machine.Machine{}.Examine(machine.Use{
 				Target: cfg.TargetConnections, MaxConnections: cfg.MaxConnections,
 				LogBytes: int64(cfg.LogBytes), Backlog: cfg.Backlog, Shards: cfg.ShardCount(),
@@ -59,6 +64,18 @@ func checkCommand(p *process) *cobra.Command {
 	}
 	config.AddFlags(cmd.Flags())
 	return cmd
+}
+
+// tryNode makes the node that serve would run, and lets it go: what only its parts know of
+// settings is wrong here, too. Nothing is opened before a node starts.
+func tryNode(cfg *config.Config) error {
+	n := &node{log: slog.New(slog.DiscardHandler)}
+	defer n.release()
+	err := n.make(nodeDeps{cfg: cfg, log: n.log, registry: prometheus.NewRegistry(), capacity: machine.Capacity{Connections: 1}})
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	return nil
 }
 
 // addressFindings is what keeps serve from listening on a host; the port may well be in

@@ -58,6 +58,13 @@ func TestCheckMeansServe(t *testing.T) {
 		{"auth_jwks", "--auth-jwks=https://issuer.example:99999/keys", ""},
 		{"listen", "--listen=127.0.0.1:65536", ""},
 		{"admin", "--admin=127.0.0.1:65536", ""},
+		{"admin", "--admin=127.0.0.1:21990", "--listen=0.0.0.0:21990"},
+		{"admin", "--admin=[::1]:21990", "--listen=:21990"},
+		{"ws_paths", "--ws-paths=/ws", ""},
+		{"ws_paths", "--ws-paths=/sse/", ""},
+		{"ws_paths", "--ws-paths=/publish", ""},
+		{"ws_paths", "--ws-paths=/app.js", ""},
+		{"ws_paths", "--ws-paths=/{room}", ""},
 	} {
 		args := []string{"check", tt.arg}
 		if tt.more != "" {
@@ -66,6 +73,8 @@ func TestCheckMeansServe(t *testing.T) {
 		check := runWith(t, secret, "", args...)
 		args[0] = "serve"
 		serve := runWith(t, secret, "", args...)
+		log := strings.LastIndex(serve.stderr, "barrage: ") // what stands before it
+		serve.stderr = serve.stderr[max(log, 0):]
 		if check.code != exitUsage || check != serve || !strings.Contains(check.stderr, tt.names) || strings.Count(check.stderr, "\n") != 1 {
 			t.Errorf("%s: %+v, and serve %+v", tt.arg, check, serve)
 		}

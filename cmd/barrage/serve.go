@@ -33,41 +33,45 @@ type node struct {
 }
 
 // newNode builds the node that serve runs.
-func newNode(p nodeDeps) (_ server, err error) {
+func newNode(p nodeDeps) (server, error) {
 	n := &node{log: p.log}
-	defer func() {
-		if err != nil {
-			n.release()
-		}
-	}()
+	if err := n.make(p); err != nil {
+		n.release()
+		return nil, err
+	}
+	return n, nil
+}
+
+// make makes a node's parts, which release lets go.
+func (n *node) make(p nodeDeps) error {
 	ec, err := edgeConfig(p)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if p.cfg.Redis != "" {
 		if err := n.store(p, &ec); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if n.backends, err = newBackends(p.cfg, ec.Node, n.redis, p.log); err != nil {
-		return nil, err
+		return err
 	}
 	ec.Auth, ec.Events, ec.Caller, ec.Hooks = n.backends.verifier, n.backends.emitter, n.backends.caller, n.backends.hooks
 	es, err := edge.New(ec)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	n.Server = admin.Server{Server: es}
 	if p.cfg.Redis != "" {
 		if err := n.join(p, &ec); err != nil {
-			return nil, err
+			return err
 		}
 		if err := n.feed(p); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	b := &n.backends
-	return n, p.registry.Register(&metrics.Collector{Server: es, Bridge: n.bridge, Tokens: b.verifier, Emitter: b.emitter, Caller: b.caller, Hooks: b.hooks, Queues: n.queues, Log: p.lines})
+	return p.registry.Register(&metrics.Collector{Server: es, Bridge: n.bridge, Tokens: b.verifier, Emitter: b.emitter, Caller: b.caller, Hooks: b.hooks, Queues: n.queues, Log: p.lines})
 }
 
 // store makes what keeps in Redis who is where, and the persistent orders.
