@@ -220,6 +220,9 @@ func (f *front) pages() {
 	if _, status := f.join("127.0.0.4", f.proxy.addr, "", "Origin: http://evil.example"); status != http.StatusForbidden {
 		f.t.Errorf("another page: status %d", status)
 	}
+	if _, status := f.join("127.0.0.4", f.proxy.addr, "", "Origin: http://evil.example", "X-Forwarded-Host: evil.example"); status != http.StatusForbidden {
+		f.t.Errorf("another page, whose viewer says that it asked for its host: status %d", status)
+	}
 	await(f.t, "the log to say so", func() bool { return strings.Contains(f.node.stderr.String(), "a page was refused") })
 	if log := f.node.stderr.String(); !strings.Contains(log, `"address":"127.0.0.4`) || !strings.Contains(log, "http://evil.example") {
 		f.t.Errorf("the log does not say whose page was refused")
