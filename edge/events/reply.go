@@ -59,6 +59,9 @@ func parseReply(text []byte) (Reply, error) {
 		Error *ReplyError     `json:"error"`
 	}
 	if err := json.Unmarshal(text, &w); err != nil {
+		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			err = errors.New("no JSON object with data, or with an error of code and message")
+		}
 		return Reply{}, err
 	}
 	switch {

@@ -161,7 +161,11 @@ func decode(binary bool, payload []byte, cmd *command) error {
 	}
 	cmd.findID(payload)
 	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && te.Field != "" {
-		return refusal.New(400, "bad_json", te.Field+" cannot be a "+te.Value)
+		article := "a "
+		if te.Value == "array" || te.Value == "object" {
+			article = "an "
+		}
+		return refusal.New(400, "bad_json", te.Field+" cannot be "+article+te.Value)
 	}
 	return refusal.New(400, "bad_json", "a command is one JSON object in a frame")
 }

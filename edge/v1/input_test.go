@@ -127,7 +127,7 @@ func TestRefusedIsAnswered(t *testing.T) {
 		{`{"cmd":"history","room":"a","limit":10.5,"id":1}`, "limit cannot be a number 10.5"},
 		{`{"cmd":"history","room":"a","since":{"offset":"1"},"id":2e0}`, "since.offset cannot be a string"},
 		{`{"cmd":"publish","base64":"%","id":3}`, "a command is one JSON object in a frame"},
-		{`{"cmd":{},"room":[],"id":4}`, "cmd cannot be a object"},
+		{`{"cmd":{},"room":[],"id":4}`, "cmd cannot be an object"},
 		{`{"ttl":-1e400,"cmd":"publish","id":5.0}`, "ttl cannot be a number -1e400"},
 	} {
 		c.Send(frame.Text, x.command)
