@@ -114,7 +114,7 @@ func (l *Loop) TurnAway(id ID, kind int, answer, words []byte, code uint16, text
 	l.out = append(l.out[:0], answer...)
 	l.out = k.AppendMessage(l.out, false, words)
 	l.out = k.AppendGoodbye(l.out, code, text)
-	l.giveBack(id)
+	l.GiveBack(id)
 	l.Respond(id, l.out, reason, l.loops.cfg.CloseTimeout)
 }
 

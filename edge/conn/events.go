@@ -88,7 +88,8 @@ func (e *events) Closed(id ID, why netpoll.CloseReason) {
 	}
 	delete(e.watches, id)
 	e.Holds(id, 0)
-	if e.giveBack(id) {
+	e.GiveBack(id)
+	if e.kind(id) != nil {
 		e.loops.closed[reason].Add(1)
 	} else {
 		e.loops.early[reason].Add(1)

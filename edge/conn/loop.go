@@ -88,19 +88,15 @@ func (l *Loop) Plain(id ID) bool { return l.sessions.At(id).flags&flagPlain != 0
 // Taken tells whether a socket counts as a connection.
 func (l *Loop) Taken(id ID) bool { return l.sessions.At(id).flags&flagCounted != 0 }
 
-// GiveBack undoes Take.
-func (l *Loop) GiveBack(id ID) { l.giveBack(id) }
-
-// giveBack undoes Take, and tells whether there was something to undo.
-func (l *Loop) giveBack(id ID) bool {
+// GiveBack undoes Take, if there is something to undo.
+func (l *Loop) GiveBack(id ID) {
 	ses := l.sessions.At(id)
 	if ses.flags&flagCounted == 0 {
-		return false
+		return
 	}
 	ses.flags &^= flagCounted
 	l.loops.open.Add(-1)
 	l.giveAddress(id)
-	return true
 }
 
 // Hold keeps a socket until Release, or for longest until the door's Late; 0 is for
