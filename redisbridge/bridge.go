@@ -101,6 +101,7 @@ func New(cfg Config, receiver broker.Receiver) (*Bridge, error) {
 		greet:    make(chan struct{}, 1),
 	}
 	b.shards.wake = make(chan struct{}, 1)
+	b.writes.kept = cfg.History != ""
 	b.probeChannel = b.names.probe(0, cfg.Node)
 	b.helloChannel = b.names.hello()
 	b.cfg.Channels = maps.Clone(cfg.Channels)

@@ -155,6 +155,7 @@ func ask[T any](ctx context.Context, b *Bridge, method, room string, off T, ques
 	limited, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
 	defer cancel()
 	if answer, err = question(limited); err != nil {
+		b.wrote(trial{partition: b.names.partition(room), kept: true}, err)
 		err = failure(ctx, method, err)
 	}
 	return answer, err

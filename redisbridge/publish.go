@@ -181,7 +181,7 @@ func (b *Bridge) receiptOf(ctx context.Context, m *outgoing) (broker.Receipt, er
 func (b *Bridge) afterFailure(m *outgoing) (broker.Receipt, error) {
 	b.count.publishErrors.Add(1)
 	b.failed(m.err)
-	b.wrote(b.names.partition(m.room), m.err)
+	b.wrote(trial{partition: b.names.partition(m.room), kept: m.history.On()}, m.err)
 	if b.refuses(m) {
 		return broker.Receipt{}, unavailable(m.err)
 	}

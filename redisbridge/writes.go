@@ -1,7 +1,8 @@
 package redisbridge
 
 // Whether Redis takes what nodes write, which the probe's way round says nothing about:
-// Redis passes messages on while it refuses every write. The writer goroutine asks.
+// Redis passes messages on while it refuses every write. The writer goroutine asks, and is
+// told what was refused to publishes and readings.
 
 import (
 	"context"
@@ -15,7 +16,8 @@ import (
 	"barrage/internal/broker"
 )
 
-// writeScript does all that publishing needs, and leaves nothing behind. KEYS: the probe's.
+// writeScript does what every publish does, and leaves nothing behind: it asks each second
+// whether Redis takes writes at all. KEYS: the probe's.
 var writeScript = redis.NewScript(`
 local time = redis.pcall('TIME')
 if time.err then return redis.error_reply('ERR TIME: ' .. time.err) end -- which names no command
@@ -26,37 +28,46 @@ return redis.call('SETRANGE', KEYS[1], 0, '')
 type writes struct {
 	mu        sync.Mutex // guards what follows
 	tried     bool
+	kept      bool  // some room has a history, so that its scripts are needed
 	refused   error // nil: the last write was taken
-	partition int   // of the room, or probe, that was refused; else of the last probe
+	partition int   // of the room, or trial, that was refused; else of the last trial
+}
+
+// A trial is one write of the writer goroutine.
+type trial struct {
+	partition int
+	rehearsal bool // of all that rooms need, at the start and while something is refused
+	kept      bool
 }
 
 // passing are replies that say nothing about other writes.
 var passing = map[string]bool{"": true, "MOVED": true, "ASK": true, "TRYAGAIN": true, "WRONGTYPE": true, "NOSCRIPT": true}
 
-// note notes how a write to a partition went. It tells whether writes are refused now and
-// were not before, or the reverse.
-func (w *writes) note(partition int, err error) (changed bool) {
+// note notes how a write went. It tells whether Redis refuses now and did not before, or
+// the reverse.
+func (w *writes) note(t trial, err error) (changed bool) {
 	if err != nil && passing[replyCode(err)] {
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err == nil && partition != w.partition {
-		return false // of a cluster it may be another master
+	w.kept = w.kept || t.kept
+	if err == nil && (t.partition != w.partition || t.kept != w.kept || w.refused != nil && !t.rehearsal) {
+		return false // of a cluster it may be another master; and it may have asked for less than was refused
 	}
 	changed = (err == nil) != (w.refused == nil)
-	w.tried, w.refused, w.partition = true, err, partition
+	w.tried, w.refused, w.partition = true, err, t.partition
 	return changed
 }
 
-// next is the partition to try: where it was refused, or any.
-func (w *writes) next() int {
+// next is what to try: where it was refused, or any partition.
+func (w *writes) next() trial {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.refused == nil {
 		w.partition = rand.N(partitions)
 	}
-	return w.partition
+	return trial{w.partition, w.refused != nil || !w.tried, w.kept}
 }
 
 // err is why the node is not ready while Redis refuses writes: what is published reaches
@@ -78,11 +89,11 @@ func (b *Bridge) tryWriting() {
 	tick := time.NewTicker(b.cfg.ProbeInterval)
 	defer tick.Stop()
 	for {
-		partition := b.writes.next()
+		next := b.writes.next()
 		ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Timeout)
-		err := writeScript.Run(ctx, b.client.universal(), []string{b.names.probe(partition, b.cfg.Node)}).Err()
+		err := b.try(ctx, next)
 		cancel()
-		b.wrote(partition, err)
+		b.wrote(next, err)
 		select {
 		case <-b.ctx.Done():
 			return
@@ -91,13 +102,24 @@ func (b *Bridge) tryWriting() {
 	}
 }
 
+func (b *Bridge) try(ctx context.Context, t trial) error {
+	if t.rehearsal {
+		return b.rehearse(ctx, t)
+	}
+	return writeScript.Run(ctx, b.client.universal(), b.writeCall(t.partition).keys).Err()
+}
+
+func (b *Bridge) writeCall(partition int) scriptCall {
+	return scriptCall{keys: []string{b.names.probe(partition, b.cfg.Node)}}
+}
+
 // wrote takes the outcome of a write, and logs a change.
-func (b *Bridge) wrote(partition int, err error) {
-	switch changed := b.writes.note(partition, err); {
+func (b *Bridge) wrote(t trial, err error) {
+	switch changed := b.writes.note(t, err); {
 	case !changed:
 	case err != nil:
-		b.log.Warn("redis refuses writes: not ready", "error", unavailable(err))
+		b.log.Warn("redis refuses what rooms need: not ready", "error", unavailable(err))
 	default:
-		b.log.Info("redis takes writes again")
+		b.log.Info("redis takes what rooms need again")
 	}
 }
