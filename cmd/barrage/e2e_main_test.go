@@ -58,6 +58,7 @@ func TestEndToEnd(t *testing.T) {
 		{"drain delay", drainDelay},
 		{"log that nobody reads", unreadLog},
 		{"log that is read again", logReadAgain},
+		{"stacks that nobody reads", unreadStacks},
 		{"stop while Redis is frozen", stopWithoutRedis},
 		{"descriptors exhausted", descriptorsExhausted},
 		{"storm", storm},

@@ -107,7 +107,11 @@ func openOutput(cfg *config.Config, p *process) *output {
 		slog.New(logHandler(&said, &b, terminal)).Warn("lines are missing from this log: they could not be written", "lines", n)
 		return b.Bytes()
 	}
-	o := &output{stdout: lines.New(p.stdout, nil), stderr: lines.New(p.stderr, missing)}
+	stderr := p.stderr
+	if stderr == os.Stderr {
+		stderr = waitless()
+	}
+	o := &output{stdout: lines.New(p.stdout, nil), stderr: lines.New(stderr, missing)}
 	h := logHandler(cfg, o.stderr, terminal)
 	o.log = slog.New(h)
 	log.SetFlags(0)
