@@ -4,7 +4,6 @@ package redisbridge
 // no lock.
 
 import (
-	"fmt"
 	"math"
 	"sync"
 
@@ -144,7 +143,7 @@ func (b *Bridge) deliverLocally(m *outgoing) (broker.Receipt, error) {
 	r := <-told
 	if r.ID == "" {
 		b.count.refused.Add(1)
-		return r, fmt.Errorf("%w: too many idempotency keys are remembered", broker.ErrOverloaded)
+		return r, broker.SpentKeys(b.local.Free(b.now()))
 	}
 	return r, nil
 }

@@ -3,6 +3,7 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -28,16 +29,28 @@ func Refusal(err error) *refusal.Error {
 	case errors.Is(err, broker.ErrMailboxFull):
 		return full
 	}
-	return refusal.TooMany("unavailable", "the store of messages cannot be reached", time.Second)
+	return refusal.TooMany("unavailable", reason(err), time.Second)
+}
+
+// reason tells a store that failed from what was not done while its time lasted, most of
+// which it may have waited for its turn.
+func reason(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, broker.ErrUnavailable) {
+		return "it was not done in time: too much is waiting"
+	}
+	return "the store of messages cannot be reached"
 }
 
 // Refuse is a broker's error as a refusal, to backends.
 func Refuse(err error) error {
+	no := refusal.Of(err)
 	switch {
+	case no != nil:
+		return no
 	case errors.Is(err, broker.ErrMailboxFull):
 		return full
 	case errors.Is(err, broker.ErrOverloaded):
 		return refusal.Retry(http.StatusServiceUnavailable, "overloaded", "the server is too far behind its input", time.Second)
 	}
-	return refusal.Retry(http.StatusServiceUnavailable, "unavailable", "the store of messages did not take it: "+err.Error(), time.Second)
+	return refusal.Retry(http.StatusServiceUnavailable, "unavailable", reason(err)+": "+err.Error(), time.Second)
 }

@@ -14,6 +14,7 @@ import (
 
 	"barrage/internal/bounds"
 	"barrage/internal/fair"
+	"barrage/internal/refusal"
 )
 
 // Errors that a Broker's methods wrap.
@@ -28,6 +29,17 @@ var (
 	// ErrClosed means that the broker was closed or not started yet.
 	ErrClosed = errors.New("broker: closed")
 )
+
+// Spent is an ErrOverloaded whose cause is the publisher: of what their share is used up,
+// and how long it may be until there is some of it again. It is a refusal, too.
+func Spent(sentence string, wait time.Duration) error {
+	return fmt.Errorf("%w: %w", ErrOverloaded, refusal.TooMany("overloaded", sentence, wait))
+}
+
+// SpentKeys is Spent for idempotency keys.
+func SpentKeys(wait time.Duration) error {
+	return Spent("too many idempotency keys of yours are remembered", wait)
+}
 
 // Format says what a message's payload is.
 type Format uint8

@@ -71,6 +71,17 @@ func (s *Set[K]) Take(o fair.Owner, now time.Duration) bool {
 	return true
 }
 
+// Free is how long it is until the oldest key is forgotten: before that there is no place
+// for who has got none.
+func (s *Set[K]) Free(now time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.order.Len() == 0 {
+		return 0
+	}
+	return max(0, s.order.Front().at+s.ttl-now)
+}
+
 // Put notes the first publish with a key, for which o has taken a place.
 func (s *Set[K]) Put(key K, o fair.Owner, r broker.Receipt, now time.Duration) *First[K] {
 	f := &First[K]{Receipt: r, key: key, owner: o, at: now}

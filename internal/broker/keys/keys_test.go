@@ -47,6 +47,9 @@ func TestSet(t *testing.T) {
 	put("c", 2, true)
 	want(time.Minute-1, "a", "b", "c")
 	want(time.Minute, "b", "c")    // the age counts from Put
+	if got := s.Free(time.Minute - 1); got != 1 {
+		t.Errorf("a place is free after %v, want 1ns", got)
+	}
 	put("d", time.Minute-1, false) // no place: nothing is forgotten for it
 	want(3, "a", "b", "c")
 	put("d", time.Minute, true)

@@ -3,13 +3,15 @@
 package memory
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	"barrage/internal/broker"
 	"barrage/internal/fair"
 )
+
+// mailWait is after how long it is worth a try whether users have acknowledged some.
+const mailWait = time.Minute
 
 // mail shares out the bytes that clients may have in rooms of single users: half of
 // Config.MaxBytes. Its lock is taken under a stripe's.
@@ -52,7 +54,7 @@ func mailSize(from *broker.Sender, kind string, payload []byte) int64 {
 // afford takes what a publish needs of shares that are refused when they are used up.
 func (m *Broker) afford(p *broker.Publication, keep broker.Retention, now time.Duration) error {
 	if keep.On() && !m.mail.take(p) {
-		return fmt.Errorf("%w: too much of what this client wrote waits for users", broker.ErrOverloaded)
+		return broker.Spent("too much of what you wrote to users waits for them", mailWait)
 	}
 	if p.Key == "" || m.keys.Take(p.Owner(), now) {
 		return nil
@@ -60,5 +62,5 @@ func (m *Broker) afford(p *broker.Publication, keep broker.Retention, now time.D
 	if keep.On() {
 		m.mail.give(p.Room, p.Owner(), &p.Sender, p.Kind, p.Payload)
 	}
-	return fmt.Errorf("%w: too many idempotency keys are remembered", broker.ErrOverloaded)
+	return broker.SpentKeys(m.keys.Free(now))
 }
