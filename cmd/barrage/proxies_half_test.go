@@ -27,7 +27,7 @@ func TestHalfProxyHeaders(t *testing.T) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < half+1000 {
 		t.Skipf("a limit of %d open files (%v) is too low for %d connections", limit.Cur, err, half)
 	}
-	n := buildBinary(t).serve(t, "--trusted-proxies=127.0.0.1", "--proxy-protocol", "--handshake-timeout=4s", "--max-connections="+strconv.Itoa(half+100))
+	n := buildBinary(t).serve(t, "--trusted-proxies=127.0.0.1", "--proxy-protocol", "--handshake-timeout=4s", "--close-timeout=60s", "--max-connections="+strconv.Itoa(half+100))
 	before := n.metrics()["go_goroutines"]
 	parts := []string{"P", "PROXY TCP4 203.0.113.9 127.0.0.1 47", "\r\n\r\n\x00\r\nQU", "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71"}
 	conns := make([]net.Conn, half)
@@ -60,6 +60,10 @@ func TestHalfProxyHeaders(t *testing.T) {
 	}
 	n.publish("salon", "hello")
 	v.want(frame.Text, "hello")
+	// Without one of them closing.
+	await(t, "all to be gone", func() bool {
+		return n.metrics()[`barrage_sockets_closed_total{reason="handshake_timeout"}`] == half
+	})
 	for i, c := range conns {
 		_ = c.SetReadDeadline(time.Now().Add(patience))
 		answer, err := io.ReadAll(c)
@@ -68,9 +72,6 @@ func TestHalfProxyHeaders(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-	await(t, "all to be gone", func() bool {
-		return n.metrics()[`barrage_sockets_closed_total{reason="handshake_timeout"}`] == half
-	})
 	n.publish("salon", "still here")
 	v.want(frame.Text, "still here")
 }

@@ -259,7 +259,11 @@ func (d *Door) Late(id conn.ID) {
 		d.loop.Respond(id, nil, conn.Served, d.cfg.CloseTimeout)
 		return
 	}
-	d.refuse(id, d.letGo(id), conn.Handshake, &frame.HTTPError{Status: http.StatusRequestTimeout, Reason: "no complete request in time"})
+	limit := d.cfg.CloseTimeout
+	if _, whole, _ := d.proxyHeader(id, d.heads[id]); !whole && d.posts[id] == nil {
+		limit = 0 // nobody's request is behind that, who might still be sending it
+	}
+	d.refuseWithin(id, d.letGo(id), conn.Handshake, &frame.HTTPError{Status: http.StatusRequestTimeout, Reason: "no complete request in time"}, limit)
 }
 
 // Crowded implements conn.Door.

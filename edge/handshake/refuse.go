@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"time"
 
 	"barrage/edge/auth"
 	"barrage/edge/conn"
@@ -16,6 +17,11 @@ import (
 )
 
 func (d *Door) refuse(id conn.ID, m manner, reason conn.Reason, err error) {
+	d.refuseWithin(id, m, reason, err, d.cfg.CloseTimeout)
+}
+
+// refuseWithin is refuse with how long the peer has to take the answer.
+func (d *Door) refuseWithin(id conn.ID, m manner, reason conn.Reason, err error, limit time.Duration) {
 	he := d.answerTo(err)
 	d.traced(id, m, nil, he.Status, refusalCode(err), he.Reason)
 	if d.loop.Plain(id) {
@@ -23,7 +29,7 @@ func (d *Door) refuse(id conn.ID, m manner, reason conn.Reason, err error) {
 		return
 	}
 	d.out = m.appendError(d.out[:0], he, refusalCode(err))
-	d.respond(id, he.Status, reason, d.cfg.CloseTimeout)
+	d.respond(id, he.Status, reason, limit)
 }
 
 // turnAway refuses an upgrade. A browser tells a page nothing of a refusal by HTTP but
