@@ -46,7 +46,7 @@ func TestSet(t *testing.T) {
 	put("b", 1, true)
 	put("c", 2, true)
 	want(time.Minute-1, "a", "b", "c")
-	want(time.Minute, "b", "c")    // the age counts from Put
+	want(time.Minute, "b", "c") // the age counts from Put
 	if got := s.Free(time.Minute - 1); got != 1 {
 		t.Errorf("a place is free after %v, want 1ns", got)
 	}
