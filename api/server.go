@@ -182,6 +182,7 @@ type Member struct {
 type User struct {
 	Connections int
 	Rooms       []string
+	LastSeen    time.Time // zero: not known
 }
 
 // Removal says which connections are to go, and how. Either User or Conn is set.

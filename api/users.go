@@ -18,6 +18,7 @@ type userAnswer struct {
 	Online      bool     `json:"online"`
 	Connections int      `json:"connections"`
 	Rooms       []string `json:"rooms"`
+	LastSeen    int64    `json:"last_seen,omitempty"` // milliseconds since the Unix epoch
 }
 
 type connectionsAnswer struct {
@@ -36,9 +37,11 @@ func (a *API) showUser(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(x, http.StatusOK, userAnswer{
-		User: x.param, Online: u.Connections > 0, Connections: u.Connections, Rooms: listed(u.Rooms),
-	})
+	answer := userAnswer{User: x.param, Online: u.Connections > 0, Connections: u.Connections, Rooms: listed(u.Rooms)}
+	if !u.LastSeen.IsZero() {
+		answer.LastSeen = u.LastSeen.UnixMilli()
+	}
+	return writeJSON(x, http.StatusOK, answer)
 }
 
 // listed makes an empty list one that JSON shows as [].

@@ -92,6 +92,7 @@ type Config struct {
 
 	History        broker.Rules    // what rooms remember (default broker.DefaultRules)
 	Presence       presence.Store  // joins the presence of nodes; nil: a single node
+	LastSeen       time.Duration   // how long it is remembered when users were here; 0: not at all
 	Orders         replica.Store   // keeps persistent orders, for all nodes; nil: a single node, which forgets them with its process
 	Events         *events.Emitter // tells backends; nil: nobody
 	Caller         *events.Caller  // asks backends what clients request; nil: there are none

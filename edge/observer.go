@@ -15,6 +15,9 @@ type observer struct{ s *Server }
 
 // Connected implements conn.Observer.
 func (o observer) Connected(c *conn.Client, from conn.Remote) {
+	if o.s.node.Clustered { // should this node end without a word
+		o.saw(c)
+	}
 	if o.s.cfg.Events.Wants(events.Connect, "") {
 		o.tell(c, &events.Event{Type: events.Connect, Remote: from.String(), Hidden: c.Hidden()})
 	}
@@ -22,6 +25,7 @@ func (o observer) Connected(c *conn.Client, from conn.Remote) {
 
 // Disconnected implements conn.Observer.
 func (o observer) Disconnected(c *conn.Client, reason conn.Reason) {
+	o.saw(c)
 	o.tell(c, &events.Event{Type: events.Disconnect, Reason: reason.String()})
 }
 
@@ -56,6 +60,13 @@ func (o observer) Renamed(c *conn.Client, room, before string, wasHidden, hidden
 	}
 	if !wasHidden {
 		o.s.node.Presence.Leave(room, before)
+	}
+}
+
+// saw notes that a client's user was here, if others may know.
+func (o observer) saw(c *conn.Client) {
+	if c.User() != "" && !c.Hidden() {
+		o.s.node.Presence.Saw(c.User())
 	}
 }
 

@@ -114,7 +114,7 @@ func New(cfg Config) (*Server, error) {
 	s.Delivery.Internal(trace.KindOrder, s.tracing.Obey)
 	s.Delivery.Internal(trace.KindLines, s.tracing.Heard)
 	registry, err := presence.New(presence.Config{
-		Store: cfg.Presence, Logger: cfg.Logger,
+		Store: cfg.Presence, LastSeen: cfg.LastSeen, Logger: cfg.Logger,
 		Quiet: func(room string) bool { return strings.HasPrefix(room, broker.UserPrefix) || s.Moderation.Quiet(room) },
 	})
 	if err != nil {

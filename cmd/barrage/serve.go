@@ -153,7 +153,7 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 		SlowPolicy: edge.SlowPolicy(c.SlowPolicy), SlowTimeout: c.SlowTimeout,
 		RoomLogBytes: int(c.RoomLogBytes), LogBytes: int(c.LogBytes), UnreadBytes: int(c.UnreadBytes), UnfinishedBytes: int(c.UnfinishedBytes),
 		SendBuffer: int(c.SendBufferBytes), UserTimeout: c.TCPUserTimeout, Backlog: c.Backlog,
-		Keys: ring, Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, AckTimeout: c.AckTimeout, RequestTimeout: c.RequestTimeout, Compression: c.Compression, CompressWait: c.CompressWait, History: rules,
+		Keys: ring, Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, AckTimeout: c.AckTimeout, LastSeen: c.LastSeen, RequestTimeout: c.RequestTimeout, Compression: c.Compression, CompressWait: c.CompressWait, History: rules,
 		Logger: p.log,
 		OnFatal: func(err error) {
 			select {

@@ -127,6 +127,7 @@ func (a Server) User(ctx context.Context, user string) (api.User, error) {
 	if l, err := a.Registry().Cluster(ctx, broker.UserRoom(user), 0); err == nil {
 		u.Connections = max(here, l.Connections)
 	}
+	u.LastSeen, _ = a.Registry().LastSeen(ctx, user) // with an error, what this node knows
 	for _, c := range list {
 		u.Rooms = append(u.Rooms, c.Rooms...)
 	}

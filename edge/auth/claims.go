@@ -21,7 +21,7 @@ import (
 const defaultUserClaim = "sub"
 
 const (
-	maxPatterns = 64           // of each of rooms, pub, dm and serve
+	maxPatterns = 64           // of each of rooms, pub, dm, serve and seen
 	maxDate     = 253402300799 // the end of the year 9999: later ones cannot be written in RFC 3339
 )
 
@@ -157,9 +157,9 @@ func (p payload) truth(claim string) (bool, error) {
 	return yes, nil
 }
 
-// rights sets what the claims rooms, pub, dm and serve say, if they are there.
+// rights sets what the claims rooms, pub, dm, serve and seen say, if they are there.
 func (p payload) rights(id *Identity) (err error) {
-	for claim, patterns := range map[string]*Patterns{"rooms": &id.Rooms, "dm": &id.Direct, "serve": &id.Serve} {
+	for claim, patterns := range map[string]*Patterns{"rooms": &id.Rooms, "dm": &id.Direct, "serve": &id.Serve, "seen": &id.Seen} {
 		v, ok := p.value(claim)
 		if !ok {
 			continue
@@ -225,6 +225,9 @@ func (id *Identity) Check(bad badField) (err error) {
 		return err
 	}
 	if id.Direct, err = normalPatterns("dm", id.Direct, broker.UserPattern, bad); err != nil {
+		return err
+	}
+	if id.Seen, err = normalPatterns("seen", id.Seen, broker.UserPattern, bad); err != nil {
 		return err
 	}
 	id.Serve, err = normalPatterns("serve", id.Serve, broker.MethodPattern, bad)

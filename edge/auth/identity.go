@@ -24,6 +24,7 @@ type Identity struct {
 	Publish Patterns  // that it may publish to
 	Direct  Patterns  // users that it may write to, as far as Publish allows rooms of users
 	Serve   Patterns  // methods of requests that it may answer
+	Seen    Patterns  // users of whom it may know when they were here last
 	Hidden  bool      // it is in no list and no count of its rooms that others see
 	Expires time.Time // when all this ends, the leeway included; zero: never
 

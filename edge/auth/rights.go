@@ -17,11 +17,11 @@ type Rights struct{ scope unique.Handle[scope] }
 
 // scope is patterns, each with a blank behind it: no pattern has one. key is the name of
 // the key that has the rights, "" where a token has them or nobody.
-type scope struct{ rooms, publish, direct, serve, key string }
+type scope struct{ rooms, publish, direct, serve, seen, key string }
 
 // Rights of the identity.
 func (id *Identity) Rights() Rights {
-	s := scope{rooms: id.Rooms.joined(), publish: id.Publish.joined(), direct: id.Direct.joined(), serve: id.Serve.joined()}
+	s := scope{rooms: id.Rooms.joined(), publish: id.Publish.joined(), direct: id.Direct.joined(), serve: id.Serve.joined(), seen: id.Seen.joined()}
 	if id.Key != nil {
 		s.key = id.Key.Name
 	}
@@ -51,6 +51,12 @@ func (r Rights) MayJoin(user, room string) bool {
 		return owner != "" && owner == user
 	}
 	return r != (Rights{}) && match(r.scope.Value().rooms, room)
+}
+
+// MaySee tells whether the rights are to know when a user was here last; users may know it
+// of themselves.
+func (r Rights) MaySee(self, user string) bool {
+	return self != "" && self == user || r != (Rights{}) && match(r.scope.Value().seen, user)
 }
 
 // MayPublish tells whether the rights are to publish to the room. Those to join

@@ -87,6 +87,9 @@ func (c *Claims) encode() (payload, error) {
 	if len(c.Serve) > 0 {
 		p.set("serve", c.Serve)
 	}
+	if len(c.Seen) > 0 {
+		p.set("seen", c.Seen)
+	}
 	if c.Hidden {
 		p.set("hidden", true)
 	}

@@ -108,13 +108,14 @@ func (m members) identity() (*auth.Identity, error) {
 		m.get("pub", "true, false or a list of patterns", &pub),
 		m.get("dm", "a list of patterns", &id.Direct),
 		m.get("serve", "a list of patterns", &id.Serve),
+		m.get("seen", "a list of patterns", &id.Seen),
 		m.get("hidden", "true or false", &id.Hidden),
 		m.get("expires", "a time in milliseconds since 1970", &expires),
 	); err != nil {
 		return nil, err
 	}
 	id.User, id.Rooms, id.Publish = string(user), rooms, auth.Patterns(pub)
-	if id.User == "" && id.Name == "" && id.Avatar == "" && m["rooms"] == nil && m["pub"] == nil && m["dm"] == nil && m["serve"] == nil && m["hidden"] == nil && expires == nil {
+	if id.User == "" && id.Name == "" && id.Avatar == "" && m["rooms"] == nil && m["pub"] == nil && m["dm"] == nil && m["serve"] == nil && m["seen"] == nil && m["hidden"] == nil && expires == nil {
 		return nil, nil
 	}
 	if id.User != "" {

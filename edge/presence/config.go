@@ -57,6 +57,9 @@ type Config struct {
 	// default 10m.
 	ViewerBucket time.Duration
 
+	// LastSeen is how long it is remembered when users were here; 0: not at all.
+	LastSeen time.Duration
+
 	// Now is the clock, with a monotonic reading. Default time.Now.
 	Now func() time.Time
 	// Logger gets a line when the store is lost and when it is back. Default:
@@ -81,6 +84,7 @@ func (c *Config) prepare() error {
 		limits.AtLeast("presence: SummaryInterval", c.SummaryInterval, time.Millisecond),
 		limits.AtLeast("presence: SummaryMax", c.SummaryMax, c.SummaryInterval),
 		limits.AtLeast("presence: SyncInterval", c.SyncInterval, time.Millisecond),
+		limits.AtLeast("presence: LastSeen", c.LastSeen, 0),
 		limits.AtLeast("presence: RenewInterval", c.RenewInterval, time.Millisecond),
 		bucket,
 	)

@@ -90,6 +90,7 @@ type fakeStore struct {
 	syncs int                             // answered
 	rooms map[string]map[string]*fakeNode // room, node
 	seen  map[string]map[string]bool      // room and bucket, user
+	last  map[string]time.Time            // user
 	sizes map[string]int                  // largest update seen, by what
 
 	failed, resyncs map[string]int // calls, updates; by node
@@ -104,7 +105,7 @@ type fakeNode struct {
 }
 
 func newFakeStore(c *clock) *fakeStore {
-	s := &fakeStore{clock: c, lease: 15 * time.Second, sizes: make(map[string]int), fails: make(map[string]bool), failed: make(map[string]int), resyncs: make(map[string]int)}
+	s := &fakeStore{clock: c, lease: 15 * time.Second, last: make(map[string]time.Time), sizes: make(map[string]int), fails: make(map[string]bool), failed: make(map[string]int), resyncs: make(map[string]int)}
 	s.empty()
 	return s
 }
@@ -150,6 +151,29 @@ func (l fakeLink) Sync(_ context.Context, updates []Update, exact int) ([]Figure
 		figures[i] = l.sync(&updates[i], exact)
 	}
 	return figures, nil
+}
+
+func (l fakeLink) Saw(_ context.Context, seen []Seen, _ time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fails[l.name] {
+		return errFake
+	}
+	for _, s := range seen {
+		if s.At.After(l.last[s.User]) {
+			l.last[s.User] = s.At
+		}
+	}
+	return nil
+}
+
+func (l fakeLink) LastSeen(_ context.Context, user string) (time.Time, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fails[l.name] {
+		return time.Time{}, errFake
+	}
+	return l.last[user], nil
 }
 
 func (l fakeLink) sync(u *Update, exact int) Figure {

@@ -18,6 +18,7 @@ type Registry struct {
 	stripes *striped.Set[stripe]
 	lists   listCalls
 	begun   begun
+	seen    lastSeen
 
 	down atomic.Bool // the store did not answer the last time
 }

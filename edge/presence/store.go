@@ -5,6 +5,7 @@ package presence
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // ErrNoStore says that this is known with a Store only.
@@ -25,6 +26,10 @@ type Store interface {
 	// Viewers estimates how many users were in the room in the buckets from to
 	// to (Update.Bucket), both included.
 	Viewers(ctx context.Context, room string, from, to int64) (int, error)
+	// Saw notes when users were here, no two of them the same, and keeps it for a time;
+	// LastSeen is the latest of a user, zero if there is none.
+	Saw(ctx context.Context, seen []Seen, keep time.Duration) error
+	LastSeen(ctx context.Context, user string) (time.Time, error)
 	// Rooms calls found for the rooms that nodes have connections in and whose
 	// names match a pattern, in which * stands for any bytes, until it returns
 	// false: in no order, perhaps twice, and also for rooms that were left lately.

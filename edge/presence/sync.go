@@ -37,9 +37,11 @@ func (g *Registry) Run(ctx context.Context) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 			defer cancel()
 			y.end(ctx)
+			y.tellSeen(ctx)
 			return
 		case <-tick.C:
 			y.pass(ctx)
+			y.tellSeen(ctx)
 		}
 	}
 }

@@ -33,6 +33,7 @@ var commands = []struct {
 	{"history", 5, cmdHistory},
 	{"presence", 5, cmdPresence},
 	{"presence_update", 5, cmdPresenceUpdate},
+	{"last_seen", 5, cmdLastSeen},
 	{"ping", 1, cmdPing},
 	{"auth", 5, cmdAuth},
 	{"ack", 1, cmdAck},
@@ -69,6 +70,7 @@ type command struct {
 	Token  string `json:"token"`  // auth
 	Login  string `json:"login"`  // auth: what a backend is asked about, instead of token
 	Method string `json:"method"` // request
+	User   string `json:"user"`   // last_seen
 	Status string `json:"status"` // presence_update
 
 	Timeout   whole.Int          `json:"timeout"`   // request: milliseconds

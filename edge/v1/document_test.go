@@ -27,7 +27,7 @@ func TestProtocolTables(t *testing.T) {
 	for cmd, reply := range map[string]any{
 		"join": joinReply{}, "leave": empty{}, "publish": publishReply{}, "history": historyReply{}, "presence": presenceReply{},
 		"ping": pingReply{}, "auth": authReply{}, "ack": empty{}, "request": requestReply{}, "serve": serveReply{}, "answer": empty{},
-		"presence_update": empty{},
+		"presence_update": empty{}, "last_seen": lastSeenReply{},
 	} {
 		wantNames(t, "ok of "+cmd, named(commands[cmd][2]), membersOf(reply), "push")
 	}

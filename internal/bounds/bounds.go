@@ -83,6 +83,12 @@ const (
 // viewer, in each bucket of time.
 const ViewerRooms = 20
 
+// Users of whom it is remembered when they were here last.
+const (
+	LastSeen        = 100_000   // on a node without Redis, or while Redis is away
+	LastSeenInRedis = 1_000_000 // about
+)
+
 // Messages on their way.
 const (
 	TurnMessages = 8192    // that wait for others of their room

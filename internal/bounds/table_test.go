@@ -89,6 +89,7 @@ func rows() []row {
 		{what: "what the kernel holds for a viewer", unit: "bytes", conn: size(bounds.UnsentBytes), then: "it waits in the room's log", settings: []string{"send_buffer_bytes"}},
 		{what: "rooms whose viewers are remembered, in Redis", unit: "in 10m", payer: n(bounds.ViewerRooms) + " that nobody else is in", process: n(bounds.RatePayers) + " payers",
 			then: "a user is no different viewer of further ones"},
+		{what: "users of whom it is remembered when they were here", process: n(bounds.LastSeen) + ", in Redis " + n(bounds.LastSeenInRedis), then: "the longest gone are forgotten"},
 		{what: "a status in a room", unit: "bytes", conn: n(bounds.StatusBytes) + ", and " + n(bounds.StatusDataBytes) + " of data", then: "`bad_command`"},
 		{what: "changes of a status that are told", conn: "one in " + settings.Format(bounds.StatusInterval) + " in a room", then: "the last of them is told"},
 		{what: "messages waiting for others of their room", unit: "of a room", process: n(bounds.TurnMessages) + ", " + size(bounds.TurnBytes),

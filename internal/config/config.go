@@ -73,6 +73,7 @@ type Config struct {
 
 	History      []string      `yaml:"history"`
 	AckTimeout   time.Duration `yaml:"ack_timeout"`
+	LastSeen     time.Duration `yaml:"last_seen"`
 	Compression  bool          `yaml:"compression"`
 	CompressWait time.Duration `yaml:"compress_wait"`
 
@@ -186,6 +187,7 @@ var rows = []settings.Setting{
 
 	{Key: "history", Default: []string{"user:*=1000/168h", "*=100/10m"}, Unit: "pattern=messages/age/bytes", Help: "What rooms remember: the first pattern that fits a room's name decides; 0/0 is nothing; bytes may be left out and are then 4 MiB, for `user:*` 16 MiB"},
 	{Key: "ack_timeout", Default: 30 * time.Second, Min: 100 * time.Millisecond, Max: time.Hour, Help: "A message with qos 1 that its user has not acknowledged for this long is pushed again; the wait doubles, up to ten times"},
+	{Key: "last_seen", Default: 24 * time.Hour, Min: time.Minute, Max: 720 * time.Hour, Zero: "off", Help: "How long it is remembered when users were here last, for those who may know"},
 	{Key: "compression", Default: false, Help: "Use permessage-deflate with clients that offer it"},
 	{Key: "compress_wait", Default: 50 * time.Millisecond, Min: time.Millisecond, Max: time.Second, Zero: "no batches", Help: "With compression: how long messages wait for others of their room, to be compressed together, for clients that ask for it (batch=1)"},
 

@@ -162,6 +162,7 @@ type Identity struct {
 	Publish []string  `json:"pub"`
 	Direct  []string  `json:"dm"`
 	Serve   []string  `json:"serve,omitempty"`
+	Seen    []string  `json:"seen,omitempty"`
 	Hidden  bool      `json:"hidden,omitempty"`
 	Expires time.Time `json:"expires"`
 }
@@ -175,8 +176,8 @@ func (c *Check) Verify(ctx context.Context, v *auth.Verifier, token string) ([]b
 	out := Identity{
 		User: id.User, Name: id.Name, Avatar: id.Avatar, Rooms: id.Rooms,
 		Publish: append([]string{}, id.Publish...), Direct: append([]string{}, id.Direct...), // none is a list, too
-		Serve:   id.Serve,
-		Hidden:  id.Hidden,
+		Serve: id.Serve,
+		Seen:  id.Seen, Hidden: id.Hidden,
 		Expires: id.Expires.Add(-c.Leeway).UTC(), // as the token says
 	}
 	var b bytes.Buffer
