@@ -15,12 +15,10 @@ import (
 	"barrage/internal/redistest"
 )
 
-// TestEventStreamAtStop: what is still to be told when a node stops reaches the
-// stream, in order, though the node ends its client of Redis too.
-func TestEventStreamAtStop(t *testing.T) {
-	server := redistest.Start(t)
-	cfg, err := load(t, "", "", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=1",
-		"--redis="+server.URL(), "--event-stream=told", "--event-types=publish")
+// startNode starts a node in this process, which the caller closes.
+func startNode(t *testing.T, settings string, flags ...string) *node {
+	t.Helper()
+	cfg, err := load(t, settings, "", append([]string{"--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=1"}, flags...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +29,14 @@ func TestEventStreamAtStop(t *testing.T) {
 	if err := n.Start(); err != nil {
 		t.Fatal(err)
 	}
+	return n.(*node)
+}
+
+// TestEventStreamAtStop: what is still to be told when a node stops reaches the
+// stream, in order, though the node ends its client of Redis too.
+func TestEventStreamAtStop(t *testing.T) {
+	server := redistest.Start(t)
+	n := startNode(t, "", "--redis="+server.URL(), "--event-stream=told", "--event-types=publish")
 	const messages = 100
 	want := make([]string, messages)
 	for i := range want {

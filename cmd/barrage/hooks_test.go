@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,10 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"barrage/frame"
-	"barrage/internal/machine"
 	"barrage/internal/redistest"
 )
 
@@ -40,20 +36,10 @@ func TestHooks(t *testing.T) {
 	t.Cleanup(censor.Close)
 	var addrs []string
 	for range 2 {
-		cfg, err := load(t, settings, "", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=1", "--redis="+redis.URL(), "--redis-timeout=20s",
+		n := startNode(t, settings, "--redis="+redis.URL(), "--redis-timeout=20s",
 			"--publish-hooks=mod:*="+censor.URL, "--connect-timeout=20s", "--join-timeout=20s", "--publish-timeout=20s")
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, err := newNode(nodeDeps{cfg: &cfg, log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry(), capacity: machine.CapacityFor(1024), fatal: make(chan error, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := n.Start(); err != nil {
-			t.Fatal(err)
-		}
 		t.Cleanup(n.Close)
-		addrs = append(addrs, n.(*node).Addr().String())
+		addrs = append(addrs, n.Addr().String())
 	}
 	ann, resp := enter(t, addrs[0], "/ws?room=mod:1&room=vip:1", "Cookie: session=Zx81\r\n")
 	if resp.StatusCode != http.StatusSwitchingProtocols {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,12 +16,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"barrage/api"
 	"barrage/edge/auth/keyring"
 	"barrage/frame"
-	"barrage/internal/machine"
 	"barrage/internal/redistest"
 )
 
@@ -36,23 +32,13 @@ type workersNode struct {
 
 func startWorkersNode(t *testing.T, redis *redistest.Server, settings, key string) *workersNode {
 	t.Helper()
-	cfg, err := load(t, settings, "", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=1", "--redis="+redis.URL(), "--redis-timeout=20s", "--request-timeout=60s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := newNode(nodeDeps{cfg: &cfg, log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry(), capacity: machine.CapacityFor(1024), fatal: make(chan error, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(); err != nil {
-		t.Fatal(err)
-	}
+	n := startNode(t, settings, "--redis="+redis.URL(), "--redis-timeout=20s", "--request-timeout=60s")
 	t.Cleanup(n.Close)
 	a, err := api.New(api.Config{Listen: "127.0.0.1:0"}, n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &workersNode{node: n.(*node), t: t, key: key, http: httptest.NewServer(a)}
+	w := &workersNode{node: n, t: t, key: key, http: httptest.NewServer(a)}
 	t.Cleanup(w.http.Close)
 	return w
 }
