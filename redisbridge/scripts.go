@@ -30,11 +30,12 @@ const metaKeep = 24 * time.Hour
 // publisher that has seen more than there is shows that Redis has lost messages,
 // whose offsets must not be given again.
 //
-// The meta's b is how many bytes the log has at most: it only grows, although MAXLEN
-// takes entries away, until it is over the bound. Only then the log is counted, from
-// its newest entry on, and cut where an eighth of the bound is left, so that a busy
-// room is counted once for many messages. A node that is older does not add to b, and
-// where there is none the log is counted at once.
+// The meta's b is how many bytes the log has. In a room of small messages that is a bound
+// only, since it grows although MAXLEN takes entries away: past half of what may be kept
+// the log is counted, from its newest entry on. One that has more than a quarter is large:
+// its c is then how many entries b is the sum of, and the offset of the last, and whatever
+// goes is read first, so that a large log is not counted again and again. After a node that
+// is older, which does not note c, or not even b, it is counted.
 var publishScript = redis.NewScript(`
 local known = redis.call('GET', KEYS[3])
 if known then return {1, known} end
@@ -42,32 +43,41 @@ local now = redis.call('TIME')
 now = now[1] .. string.format('%03d', math.floor(now[2] / 1000))
 local epoch, at, before = '', '0-' .. now, ''
 if ARGV[2] ~= '0' then
-  local meta = redis.call('HMGET', KEYS[1], 'e', 'o', 't', 'b')
-  local offset, bytes, most = tonumber(meta[2] or ''), tonumber(meta[4] or ''), tonumber(ARGV[12])
+  local meta = redis.call('HMGET', KEYS[1], 'e', 'o', 't', 'b', 'c')
+  local offset, bytes, most, limit = tonumber(meta[2] or ''), tonumber(meta[4] or ''), tonumber(ARGV[12]), tonumber(ARGV[2])
+  local counted, last = string.match(meta[5] or '', '^(%d+) (%d+)$')
+  counted = last == meta[2] and tonumber(counted) or nil
   epoch, before = meta[1], meta[3] or ''
+  local function size(entry) return #entry[2][2] + 200 end
   local function begin()
     redis.call('DEL', KEYS[1], KEYS[2])
-    epoch, offset, before, bytes = ARGV[1], 0, '', 0
+    epoch, offset, before, bytes, counted = ARGV[1], 0, '', 0, nil
     redis.call('HSET', KEYS[1], 'e', epoch)
   end
   local function add()
     at = string.format('%.0f-%s', offset + 1, now)
+    if counted then return redis.pcall('XADD', KEYS[2], at, 'm', ARGV[7]) end
     return redis.pcall('XADD', KEYS[2], 'MAXLEN', '=', ARGV[2], at, 'm', ARGV[7])
   end
-  local function cut()
-    local from, size, count = '+', 0, 0
-    while true do
+  local function count()
+    local from = '+'
+    bytes, counted = 0, 0
+    repeat
       local chunk = redis.call('XREVRANGE', KEYS[2], from, '-', 'COUNT', 32)
       for _, entry in ipairs(chunk) do
-        local n = #entry[2][2] + 200
-        if count > 0 and size + n > most / 8 * 7 then
-          redis.call('XTRIM', KEYS[2], 'MAXLEN', '=', count)
-          return size
+        if counted > 0 and bytes + size(entry) > most then
+          redis.call('XTRIM', KEYS[2], 'MAXLEN', '=', counted)
+          return
         end
-        size, count = size + n, count + 1
+        bytes, counted, from = bytes + size(entry), counted + 1, '(' .. entry[1]
       end
-      if #chunk < 32 then return size end
-      from = '(' .. chunk[32][1]
+    until #chunk < 32
+  end
+  local function cut()
+    while counted > 1 and (counted > limit or bytes > most) do
+      local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+      redis.call('XDEL', KEYS[2], oldest[1])
+      bytes, counted = bytes - size(oldest), counted - 1
     end
   end
   if not epoch or not offset or (epoch == ARGV[10] and offset < tonumber(ARGV[11])) then begin() end
@@ -77,9 +87,13 @@ if ARGV[2] ~= '0' then
     added = add()
   end
   if type(added) == 'table' then return added end
-  bytes = bytes and bytes + #ARGV[7] + 200
-  if not bytes or bytes > most then bytes = cut() end
-  redis.call('HSET', KEYS[1], 'o', string.format('%.0f', offset + 1), 't', now, 'b', string.format('%.0f', bytes))
+  offset, bytes, counted = offset + 1, bytes and bytes + #ARGV[7] + 200, counted and counted + 1
+  if counted and redis.call('XLEN', KEYS[2]) ~= counted then bytes = nil end
+  if not bytes or (not counted and bytes > most / 2) then count() end
+  if counted then cut() end
+  local noted = ''
+  if counted and bytes > most / 4 then noted = string.format('%.0f %.0f', counted, offset) end
+  redis.call('HSET', KEYS[1], 'o', string.format('%.0f', offset), 't', now, 'b', string.format('%.0f', bytes), 'c', noted)
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
 end
