@@ -120,11 +120,16 @@ func (h *hostility) insist(ctx context.Context, a *hostile.Attack, size int) (r 
 			late = r.Late()
 		}
 		told := r.Facts.Out.Told
-		fmt.Printf("%s at %d, try %d: p95 %v, then %v (most %v); joins %v, then %v (%d visits); RSS %d, then %d MiB; attackers sent %d and got %d MiB, %d replies; told %v; processors %.2f, waited for %.2f\n",
+		fmt.Printf("%s at %d, try %d: p95 %v, then %v (most %v); joins %v, then %v (%d visits); RSS %d, then %d MiB; attackers sent %d and got %d MiB, %d replies; told %v; processors %.2f, waited for %.2f, others had %.2f\n",
 			a.Name, size, try+1, r.Quiet, r.Under, r.Most, r.QuietJoin.Round(time.Millisecond), r.Join.Round(time.Millisecond), r.Visits, r.Before>>20, r.RSS>>20,
-			r.Facts.Out.Out>>20, r.Facts.Out.In>>20, r.Facts.Out.Replies, told, r.Used, r.Waited)
-		if len(late) > 0 && r.Starved() {
+			r.Facts.Out.Out>>20, r.Facts.Out.In>>20, r.Facts.Out.Replies, told, r.Used, r.Waited, r.Others)
+		switch {
+		case len(late) == 0:
+		case r.Starved():
 			fmt.Println("\t not judged, as the machine was busy:", strings.Join(late, "; "))
+			late = nil
+		case size > hostile.Judged:
+			fmt.Println("\t not judged, as they are so many:", strings.Join(late, "; "))
 			late = nil
 		}
 		wrong = append(wrong, late...)

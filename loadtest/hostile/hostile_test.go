@@ -69,7 +69,7 @@ func TestVerdicts(t *testing.T) {
 	if wrong := r.Harm(); len(wrong) != 5 {
 		t.Errorf("%q", wrong)
 	}
-	if good().Starved() || !(&Result{Used: 0.2, Waited: 0.3}).Starved() {
+	if good().Starved() || (&Result{Used: 0.2, Waited: 0.3}).Starved() || !(&Result{Used: 0.2, Waited: 0.3, Others: 0.5}).Starved() {
 		t.Error("who is starved")
 	}
 }

@@ -31,6 +31,10 @@ func (r *Result) Harm() (wrong []string) {
 	return append(wrong, r.Problems...)
 }
 
+// Judged is for how many attackers times must hold. More of them, who compute on the same
+// machine, leave too little of it to tell what is whose doing: theirs are told only.
+const Judged = 100
+
 // Late returns which times do not hold.
 func (r *Result) Late() (wrong []string) {
 	if bound := max(slowest, times*r.Quiet); r.Under > bound {
@@ -53,6 +57,9 @@ func (r *Result) Large(a *Attack) (wrong []string) {
 	return wrong
 }
 
-// Starved tells that the server did not have the processors it wanted, as other programs had
-// them: its times are the machine's then, not its own.
-func (r *Result) Starved() bool { return r.Waited > r.Used }
+// Starved tells that the server did not have the processors it wanted, as programs had
+// them that have no part in the trial: its times are the machine's then, not its own.
+func (r *Result) Starved() bool { return r.Waited > r.Used && r.Others > enough }
+
+// enough is how many processors others must have had to have been in the way.
+const enough = 0.25

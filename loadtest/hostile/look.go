@@ -5,6 +5,7 @@ package hostile
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -40,6 +41,45 @@ func processor(pid int) (used, waited float64) {
 	}
 	return used, waited
 }
+
+// others is how many seconds of the processors' time went to programs that have no part in
+// a trial, which are all but this one and what it has started, and to other machines on
+// the same hardware.
+func others() (float64, error) {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return 0, fmt.Errorf("hostile: the machine's processors: %w", err)
+	}
+	all, err := fs.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("hostile: the machine's processors: %w", err)
+	}
+	procs, err := fs.AllProcs()
+	if err != nil {
+		return 0, fmt.Errorf("hostile: the machine's processes: %w", err)
+	}
+	parents, times := make(map[int]int), make(map[int]float64)
+	for _, p := range procs {
+		if s, err := p.Stat(); err == nil { // else it has just ended
+			parents[p.PID] = s.PPID
+			times[p.PID] = s.CPUTime() + float64(s.CUTime+s.CSTime)/ticks // those of children that have ended
+		}
+	}
+	c := all.CPUTotal
+	rest, self := c.User+c.Nice+c.System+c.Steal, os.Getpid()
+	for pid, time := range times {
+		of := pid
+		for of != self && of > 1 {
+			of = parents[of]
+		}
+		if of == self {
+			rest -= time
+		}
+	}
+	return rest, nil
+}
+
+const ticks = 100 // a second, of what the kernel tells programs (USER_HZ)
 
 // Redis is its figures.
 type Redis struct {

@@ -41,6 +41,7 @@ type Result struct {
 	Refused      []string // likewise
 	RSS, Before  int64    // bytes: the most, and what there was before the attack
 	Used, Waited float64  // processors, under attack: those that the server had, and that its threads waited for
+	Others       float64  // likewise: what programs had that have no part in this
 	Facts        Facts
 	Problems     []string // that the attack's Check found
 }
@@ -78,12 +79,21 @@ func (t *Trial) Run(ctx context.Context) (r *Result, err error) {
 		return nil, err
 	}
 	used, waited := processor(t.PID)
+	strange, err := others()
+	if err != nil {
+		return nil, err
+	}
 	under, err := t.attack(ctx, viewers, &r.Facts)
 	if err != nil {
 		return nil, err
 	}
 	usedNow, waitedNow := processor(t.PID)
+	strangeNow, err := others()
+	if err != nil {
+		return nil, err
+	}
 	r.Used, r.Waited = (usedNow-used)/r.Facts.Seconds, (waitedNow-waited)/r.Facts.Seconds
+	r.Others = (strangeNow - strange) / r.Facts.Seconds
 	r.Under, r.Most = under.latency.Quantile(0.95), under.latency.Max()
 	gone()
 	g.wg.Wait()
