@@ -1,6 +1,7 @@
 package edge_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -152,10 +153,25 @@ func TestTooBigThroughTheBroker(t *testing.T) {
 	}
 }
 
-func TestTooMuchBehindAWaitingUpgrade(t *testing.T) {
-	s, _ := edgetest.StartLate(t, nil)
-	early := frame.AppendMasked(nil, frame.Binary, edgetest.Mask, make([]byte, 8<<10))
-	if _, resp := edgetest.Shake(t, s, edgetest.UpgradeRequest("/ws?room=a")+string(early)); resp.StatusCode != http.StatusBadRequest {
-		t.Errorf("status %d, want 400", resp.StatusCode)
+// TestMuchBehindAWaitingUpgrade: what a client sends without waiting for the answer is
+// handled then, whole and in order, and none of it is kept but what came with the request.
+func TestMuchBehindAWaitingUpgrade(t *testing.T) {
+	got := make(chan []byte, 3)
+	s, b := edgetest.StartLate(t, func(c *edge.Config) { onMessage(c, func(p []byte) { got <- bytes.Clone(p) }) })
+	conn := edgetest.DialTCP(t, s)
+	text := []byte(edgetest.UpgradeRequest("/ws?room=a"))
+	for i := range 3 {
+		text = frame.AppendMasked(text, frame.Binary, edgetest.Mask, bytes.Repeat([]byte{byte(i)}, 8<<10))
+	}
+	_, _ = conn.Write(text)
+	edgetest.WaitFor(t, "the upgrade to wait", func() bool { return s.Node.Waiting.Load() == 1 })
+	if n := s.Stats().Unfinished; n > 4<<10 {
+		t.Errorf("%d bytes are kept", n)
+	}
+	b.Ready("a")
+	for i := range 3 {
+		if p := <-got; !bytes.Equal(p, bytes.Repeat([]byte{byte(i)}, 8<<10)) {
+			t.Errorf("message %d is %d bytes of %d", i, len(p), p[0])
+		}
 	}
 }

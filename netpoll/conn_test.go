@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -196,6 +197,38 @@ func TestPause(t *testing.T) {
 	_ = c.SetLinger(0)
 	_ = c.Close()
 	waitFor(t, "a reset while paused", func() bool { return h.reason(id) == PeerReset })
+}
+
+// TestTurns: who has sent much is not handled all of it before others have their turn.
+func TestTurns(t *testing.T) {
+	const much = 40 << 10
+	var order []ID // loop goroutine
+	got := make(map[ID]int)
+	h := &testHandler{data: func(id ID, p []byte) {
+		order = append(order, id)
+		got[id] += len(p)
+	}}
+	l, addr := startLoop(t, Config{}, h)
+	flood, a := dialOne(t, addr, h)
+	quiet, b := dialOne(t, addr, h)
+	onLoop(l, func() { l.Pause(a); l.Pause(b) })
+	_, _ = flood.Write(make([]byte, much))
+	_, _ = quiet.Write([]byte("x"))
+	waiting := func(id ID) (n int) {
+		onLoop(l, func() { n, _ = unix.IoctlGetInt(int(l.table.At(id).fd), unix.TIOCINQ) })
+		return n
+	}
+	waitFor(t, "both to have sent", func() bool { return waiting(a) == much && waiting(b) == 1 })
+	onLoop(l, func() { l.Resume(a); l.Resume(b) })
+	waitFor(t, "all of it", func() (all bool) {
+		onLoop(l, func() { all = got[a] == much && got[b] == 1 })
+		return all
+	})
+	onLoop(l, func() {
+		if before := slices.Index(order, b); before > 1 || len(order) < 11 {
+			t.Errorf("the quiet one was handled after %d readings of the other, of %d", before, len(order)-1)
+		}
+	})
 }
 
 func TestPeer(t *testing.T) {

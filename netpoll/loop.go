@@ -47,7 +47,7 @@ type Handler interface {
 type Config struct {
 	Tick       time.Duration // timer resolution; deadlines are seen at most Sweep late (default 100ms)
 	Sweep      time.Duration // every deadline is looked at once in this time (default 1s)
-	ReadBuffer int           // bytes read at once, and so per event and connection (default 64 KiB)
+	ReadBuffer int           // bytes read at once, and so handled of one connection before the others have their turn (default 2 KiB)
 	MaxQueue   int           // bytes queued for one slow peer before it is closed (default 1 MiB)
 	AcceptMax  int           // connections accepted per event (default 256)
 
@@ -61,7 +61,7 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	c.Tick = cmp.Or(c.Tick, 100*time.Millisecond)
 	c.Sweep = cmp.Or(c.Sweep, time.Second)
-	c.ReadBuffer = cmp.Or(c.ReadBuffer, 64<<10)
+	c.ReadBuffer = cmp.Or(c.ReadBuffer, 2<<10)
 	c.MaxQueue = cmp.Or(c.MaxQueue, 1<<20)
 	c.AcceptMax = cmp.Or(c.AcceptMax, 256)
 	if c.OnFatal == nil || c.OnPanic == nil {

@@ -24,10 +24,7 @@ func (d *Door) who(id conn.ID, u *upgrade) hooks.Who {
 // ask has a backend say whose an upgrade is.
 func (d *Door) ask(id conn.ID, req *frame.Request, u *upgrade, token string) error {
 	connect := d.cfg.Node.Hooks.Connect()
-	kept, err := d.hold(id, u, d.cfg.Timeout+connect.Longest())
-	if err != nil {
-		return err
-	}
+	kept := d.hold(id, u, d.cfg.Timeout+connect.Longest())
 	if err := connect.AskRequest(d.who(id, u), req, token, kept.Rooms, func(said *hooks.Decision, err error) {
 		d.goOn(id, kept, func() { d.onDecision(id, kept, said, err) })
 	}); err != nil {
@@ -74,16 +71,12 @@ func (d *Door) decided(u *upgrade, said *hooks.Decision) error {
 }
 
 // askToJoin has backends say whether an upgrade may join its rooms.
-func (d *Door) askToJoin(id conn.ID, u *upgrade) error {
-	kept, err := d.hold(id, u, d.cfg.Timeout+d.cfg.Node.Hooks.Longest())
-	if err != nil {
-		return err
-	}
+func (d *Door) askToJoin(id conn.ID, u *upgrade) {
+	kept := d.hold(id, u, d.cfg.Timeout+d.cfg.Node.Hooks.Longest())
 	d.cfg.Node.Hooks.Join(d.who(id, kept), kept.Identity.Name, kept.Rooms, func(err error) {
 		d.goOn(id, kept, func() { d.onAllowed(id, kept, err) })
 	})
 	d.loop.Holds(id, len(kept.rest)+len(kept.body))
-	return nil
 }
 
 func (d *Door) onAllowed(id conn.ID, u *upgrade, err error) {

@@ -33,10 +33,7 @@ func (d *Door) identify(id conn.ID, req *frame.Request, u *upgrade, token string
 
 // check has a token checked.
 func (d *Door) check(id conn.ID, u *upgrade, token string) error {
-	kept, err := d.hold(id, u, d.cfg.Timeout)
-	if err != nil {
-		return err
-	}
+	kept := d.hold(id, u, d.cfg.Timeout)
 	if !d.cfg.Node.Tokens.Check(d.loop.PayerOf(id), token, func(ident *auth.Identity, err error) {
 		d.goOn(id, kept, func() { d.onIdentity(id, kept, ident, err) })
 	}) {

@@ -89,11 +89,7 @@ func (d *Door) shares(id conn.ID) bool {
 
 // serve has a request answered. Nothing is read meanwhile.
 func (d *Door) serve(id conn.ID, u *upgrade) {
-	kept, err := d.hold(id, u, d.cfg.Timeout+d.cfg.Node.Hooks.Longest())
-	if err != nil {
-		d.refuse(id, u.manner, conn.Refused, err)
-		return
-	}
+	kept := d.hold(id, u, d.cfg.Timeout+d.cfg.Node.Hooks.Longest())
 	kept.ID = id
 	kept.protocol.Serve(d.loop, &kept.Opening, kept.body, func(json []byte, err error) {
 		d.loop.Do(func() {

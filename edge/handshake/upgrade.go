@@ -19,9 +19,6 @@ import (
 	"barrage/internal/refusal"
 )
 
-// maxEarly bounds the bytes kept of what comes behind a request that waits.
-const maxEarly = 4 << 10
-
 // upgrade is one on its way, which may have to wait for its token to be checked, and
 // for the broker. It is the door's own, for one request, until hold makes a copy: one
 // for each connection would be most of the garbage that connecting leaves.
@@ -240,7 +237,8 @@ func (d *Door) enter(id conn.ID, u *upgrade) (err error) {
 		d.open(id, u)
 		return nil
 	case slices.ContainsFunc(u.Rooms, d.cfg.Node.Hooks.AsksToJoin):
-		return d.askToJoin(id, u)
+		d.askToJoin(id, u)
+		return nil
 	}
 	return d.await(id, u)
 }
@@ -251,10 +249,7 @@ func (d *Door) await(id conn.ID, u *upgrade) error {
 		d.open(id, u)
 		return nil
 	}
-	kept, err := d.hold(id, u, 0) // waits ends it
-	if err != nil {
-		return err
-	}
+	kept := d.hold(id, u, 0) // waits ends it
 	kept.wait = d.waits.For(u.Rooms, d.cfg.Node.Loops.Now(), func() { d.loop.Guard(id, func() { d.onRooms(id, kept) }) })
 	d.loop.Holds(id, len(kept.rest))
 	return nil
@@ -313,18 +308,16 @@ func (d *Door) open(id conn.ID, u *upgrade) {
 	d.loop.Open(id, u.kind, &u.Opening, u.response, u.rest)
 }
 
-// hold returns an upgrade that is kept for later, or, with longest, until that is over.
-func (d *Door) hold(id conn.ID, u *upgrade, longest time.Duration) (*upgrade, error) {
-	if len(u.rest) > maxEarly {
-		return nil, refusal.New(http.StatusBadRequest, "too_early", "more than "+strconv.Itoa(maxEarly)+" bytes came before the upgrade was answered")
-	}
+// hold returns an upgrade that is kept for later, or, with longest, until that is over. Of
+// what comes behind the request it keeps what was read with it; the rest waits in the socket.
+func (d *Door) hold(id conn.ID, u *upgrade, longest time.Duration) *upgrade {
 	kept := *u
 	kept.origin = strings.Clone(u.origin)
 	kept.response = slices.Clone(u.response)
 	kept.rest = slices.Clone(u.rest)
 	d.held[id] = &kept
 	d.loop.Hold(id, longest)
-	return &kept, nil
+	return &kept
 }
 
 // release undoes hold.
