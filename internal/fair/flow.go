@@ -12,14 +12,16 @@ type flow[T any] struct {
 	weight int64
 
 	start     int64 // virtual time of the parent at which the flow is next
+	first     int64 // cost of its next item; 0: nothing waits
 	waiting   int   // items in it and below
 	inService int   // items that have not been settled
-	index     int   // in parent.heap; -1: in none
+	index     int   // in the parent's ready or, with nothing waiting, ahead; -1: in neither
 
 	items []queued[T] // of a connection
 	now   int64       // virtual time of its flows' service
 	flows map[any]*flow[T]
-	heap  flowHeap[T] // flows with something waiting, and those that are ahead of now
+	ready flowHeap[T] // flows with something waiting
+	ahead flowHeap[T] // those without that are remembered
 }
 
 type queued[T any] struct {
@@ -38,85 +40,105 @@ func (f *flow[T]) add(key any) *flow[T] {
 	return child
 }
 
-// activate puts the flow into its parent's heap, at the virtual time at the earliest: a
-// silence earns nothing.
-func (f *flow[T]) activate() {
-	if f.parent == nil || f.waiting != 1 {
-		return // else it is there
-	}
-	f.start = max(f.start, f.parent.now)
-	if f.index >= 0 {
-		heap.Fix(&f.parent.heap, f.index)
-		return
-	}
-	heap.Push(&f.parent.heap, f)
-}
-
-// next is the flow below whose turn it is; something waits in one.
-func (f *flow[T]) next() *flow[T] {
-	for f.heap[0].waiting == 0 {
-		heap.Pop(&f.heap).(*flow[T]).forget()
-	}
-	return f.heap[0]
-}
-
 // costUnit is what virtual time is counted in, so that weights divide it.
 const costUnit = 1 << 10
 
-// serve is for a flow of which an item's turn has come.
-func (f *flow[T]) serve(cost int64) {
-	if f.parent != nil {
-		f.parent.now = f.start
-	}
-	f.charge(cost)
-}
+// finish is the virtual time at which its next item would have been served.
+func (f *flow[T]) finish() int64 { return f.start + f.first*costUnit/f.weight }
 
-func (f *flow[T]) charge(cost int64) {
+// arrive is for a flow of which one item more waits, at the virtual time at the earliest:
+// a silence earns nothing.
+func (f *flow[T]) arrive() {
+	f.waiting++
 	if f.parent == nil {
 		return
 	}
-	f.start += cost * costUnit / f.weight
-	if f.index >= 0 {
-		heap.Fix(&f.parent.heap, f.index)
+	if f.waiting == 1 {
+		if f.index >= 0 {
+			heap.Remove(&f.parent.ahead, f.index)
+		}
+		f.start = max(f.start, f.parent.now)
+		f.look()
+		heap.Push(&f.parent.ready, f)
+		return
+	}
+	f.look()
+	heap.Fix(&f.parent.ready, f.index)
+}
+
+// look finds what its next item costs. What is below the flow is up to date.
+func (f *flow[T]) look() {
+	switch {
+	case f.waiting == 0:
+		f.first = 0
+	case f.items != nil:
+		f.first = f.items[0].cost
+	default:
+		f.first = f.ready[0].first
 	}
 }
 
-func (f *flow[T]) idle() bool { return f.waiting == 0 && f.inService == 0 }
+// serve is for a flow of which an item's turn has come.
+func (f *flow[T]) serve(cost int64) {
+	f.waiting--
+	f.inService++
+	if f.parent == nil {
+		return
+	}
+	heap.Remove(&f.parent.ready, f.index)
+	f.start += cost * costUnit / f.weight
+	f.parent.now = max(f.parent.now, f.start)
+	f.look()
+	if f.waiting > 0 {
+		heap.Push(&f.parent.ready, f)
+	} else {
+		heap.Push(&f.parent.ahead, f)
+	}
+}
 
-// rest is for a flow of which an item was settled.
-func (f *flow[T]) rest() {
+// settle is for a flow of which an item was served, and cost more than was said.
+func (f *flow[T]) settle(more int64) {
+	f.inService--
 	f.tidy()
-	if f.parent == nil || !f.idle() || f.index >= 0 {
+	if f.parent == nil {
 		return
 	}
-	if f.start > f.parent.now {
-		heap.Push(&f.parent.heap, f) // it is ahead: remembered until the others are, too
-		return
+	f.start += more * costUnit / f.weight
+	switch {
+	case f.waiting > 0:
+		heap.Fix(&f.parent.ready, f.index)
+	case f.index >= 0:
+		heap.Fix(&f.parent.ahead, f.index)
+	case f.start > f.parent.now:
+		heap.Push(&f.parent.ahead, f) // remembered until the others have come as far
+	default:
+		f.forget()
 	}
-	f.forget()
 }
 
 // tidy forgets flows below that virtual time has passed, or all of them once nothing
 // waits or is in service: there is nobody then whom they could be ahead of.
 func (f *flow[T]) tidy() {
-	for len(f.heap) > 0 && f.heap[0].waiting == 0 && (f.idle() || f.heap[0].start <= f.now) {
-		child := heap.Pop(&f.heap).(*flow[T])
+	idle := f.waiting == 0 && f.inService == 0
+	for len(f.ahead) > 0 && (idle || f.ahead[0].start <= f.now) {
+		child := heap.Pop(&f.ahead).(*flow[T])
 		f.now = max(f.now, child.start)
 		child.forget()
 	}
 }
 
-// forget is for a flow with nothing waiting that is not in the heap.
+// forget is for a flow with nothing waiting that is not remembered.
 func (f *flow[T]) forget() {
 	if f.key != nil && f.inService == 0 {
 		delete(f.parent.flows, f.key)
 	}
 }
 
+// flowHeap has the flow first whose next item would have been served first.
 type flowHeap[T any] []*flow[T]
 
 func (h flowHeap[T]) Len() int           { return len(h) }
-func (h flowHeap[T]) Less(i, j int) bool { return h[i].start < h[j].start }
+func (h flowHeap[T]) Less(i, j int) bool { return h[i].finish() < h[j].finish() }
 
 func (h flowHeap[T]) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

@@ -63,10 +63,18 @@ func (q *Queue[T]) Add(c Class, p Payer, cost int64, item T) bool {
 	}
 	conn.items = append(conn.items, queued[T]{item, cost})
 	for f := conn; f != nil; f = f.parent {
-		f.waiting++
-		f.activate()
+		f.arrive()
 	}
 	return true
+}
+
+// First is the item whose turn it is; something waits.
+func (q *Queue[T]) First() T {
+	f := q.root
+	for f.items == nil {
+		f = f.ready[0]
+	}
+	return f.items[0].item
 }
 
 // Next takes the item whose turn it is. Settle must be called with its ticket.
@@ -76,7 +84,7 @@ func (q *Queue[T]) Next() (item T, t Ticket[T], ok bool) {
 	}
 	f := q.root
 	for f.items == nil {
-		f = f.next()
+		f = f.ready[0]
 	}
 	first := f.items[0]
 	f.items[0] = queued[T]{}
@@ -84,8 +92,6 @@ func (q *Queue[T]) Next() (item T, t Ticket[T], ok bool) {
 		f.items = nil
 	}
 	for g := f; g != nil; g = g.parent {
-		g.waiting--
-		g.inService++
 		g.serve(first.cost)
 	}
 	return first.item, Ticket[T]{f}, true
@@ -94,9 +100,7 @@ func (q *Queue[T]) Next() (item T, t Ticket[T], ok bool) {
 // Settle charges what an item cost beyond what was said, and ends its ticket.
 func (q *Queue[T]) Settle(t Ticket[T], more int64) {
 	for f := t.conn; f != nil; f = f.parent {
-		f.inService--
-		f.charge(more)
-		f.rest()
+		f.settle(more)
 	}
 }
 
