@@ -99,20 +99,25 @@ func (b *Box) askUnacked(p *pendingAck) {
 	payer := b.office.cfg.Payer(p.c)
 	if !b.office.cfg.Pool.Try(share.Mail, payer, func(ctx context.Context) (bytes int) {
 		u, err := b.office.unacked(ctx, room, from)
-		if len(u.again) > 0 {
-			b.office.cfg.Pool.Make(share.Mail, payer, func() (own, all int) {
-				for _, m := range u.again {
-					bytes += len(m.Payload)
-				}
-				return bytes, bytes
-			})
+		for _, m := range u.again {
+			bytes += len(m.Payload)
 		}
-		b.host.Do(func() { b.pending.questions-- })
-		b.host.Post(p.c, func() {
-			if b.pending.of[p.c] == p {
-				b.onUnacked(p, room, &u, err)
-			}
-		})
+		answer := func() (own, all int) {
+			b.host.Do(func() { b.pending.questions-- })
+			b.host.Post(p.c, func() {
+				if b.pending.of[p.c] == p {
+					b.onUnacked(p, room, &u, err)
+				}
+			})
+			return bytes, bytes
+		}
+		switch {
+		case bytes == 0:
+			answer()
+		case !b.office.cfg.Pool.Make(share.Mail, payer, bytes, answer):
+			err = broker.ErrUnavailable // for now
+			answer()
+		}
 		return bytes
 	}) {
 		b.askLater(p)

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/valyala/bytebufferpool"
 
@@ -34,6 +35,7 @@ type joining struct {
 	room  string
 	since *broker.Position
 	lost  delivery.Skips // of what came while it was held
+	gone  atomic.Bool    // it is over; any goroutine
 }
 
 // join makes a client a member, held until the history has been read. The door has waited
@@ -82,6 +84,7 @@ func (p *protocol) endJoin(j *joining) bool {
 		return false
 	}
 	o.joins = slices.Delete(o.joins, i, i+1)
+	j.gone.Store(true)
 	p.paid(j.id)
 	return true
 }
@@ -137,7 +140,8 @@ func render(read broker.Page) (*page, int, error) {
 // much is being read.
 func (p *protocol) fetch(j *joining, c *conn.Client, q broker.Query) bool {
 	name, now := p.loop.PayerName(j.id, userOf(c)), p.node.Loops.Now()
-	return p.pages.Begin(name, now, share.Join, p.payer(j.id, c), j.room, q, func(pg *page, err error) {
+	a := history.Ask{Class: share.Join, Payer: p.payer(j.id, c), Room: j.room, Query: q, Gone: &j.gone}
+	return p.pages.Begin(name, now, a, func(pg *page, err error) {
 		p.loop.Do(func() { p.loop.Guard(j.id, func() { p.onHistory(j, c, pg, err) }) })
 	})
 }

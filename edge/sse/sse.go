@@ -214,6 +214,11 @@ func (p *protocol) Evict(id conn.ID, room, reason string) {
 func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 	c := p.clients.Get(id)
 	p.loop.LeaveAll(id, c, func(room string) bool { return p.joining(id, room) == nil })
+	if o := p.owed.Get(id); o != nil {
+		for _, j := range o.joins {
+			j.gone.Store(true)
+		}
+	}
 	p.owed.Delete(id)
 	if c != nil {
 		*p.clients.Make(id) = nil

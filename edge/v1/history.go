@@ -33,7 +33,7 @@ func cmdHistory(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 		return err
 	}
 	id, room, newest := uint64(cmd.ID), cmd.Room, cmd.Since == nil
-	return p.fetch(share.History, c, room, broker.Query{After: cmd.Since.position(), Limit: limit}, func(page *page, err error) {
+	return p.fetch(c, history.Ask{Class: share.History, Room: room, Query: broker.Query{After: cmd.Since.position(), Limit: limit}}, func(page *page, err error) {
 		left := p.room(nil, c)
 		switch {
 		case err != nil:

@@ -7,6 +7,7 @@ package v1
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"barrage/edge/conn"
 	"barrage/edge/delivery"
@@ -30,6 +31,7 @@ type joining struct {
 	leave    string         // the room to leave once in this one
 	wait     *wait.Wait     // for the broker; nil: no more
 	lost     delivery.Skips // of what came while it was held
+	gone     atomic.Bool    // it is over; any goroutine
 }
 
 // joinReply tells what a member has. It is exactly one of: resumed, a gap, or
@@ -158,7 +160,10 @@ func (p *protocol) enter(r *conn.Read, j *joining) {
 	case limit == 0:
 		limit = 1 // only the head is wanted
 	}
-	if err := p.fetch(share.Join, c, j.room, broker.Query{After: j.since, Limit: limit, Last: true, Begin: true}, func(page *page, err error) {
+	if err := p.fetch(c, history.Ask{
+		Class: share.Join, Room: j.room, Gone: &j.gone,
+		Query: broker.Query{After: j.since, Limit: limit, Last: true, Begin: true},
+	}, func(page *page, err error) {
 		if j.under() {
 			p.onHistory(j, page, err)
 		}
@@ -260,6 +265,7 @@ func (p *protocol) endJoin(j *joining) {
 	c := j.c
 	if i := slices.Index(c.joins(), j); i >= 0 {
 		c.pending.joins = slices.Delete(c.pending.joins, i, i+1)
+		j.gone.Store(true)
 		c.ended()
 	}
 	if j.wait != nil {

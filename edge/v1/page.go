@@ -12,7 +12,6 @@ import (
 	"barrage/edge/node"
 	"barrage/internal/bounds"
 	"barrage/internal/broker"
-	"barrage/internal/fair"
 )
 
 // page is a part of a history, and its messages as replies have them. It is immutable.
@@ -49,14 +48,14 @@ func readers(n *node.Node) func() *history.Reader[*page] {
 
 // fetch reads from a room's history and has answer called on the loop, if the client is
 // still there. An epoch is begun only if the client may.
-func (p *protocol) fetch(class fair.Class, c *client, room string, q broker.Query, answer func(*page, error)) error {
-	q.Bytes = bounds.PageBytes
-	who, ok := p.loop.Payer(&c.Client), false
+func (p *protocol) fetch(c *client, a history.Ask, answer func(*page, error)) error {
+	a.Query.Bytes, a.Payer = bounds.PageBytes, p.loop.Payer(&c.Client)
+	ok := false
 	then := func(page *page, err error) { p.loop.Post(&c.Client, func() { answer(page, err) }) }
-	if q.Begin {
-		ok = p.pages.Begin(p.loop.PayerName(c.ID, c.User()), p.node.Loops.Now(), class, who, room, q, then)
+	if a.Query.Begin {
+		ok = p.pages.Begin(p.loop.PayerName(c.ID, c.User()), p.node.Loops.Now(), a, then)
 	} else {
-		ok = p.pages.Get(class, who, room, q, then)
+		ok = p.pages.Get(a, then)
 	}
 	if !ok {
 		return overloaded("too many histories are being read")

@@ -161,6 +161,7 @@ func (p *protocol) Closed(id conn.ID, _ conn.Reason) {
 	p.loop.LeaveAll(id, &c.Client, func(room string) bool { return c.joining(room) == nil && !c.owns(room) })
 	for _, j := range c.joins() {
 		p.waits.Cancel(j.wait)
+		j.gone.Store(true)
 	}
 	p.mail.Close(&c.Client)
 	if c.pending != nil && c.pending.line != nil {

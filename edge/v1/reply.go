@@ -95,31 +95,44 @@ func errorOf(err error) *errorJSON {
 	return &errorJSON{no.Code(), no.Error(), no.RetryAfter().Milliseconds()}
 }
 
+// sizeOf is about how many bytes a reply has.
+func sizeOf(ok any) int {
+	if list, is := ok.(*presenceReply); is {
+		return len(list.List) * userBytes
+	}
+	return smallReply
+}
+
+const userBytes = 128 // of a user in a list
+
 // later does what may block, and replies with what comes of it. The reply is written as
 // JSON where it is made, not on the loop.
 func (p *protocol) later(class fair.Class, c *client, id uint64, f func(context.Context) (any, error)) error {
 	payer := p.loop.Payer(&c.Client)
 	if !p.node.Pool.Try(class, payer, func(ctx context.Context) int {
 		ok, err := f(ctx)
-		var payload []byte
-		if err == nil && id != 0 {
-			p.node.Pool.Make(class, payer, func() (own, all int) {
-				sound := false
-				if payload, sound = toJSON(&replyJSON{ID: id, OK: ok}); !sound {
-					err = errNotJSON
-				}
-				return len(payload), len(payload)
-			})
+		if err != nil {
+			p.loop.Post(&c.Client, func() { p.replyError(nil, c, id, err) })
+			return 0
 		}
-		p.loop.Post(&c.Client, func() {
-			switch {
-			case err != nil:
-				p.replyError(nil, c, id, err)
-			case id != 0:
+		if id == 0 {
+			return 0
+		}
+		size := sizeOf(ok)
+		if !p.node.Pool.Make(class, payer, size, func() (own, all int) {
+			payload, sound := toJSON(&replyJSON{ID: id, OK: ok})
+			p.loop.Post(&c.Client, func() {
+				if !sound {
+					p.replyError(nil, c, id, errNotJSON)
+					return
+				}
 				p.send(nil, c, id, payload)
-			}
-		})
-		return len(payload)
+			})
+			return len(payload), len(payload)
+		}) {
+			p.loop.Post(&c.Client, func() { p.replyError(nil, c, id, overloaded("too many large answers wait")) })
+		}
+		return size
 	}) {
 		return overloaded("the server has too much to do")
 	}

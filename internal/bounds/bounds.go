@@ -55,6 +55,7 @@ const (
 const (
 	AnswerTasks     = 64              // at a time: they wait for the store, not for a processor
 	AnswerRate      = 64 << 20        // bytes a second of all
+	AnswersWaiting  = 32 << 20        // bytes of those that are read and not made yet
 	ConnAnswerRate  = 1 << 20         // of a connection's large ones
 	ConnAnswerBurst = 4 << 20         // at once
 	Waiting         = 16 << 10        // places for those whose turn is to come

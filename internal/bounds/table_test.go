@@ -81,6 +81,7 @@ func rows() []row {
 			then: "`overloaded`; after " + settings.Format(bounds.Patience) + " `unavailable`"},
 		{what: "answers", unit: "bytes a second", conn: size(bounds.ConnAnswerRate) + ", " + size(bounds.ConnAnswerBurst) + " at once", payer: "equal turns", process: size(bounds.AnswerRate),
 			then: "`rate_limited` of a connection, a wait of all"},
+		{what: "answers that wait for that rate", unit: "bytes", conn: "equal turns, small ones first", process: size(bounds.AnswersWaiting), then: "large ones: `overloaded`"},
 		{what: "one answer", unit: "bytes of messages", conn: size(bounds.PageBytes), then: "the rest is asked for again, in joins it is a gap"},
 		{what: "answers not read", unit: "bytes", conn: size(bounds.ReplyQueue) + ", large ones " + size(bounds.UnreadAnswers), process: set("unread_bytes"),
 			then: "nothing more is read of the connection; past the bound of all the largest is closed", metric: `unread_bytes`, settings: []string{"unread_bytes"}},

@@ -11,62 +11,69 @@ import (
 	"barrage/internal/fair"
 )
 
-// gate is where tasks that have read what they need wait until their answers may be made:
-// that takes processors, of which the event loops need some, and bytes of the rate. Turns
-// are shared out here again: a join waits for one large history, not for all that were
-// read before it.
+// SmallAnswer is how many bytes one may have that does not wait for the rate.
+const SmallAnswer = 16 << 10
+
+// gate is where answers wait that have all they need to be made: that takes processors, of
+// which the event loops need some, and bytes of the rate. Turns are shared out here again:
+// a join waits for no large history of others that was read before it.
 type gate struct {
 	rate int64 // bytes a second; 0: no bound
+	wg   sync.WaitGroup
 
 	mu    sync.Mutex // guards what follows
 	queue *fair.Queue[*entrant]
-	free  int       // of those who may be inside
+	held  int       // bytes, about, of what is reserved, waits or is being made
+	free  int       // of those that may be made at a time
 	paid  time.Time // when the answers so far are paid for, at the rate
 	timer bool      // one is set for that time
 	open  bool      // to all, as the pool is closed
 }
 
-// entrant is a task at the gate.
+// entrant is an answer at the gate.
 type entrant struct {
-	ticket fair.Ticket[*entrant]
-	in     chan struct{} // closed when it may enter
+	size int // about
+	make func() (own, all int)
 }
+
+func (e *entrant) cost() int64 { return int64(max(e.size, TaskCost)) }
 
 func newGate(rate int64, weights []int) *gate {
 	return &gate{rate: rate, queue: fair.New[*entrant](bounds.Waiting, weights...), free: max(1, runtime.GOMAXPROCS(0)/2)}
 }
 
-// enter waits for a turn.
-func (g *gate) enter(c fair.Class, who fair.Payer) *entrant {
-	e := &entrant{in: make(chan struct{})}
-	g.mu.Lock()
-	g.queue.Add(c, who, TaskCost, e) // there are fewer workers than places
-	g.admit()
-	g.mu.Unlock()
-	<-e.in
-	return e
-}
-
-// leave ends a turn in which answers of so many bytes were made, own of them for the
-// payer.
-func (g *gate) leave(e *entrant, own, all int) {
+// enter has an answer made when it is its turn, or returns false if too much waits.
+func (g *gate) enter(c fair.Class, who fair.Payer, e *entrant) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.queue.Settle(e.ticket, int64(own))
-	if now := time.Now(); g.paid.Before(now) {
-		g.paid = now
+	if e.size > SmallAnswer && g.held+e.size > bounds.AnswersWaiting && !g.open || !g.queue.Add(c, who, e.cost(), e) {
+		return false
 	}
-	if g.rate > 0 {
-		g.paid = g.paid.Add(time.Duration(float64(all) / float64(g.rate) * float64(time.Second)))
-	}
-	g.free++
+	g.held += e.size
 	g.admit()
+	return true
+}
+
+func (g *gate) reserve(bytes int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held+bytes > bounds.AnswersWaiting && !g.open {
+		return false
+	}
+	g.held += bytes
+	return true
+}
+
+func (g *gate) giveBack(bytes int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held -= bytes
 }
 
 // admit lets in whose turn it is. It has the lock.
 func (g *gate) admit() {
 	for g.queue.Len() > 0 && (g.free > 0 || g.open) {
-		if wait := time.Until(g.paid); wait > 0 && !g.open {
+		if wait := time.Until(g.paid); wait > 0 && !g.open && g.queue.First().size > SmallAnswer {
 			if !g.timer {
 				g.timer = true
 				time.AfterFunc(wait, g.onPaid)
@@ -74,10 +81,28 @@ func (g *gate) admit() {
 			return
 		}
 		e, ticket, _ := g.queue.Next()
-		e.ticket = ticket
 		g.free--
-		close(e.in)
+		g.wg.Go(func() {
+			own, all := e.make()
+			g.leave(e, ticket, own, all)
+		})
 	}
+}
+
+// leave is for an answer that was made.
+func (g *gate) leave(e *entrant, ticket fair.Ticket[*entrant], own, all int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.queue.Settle(ticket, int64(own)-e.cost())
+	if now := time.Now(); g.paid.Before(now) {
+		g.paid = now
+	}
+	if g.rate > 0 {
+		g.paid = g.paid.Add(time.Duration(float64(all) / float64(g.rate) * float64(time.Second)))
+	}
+	g.held -= e.size
+	g.free++
+	g.admit()
 }
 
 func (g *gate) onPaid() {
@@ -87,10 +112,11 @@ func (g *gate) onPaid() {
 	g.admit()
 }
 
-// close lets in all who wait, and who come.
+// close lets in all that wait, and that come, and waits for them.
 func (g *gate) close() {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.open = true
 	g.admit()
+	g.mu.Unlock()
+	g.wg.Wait()
 }

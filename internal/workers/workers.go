@@ -19,8 +19,8 @@ import (
 // TaskCost is what any task costs, in bytes of an answer.
 const TaskCost = 4 << 10
 
-// Task does some work and returns how many bytes its answer has, for which it has been at
-// the gate (Make). Its context ends with its time.
+// Task does some work and returns how many bytes its answer has, about, which it has had
+// made (Make). Its context ends with its time.
 type Task func(context.Context) (bytes int)
 
 // Pool runs tasks. Its methods may be called from any goroutine.
@@ -67,13 +67,19 @@ func (p *Pool) TryFor(timeout time.Duration, c fair.Class, who fair.Payer, f Tas
 	return true
 }
 
-// Make has a task make its answer when it is its turn at the gate: f returns how many
-// bytes the answer has to the payer, and to all who share it.
-func (p *Pool) Make(c fair.Class, who fair.Payer, f func() (own, all int)) {
-	e := p.gate.enter(c, who)
-	own, all := f()
-	p.gate.leave(e, own, all)
+// Make has the answer of a task, of about so many bytes, made when it is its turn at the
+// gate: f is called on a goroutine of the pool's and returns how many bytes the answer
+// has to the payer, and to all who share it. It returns false if too much waits for that.
+func (p *Pool) Make(c fair.Class, who fair.Payer, size int, f func() (own, all int)) bool {
+	return p.gate.enter(c, who, &entrant{size, f})
 }
+
+// Reserve keeps a place for so many bytes of an answer that is about to be read, or returns
+// false if too much waits. Who has it gives it back before Make.
+func (p *Pool) Reserve(bytes int) bool { return p.gate.reserve(bytes) }
+
+// Return gives back what was reserved.
+func (p *Pool) Return(bytes int) { p.gate.giveBack(bytes) }
 
 func (p *Pool) work() {
 	for {
@@ -114,6 +120,6 @@ func (p *Pool) Close() {
 	p.closed = true
 	p.more.Broadcast()
 	p.mu.Unlock()
-	p.gate.close()
 	p.wg.Wait()
+	p.gate.close()
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/fair"
 )
 
@@ -54,7 +55,7 @@ func TestRate(t *testing.T) {
 	made := make(chan struct{})
 	make1 := func(host byte) {
 		p.Try(0, payer(host, 1), func(context.Context) int {
-			p.Make(0, payer(host, 1), func() (own, all int) { made <- struct{}{}; return 1 << 32, 1 << 32 })
+			p.Make(0, payer(host, 1), 1<<20, func() (own, all int) { made <- struct{}{}; return 1 << 32, 1 << 32 })
 			return 0
 		})
 	}
@@ -71,6 +72,10 @@ func TestRate(t *testing.T) {
 		waits = p.gate.queue.Len() == 1
 		p.gate.mu.Unlock()
 	}
+	// A small one waits for nobody, and not behind the large one.
+	small := make(chan struct{})
+	p.Make(0, payer(3, 1), 100, func() (own, all int) { close(small); return 100, 100 })
+	<-small
 	select {
 	case <-made:
 		t.Error("an answer was made before the rate allows it")
@@ -85,22 +90,16 @@ func TestRate(t *testing.T) {
 func TestGate(t *testing.T) {
 	g := newGate(0, []int{1, 8})
 	g.free = 1
-	first := g.enter(0, payer(9, 9))
+	var done sync.WaitGroup
+	began, hold := make(chan struct{}), make(chan struct{})
+	g.enter(0, payer(9, 9), &entrant{0, func() (own, all int) { close(began); <-hold; return 0, 0 }})
+	<-began
 	var order []string // of who has the gate
-	var wg sync.WaitGroup
+	const size = 400 << 10
 	add := func(c fair.Class, who fair.Payer, name string) {
-		g.mu.Lock()
-		before := g.queue.Len()
-		g.mu.Unlock()
-		wg.Go(func() {
-			e := g.enter(c, who)
-			order = append(order, name)
-			g.leave(e, 1<<20, 1<<20)
-		})
-		for there := false; !there; {
-			g.mu.Lock()
-			there = g.queue.Len() > before
-			g.mu.Unlock()
+		done.Add(1)
+		if !g.enter(c, who, &entrant{size, func() (own, all int) { order = append(order, name); done.Done(); return size, size }}) {
+			t.Fatal("no place")
 		}
 	}
 	for i := range 50 {
@@ -108,12 +107,35 @@ func TestGate(t *testing.T) {
 	}
 	add(0, payer(2, 1), "other")
 	add(1, payer(3, 1), "join")
-	g.leave(first, 0, 0)
-	wg.Wait()
+	close(hold)
+	done.Wait()
 	for i, name := range order[4:] {
 		if name != "flood" {
 			t.Errorf("%q had to wait for %d others", name, i+4)
 		}
+	}
+}
+
+// TestGateIsBounded: what is read and not made yet has a bound in bytes, which small answers
+// do not wait for; and of answers nobody waits for, nothing stays.
+func TestGateIsBounded(t *testing.T) {
+	g := newGate(0, []int{1})
+	g.free = 0
+	enter := func(host byte, size int) bool {
+		return g.enter(0, payer(host, 1), &entrant{size, func() (own, all int) { return size, size }})
+	}
+	const size = 512 << 10
+	for i := range bounds.AnswersWaiting / size {
+		if !enter(byte(i), size) {
+			t.Fatalf("no place for answer %d", i+1)
+		}
+	}
+	if g.reserve(1) || enter(100, SmallAnswer+1) || !enter(101, SmallAnswer) {
+		t.Error("who has no place")
+	}
+	g.close()
+	if g.held != 0 || !g.reserve(size) || !enter(102, size) {
+		t.Errorf("%d bytes are held", g.held)
 	}
 }
 
