@@ -234,6 +234,15 @@ func (s *memServer) Request(_ context.Context, r Request) (Answer, error) {
 	return Answer{Data: r.Data}, s.err
 }
 
+func (s *memServer) Workers(_ context.Context, limit int) (Workers, error) {
+	s.note("workers %d", limit)
+	return Workers{
+		Here:      []Worker{{Conn: "c1", User: "7", Address: "192.0.2.1:5", Methods: []string{"thumb.*"}, Busy: 1, Limit: 4}, {Conn: "c2", Limit: 16}},
+		Total:     12,
+		Elsewhere: []Offer{{Node: "n2", Method: "thumb.*", Busy: 3, Limit: 16}},
+	}, s.err
+}
+
 func (s *memServer) CloseRoom(_ context.Context, room, reason string) (int, error) {
 	s.note("close %s %q", room, reason)
 	return s.rooms[room], s.err

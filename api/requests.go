@@ -68,6 +68,24 @@ func (a *API) ask(x *exchange, r *http.Request) error {
 	return writeJSON(x, http.StatusOK, requestAnswer{Data: answer.Data})
 }
 
+// listWorkers handles GET /v1/workers.
+func (a *API) listWorkers(x *exchange, r *http.Request) error {
+	q := readParams(r)
+	limit := q.limit(defaultListed, maxListed)
+	if q.err != nil {
+		return q.err
+	}
+	w, err := a.server.Workers(r.Context(), limit)
+	if err != nil {
+		return err
+	}
+	for i := range w.Here {
+		w.Here[i].Methods = listed(w.Here[i].Methods)
+	}
+	w.Here, w.Elsewhere = listed(w.Here), listed(w.Elsewhere)
+	return writeJSON(x, http.StatusOK, w)
+}
+
 func checkMethod(name string) (string, error) {
 	normal, err := broker.MethodName(name)
 	if err != nil {

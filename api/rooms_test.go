@@ -68,6 +68,10 @@ func TestQuestionsAndCommands(t *testing.T) {
 			[]string{"connections {User:7 Room:lobby Limit:5}"}},
 		{"connections of a user's room", "GET", "/v1/connections?user=user:7", "", 400, "bad_user", nil},
 		{"connections in a bad room", "GET", "/v1/connections?room=*", "", 400, "bad_room", nil},
+		{"workers", "GET", "/v1/workers?limit=2", "", 200,
+			`{"workers":[{"conn":"c1","user":"7","address":"192.0.2.1:5","methods":["thumb.*"],"busy":1,"limit":4},{"conn":"c2","methods":[],"busy":0,"limit":16}],` +
+				`"total":12,"elsewhere":[{"node":"n2","method":"thumb.*","busy":3,"limit":16}]}`,
+			[]string{"workers 2"}},
 		{"connections limit", "GET", "/v1/connections?limit=x", "", 400, "invalid_limit", nil},
 	}
 	for _, tt := range tests {

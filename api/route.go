@@ -66,6 +66,7 @@ func (a *API) endpoints() table {
 		{method: del, pattern: "/v1/keys/{key}/revoke", handle: a.restoreKey},
 		{method: get, pattern: "/v1/connections", handle: a.listConnections},
 		{method: post, pattern: "/v1/connections/{conn}/disconnect", handle: a.disconnect},
+		{method: get, pattern: "/v1/workers", handle: a.listWorkers},
 		{method: get, pattern: "/v1/trace", handle: a.trace},
 
 		{method: get, pattern: "/healthz", open: true, handle: a.health},

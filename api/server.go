@@ -72,6 +72,33 @@ type Users interface {
 type Requests interface {
 	// Request asks who serves a method, on any node, and waits for the answer.
 	Request(ctx context.Context, r Request) (Answer, error)
+	// Workers lists at most limit workers of this node, and what others' serve.
+	Workers(ctx context.Context, limit int) (Workers, error)
+}
+
+// Workers are connections that serve methods.
+type Workers struct {
+	Here      []Worker `json:"workers"`
+	Total     int      `json:"total"` // of this node, listed or not
+	Elsewhere []Offer  `json:"elsewhere"`
+}
+
+// Worker is one of this node.
+type Worker struct {
+	Conn    string   `json:"conn"`
+	User    string   `json:"user,omitempty"`
+	Address string   `json:"address,omitempty"`
+	Methods []string `json:"methods"` // patterns
+	Busy    int      `json:"busy"`    // requests that it has
+	Limit   int      `json:"limit"`   // that it takes at a time
+}
+
+// Offer is what workers of another node serve, all of them together.
+type Offer struct {
+	Node   string `json:"node"`
+	Method string `json:"method"` // a pattern
+	Busy   int    `json:"busy"`
+	Limit  int    `json:"limit"`
 }
 
 // Request is what a backend asks.

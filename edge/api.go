@@ -51,6 +51,11 @@ func (s *Server) Request(ctx context.Context, r requests.Request) (events.Reply,
 	return s.node.Requests.Call(ctx, r)
 }
 
+// Workers lists those of this node, at most limit of them, and what others' serve.
+func (s *Server) Workers(limit int) (here []requests.Serving, total int, elsewhere []requests.Offered) {
+	return s.node.Requests.List(limit)
+}
+
 // Keys are those that may be brought instead of tokens.
 func (s *Server) Keys() []keyring.Key {
 	if s.cfg.Keys == nil {

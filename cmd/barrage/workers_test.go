@@ -87,6 +87,18 @@ func (n *workersNode) post(ctx context.Context, path, body string) (status int, 
 	return resp.StatusCode, strings.TrimSpace(string(text))
 }
 
+// listed is what the node says of workers.
+func (n *workersNode) listed() string {
+	n.t.Helper()
+	resp, err := http.Get(n.http.URL + "/v1/workers")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	return strings.TrimSpace(string(text))
+}
+
 type posted struct {
 	status int
 	answer string
@@ -135,6 +147,15 @@ func TestWorkersOfTwoNodes(t *testing.T) {
 
 	w := there.worker("far", 100)
 	here.hears("far")
+	wantListed := func(n *workersNode, want string) {
+		t.Helper()
+		if got := n.listed(); !regexp.MustCompile("^" + want + "$").MatchString(got) {
+			t.Errorf("listed %s, want %s", got, want)
+		}
+	}
+	wantListed(there, `{"workers":\[{"conn":"`+w.welcome.Conn+`","address":"127\.0\.0\.1:\d+","methods":\["far"],"busy":\d+,"limit":100}],"total":1,"elsewhere":\[]}`)
+	wantListed(here, `{"workers":\[],"total":0,"elsewhere":\[{"node":"\w+","method":"far","busy":\d+,"limit":100}]}`)
+
 	// By HTTP, and of a length that no message of a room may have with what is around it.
 	long := `"` + strings.Repeat("x", 64<<10-2) + `"`
 	got := here.posts(ctx, "far?room=lobby&user=shop", long)

@@ -221,3 +221,16 @@ func (a Server) Request(ctx context.Context, r api.Request) (api.Answer, error) 
 	}
 	return api.Answer{Code: reply.Error.Code, Message: reply.Error.Message}, nil
 }
+
+// Workers lists this node's, and what others' serve.
+func (a Server) Workers(_ context.Context, limit int) (api.Workers, error) {
+	here, total, elsewhere := a.Server.Workers(limit)
+	w := api.Workers{Total: total}
+	for _, s := range here {
+		w.Here = append(w.Here, api.Worker{Conn: s.Conn, User: s.User, Address: s.Remote, Methods: s.Methods, Busy: s.Busy, Limit: s.Limit})
+	}
+	for _, o := range elsewhere {
+		w.Elsewhere = append(w.Elsewhere, api.Offer(o))
+	}
+	return w, nil
+}

@@ -35,7 +35,8 @@ type Exchange struct {
 	mu       sync.Mutex // guards what follows, and all that it leads to; nothing is called under it
 	calls    []func()   // see do
 	methods  map[string]*method
-	patterns []*method // those with *, the longest first
+	patterns []*method // those with *, in the order of byLength
+	idle     []idle    // methods that nobody serves any more, the longest first, and perhaps some that are served again
 
 	// The asking half.
 	asked  map[uint64]*asking
@@ -43,6 +44,8 @@ type Exchange struct {
 
 	// The serving half.
 	workers  map[*Worker]bool
+	places   *fair.Places    // of workers
+	served   *fair.Places    // of methods, each its first worker's
 	foreign  map[origin]*job // other nodes'
 	job      uint64          // the last one's number
 	draining bool
@@ -62,7 +65,8 @@ func New(cfg Config) *Exchange {
 		cfg: cfg, seed: maphash.MakeSeed(), wake: make(chan struct{}, 1),
 		// There are more routes than one, as far as anybody knows.
 		bytes:   fair.NewSlots[string](bounds.RequestBytes, 2),
-		methods: make(map[string]*method), asked: make(map[uint64]*asking), workers: make(map[*Worker]bool),
+		methods: make(map[string]*method), asked: make(map[uint64]*asking),
+		workers: make(map[*Worker]bool), places: fair.NewPlaces(bounds.Workers), served: fair.NewPlaces(bounds.WorkerPatterns),
 		foreign: make(map[origin]*job), peers: make(map[string]*peer),
 	}
 }
@@ -122,10 +126,8 @@ func (x *Exchange) lookLocked(now time.Time) {
 			x.partLocked(p)
 		}
 	}
-	for _, m := range x.methods {
-		if m.idleFor(now) > bounds.MethodLinger {
-			x.dropLocked(m)
-		}
+	for len(x.idle) > 0 && now.Sub(x.idle[0].since) > bounds.MethodLinger {
+		x.forgetIdleLocked()
 	}
 	x.tellLocked(now)
 }

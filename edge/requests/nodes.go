@@ -231,7 +231,7 @@ func (x *Exchange) hearOffersLocked(from string, offers []offerLetter) {
 	for pattern, m := range x.methods {
 		if m.offers[p] != nil && !offered[pattern] {
 			delete(m.offers, p)
-			m.emptyLocked()
+			x.emptyLocked(m)
 		}
 	}
 	if len(offers) == 0 && !x.askedOfLocked(p) {

@@ -139,6 +139,9 @@ const (
 // joinLocked adds a worker to a method's.
 func (x *Exchange) joinLocked(w *Worker, pattern string) {
 	m := x.methodLocked(pattern)
+	if len(m.workers) == 0 {
+		x.served.Add(w.owner(), 1)
+	}
 	m.workers = append(m.workers, w)
 	w.methods = append(w.methods, m)
 }
@@ -149,11 +152,18 @@ func (x *Exchange) leaveLocked(w *Worker) {
 	left := w.methods
 	w.methods = nil
 	for _, m := range left {
+		first := m.workers[0]
 		m.workers = without(m.workers, w)
+		if first == w {
+			x.served.Give(w.owner(), 1)
+		}
 		if len(m.workers) > 0 {
+			if first == w { // it counts in the next one's share now, whether or not there is room
+				x.served.Add(m.workers[0].owner(), 1)
+			}
 			continue
 		}
-		m.emptyLocked()
+		x.emptyLocked(m)
 		for j := m.nextLocked(); j != nil; j = m.nextLocked() {
 			x.endLocked(j, outcome{What: unserved})
 		}

@@ -33,11 +33,24 @@ const (
 	numDropped
 )
 
+// turnedAway is what a connection that wanted to serve found no place for.
+type turnedAway uint8
+
+const (
+	awayWorkers turnedAway = iota
+	awayMethods
+
+	numTurnedAway
+)
+
+var turnedAwayNames = [numTurnedAway]string{"workers", "methods"}
+
 var droppedNames = [numDropped]string{"late", "unasked"}
 
 type counts struct {
 	results     [numResults]atomic.Uint64
 	dropped     [numDropped]atomic.Uint64
+	turnedAway  [numTurnedAway]atomic.Uint64
 	redelivered atomic.Uint64
 }
 
@@ -46,7 +59,10 @@ type Stats struct {
 	Results     map[string]uint64 // of requests asked here, by what became of them
 	Dropped     map[string]uint64 // answers that went to nobody, by why
 	Redelivered uint64            // requests that were placed again, as a worker died with them
+	TurnedAway  map[string]uint64 // connections that wanted to serve, by what there was no place for
 	Workers     int               // of this node
+	Methods     int               // patterns that they serve
+	Known       int               // likewise, and those of other nodes' workers, and those that were served until lately
 	UnderWay    int               // requests that they have
 	Waiting     int               // requests that wait for one of them
 	Bytes       int               // of requests that are asked or served here
@@ -54,15 +70,18 @@ type Stats struct {
 
 // Stats may be called from any goroutine.
 func (x *Exchange) Stats() Stats {
-	s := Stats{Results: map[string]uint64{}, Dropped: map[string]uint64{}, Redelivered: x.counts.redelivered.Load(), Bytes: x.bytes.Used()}
+	s := Stats{Results: map[string]uint64{}, Dropped: map[string]uint64{}, TurnedAway: map[string]uint64{}, Redelivered: x.counts.redelivered.Load(), Bytes: x.bytes.Used()}
 	for r, name := range resultNames {
 		s.Results[name] = x.counts.results[r].Load()
 	}
 	for d, name := range droppedNames {
 		s.Dropped[name] = x.counts.dropped[d].Load()
 	}
+	for a, name := range turnedAwayNames {
+		s.TurnedAway[name] = x.counts.turnedAway[a].Load()
+	}
 	x.do(func() {
-		s.Workers = len(x.workers)
+		s.Workers, s.Methods, s.Known = len(x.workers), int(x.served.Taken()), len(x.methods)
 		for w := range x.workers {
 			s.UnderWay += w.busy()
 		}

@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 
 	"barrage/edge/events"
 	"barrage/internal/bounds"
+	"barrage/internal/fair"
 	"barrage/internal/refusal"
 )
 
@@ -22,9 +25,19 @@ type Host interface {
 	Dismiss()
 }
 
+// Who is who holds a worker's connection.
+type Who struct {
+	Conn, User string
+	Remote     string     // where it comes from, for people
+	Address    netip.Addr // of an IPv6 host its network
+}
+
+func (w *Who) owner() fair.Owner { return fair.Owner{Address: w.Address, User: w.User} }
+
 // Worker is a connection that serves methods. Its methods may be called from any goroutine.
 type Worker struct {
 	x    *Exchange
+	who  Who
 	host Host
 
 	// Guarded by x.mu.
@@ -50,37 +63,34 @@ type Word struct {
 
 var (
 	errStopping    = refusal.Retry(http.StatusServiceUnavailable, "unavailable", "the server is stopping", time.Second)
-	errWorkers     = refusal.TooMany("overloaded", fmt.Sprintf("this server has %d workers", bounds.Workers), time.Second)
-	errManyMethods = refusal.TooMany("overloaded", fmt.Sprintf("the workers of this server serve %d patterns of methods", bounds.WorkerPatterns), time.Second)
+	errWorkers     = refusal.TooMany("overloaded", fmt.Sprintf("of the %d places for workers none is left for this user or address", bounds.Workers), time.Second)
+	errManyMethods = refusal.TooMany("overloaded", fmt.Sprintf("of the %d patterns of methods that workers may serve here none is left for this user or address", bounds.WorkerPatterns), time.Second)
 )
 
 // Serve makes a worker of a connection, or has one (w, else nil) serve these methods from now
 // on instead of others, and take so many requests at a time. Patterns are good ones, and
 // none is there twice. Without any it is given nothing more.
-func (x *Exchange) Serve(w *Worker, host Host, patterns []string, limit int) (_ *Worker, err error) {
+func (x *Exchange) Serve(w *Worker, who Who, host Host, patterns []string, limit int) (_ *Worker, err error) {
 	x.do(func() {
-		if err = x.mayServeLocked(w, patterns); err != nil {
+		if err = x.mayServeLocked(w, who, patterns); err != nil {
 			return
 		}
 		if w == nil {
-			w = &Worker{x: x, host: host, under: make(map[uint64]*job), owed: make(map[uint64]time.Time)}
+			w = &Worker{x: x, who: who, host: host, under: make(map[uint64]*job), owed: make(map[uint64]time.Time)}
 			x.workers[w] = true
+			x.places.Add(w.owner(), 1)
 		}
 		before := w.methods
 		w.methods, w.limit, w.turn = nil, limit, 0
 		for _, p := range patterns {
-			if m := x.methods[p]; m != nil {
-				m.workers = without(m.workers, w)
+			if i := slices.IndexFunc(before, func(m *method) bool { return m.pattern == p }); i >= 0 {
+				w.methods = append(w.methods, before[i])
+			} else {
+				x.joinLocked(w, p)
 			}
-			x.joinLocked(w, p)
 		}
 		now := w.methods
-		w.methods = nil
-		for _, m := range before {
-			if !contains(now, m) {
-				w.methods = append(w.methods, m)
-			}
-		}
+		w.methods = slices.DeleteFunc(before, func(m *method) bool { return slices.Contains(now, m) })
 		x.leaveLocked(w)
 		w.methods = now
 		w.feedLocked()
@@ -88,34 +98,30 @@ func (x *Exchange) Serve(w *Worker, host Host, patterns []string, limit int) (_ 
 	return w, err
 }
 
-func contains(list []*method, m *method) bool {
-	for _, other := range list {
-		if other == m {
-			return true
-		}
-	}
-	return false
-}
-
-func (x *Exchange) mayServeLocked(w *Worker, patterns []string) error {
-	switch {
-	case x.draining && len(patterns) > 0:
+func (x *Exchange) mayServeLocked(w *Worker, who Who, patterns []string) error {
+	if x.draining && len(patterns) > 0 {
 		return errStopping
-	case w == nil && len(x.workers) >= bounds.Workers:
+	}
+	if w == nil && !x.places.Fits(who.owner(), 1) {
+		x.counts.turnedAway[awayWorkers].Add(1)
 		return errWorkers
 	}
-	served := 0
-	for _, m := range x.methods {
-		if len(m.workers) > 0 {
-			served++
-		}
-	}
+	more := 0
 	for _, p := range patterns {
 		if m := x.methods[p]; m == nil || len(m.workers) == 0 {
-			served++
+			more++
 		}
 	}
-	if served > bounds.WorkerPatterns {
+	if w != nil {
+		who = w.who
+		for _, m := range w.methods {
+			if len(m.workers) == 1 && !slices.Contains(patterns, m.pattern) {
+				more--
+			}
+		}
+	}
+	if !x.served.Fits(who.owner(), int64(more)) {
+		x.counts.turnedAway[awayMethods].Add(1)
 		return errManyMethods
 	}
 	return nil
@@ -129,6 +135,7 @@ func (w *Worker) Close() {
 			return
 		}
 		delete(x.workers, w)
+		x.places.Give(w.owner(), 1)
 		x.leaveLocked(w)
 		w.outbox = nil
 		for _, j := range w.under {
@@ -225,6 +232,8 @@ func ParseAnswer(data json.RawMessage, refused *events.ReplyError) (*events.Repl
 	}
 	return &events.Reply{Error: refused}, nil
 }
+
+func (w *Worker) owner() fair.Owner { return w.who.owner() }
 
 // busy is how many requests the worker has.
 func (w *Worker) busy() int { return len(w.under) + len(w.owed) }

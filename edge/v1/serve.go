@@ -108,7 +108,8 @@ func (p *protocol) serve(c *client, methods []string, limit int) error {
 	if s != nil {
 		before = s.Worker
 	}
-	w, err := p.node.Requests.Serve(before, host{p, c}, methods, limit)
+	who := requests.Who{Conn: p.node.Loops.ConnName(c.Serial), User: c.User(), Remote: p.loop.Remote(c.ID).String(), Address: p.loop.Network(c.ID)}
+	w, err := p.node.Requests.Serve(before, who, host{p, c}, methods, limit)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ const (
 const (
 	Workers         = 1024             // of a node
 	WorkerMethods   = 32               // patterns of one
-	WorkerPatterns  = 256              // different ones of a node's
+	WorkerPatterns  = 512              // different ones of a node's
 	WorkerRequests  = 256              // under way at one, at most
 	RequestBytes    = 32 << 20         // of requests that are asked or served on a node
 	RequestsWaiting = 4096             // places for those that wait for a worker, of one pattern
@@ -38,6 +38,7 @@ const (
 	RequestMoves    = 8                // of one that no worker was given
 	GivenUp         = 30 * time.Second // for which a request that was given up counts as under way, if it is not answered
 	MethodLinger    = time.Minute      // for which it is known that somebody served a method
+	MethodsKnown    = 512              // of which that is known
 )
 
 // What backends are asked before something happens.

@@ -26,15 +26,25 @@ func NewPlaces(n int64) *Places {
 
 // Take takes n places. It returns false if o would hold more than it may.
 func (p *Places) Take(o Owner, n int64) bool {
-	free := p.all - p.taken
-	at := p.addresses[o.Address]
-	if at+n > free || p.owners[o]+n > free-at {
+	if !p.Fits(o, n) {
 		return false
 	}
+	p.Add(o, n)
+	return true
+}
+
+// Fits tells whether o may hold n more. Fewer are always allowed.
+func (p *Places) Fits(o Owner, n int64) bool {
+	free := p.all - p.taken
+	at := p.addresses[o.Address]
+	return n <= 0 || at+n <= free && p.owners[o]+n <= free-at
+}
+
+// Add takes n places, whether or not o may hold them.
+func (p *Places) Add(o Owner, n int64) {
 	p.taken += n
 	p.addresses[o.Address] += n
 	p.owners[o] += n
-	return true
 }
 
 // Give gives back n places that o has taken.
