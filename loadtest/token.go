@@ -13,8 +13,9 @@ import (
 const tokenLifetime = 30 * 24 * time.Hour
 
 // Signer returns what makes a user's token, a JSON Web Token (HS256) that may join any
-// room and publish to any; for any goroutine. It refuses secrets that are too short.
-func Signer(secret []byte) (func(user string) (string, error), error) {
+// room, publish to any, and serve what fits these patterns; for any goroutine. It refuses
+// secrets that are too short.
+func Signer(secret []byte, serves ...string) (func(user string) (string, error), error) {
 	key, err := auth.SecretKey(secret)
 	if err != nil {
 		return nil, fmt.Errorf("token: %w", err)
@@ -22,7 +23,7 @@ func Signer(secret []byte) (func(user string) (string, error), error) {
 	return func(user string) (string, error) {
 		all, now := auth.Patterns{"*"}, time.Now()
 		text, err := auth.Sign(auth.Claims{
-			Identity: auth.Identity{User: user, Rooms: all, Publish: all, Direct: all, Expires: now.Add(tokenLifetime)}, IssuedAt: now,
+			Identity: auth.Identity{User: user, Rooms: all, Publish: all, Direct: all, Serve: serves, Expires: now.Add(tokenLifetime)}, IssuedAt: now,
 		}, key)
 		if err != nil {
 			return "", fmt.Errorf("token: user %.40q: %w", user, err)

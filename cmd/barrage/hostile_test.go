@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/internal/redistest"
 	"barrage/loadtest"
 	"barrage/loadtest/hostile"
 )
@@ -33,7 +34,7 @@ func attack(t *testing.T, bin binary, a *hostile.Attack) {
 		t.Fatal(err)
 	}
 	t.Cleanup(backend.Close)
-	sign, err := loadtest.Signer([]byte(v1Secret))
+	sign, err := loadtest.Signer([]byte(v1Secret), "*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,12 +49,17 @@ func attack(t *testing.T, bin binary, a *hostile.Attack) {
 		redis = r.URL()
 		flags = append(flags, "--redis=redis://"+far.Addr(), "--redis-timeout=20s")
 	}
+	plain := ""
+	if a.Plain {
+		plain = redistest.FreeAddr(t)
+		flags = append(flags, "--listen-tcp="+plain)
+	}
 	cmd := bin.command(context.Background(), []string{"BARRAGE_AUTH_SECRET=" + v1Secret, "BARRAGE_WEBHOOK_SECRET=" + hookSecret},
 		append(append([]string{"serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--shards=2"}, flags...), a.Flags...)...)
 	n := start(t, cmd)
 	n.waitReady()
 	trial := &hostile.Trial{
-		Attack: a, Size: a.Short, Public: n.ws, Admin: n.admin, PID: n.cmd.Process.Pid, Redis: redis, Secret: v1Secret, Sign: sign,
+		Attack: a, Size: a.Short, Public: n.ws, Admin: n.admin, Plain: plain, PID: n.cmd.Process.Pid, Redis: redis, Secret: v1Secret, Sign: sign,
 		Backend: backend, Force: hostile.Inside, Viewers: 20, Guests: 4, Quiet: 200 * time.Millisecond, Under: 800 * time.Millisecond,
 	}
 	r, err := trial.Run(t.Context())

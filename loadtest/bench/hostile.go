@@ -52,7 +52,7 @@ func (h *hostility) run(ctx context.Context) (title, body string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	if h.sign, err = loadtest.Signer([]byte(h.secret)); err != nil {
+	if h.sign, err = loadtest.Signer([]byte(h.secret), "*"); err != nil {
 		return "", "", err
 	}
 	t := table{{"attack", "who", "size", "honest p95 ms: quiet", "attacked", "worst join ms: quiet", "attacked", "lost", "refused", "RSS MiB: before", "most", "attackers sent MiB", "got MiB", "processors", "verdict"}}
@@ -166,6 +166,15 @@ func (h *hostility) try(ctx context.Context, a *hostile.Attack, size int) (*host
 			flags[len(flags)-1] = "redis://" + far.Addr()
 		}
 	}
+	plain := ""
+	if a.Plain {
+		at, err := freePorts(1)
+		if err != nil {
+			return nil, err
+		}
+		plain = at[0]
+		flags = append(flags, "--listen-tcp", plain)
+	}
 	if a.Mute {
 		words := h.server
 		defer func() { h.server = words }()
@@ -185,7 +194,7 @@ func (h *hostility) try(ctx context.Context, a *hostile.Attack, size int) (*host
 		return nil, err
 	}
 	t := &hostile.Trial{
-		Attack: a, Size: size, Public: n.public, Admin: n.admin, PID: n.cmd.Process.Pid, Redis: redis, Secret: h.secret, Sign: h.sign,
+		Attack: a, Size: size, Public: n.public, Admin: n.admin, Plain: plain, PID: n.cmd.Process.Pid, Redis: redis, Secret: h.secret, Sign: h.sign,
 		Backend: backend, Force: hostile.Beside(self, attackersCommand),
 		Viewers: h.viewers, Guests: 10, Quiet: h.quiet, Under: max(h.under, a.Time),
 	}

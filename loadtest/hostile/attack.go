@@ -21,6 +21,7 @@ type Attack struct {
 	Redis bool          // on a server with Redis
 	Far   time.Duration // that Redis is away, there and back
 	Mute  bool          // nobody reads what the server logs
+	Plain bool          // on a server that listens for plain TCP
 	Time  time.Duration // how long it lasts at least: shorter, it does not show
 
 	// Memory is how many MiB the server may grow beyond what it has with honest
@@ -47,8 +48,9 @@ func Attacks() []*Attack {
 		&fillsHistories, &fillsHistoriesOnRedis, &fillsMailboxes, &usesUpKeys,
 		&looksAtNothing, &joinsNothing, &shouts, &slowRequests,
 		&deafStreams, &floodsOverHTTP, &guessesKeys, &slowHooks,
+		&halfLines, &longLines, &silentLines, &stuckWorkers, &servesAll,
 		&bursts, &storms, &frozen, &badTokens, &knocksOnAdmin, &muteLog,
-		&floodsOverAPI, &floodsOverRedis,
+		&floodsOverAPI, &floodsOverRedis, &floodsQueues,
 	}
 }
 

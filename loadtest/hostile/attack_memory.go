@@ -5,6 +5,7 @@ package hostile
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -86,7 +87,7 @@ func (f *Field) half(ctx context.Context, text []byte, first func(ctx context.Co
 		if _, err := c.Write(text); err != nil {
 			return err
 		}
-		_, err = c.Read(make([]byte, 512))
+		_, err = io.Copy(io.Discard, c) // until the server has had enough
 		return err
 	})
 }

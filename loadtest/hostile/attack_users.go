@@ -85,13 +85,15 @@ var frozen = Attack{
 			return nil
 		})
 	},
-	Check: func(f *Facts) (wrong []string) {
-		n := f.Grown("connections_closed_total", "ping_timeout")
-		if f.Seconds > deadAfter.Seconds() && n < float64(f.Size) {
-			wrong = append(wrong, fmt.Sprintf("%.0f of %d who are dead were found", n, f.Size))
-		}
-		return wrong
-	},
+	Check: theDeadAreFound,
+}
+
+func theDeadAreFound(f *Facts) (wrong []string) {
+	n := f.Grown("connections_closed_total", "ping_timeout")
+	if f.Seconds > deadAfter.Seconds() && n < float64(f.Size) {
+		wrong = append(wrong, fmt.Sprintf("%.0f of %d who are dead were found", n, f.Size))
+	}
+	return wrong
 }
 
 // deadAfter is when all of them are there, and have been pinged in vain.

@@ -160,6 +160,7 @@ type said struct {
 
 // fields are those that guests look at.
 type fields struct {
+	Request  uint64 // that a worker is to answer
 	Room     string
 	Epoch    string
 	Offset   uint64

@@ -7,6 +7,7 @@
 //	  crowd    honest viewers, raw and barrage.v1 (loadtest/swarm): latency, losses
 //	  guest    honest clients that come and go: joins with history, direct messages,
 //	           keys, requests; what they are refused, and what is lost of theirs
+//	helper     an honest worker, whom they ask
 //	  keepsake what was said before the attack, and must be there afterwards
 //	  field    the attackers: their connections, what they sent, got and were told
 //

@@ -23,6 +23,7 @@ type Job struct {
 	Size   int
 	Public string // address of the server
 	Admin  string // likewise
+	Plain  string // likewise, if it listens for plain TCP
 	Redis  string // URL, if it has one
 	Secret string // of tokens: attackers that are users sign their own
 }

@@ -152,7 +152,9 @@ func (g *guest) visit() {
 	g.want(c, until, `"cmd":"history","limit":20,"room":"`+crowdRoom(g.number)+`"`)
 	g.want(c, until, `"cmd":"presence","room":"`+crowdRoom(g.number)+`"`)
 	g.want(c, until, `"cmd":"request","method":"`+quickMethod+`"`)
+	g.want(c, until, `"cmd":"request","method":"`+helpMethod+`"`)
 	if g.user != "" {
+		g.want(c, until, fmt.Sprintf(`"cmd":"serve","methods":["guest-%d"]`, g.number))
 		g.mail(c, until)
 	}
 }

@@ -16,6 +16,7 @@ type Trial struct {
 	Size    int
 	Public  string // address
 	Admin   string // likewise
+	Plain   string // likewise, if the attack wants it
 	PID     int    // of the server
 	Redis   string // URL, as attackers would have it; "" without
 	Secret  string // of the server's tokens
@@ -66,6 +67,12 @@ func (t *Trial) Run(ctx context.Context) (r *Result, err error) {
 	}
 	coming, gone := context.WithCancel(ctx)
 	g := newGuests(t.Public, t.Sign)
+	rest, err := g.help(ctx, t.Sign)
+	if err != nil {
+		gone()
+		return nil, err
+	}
+	defer rest()
 	g.come(coming, t.Guests)
 	defer g.wg.Wait()
 	defer gone()
@@ -117,7 +124,7 @@ func (t *Trial) attack(ctx context.Context, viewers *crowd, f *Facts) (s seen, e
 	}
 	began := time.Now()
 	end, err := t.Force(ctx, Job{
-		Attack: t.Attack.Name, Size: t.Size, Public: t.Public, Admin: t.Admin, Redis: t.Redis, Secret: t.Secret,
+		Attack: t.Attack.Name, Size: t.Size, Public: t.Public, Admin: t.Admin, Plain: t.Plain, Redis: t.Redis, Secret: t.Secret,
 	})
 	if err != nil {
 		return s, err
