@@ -132,7 +132,7 @@ func TestConnectHookAtDoors(t *testing.T) {
 	t.Parallel()
 	b := newAsked(t, bySession)
 	key, change := withKey(t)
-	s := startHooks(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL, Cookies: []string{"session"}}}, change)
+	s := edgetest.StartHooked(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL, Cookies: []string{"session"}}}, change)
 	for name, d := range doors {
 		for _, tt := range []struct {
 			session, query string
@@ -202,7 +202,7 @@ func TestJoinHookAtDoors(t *testing.T) {
 		return `{"error":{"code":"members_only","message":"Members only."}}`
 	})
 	key, change := withKey(t)
-	s := startHooks(t, hooks.Config{Join: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}}}, change)
+	s := edgetest.StartHooked(t, hooks.Config{Join: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}}}, change)
 	for name, d := range doors {
 		if got, code, text := status(t, s, d.ask("vip:1", key, "")); d.joins && (got != 403 || code != "members_only") {
 			t.Errorf("%s: %d, %q, %s", name, got, code, text)
@@ -240,7 +240,7 @@ func TestPublishHookAtDoors(t *testing.T) {
 		return fmt.Sprintf(`{"data":%q}`, strings.ToUpper(text))
 	})
 	key, change := withKey(t)
-	s := startHooks(t, hooks.Config{Publish: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}}}, change)
+	s := edgetest.StartHooked(t, hooks.Config{Publish: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}}}, change)
 	for name, d := range doors {
 		if d.publish == nil {
 			continue
@@ -272,7 +272,7 @@ func TestPublishHookAtDoors(t *testing.T) {
 func TestStreamAfterConnectHook(t *testing.T) {
 	t.Parallel()
 	b := newAsked(t, func(map[string]any) string { return `{"user":"ann","join":["live:1"],"welcome":"Hello Ann"}` })
-	s := startHooks(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL}}, nil)
+	s := edgetest.StartHooked(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL}}, nil)
 	_, resp := edgetest.Shake(t, s, get("/sse", "Last-Event-ID: gone:7\r\n"))
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", resp.StatusCode)

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"testing"
 
-	"barrage/edge"
 	"barrage/edge/edgetest"
 	"barrage/edge/hooks"
 	"barrage/frame"
@@ -51,21 +50,6 @@ func (b *asked) n() int {
 	return len(b.questions)
 }
 
-// startHooks starts a server with hooks.
-func startHooks(t *testing.T, cfg hooks.Config, change func(*edge.Config)) *edgetest.Server {
-	t.Helper()
-	cfg.Node, cfg.Secrets = "n1", []string{"0123456789abcdef"}
-	h, err := hooks.New(cfg)
-	edgetest.Must(t, err)
-	t.Cleanup(h.Close)
-	return edgetest.Start(t, func(c *edge.Config) {
-		c.Hooks = h
-		if change != nil {
-			change(c)
-		}
-	})
-}
-
 // bySession answers by the cookie session.
 func bySession(q map[string]any) string {
 	cookies, _ := q["cookies"].(map[string]any)
@@ -87,7 +71,7 @@ const v1 = "Sec-WebSocket-Protocol: barrage.v1\r\n"
 func TestConnectHook(t *testing.T) {
 	t.Parallel()
 	b := newAsked(t, bySession)
-	s := startHooks(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL, Cookies: []string{"session"}}}, nil)
+	s := edgetest.StartHooked(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL, Cookies: []string{"session"}}}, nil)
 	cookie := func(session string) string { return "Cookie: session=" + session + "\r\n" }
 
 	c, resp := edgetest.Shake(t, s, edgetest.UpgradeRequest("/ws?room=live:1", cookie("ann")))
@@ -152,7 +136,7 @@ func TestJoinHookAtOnce(t *testing.T) {
 		}
 		return ""
 	})
-	s := startHooks(t, hooks.Config{Join: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}}}, nil)
+	s := edgetest.StartHooked(t, hooks.Config{Join: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}}}, nil)
 	edgetest.Join(t, s, "/ws?room=lobby")
 	if b.n() != 0 {
 		t.Error("the backend is asked about a room that no pattern fits")
@@ -180,7 +164,7 @@ func TestPublishHookRaw(t *testing.T) {
 		}
 		return fmt.Sprintf(`{"data":"%v, checked"}`, q["data"])
 	})
-	s := startHooks(t, hooks.Config{Publish: hooks.Rules{URLs: map[string]string{"mod:*": b.URL}, Away: hooks.AwayAllow}}, nil)
+	s := edgetest.StartHooked(t, hooks.Config{Publish: hooks.Rules{URLs: map[string]string{"mod:*": b.URL}, Away: hooks.AwayAllow}}, nil)
 	c := edgetest.Join(t, s, "/ws?room=mod:1")
 	for _, text := range []string{"one", "bad", "two", "lost", "three"} {
 		c.Send(frame.Text, text)

@@ -33,7 +33,7 @@ func byPassword(q map[string]any) string {
 func startLogins(t *testing.T, cfg hooks.ConnectConfig, change func(*edge.Config)) (*edgetest.Server, *asked) {
 	b := newAsked(t, byPassword)
 	cfg.URL, cfg.ByMessage = b.URL, true
-	return startHooks(t, hooks.Config{Connect: cfg}, change), b
+	return edgetest.StartHooked(t, hooks.Config{Connect: cfg}, change), b
 }
 
 // TestRawLogin: a raw connection is in no room and says nothing to one before it has said
@@ -148,7 +148,7 @@ func TestUndecided(t *testing.T) {
 	const many, some = 5000, 300 // of them log in
 	hold := make(chan struct{})
 	b := newAsked(t, func(q map[string]any) string { <-hold; return byPassword(q) })
-	s := startHooks(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL, ByMessage: true, Timeout: 30 * edgetest.Patience}}, func(c *edge.Config) {
+	s := edgetest.StartHooked(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL, ByMessage: true, Timeout: 30 * edgetest.Patience}}, func(c *edge.Config) {
 		c.AuthTimeout = time.Hour
 	})
 	before := runtime.NumGoroutine()

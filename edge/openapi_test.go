@@ -172,7 +172,7 @@ func TestHooksAreDescribed(t *testing.T) {
 		return answers[hook]
 	})
 	route := map[string]string{"*": b.URL}
-	s := startHooks(t, hooks.Config{
+	s := edgetest.StartHooked(t, hooks.Config{
 		Connect: hooks.ConnectConfig{URL: b.URL, Cookies: []string{"session"}, Headers: []string{"User-Agent"}, Query: []string{"q"}},
 		Join:    hooks.Rules{URLs: route}, Publish: hooks.Rules{URLs: route},
 	}, nil)

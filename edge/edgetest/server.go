@@ -11,6 +11,7 @@ import (
 
 	"barrage/edge"
 	"barrage/edge/conn"
+	"barrage/edge/hooks"
 	"barrage/edge/node"
 	"barrage/internal/broker"
 	"barrage/internal/broker/memory"
@@ -55,6 +56,28 @@ func Start(t testing.TB, change func(*edge.Config), setup ...func(*Server)) *Ser
 	Must(t, s.Server.Start())
 	t.Cleanup(s.Close)
 	return s
+}
+
+// NewHooks returns what asks backends, until the test ends.
+func NewHooks(t testing.TB, cfg hooks.Config) *hooks.Hooks {
+	t.Helper()
+	cfg.Node, cfg.Secrets = "n1", []string{"0123456789abcdef"}
+	h, err := hooks.New(cfg)
+	Must(t, err)
+	t.Cleanup(h.Close)
+	return h
+}
+
+// StartHooked is Start with backends that are asked.
+func StartHooked(t testing.TB, cfg hooks.Config, change func(*edge.Config)) *Server {
+	t.Helper()
+	h := NewHooks(t, cfg)
+	return Start(t, func(c *edge.Config) {
+		c.Hooks = h
+		if change != nil {
+			change(c)
+		}
+	})
 }
 
 // Must ends the test at an error.

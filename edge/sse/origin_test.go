@@ -53,12 +53,7 @@ func TestCredentials(t *testing.T) {
 	tokens, err := auth.New(auth.Config{Secrets: [][]byte{[]byte(strings.Repeat("s", 32))}})
 	edgetest.Must(t, err)
 	t.Cleanup(tokens.Close)
-	asked, err := hooks.New(hooks.Config{
-		Node: "n1", Secrets: []string{"0123456789abcdef"},
-		Connect: hooks.ConnectConfig{URL: "http://127.0.0.1:1/", Cookies: []string{"session"}},
-	})
-	edgetest.Must(t, err)
-	t.Cleanup(asked.Close)
+	asked := edgetest.NewHooks(t, hooks.Config{Connect: hooks.ConnectConfig{URL: "http://127.0.0.1:1/", Cookies: []string{"session"}}})
 	for _, tc := range []struct {
 		name, allowed, cookie string
 		hooks                 *hooks.Hooks

@@ -92,13 +92,10 @@ func TestHooks(t *testing.T) {
 	t.Cleanup(backend.Close)
 	with := func(byMessage bool) func(*edge.Config) {
 		return func(c *edge.Config) {
-			h, err := hooks.New(hooks.Config{
-				Node: "n", Secrets: []string{"0123456789abcdef"},
+			c.Hooks = edgetest.NewHooks(t, hooks.Config{
 				Connect: hooks.ConnectConfig{URL: backend.URL, ByMessage: byMessage, Headers: []string{"User-Agent"}, Query: []string{"q"}, Cookies: []string{"*"}, Tries: 2, Timeout: edgetest.Patience},
 			})
-			edgetest.Must(t, err)
-			t.Cleanup(h.Close)
-			c.Hooks, c.AuthTimeout = h, edgetest.Patience
+			c.AuthTimeout = edgetest.Patience
 		}
 	}
 	s := start(t, tcp.Lines, with(true))

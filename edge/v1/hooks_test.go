@@ -12,7 +12,6 @@ import (
 	"sync"
 	"testing"
 
-	"barrage/edge"
 	"barrage/edge/edgetest"
 	"barrage/edge/hooks"
 	"barrage/frame"
@@ -76,20 +75,6 @@ func (b *heldBackend) wantAsked(t *testing.T, n int) {
 	})
 }
 
-func startHooked(t *testing.T, cfg hooks.Config, change func(*edge.Config)) *edgetest.Server {
-	t.Helper()
-	cfg.Node, cfg.Secrets = "n1", []string{"0123456789abcdef"}
-	h, err := hooks.New(cfg)
-	edgetest.Must(t, err)
-	t.Cleanup(h.Close)
-	return edgetest.Start(t, func(c *edge.Config) {
-		c.Hooks = h
-		if change != nil {
-			change(c)
-		}
-	})
-}
-
 func codeOf(reply map[string]any) any {
 	e, _ := reply["error"].(map[string]any)
 	return e["code"]
@@ -100,7 +85,7 @@ func codeOf(reply map[string]any) any {
 func TestJoinHook(t *testing.T) {
 	t.Parallel()
 	b := newHeldBackend(t)
-	s := startHooked(t, hooks.Config{Join: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}, Timeout: edgetest.Patience}}, nil)
+	s := edgetest.StartHooked(t, hooks.Config{Join: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}, Timeout: edgetest.Patience}}, nil)
 	edgetest.PublishTo(t, s, "vip:1", "secret")
 	c, _ := shake(t, s, edgetest.UpgradeRequest("/ws", v1Header))
 	if v := c.object(); v["push"] != "welcome" {
@@ -167,7 +152,7 @@ func TestJoinHook(t *testing.T) {
 func TestPublishHook(t *testing.T) {
 	t.Parallel()
 	b := newHeldBackend(t)
-	s := startHooked(t, hooks.Config{Publish: hooks.Rules{URLs: map[string]string{"mod:*": b.URL}, Timeout: edgetest.Patience}}, nil)
+	s := edgetest.StartHooked(t, hooks.Config{Publish: hooks.Rules{URLs: map[string]string{"mod:*": b.URL}, Timeout: edgetest.Patience}}, nil)
 	viewer := join(t, s, "/ws?room=mod:1&room=free")
 	c, _ := shake(t, s, edgetest.UpgradeRequest("/ws", v1Header))
 	publish := func(id int, room, text string) {

@@ -167,10 +167,7 @@ func exampleHooks(t *testing.T) *hooks.Hooks {
 		fmt.Fprint(w, `{"user":"ann","join":["lobby"],"welcome":"Hello Ann"}`)
 	}))
 	t.Cleanup(backend.Close)
-	h, err := hooks.New(hooks.Config{Secrets: []string{"0123456789abcdef"}, Connect: hooks.ConnectConfig{URL: backend.URL, ByMessage: true}})
-	edgetest.Must(t, err)
-	t.Cleanup(h.Close)
-	return h
+	return edgetest.NewHooks(t, hooks.Config{Connect: hooks.ConnectConfig{URL: backend.URL, ByMessage: true}})
 }
 
 func (e *example) do(name string, words []string) {
