@@ -16,13 +16,16 @@ import (
 	"barrage/edge/auth/keyring"
 	"barrage/edge/edgetest"
 	"barrage/edge/hooks"
+	"barrage/edge/tcp"
 	"barrage/frame"
 )
 
 // door is a way in. ask makes its request for a room, with parameters and headers of its own;
-// publish, nil for those that only listen, has it publish a text there.
+// it is nil where there are no requests, and come goes in. publish, nil for those that only
+// listen, has it publish a text there.
 type door struct {
 	ask     func(room, query, headers string) string
+	come    func(t *testing.T, s *edgetest.Server, room, query string) (code, text string)
 	joins   bool // it is in the room then
 	publish func(t *testing.T, s *edgetest.Server, room, query, text string)
 }
@@ -80,6 +83,17 @@ var doors = map[string]door{
 		ask:     func(room, query, headers string) string { return pushed(room, query, "x", headers) },
 		publish: publishHTTP(func(room, query, text string) string { return pushed(room, query, text, "") }),
 	},
+	"tcp": {
+		come:  comePlain,
+		joins: true,
+		publish: func(t *testing.T, s *edgetest.Server, room, query, text string) {
+			c, code, refused := dialPlain(t, s, query)
+			if code != "" {
+				t.Fatal(refused)
+			}
+			c.ask(fmt.Sprintf(`{"cmd":"publish","room":%q,"data":%q}`, room, text))
+		},
+	},
 }
 
 // TestDoors: the tests below know every protocol that has rooms.
@@ -89,7 +103,7 @@ func TestDoors(t *testing.T) {
 	for name := range maps.Keys(doors) {
 		names = append(names, name)
 	}
-	var spoken []string
+	spoken := []string{tcp.Name} // where there are addresses for it
 	for _, p := range edge.Protocols() {
 		spoken = append(spoken, p.Name)
 	}
@@ -132,8 +146,11 @@ func TestConnectHookAtDoors(t *testing.T) {
 	t.Parallel()
 	b := newAsked(t, bySession)
 	key, change := withKey(t)
-	s := edgetest.StartHooked(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL, Cookies: []string{"session"}}}, change)
+	s := edgetest.StartHooked(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL, Cookies: []string{"session"}}}, withPlain(change))
 	for name, d := range doors {
+		if d.ask == nil { // TestConnectHookWithoutRequest
+			continue
+		}
 		for _, tt := range []struct {
 			session, query string
 			status         int
@@ -164,13 +181,48 @@ func TestConnectHookAtDoors(t *testing.T) {
 	}
 }
 
+// TestConnectHookWithoutRequest: who has no request is asked about by the address alone, and
+// comes in, with what the backend says, or is told why not.
+func TestConnectHookWithoutRequest(t *testing.T) {
+	t.Parallel()
+	answers := make(chan string, 1)
+	b := newAsked(t, func(q map[string]any) string {
+		if q["hook"] != "connect" || q["address"] != "127.0.0.1" || q["rooms"] != nil || q["cookies"] != nil {
+			t.Errorf("asked %v", q)
+		}
+		return <-answers
+	})
+	s := edgetest.StartHooked(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL, Cookies: []string{"session"}, Query: []string{"q"}}}, withPlain(nil))
+	for i, tt := range []struct{ answer, code, room string }{
+		{`{"error":{"code":"session_over","message":"Log in again."}}`, "session_over", "live:1"},
+		{"away", "backend_error", "live:1"},
+		{`{"user":"ann","rooms":["live:*"]}`, "", "live:1"},
+		{`{"user":"ann","rooms":["live:*"]}`, "forbidden", "lobby"},
+	} {
+		answers <- tt.answer
+		if code, text := doors["tcp"].come(t, s, tt.room, ""); code != tt.code || b.n() != i+1 {
+			t.Errorf("%s: %q, asked %d times; %s", tt.answer, code, b.n(), text)
+		}
+	}
+	edgetest.WaitMembers(t, s, "live:1", 1)
+}
+
 // TestLoginAtDoors: where a first message says whose a connection is, doors that have none
 // want a token or a key, and say so.
 func TestLoginAtDoors(t *testing.T) {
 	t.Parallel()
 	key, change := withKey(t)
-	s, b := startLogins(t, hooks.ConnectConfig{}, change)
+	s, b := startLogins(t, hooks.ConnectConfig{}, withPlain(change))
 	for name, d := range doors {
+		if d.come != nil {
+			if code, text := d.come(t, s, "live:1", ""); code != "unauthorized" {
+				t.Errorf("%s: %q, %s", name, code, text)
+			}
+			if code, text := d.come(t, s, "live:1", key); code != "" {
+				t.Errorf("%s with a key: %q, %s", name, code, text)
+			}
+			continue
+		}
 		got, _, text := status(t, s, d.ask("live:1", "", ""))
 		switch name {
 		case "raw", "barrage.v1":
@@ -186,7 +238,7 @@ func TestLoginAtDoors(t *testing.T) {
 			t.Errorf("%s with a key: %d, %s", name, got, text)
 		}
 	}
-	edgetest.WaitMembers(t, s, "live:1", 3) // those with the key, which only listen or have a WebSocket
+	edgetest.WaitMembers(t, s, "live:1", 4) // those with the key that are connections
 	if b.n() != 0 {
 		t.Errorf("the backend was asked %d times about those who have not said who they are, or have a key", b.n())
 	}
@@ -202,8 +254,14 @@ func TestJoinHookAtDoors(t *testing.T) {
 		return `{"error":{"code":"members_only","message":"Members only."}}`
 	})
 	key, change := withKey(t)
-	s := edgetest.StartHooked(t, hooks.Config{Join: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}}}, change)
+	s := edgetest.StartHooked(t, hooks.Config{Join: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}}}, withPlain(change))
 	for name, d := range doors {
+		if d.come != nil {
+			if code, text := d.come(t, s, "vip:1", key); code != "members_only" {
+				t.Errorf("%s: %q, %s", name, code, text)
+			}
+			continue
+		}
 		if got, code, text := status(t, s, d.ask("vip:1", key, "")); d.joins && (got != 403 || code != "members_only") {
 			t.Errorf("%s: %d, %q, %s", name, got, code, text)
 		}
@@ -240,7 +298,7 @@ func TestPublishHookAtDoors(t *testing.T) {
 		return fmt.Sprintf(`{"data":%q}`, strings.ToUpper(text))
 	})
 	key, change := withKey(t)
-	s := edgetest.StartHooked(t, hooks.Config{Publish: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}}}, change)
+	s := edgetest.StartHooked(t, hooks.Config{Publish: hooks.Rules{URLs: map[string]string{"vip:*": b.URL}}}, withPlain(change))
 	for name, d := range doors {
 		if d.publish == nil {
 			continue

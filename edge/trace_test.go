@@ -180,39 +180,6 @@ func TestTraceByUser(t *testing.T) {
 	edgetest.WaitFor(t, "the trace to end", func() bool { return s.Stats().Traces == 0 })
 }
 
-// TestTraceOfEncodings: what rooms say is told whatever bytes it is sent as.
-func TestTraceOfEncodings(t *testing.T) {
-	t.Parallel()
-	s := edgetest.Start(t, func(c *edge.Config) { c.Compression, c.CompressWait = true, 20*time.Millisecond })
-	const v1, deflate = "Sec-WebSocket-Protocol: barrage.v1\r\n", "Sec-WebSocket-Extensions: permessage-deflate\r\n"
-	text := strings.Repeat("the same again ", 500) // more than is shown, and than one segment's share
-	for name, tc := range map[string]struct {
-		request string
-		want    []string
-	}{
-		"raw":      {edgetest.UpgradeRequest("/ws?room=raw"), []string{"open raw raw", "out text raw " + text[:bounds.TraceText], "out text raw short"}},
-		"deflated": {edgetest.UpgradeRequest("/ws?room=deflated", deflate), []string{"open raw deflated", "out text deflated " + text[:bounds.TraceText], "out text deflated short"}},
-		"v1":       {edgetest.UpgradeRequest("/ws?room=v1", v1), []string{"open barrage.v1 v1", "out joined v1 ", "out message v1 " + `{"push":"message","room":"v1",`}},
-		"batch":    {edgetest.UpgradeRequest("/ws?room=batch&batch=1", v1, deflate), []string{"open barrage.v1 batch", "out joined batch ", "out message batch " + `{"push":"message"`, "out batch batch "}},
-		"sse":      {"GET /sse?room=sse HTTP/1.1\r\nHost: example.com\r\n\r\n", []string{"open sse sse", "out joined sse event: joined", "out message sse "}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			x := follow(t, s, trace.Query{Network: loopback, Payloads: true})
-			edgetest.Shake(t, s, tc.request)
-			edgetest.WaitMembers(t, s, name, 1)
-			x.want(tc.want[:len(tc.want)/2]...) // before, what is said comes with the history
-			edgetest.PublishTo(t, s, name, text)
-			edgetest.PublishTo(t, s, name, "short")
-			for range 20 { // some of them go together
-				edgetest.PublishTo(t, s, name, "more")
-			}
-			x.want(tc.want...)
-			x.stop()
-			edgetest.Must(t, <-x.done)
-		})
-	}
-}
-
 // TestTraceOfRequests: requests that are no connections are told of, and never what they
 // have in their paths and queries.
 func TestTraceOfRequests(t *testing.T) {
