@@ -85,7 +85,7 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/history": {
 		"barrage/edge/conn", "barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair",
-		"barrage/internal/workers",
+		"barrage/internal/refusal", "barrage/internal/workers",
 	},
 	"barrage/edge/hooks": {
 		"barrage/edge/auth", "barrage/edge/events", "barrage/internal/bounds", "barrage/internal/broker",

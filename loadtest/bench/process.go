@@ -132,9 +132,32 @@ func listens(address string) bool {
 type node struct {
 	*process
 	public, admin string
+	plain         string // of barrage.v1 without WebSocket
+}
+
+// url is where viewers of a preset go.
+func (n node) url(preset string) string {
+	if preset == tcp {
+		return "tcp://" + n.plain
+	}
+	return "ws://" + n.public
 }
 
 func (n node) metrics() string { return "http://" + n.admin + "/metrics" }
+
+// startFor starts a Barrage for viewers of a preset.
+func (b *bench) startFor(ctx context.Context, preset, name, binary string, env []string, flags ...string) (node, error) {
+	if preset != tcp {
+		return b.startNode(ctx, name, binary, env, flags...)
+	}
+	at, err := freePorts(1)
+	if err != nil {
+		return node{}, err
+	}
+	n, err := b.startNode(ctx, name, binary, env, append(flags, "--listen-tcp", at[0])...)
+	n.plain = at[0]
+	return n, err
+}
 
 // startNode starts a Barrage.
 func (b *bench) startNode(ctx context.Context, name, binary string, env []string, flags ...string) (node, error) {

@@ -24,7 +24,7 @@ type server struct {
 	module string // whose version is told, of those built here
 }
 
-const raw, v1, sse = "barrage", "barrage.v1", "barrage.sse" // presets
+const raw, v1, sse, tcp = "barrage", "barrage.v1", "barrage.sse", "barrage.tcp" // presets
 
 var servers = []server{
 	{"barrage", "Barrage", raw, ""},

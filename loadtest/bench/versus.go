@@ -42,7 +42,7 @@ func versusFlags(b *bench, flags *flag.FlagSet) measurement {
 	flags.StringVar(&v.base, "base", "", "`commit`, or path of a binary, to compare with; without it, those of -protocols are compared with raw")
 	flags.IntVar(&v.rounds, "rounds", 7, "how many pairs of each measurement")
 	parts := flags.String("parts", "room,idle", "what is measured: room (deliveries), idle (connects and memory), nodes (two nodes that share a Redis)")
-	protocols := flags.String("protocols", raw+","+v1, "of which protocols: "+raw+", "+v1+" and "+sse)
+	protocols := flags.String("protocols", raw+","+v1, "of which protocols: "+raw+", "+v1+", "+sse+" and "+tcp)
 	rates := flags.String("rates", "10,100,1000", "room: messages a second; RATE@N for N members instead of -connections")
 	connections := flags.Int("connections", 10000, "room: members, at most 19000")
 	flags.DurationVar(&v.duration, "duration", 5*time.Second, "room: how long messages are published")
@@ -104,18 +104,18 @@ func (v *versus) room(l load) task {
 	return task{
 		name: l.file(), title: l.String(), figures: []figure{perCPU, p50, p99, perCopy},
 		run: func(ctx context.Context, name string, s subject) (*report.Report, error) {
-			n, err := v.startNode(ctx, name, s.binary, nil)
+			n, err := v.startFor(ctx, s.preset, name, s.binary, nil)
 			if err != nil {
 				return nil, err
 			}
-			return v.load(ctx, name, n, "room", "--url", "ws://"+n.public, "--preset", s.preset,
+			return v.load(ctx, name, n, "room", "--url", n.url(s.preset), "--preset", s.preset,
 				"--connections", strconv.Itoa(l.connections), "--rate", strconv.Itoa(l.rate),
 				"--duration", v.duration.String(), "--hold", v.hold.String())
 		},
 	}
 }
 
-// idle has members of one room that rest. Raw ones and event streams are anonymous; each of barrage.v1
+// idle has members of one room that rest. Raw ones, event streams and those of plain TCP are anonymous; each of barrage.v1
 // is a user of its own, with a token, and joins with presence.
 func (v *versus) idle() task {
 	return task{
@@ -131,11 +131,11 @@ func (v *versus) idle() task {
 				env, path = []string{"BARRAGE_AUTH_SECRET_FILE=" + secret}, "/ws"
 				flags = []string{"--auth-secret-file", secret, "--open-text", `{"id":1,"cmd":"join","room":"{room}","presence":true}`}
 			}
-			n, err := v.startNode(ctx, name, s.binary, env)
+			n, err := v.startFor(ctx, s.preset, name, s.binary, env)
 			if err != nil {
 				return nil, err
 			}
-			return v.load(ctx, name, n, append([]string{"idle", "--url", "ws://" + n.public + path, "--preset", s.preset,
+			return v.load(ctx, name, n, append([]string{"idle", "--url", n.url(s.preset) + path, "--preset", s.preset,
 				"--connections", strconv.Itoa(v.parked), "--hold", v.rest.String()}, flags...)...)
 		},
 	}
@@ -154,11 +154,11 @@ func (v *versus) nodes() task {
 			if err != nil {
 				return nil, err
 			}
-			far, err := v.startNode(ctx, name+"-b", s.binary, nil, "--redis", redis)
+			far, err := v.startFor(ctx, s.preset, name+"-b", s.binary, nil, "--redis", redis)
 			if err != nil {
 				return nil, err
 			}
-			return v.load(ctx, name, near, "room", "--url", "ws://"+far.public, "--preset", s.preset,
+			return v.load(ctx, name, near, "room", "--url", far.url(s.preset), "--preset", s.preset,
 				"--connections", strconv.Itoa(v.viewers), "--rate", "100", "--duration", v.latency.String())
 		},
 	}
@@ -171,10 +171,10 @@ func (v *versus) pairs(ctx context.Context) (all []pair, err error) {
 		err = errors.Join(err, bad)
 		return s
 	}
-	titles := map[string]string{raw: "raw", v1: v1, sse: "sse"}
+	titles := map[string]string{raw: "raw", v1: v1, sse: "sse", tcp: "tcp"}
 	for _, preset := range v.protocols {
 		if titles[preset] == "" {
-			return nil, fmt.Errorf("-protocols: there is no %q, but %s, %s and %s", preset, raw, v1, sse)
+			return nil, fmt.Errorf("-protocols: there is no %q, but %s, %s, %s and %s", preset, raw, v1, sse, tcp)
 		}
 	}
 	if v.base == "" {

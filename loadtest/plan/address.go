@@ -14,13 +14,17 @@ import (
 // host is a URL in errors: its path and query may have what is secret, and not only its user.
 func host(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
-// checkTargetURL: viewers speak plain WebSocket.
-func checkTargetURL(text string) error {
+// checkTargetURL: viewers speak WebSocket without TLS, or without WebSocket (plain) lines.
+func checkTargetURL(text string, plain bool) error {
 	u, err := checkURL(text, "{room}", "{user}", "{token}")
 	if err != nil {
 		return err
 	}
 	switch {
+	case plain && (u.Scheme != "tcp" || u.Port() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil):
+		return fmt.Errorf("%s: is not tcp://host:port, as --preset %s wants it", host(u), presetTCP)
+	case plain:
+		return nil
 	case u.Scheme == "wss":
 		return fmt.Errorf("%s: wss is not spoken here: point it at the plain port behind the TLS proxy, or the proxy's cost is measured, too", host(u))
 	case u.Scheme != "ws":

@@ -48,7 +48,11 @@ func presetsTable() string {
 		if s.publishPort != "" {
 			port = "port " + s.publishPort
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | POST `%s`, %s |\n", s.name, s.about, s.path, onOpen, s.publishPath, port)
+		path := "none"
+		if s.path != "" {
+			path = "`" + s.path + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | POST `%s`, %s |\n", s.name, s.about, path, onOpen, s.publishPath, port)
 	}
 	fmt.Fprintf(&b, "| `%s` | any other | `/` | nothing | nowhere |\n", presetNone)
 	return b.String()

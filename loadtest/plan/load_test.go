@@ -192,7 +192,7 @@ func TestBadScenarios(t *testing.T) {
 		{"map in map", "answers: {a: {b: c}}", "scenario mine: line 1: answers: a: has more than one value"},
 		{"no settings", "- a", `scenario mine: line 1: is not a list of settings, each "key: value"`},
 		{"no YAML", "a: b: c", "scenario mine: yaml: mapping values are not allowed in this context"},
-		{"preset", "preset: nginx", `--preset: "nginx" is not barrage, barrage.v1, barrage.sse, gorilla, nchan, centrifugo, goim or none`},
+		{"preset", "preset: nginx", `--preset: "nginx" is not barrage, barrage.v1, barrage.sse, barrage.tcp, gorilla, nchan, centrifugo, goim or none`},
 		{"checked", "size: 20", "--size: 20 is less than 43, the length of a stamp"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,7 @@ const (
 	presetRaw  = "barrage"
 	presetV1   = "barrage.v1"
 	presetSSE  = "barrage.sse"
+	presetTCP  = "barrage.tcp"
 	presetGoim = "goim"
 
 	batchParameter = "batch" // of barrage.v1's URL
@@ -50,6 +52,17 @@ func presets() []preset {
 		{
 			name: presetSSE, about: "this server, its event streams (Server-Sent Events)",
 			path: "/sse?room={room}", publishPort: "8081", publishPath: "/v1/rooms/{room}/messages",
+		},
+		{
+			name: presetTCP, about: "this server, its protocol as lines of plain TCP (`--listen-tcp`); `--url tcp://host:port`",
+			publishPort: "8081", publishPath: "/v1/rooms/{room}/messages",
+			more: map[string]any{
+				"url":       []string{"tcp://127.0.0.1:8090"},
+				"open_text": `{"id":1,"cmd":"join","room":"{room}"}`,
+				"refusals":  []string{`{"id":1,"error":`, `{"id":2,"error":`, `{"push":"left",`, `{"push":"bye",`},
+				"send_text": `{"cmd":"publish","room":"{room}","data":"{payload}"}`,
+			},
+			onOpen: "joins, and before that says its token, if it has one",
 		},
 		{
 			name: "gorilla", about: "hubs like gorilla/websocket's chat example, and those in loadtest/peers",
@@ -94,11 +107,20 @@ func findPreset(name string) (preset, bool) {
 
 // OfBarrage reports whether the target is this very server, by the preset.
 func (p *Plan) OfBarrage() bool {
-	return p.Preset == presetRaw || p.Preset == presetV1 || p.Preset == presetSSE
+	return p.Preset == presetRaw || p.Preset == presetV1 || p.IsStream() || p.IsPlain()
 }
 
 // IsStream reports whether viewers get an event stream instead of a WebSocket.
 func (p *Plan) IsStream() bool { return p.Preset == presetSSE }
+
+// IsPlain reports whether viewers speak in lines of plain TCP, and are in once what they say
+// first is answered.
+func (p *Plan) IsPlain() bool { return p.Preset == presetTCP }
+
+// Entered reports whether a line of plain TCP is that answer.
+func Entered(line []byte) bool { return bytes.HasPrefix(line, entered) }
+
+var entered = []byte(`{"id":1,"ok":`)
 
 // presetNames lists what --preset may be.
 func presetNames() string {

@@ -55,7 +55,10 @@ func NewGreeter(p *Plan) *Greeter {
 		g.TokenInRequest = g.TokenInRequest || strings.Contains(text, "{token}")
 	}
 	g.bearer = !g.TokenInRequest && !g.TokenInMessages
-	g.TokenInRequest = g.TokenInRequest || g.bearer
+	if p.IsPlain() {
+		g.TokenInMessages = true // there is no request
+	}
+	g.TokenInRequest = g.TokenInRequest || g.bearer && !p.IsPlain()
 	return g
 }
 
@@ -83,7 +86,7 @@ func (g *Greeter) Request(conn int, w *Who) (path string, headers []string) {
 	return path, headers
 }
 
-// Message is one WebSocket message.
+// Message is one WebSocket message, or a line of plain TCP.
 type Message struct {
 	Binary  bool
 	Payload []byte
@@ -98,6 +101,9 @@ func (g *Greeter) Speaks() bool {
 func (g *Greeter) Messages(w *Who) []Message {
 	p := g.plan
 	var list []Message
+	if p.IsPlain() && g.bearer && w.Token != "" {
+		list = append(list, Message{Payload: []byte(`{"id":2,"cmd":"auth","token":"` + w.Token + `"}`)})
+	}
 	if p.OpenText != "" {
 		list = append(list, Message{Payload: appendTemplate(nil, p.OpenText, w, nil)})
 	}

@@ -57,6 +57,7 @@ func (p *Plan) Validate() error {
 	p.checkGreeting(&c)
 	p.checkBatch(&c)
 	p.checkStream(&c)
+	p.checkPlain(&c)
 	p.checkPublishing(&c)
 	p.checkLoad(&c)
 	p.checkViewers(&c)
@@ -70,7 +71,7 @@ func (p *Plan) checkTarget(c *problems) {
 	c.when(len(p.URLs) == 0, "url", "is missing, such as ws://127.0.0.1:8080")
 	c.length("url", len(p.URLs), maxListLength)
 	for _, text := range p.URLs {
-		err := checkTargetURL(text)
+		err := checkTargetURL(text, p.IsPlain())
 		c.when(err != nil, "url", "%w", err)
 	}
 	_, known := findPreset(p.Preset)
@@ -111,6 +112,17 @@ func (p *Plan) checkStream(c *problems) {
 	c.when(p.Publish == PublishSocket, "publish", "cannot be %s: %s", PublishSocket, why)
 	c.when(p.OpenText != "" || p.OpenHex != "", "open-text", "%s", why)
 	c.when(p.Deflate, "deflate", "is WebSocket's, not --preset %s's", presetSSE)
+}
+
+func (p *Plan) checkPlain(c *problems) {
+	if !p.IsPlain() {
+		return
+	}
+	const why = "--preset " + presetTCP + " has no request"
+	c.when(!strings.Contains(p.OpenText, `{"id":1,`), "open-text", "has no command with the id 1, whose answer tells --preset %s that a viewer is in", presetTCP)
+	c.when(p.OpenHex != "" || p.Binary, "open-hex", "and --binary are WebSocket's: --preset %s speaks in lines", presetTCP)
+	c.when(p.Deflate, "deflate", "is WebSocket's: %s", why)
+	c.when(len(p.Headers) > 0 || len(p.Subprotocols) > 0, "header", "and --subprotocol are WebSocket's: %s", why)
 }
 
 func (p *Plan) checkBatch(c *problems) {

@@ -54,6 +54,14 @@ func TestValidate(t *testing.T) {
 		{"subprotocol", func(p *Plan) { p.Subprotocols = []string{"a,b"} }, `--subprotocol: "a,b" is not`},
 		{"batch preset", func(p *Plan) { p.Batch, p.Deflate = true, true }, "--batch: needs --preset barrage.v1, not barrage"},
 		{"stream that speaks", func(p *Plan) { p.Preset, p.OpenText = presetSSE, "x" }, "--open-text: viewers of --preset barrage.sse have nothing to say"},
+		{"plain by WebSocket", func(p *Plan) { p.Preset, p.OpenText = presetTCP, `{"id":1,"cmd":"x"}` }, "--url: ws://127.0.0.1:8080: is not tcp://host:port, as --preset barrage.tcp wants it"},
+		{"plain that does not join", func(p *Plan) { p.Preset, p.URLs, p.OpenText = presetTCP, []string{"tcp://127.0.0.1:1"}, "x" }, "--open-text: has no command with the id 1, whose answer tells --preset barrage.tcp that a viewer is in"},
+		{"plain without a port", func(p *Plan) {
+			p.Preset, p.URLs, p.OpenText = presetTCP, []string{"tcp://127.0.0.1"}, `{"id":1,"cmd":"x"}`
+		}, "--url: tcp://127.0.0.1: is not tcp://host:port, as --preset barrage.tcp wants it"},
+		{"plain with deflate", func(p *Plan) {
+			p.Preset, p.URLs, p.OpenText, p.Deflate = presetTCP, []string{"tcp://127.0.0.1:1"}, `{"id":1,"cmd":"x"}`, true
+		}, "--deflate: is WebSocket's: --preset barrage.tcp has no request"},
 		{"stream with deflate", func(p *Plan) { p.Preset, p.Deflate = presetSSE, true }, "--deflate: is WebSocket's, not --preset barrage.sse's"},
 		{"batch without deflate", func(p *Plan) { p.Batch, p.Preset = true, presetV1 }, "--batch: needs --deflate: "},
 		{"batch stamp", func(p *Plan) { p.Batch, p.Preset, p.Deflate, p.Stamp = true, presetV1, true, "skip:9" }, "--batch: needs --stamp search: "},

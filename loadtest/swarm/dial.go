@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -133,6 +134,11 @@ func (w *worker) Opened(id netpoll.ID) {
 		w.refused(k, id, err.Error())
 		return
 	}
+	if s.cfg.Plan.IsPlain() {
+		w.viewers[k].state = stateUpgrading
+		w.greet(k, id)
+		return
+	}
 	path, headers := s.greeter.Request(number, &who)
 	req, err := frame.AppendClientRequest(w.wrote[:0], frame.ClientRequest{
 		Target: path, Host: s.greeter.Targets[s.greeter.Which(number)].Host, Key: w.key,
@@ -154,6 +160,9 @@ func (w *worker) upgrading(k uint32, id netpoll.ID, p []byte) (rest []byte, open
 	head := p
 	if kept := w.heads[id]; kept != nil {
 		head = append(kept, p...)
+	}
+	if w.swarm.cfg.Plan.IsPlain() {
+		return w.entering(k, id, head)
 	}
 	res, n, err := frame.ParseResponse(head)
 	switch {
@@ -180,6 +189,28 @@ func (w *worker) upgrading(k uint32, id netpoll.ID, p []byte) (rest []byte, open
 	w.opened(k, id)
 	return head[n:], true
 }
+
+// entering reads the answer to what a viewer without a request says first.
+func (w *worker) entering(k uint32, id netpoll.ID, p []byte) (rest []byte, open bool) {
+	for {
+		line, rest, whole := bytes.Cut(p, lineEnd)
+		switch {
+		case !whole:
+			w.heads[id] = append([]byte(nil), p...)
+			return nil, false
+		case plan.Entered(line):
+			delete(w.heads, id)
+			w.opened(k, id)
+			return rest, true
+		case w.swarm.cfg.Plan.Refused(line):
+			w.refused(k, id, firstLine(line))
+			return nil, false
+		}
+		p = rest
+	}
+}
+
+var lineEnd = []byte{'\n'}
 
 // accept checks that the answer is an upgrade on our terms, and notes whether
 // the connection may compress.
@@ -220,7 +251,7 @@ func (w *worker) opened(k uint32, id netpoll.ID) {
 	w.sum.Opened++
 	w.sum.Handshake = w.swarm.cfg.Now()
 	w.loop.SetDeadline(id, 0)
-	if w.swarm.greeter.Speaks() {
+	if w.swarm.greeter.Speaks() && !w.swarm.cfg.Plan.IsPlain() {
 		w.greet(k, id)
 	}
 	w.expect(k, w.sum.Handshake+w.swarm.cfg.Plan.Settle.Nanoseconds())

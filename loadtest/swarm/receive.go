@@ -36,8 +36,12 @@ func (w *worker) Data(id netpoll.ID, p []byte) {
 	}
 	w.sum.Reads++
 	w.cur = k
-	if w.swarm.cfg.Plan.IsStream() {
-		w.stream(id, p)
+	if plan := &w.swarm.cfg.Plan; plan.IsStream() || plan.IsPlain() {
+		if whole := w.wholeLines(id, p); plan.IsPlain() {
+			w.plain(id, whole)
+		} else {
+			_ = w.Message(frame.Text, whole) // nothing of it is answered, nor refuses
+		}
 		return
 	}
 	asm := w.partial[id]
@@ -59,14 +63,15 @@ func (w *worker) Data(id netpoll.ID, p []byte) {
 	}
 }
 
-// stream takes bytes of an event stream: each event is a line of data, with some others.
-func (w *worker) stream(id netpoll.ID, p []byte) {
+// wholeLines takes bytes of an event stream, of which each event is a line of data, with some
+// others, or of plain TCP, and returns the lines that have ended.
+func (w *worker) wholeLines(id netpoll.ID, p []byte) (whole []byte) {
 	end := bytes.LastIndexByte(p, '\n') + 1
 	whole, rest := p[:end], p[end:]
 	if kept := w.lines[id]; kept != nil {
 		if end == 0 {
 			w.lines[id] = append(kept, rest...)
-			return
+			return nil
 		}
 		whole = append(kept, whole...)
 		delete(w.lines, id)
@@ -74,8 +79,25 @@ func (w *worker) stream(id netpoll.ID, p []byte) {
 	if len(rest) > 0 {
 		w.lines[id] = append([]byte(nil), rest...)
 	}
-	_ = w.Message(frame.Text, whole) // nothing of it is answered, nor refuses
+	return whole
 }
+
+// plain takes lines of plain TCP, each of which is a message.
+func (w *worker) plain(id netpoll.ID, lines []byte) {
+	for line := range bytes.Lines(lines) {
+		if bytes.Equal(line, plainPing) {
+			w.sum.Pings++
+			w.send(id, frame.Text, nil) // any line is an answer
+			continue
+		}
+		if err := w.Message(frame.Text, line); err != nil {
+			w.broken(id, err)
+			return
+		}
+	}
+}
+
+var plainPing = []byte(`{"push":"ping"}` + "\n")
 
 // broken ends a connection whose server broke the protocol, or ended it with a
 // close frame.
@@ -196,6 +218,11 @@ func (w *worker) Drained(netpoll.ID) {}
 // section 5.3 wants it unpredictable for the sake of proxies that caches could
 // be poisoned in; a load test has none).
 func (w *worker) send(id netpoll.ID, op frame.Opcode, payload []byte) {
+	if w.swarm.cfg.Plan.IsPlain() {
+		w.wrote = append(append(w.wrote[:0], payload...), '\n')
+		w.loop.Queue(id, w.wrote)
+		return
+	}
 	encode := frame.AppendMasked
 	if data := op == frame.Text || op == frame.Binary; data && w.viewers[*w.owner.At(id)].flags&flagDeflate != 0 {
 		encode = frame.AppendMaskedDeflated // as browsers do, whether or not it shrinks

@@ -56,7 +56,7 @@ type worker struct {
 	viewers []viewer
 	owner   paged.Table[netpoll.ID, uint32] // the viewer of a connection
 	heads   map[netpoll.ID][]byte
-	lines   map[netpoll.ID][]byte // of event streams: one that has not ended
+	lines   map[netpoll.ID][]byte // of event streams and plain TCP: one that has not ended
 	partial map[netpoll.ID]*frame.Assembler
 	scratch *frame.Assembler // of a connection that is at a frame's boundary
 	limits  frame.Limits
