@@ -11,7 +11,7 @@ BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser chaos hostile bench bench-versus bench-peers bench-vm bench-cluster clean
+.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ browser: ## drive the viewer page in chromium
 
 chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes and Redis are killed and frozen
 	BARRAGE_CHAOS=60s go test -count=1 -v -timeout 10m -run '^TestChaos$$' ./cmd/barrage
+
+queues: ## a Redis list and a stream of a million entries each, published one after the other: some ten minutes
+	BARRAGE_QUEUE=1000000 go test -count=1 -v -timeout 2h -run '^TestLongQueue$$' ./redisbridge/queues
 
 hostile: build ## what attackers can do to 100 honest viewers, in some ten minutes; writes docs/limits.md (BENCH='-attacks NAME' for one)
 	go run ./loadtest/bench hostile $(if $(BENCH),$(BENCH),-document docs/limits.md)

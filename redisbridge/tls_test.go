@@ -190,7 +190,7 @@ func TestSentinelTLS(t *testing.T) {
 	st := startStorm(t, kept(steadyConfig("rediss+sentinel://"+strings.Join(hosts, ",")+"/main"+data.query()), plenty), 2, true)
 	st.flow()
 	set.master.Kill()
-	set.failover(t)
+	set.failover()
 	st.masterLost()
 	st.flow()
 	st.finish(maybeGaps)
