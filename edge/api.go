@@ -128,7 +128,7 @@ func (s *Server) connections(l *conn.Loop, user, room string, limit int) (list [
 
 func (s *Server) describe(l *conn.Loop, c *conn.Client) broker.Connection {
 	d := broker.Connection{
-		Hidden: c.Hidden(), HiddenIn: l.HiddenIn(c),
+		Device: l.Device(c), Hidden: c.Hidden(), HiddenIn: l.HiddenIn(c),
 		ID: s.node.Loops.ConnName(c.Serial), User: c.User(), Address: l.Remote(c.ID).String(),
 		Protocol: s.protocols[l.KindOf(c.ID)/2].Name, Since: s.node.Loops.OpenedAt(c).UnixMilli(),
 		Rooms: slices.Sorted(l.Rooms(c.ID)),

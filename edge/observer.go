@@ -19,7 +19,7 @@ func (o observer) Connected(c *conn.Client, from conn.Remote) {
 		o.saw(c)
 	}
 	if o.s.cfg.Events.Wants(events.Connect, "") {
-		o.tell(c, &events.Event{Type: events.Connect, Remote: from.String(), Hidden: c.Hidden()})
+		o.tell(c, &events.Event{Type: events.Connect, Remote: from.String(), Hidden: c.Hidden(), Device: o.s.node.Loops.Of(c).Device(c)})
 	}
 }
 

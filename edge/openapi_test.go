@@ -68,10 +68,10 @@ func TestPublicAPI(t *testing.T) {
 		body   string
 		status int
 	}{
-		{open, "GET", "/ws?room=a&room=b&echo=0", upgrade, "", 101}, {s, "GET", "/ws?room=live:1&token=" + have["common"], upgrade, "", 101},
-		{open, "GET", "/ws", upgrade, "", 400}, {open, "GET", "/ws?room=a", http.Header{"Upgrade": {"no"}}, "", 426},
+		{open, "GET", "/ws?room=a&room=b&echo=0&device=phone&own=1", upgrade, "", 101}, {s, "GET", "/ws?room=live:1&token=" + have["common"], upgrade, "", 101},
+		{open, "GET", "/ws", upgrade, "", 400}, {open, "GET", "/ws?room=a&device=", upgrade, "", 400}, {open, "GET", "/ws?room=a&device=a&device=b", upgrade, "", 400}, {open, "GET", "/ws?room=a&own=0", upgrade, "", 400}, {open, "GET", "/ws?room=a", http.Header{"Upgrade": {"no"}}, "", 426},
 		{s, "GET", "/ws?room=live:1", upgrade, "", 401}, {s, "GET", "/ws?room=other&token=" + have["common"], upgrade, "", 403},
-		{open, "GET", "/sse?room=a&room=b&since=&since=", nil, "", 200}, {open, "GET", "/sse", nil, "", 400}, {s, "GET", "/sse?room=live:1", nil, "", 401},
+		{open, "GET", "/sse?room=a&room=b&since=&since=&device=phone", nil, "", 200}, {open, "GET", "/sse", nil, "", 400}, {s, "GET", "/sse?room=live:1", nil, "", 401},
 		{open, "POST", "/publish", nil, `{"room":"a","data":{"x":1},"kind":"gift","key":"k1"}`, 200}, {open, "POST", "/publish?room=a", nil, `{"base64":"AP8="}`, 200},
 		{open, "POST", "/publish", nil, `{"data":1}`, 400}, {s, "POST", "/publish?room=live:1&key=" + have["listen"], nil, `{"data":1}`, 403}, {s, "POST", "/publish", nil, `{"data":1}`, 401},
 		{s, "GET", "/push?room=live:1&text=hi&key=" + have["common"], nil, "", 403}, {s, "GET", "/push?room=live:1&text=hi", nil, "", 401},

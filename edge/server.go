@@ -127,6 +127,7 @@ func New(cfg Config) (*Server, error) {
 		Clustered: cfg.Presence != nil, Epochs: history.NewEpochs(),
 		Background: func(f func(context.Context)) { s.runs = append(s.runs, f) },
 	}
+	s.Delivery.Internal(publish.KindOwn, func(m *broker.Message) { s.node.Mailboxes.Own(m) })
 	s.Delivery.Internal(requests.Kind, s.node.Requests.Hear)
 	s.node.Background(registry.Run)
 	s.node.Background(s.node.Requests.Run)
@@ -165,7 +166,7 @@ func (s *Server) Start() error {
 		n.Broker, s.ownBroker = m, m
 	}
 	n.Pool = share.NewPool()
-	n.Publisher = publish.New(n.Broker, s.Moderation, s.cfg.Events, &s.refused, s.cfg.PublishRate > 0, s.cfg.Keys)
+	n.Publisher = publish.New(n.Broker, s.Moderation, s.cfg.Events, &s.refused, s.cfg.PublishRate > 0, s.cfg.Keys, s.copied)
 	n.Mailboxes = mailbox.NewOffice(s.mailConfig())
 	s.Delivery.SetMailboxes(n.Mailboxes)
 	if s.cfg.Auth != nil || s.cfg.Keys != nil {
@@ -201,6 +202,10 @@ func (s *Server) attachTo(l *conn.Loop) (conn.Door, []conn.Kind) {
 	l.OnTick(func() { waits.Late(s.node.Loops.Now()) })
 	return s.desk.Attach(l, waits), s.kinds(l)
 }
+
+// copied tells whether a connection may want copies of what its user writes: of other nodes
+// nobody knows.
+func (s *Server) copied() bool { return s.node.Clustered || s.node.Loops.TakeOwn() > 0 }
 
 // ownRoom tells whether a room is one that the node itself is a member of.
 func (s *Server) ownRoom(room string) bool {

@@ -64,8 +64,8 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/conn": {
 		"barrage/edge/auth", "barrage/edge/presence", "barrage/fanout", "barrage/internal/bounds",
-		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/paged", "barrage/internal/striped",
-		"barrage/netpoll",
+		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/paged", "barrage/internal/shrinkmap",
+		"barrage/internal/striped", "barrage/netpoll",
 	},
 	"barrage/edge/delivery": {
 		"barrage/edge/publish", "barrage/fanout", "barrage/internal/broker", "barrage/internal/striped",
@@ -93,8 +93,8 @@ var allowedImports = map[string][]string{
 		"barrage/internal/refusal", "barrage/internal/whole", "barrage/internal/workers",
 	},
 	"barrage/edge/mailbox": {
-		"barrage/edge/conn", "barrage/edge/history", "barrage/edge/presence", "barrage/edge/share", "barrage/fanout",
-		"barrage/internal/broker", "barrage/internal/fair", "barrage/internal/shrinkmap", "barrage/internal/workers",
+		"barrage/edge/conn", "barrage/edge/history", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/share",
+		"barrage/fanout", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/shrinkmap", "barrage/internal/workers",
 	},
 	"barrage/edge/moderation": {
 		"barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/conn", "barrage/edge/events",

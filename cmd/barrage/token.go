@@ -55,6 +55,7 @@ func tokenCreateCommand(p *process) *cobra.Command {
 	flags.StringVar(&r.Direct, "dm", "true", "true, false (to nobody), or `PATTERNS` of the users that may be written to")
 	flags.StringSliceVar((*[]string)(&r.Serve), "serve", nil, "`PATTERNS` of the methods whose requests it may answer; default is none")
 	flags.StringSliceVar((*[]string)(&r.Seen), "seen", nil, "`PATTERNS` of the users of whom it may know when they were here last; default is none")
+	flags.StringVar(&r.Device, "device", "", "`NAME` of the user's device that it is for")
 	flags.BoolVar(&r.Hidden, "hidden", false, "neither listed nor counted in their rooms")
 	flags.DurationVar(&r.TTL, "ttl", time.Hour, "time until it expires, 1s at least")
 	flags.StringVar(&r.Audience, "audience", "", "whom it is for (claim aud)")

@@ -127,6 +127,7 @@ func traceText(l *trace.Line) string {
 	}
 	add("", l.What)
 	add("protocol=", l.Protocol)
+	add("device=", l.Device)
 	add("user=", l.User)
 	add("key=", l.Key)
 	add("address=", l.Address)

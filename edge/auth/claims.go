@@ -120,6 +120,9 @@ func (p payload) identity(userClaim string, all Patterns) (Identity, error) {
 	if id.Hidden, err = p.truth("hidden"); err != nil {
 		return Identity{}, err
 	}
+	if id.Device, err = p.text("device"); err != nil {
+		return Identity{}, err
+	}
 	if err := id.check(userClaim); err != nil {
 		return Identity{}, err
 	}
@@ -212,6 +215,11 @@ func (id *Identity) Check(bad badField) (err error) {
 	}
 	if err := checkAvatar(id.Avatar, bad); err != nil {
 		return err
+	}
+	if id.Device != "" {
+		if id.Device, err = broker.DeviceName(id.Device); err != nil {
+			return bad("device", "names no device: %v", err)
+		}
 	}
 	// An issuer that computes the list and finds nothing would not want to
 	// have allowed everything.

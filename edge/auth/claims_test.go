@@ -53,6 +53,8 @@ func claimTests() []claimTest {
 		{"nbf", []string{"0", fmt.Sprint(epoch.Unix())}, []string{`"0"`, "null", "[]", "1e999", "-1"}, true},
 		{"name", []string{`""`, `"阿丽丝"`, `"<b>"`, `"\ud800"`, text(128), "null"},
 			[]string{text(129), `"a\nb"`, `"\u0000"`, `"\u0085"`, "1", "[]"}, true},
+		{"device", []string{`""`, `"phone"`, `"é"`, `"3b1f-9"`, text(128)},
+			[]string{text(129), `"my phone"`, `"a*"`, `"a\n"`, "1", "null", "[]"}, true},
 		{"avatar", []string{`""`, `"https://a/b.png"`, `"https://a:1/?b=c&d=%20#e"`, `"https://[::1]/"`, avatar(1024), "null"},
 			[]string{`"http://a/"`, `"a"`, `"//a/b"`, `"javascript:alert(1)"`, `"data:image/png;base64,AA"`, `"https:///b"`, `"https://:1/b"`, `"https://u@a/"`, `"https://u:p@a/"`,
 				`"https://a/\"onload"`, `"https://a/ b"`, `"https://a/<"`, `"https://a/\\"`, `"https://é/"`, `"https://a/%zz"`, avatar(1025), "1"}, true},

@@ -83,7 +83,7 @@ func (c *Config) check() error {
 }
 
 func checkUserClaim(claim string) error {
-	if slices.Contains([]string{"exp", "nbf", "iat", "aud", "iss", "name", "avatar", "rooms", "pub", "dm", "serve", "seen", "hidden"}, claim) {
+	if slices.Contains([]string{"exp", "nbf", "iat", "aud", "iss", "name", "avatar", "rooms", "pub", "dm", "serve", "seen", "hidden", "device"}, claim) {
 		return fmt.Errorf("auth: UserClaim is %s, which has another meaning", claim)
 	}
 	return nil

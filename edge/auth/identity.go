@@ -26,6 +26,7 @@ type Identity struct {
 	Serve   Patterns  // methods of requests that it may answer
 	Seen    Patterns  // users of whom it may know when they were here last
 	Hidden  bool      // it is in no list and no count of its rooms that others see
+	Device  string    // which of the user's devices it is; "": not said
 	Expires time.Time // when all this ends, the leeway included; zero: never
 
 	Key *keyring.Key // of whoever has it, instead of a token; nil: none

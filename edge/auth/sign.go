@@ -55,7 +55,7 @@ func (c *Claims) encode() (payload, error) {
 		return nil, err
 	}
 	p := make(payload)
-	for name, text := range map[string]string{userClaim: c.User, "name": c.Name, "avatar": c.Avatar, "iss": c.Issuer, "aud": c.Audience} {
+	for name, text := range map[string]string{userClaim: c.User, "name": c.Name, "avatar": c.Avatar, "device": c.Device, "iss": c.Issuer, "aud": c.Audience} {
 		if text != "" {
 			p.set(name, text)
 		}

@@ -63,6 +63,10 @@ func (l *Loop) NewClient(c *Client, o *Opening, authLimit time.Duration) {
 		Serial: l.loops.serial.Add(1),
 	}
 	l.loops.clients.Add(1)
+	l.SetDevice(c, o.Device)
+	if o.Own {
+		l.SetOwn(c, true)
+	}
 	if o.Identity == nil {
 		l.expiries.set(c, l.loops.Now(), authLimit)
 		return
@@ -74,7 +78,8 @@ func (l *Loop) NewClient(c *Client, o *Opening, authLimit time.Duration) {
 func (l *Loop) forget(c *Client, reason Reason) {
 	l.loops.clients.Add(-1)
 	l.expiries.clear(c)
-	delete(l.few, c.Serial)
+	l.SetOwn(c, false)
+	l.few.Delete(c.Serial)
 	if c.Known() { // else nobody was told of its coming either
 		l.observer.Disconnected(c, reason)
 	}
@@ -84,6 +89,7 @@ func (l *Loop) forget(c *Client, reason Reason) {
 // which of its rooms know already that it is there.
 func (l *Loop) Identify(c *Client, ident *auth.Identity, rights auth.Rights, arrived func(room string) bool) {
 	c.Rights = rights
+	l.SetDevice(c, ident.Device)
 	if ident.Expires.IsZero() {
 		l.expiries.clear(c)
 	} else {

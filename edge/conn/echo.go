@@ -23,14 +23,14 @@ func (l *Loop) SetEcho(c *Client, room string, echo bool) {
 		}
 		return
 	}
-	if f := l.few[c.Serial]; f != nil {
+	if f := l.few.Get(c.Serial); f != nil {
 		f.silent = slices.DeleteFunc(f.silent, func(r string) bool { return r == room })
 	}
 }
 
 // Echoes tells what SetEcho said last.
 func (l *Loop) Echoes(c *Client, room string) bool {
-	f := l.few[c.Serial]
+	f := l.few.Get(c.Serial)
 	return f == nil || !slices.Contains(f.silent, room)
 }
 
@@ -46,7 +46,7 @@ func (s *Loops) Serial(name string) uint64 {
 
 // Subscriber implements fanout.Sink.
 func (s *sink) Subscriber(origin uint64) (sub uint32, ok bool) {
-	if from := s.loop.few[origin]; from != nil && from.spared {
+	if from := s.loop.few.Get(origin); from != nil && from.spared {
 		return uint32(from.id), true
 	}
 	return 0, false

@@ -13,17 +13,16 @@ type few struct {
 	spared bool     // it is not sent its own messages that say so
 	silent []string // rooms that it joined so: what it sends there comes from it without an echo
 	hidden []string // rooms in which others do not see it
+	device string   // which of its user's it is; "": not said
+	own    bool     // it is given what its user's other connections write to users
 }
 
 // fewOf is where such things are noted of a client.
 func (m *Members) fewOf(c *Client) *few {
-	f := m.few[c.Serial]
+	f := m.few.Get(c.Serial)
 	if f == nil {
-		if m.few == nil {
-			m.few = make(map[uint64]*few)
-		}
 		f = &few{id: c.ID}
-		m.few[c.Serial] = f
+		m.few.Put(c.Serial, f)
 	}
 	return f
 }
@@ -43,13 +42,13 @@ func (m *Members) Hides(c *Client, room string) bool {
 }
 
 func (m *Members) hidesIn(c *Client, room string) bool {
-	f := m.few[c.Serial]
+	f := m.few.Get(c.Serial)
 	return f != nil && slices.Contains(f.hidden, room)
 }
 
 // HiddenIn are the rooms that HideIn was called for.
 func (m *Members) HiddenIn(c *Client) []string {
-	if f := m.few[c.Serial]; f != nil {
+	if f := m.few.Get(c.Serial); f != nil {
 		return slices.Clone(f.hidden)
 	}
 	return nil
@@ -59,7 +58,44 @@ func (m *Members) unhide(c *Client, room string) {
 	if c == nil {
 		return
 	}
-	if f := m.few[c.Serial]; f != nil {
+	if f := m.few.Get(c.Serial); f != nil {
 		f.hidden = slices.DeleteFunc(f.hidden, func(r string) bool { return r == room })
 	}
 }
+
+// SetDevice notes which of its user's devices a client is; "" leaves it as it is.
+func (m *Members) SetDevice(c *Client, device string) {
+	if device != "" {
+		m.fewOf(c).device = device
+	}
+}
+
+// Device is what SetDevice said last.
+func (m *Members) Device(c *Client) string {
+	if f := m.few.Get(c.Serial); f != nil {
+		return f.device
+	}
+	return ""
+}
+
+// TakesOwn tells what Loop.SetOwn said last.
+func (m *Members) TakesOwn(c *Client) bool {
+	f := m.few.Get(c.Serial)
+	return f != nil && f.own
+}
+
+// SetOwn says whether the client is given what its user's other connections write to users.
+func (l *Loop) SetOwn(c *Client, own bool) {
+	if own == l.TakesOwn(c) {
+		return
+	}
+	l.fewOf(c).own = own
+	if own {
+		l.loops.own.Add(1)
+	} else {
+		l.loops.own.Add(-1)
+	}
+}
+
+// TakeOwn is how many clients do; see Loop.SetOwn.
+func (s *Loops) TakeOwn() int64 { return s.own.Load() }

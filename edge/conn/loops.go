@@ -68,6 +68,7 @@ type Loops struct {
 	open       atomic.Int64  // connections of a kind, and those about to be
 	sockets    atomic.Int64
 	clients    atomic.Int64
+	own        atomic.Int64 // of them, those of Loop.SetOwn
 	unfinished atomic.Int64 // bytes, of all loops
 	pings      atomic.Uint64
 	closed     [numReasons]atomic.Uint64

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"barrage/fanout"
+	"barrage/internal/shrinkmap"
 )
 
 // InternalPrefix begins the rooms that the server uses itself, beside those that can be
@@ -20,7 +21,7 @@ func IsPublic(room string) bool { return room != "" && room[0] != InternalPrefix
 type Members struct {
 	fan      *fanout.Shard
 	observer Observer
-	few      map[uint64]*few // by Client.Serial: of few clients
+	few      shrinkmap.Map[uint64, *few] // by Client.Serial: of few clients
 }
 
 // Join makes a connection a member of a room. A held member gets nothing until Resume.

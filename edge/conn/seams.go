@@ -120,8 +120,10 @@ type Opening struct {
 	Guest    bool           // it is nobody's: let in without a token
 	Welcome  string         // what a backend has to say to people at first; "" is nothing
 	Encoding fanout.Encoding
-	Asked    any  // what its protocol has read in the request; see node.Protocol
-	NoEcho   bool // it wants none of what it sends itself
+	Asked    any    // what its protocol has read in the request; see node.Protocol
+	NoEcho   bool   // it wants none of what it sends itself
+	Device   string // that it says it is; the identity's goes before it
+	Own      bool   // see SetOwn
 
 	loop   *Loop
 	answer []byte

@@ -42,7 +42,8 @@ type Event struct {
 	Reason string `json:"reason,omitempty"`
 	Remote string `json:"remote,omitempty"` // Connect: the address the client comes from, with its port if that is known
 
-	Hidden bool `json:"hidden,omitempty"` // Connect, Join, Leave: others do not see it
+	Hidden bool   `json:"hidden,omitempty"` // Connect, Join, Leave: others do not see it
+	Device string `json:"device,omitempty"` // Connect: which of the user's it is. Publish: the one that it is for
 
 	Part int  `json:"part,omitempty"` // RoomClosed: the transcript's, from 1
 	Last bool `json:"last,omitempty"` // RoomClosed: no more parts come, and the room's history is gone
@@ -121,7 +122,7 @@ func marshal(v any) ([]byte, error) {
 // size is about what the event holds in memory. Messages count in full, though
 // the room's history may hold them as well.
 func (e *Event) size() int {
-	n := int(unsafe.Sizeof(queued{})) + len(e.Node) + len(e.ID) + len(e.Room) + len(e.User) + len(e.Conn) + len(e.Key) + len(e.Reason) + len(e.Remote)
+	n := int(unsafe.Sizeof(queued{})) + len(e.Node) + len(e.ID) + len(e.Room) + len(e.User) + len(e.Conn) + len(e.Key) + len(e.Reason) + len(e.Remote) + len(e.Device)
 	if e.Message != nil {
 		n += messageSize(e.Message)
 	}

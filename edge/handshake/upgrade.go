@@ -119,6 +119,9 @@ func (d *Door) admit(id conn.ID, req *frame.Request, u *upgrade) (err error) {
 		if token, err = d.tokenOf(req, u.host); err != nil {
 			return err
 		}
+		if err = d.device(req, u); err != nil {
+			return err
+		}
 		if u.protocol.Ask != nil {
 			if u.Asked, err = u.protocol.Ask(req, u.Rooms); err != nil {
 				return err
@@ -133,6 +136,27 @@ func (d *Door) admit(id conn.ID, req *frame.Request, u *upgrade) (err error) {
 		return nil
 	}
 	return d.identify(id, req, u, token)
+}
+
+// device reads which of its user's devices a connection says it is, and whether it is to be
+// given what the others write to users.
+func (d *Door) device(req *frame.Request, u *upgrade) error {
+	if u.protocol.Serve != nil {
+		return nil
+	}
+	names, err := req.Query("device")
+	switch {
+	case err != nil:
+		return err
+	case len(names) > 1:
+		return refusal.New(http.StatusBadRequest, "bad_device", "parameter device is given "+strconv.Itoa(len(names))+" times, want it once")
+	case len(names) == 1:
+		if u.Device, err = broker.DeviceName(names[0]); err != nil {
+			return err
+		}
+	}
+	u.Own, err = asksFor(req, "own", "1")
+	return err
 }
 
 // deflate is what is agreed on with a client.

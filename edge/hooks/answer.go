@@ -110,12 +110,13 @@ func (m members) identity() (*auth.Identity, error) {
 		m.get("serve", "a list of patterns", &id.Serve),
 		m.get("seen", "a list of patterns", &id.Seen),
 		m.get("hidden", "true or false", &id.Hidden),
+		m.get("device", "a text", &id.Device),
 		m.get("expires", "a time in milliseconds since 1970", &expires),
 	); err != nil {
 		return nil, err
 	}
 	id.User, id.Rooms, id.Publish = string(user), rooms, auth.Patterns(pub)
-	if id.User == "" && id.Name == "" && id.Avatar == "" && m["rooms"] == nil && m["pub"] == nil && m["dm"] == nil && m["serve"] == nil && m["seen"] == nil && m["hidden"] == nil && expires == nil {
+	if id.User == "" && id.Name == "" && id.Avatar == "" && id.Device == "" && m["rooms"] == nil && m["pub"] == nil && m["dm"] == nil && m["serve"] == nil && m["seen"] == nil && m["hidden"] == nil && expires == nil {
 		return nil, nil
 	}
 	if id.User != "" {

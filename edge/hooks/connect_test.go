@@ -59,6 +59,7 @@ func TestDecision(t *testing.T) {
 		`{"user":4711,"name":null}`:                                    {Identity: &auth.Identity{User: "4711", Rooms: all, Publish: all, Direct: all}},
 		`{"rooms":["live:*"],"pub":false}`:                             {Identity: &auth.Identity{Rooms: auth.Patterns{"live:*"}, Direct: all}},
 		`{"user":"ann","pub":true,"join":["user:ann"]}`:                {Identity: &auth.Identity{User: "ann", Rooms: all, Publish: all, Direct: all}, Join: []string{"user:ann"}},
+		`{"user":"ann","device":"phone"}`:                              {Identity: &auth.Identity{User: "ann", Device: "phone", Rooms: all, Publish: all, Direct: all}},
 		// Names have one form.
 		`{"user":"re\u0301mi","rooms":["e\u0301:*"],"dm":[],"join":["e\u0301:1"]}`: {
 			Identity: &auth.Identity{User: "r\u00e9mi", Rooms: auth.Patterns{"\u00e9:*"}, Publish: all, Direct: auth.Patterns{}}, Join: []string{"\u00e9:1"},

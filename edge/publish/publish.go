@@ -74,14 +74,16 @@ type Publisher struct {
 	broker    broker.Broker
 	rules     Rules
 	events    *events.Emitter
-	clients   bool // connections may publish
+	clients   bool        // connections may publish
+	copied    func() bool // somebody wants copies of what is written to users, see own.go
 	keys      keyRates
 	published atomic.Uint64
 }
 
-// New returns a Publisher. Unless clients, no connection may publish. keys may be nil.
-func New(b broker.Broker, rules Rules, e *events.Emitter, refused *Refused, clients bool, keys *keyring.Ring) *Publisher {
-	return &Publisher{broker: b, rules: rules, events: e, Refused: refused, clients: clients, keys: newKeyRates(keys)}
+// New returns a Publisher. Unless clients, no connection may publish. keys may be nil. copied
+// tells whether any connection, on any node, wants copies of what its user writes to others.
+func New(b broker.Broker, rules Rules, e *events.Emitter, refused *Refused, clients bool, keys *keyring.Ring, copied func() bool) *Publisher {
+	return &Publisher{broker: b, rules: rules, events: e, Refused: refused, clients: clients, keys: newKeyRates(keys), copied: copied}
 }
 
 // Published is how many messages the broker has accepted.
@@ -111,8 +113,9 @@ func (s *Publisher) Publish(ctx context.Context, p *broker.Publication) (broker.
 // Try is Publish for the loops, of what was checked: it does not block. done may be nil,
 // and is called by any goroutine. It returns false if the message had to be refused.
 func (s *Publisher) Try(p *broker.Publication, done func(broker.Receipt, error)) bool {
-	if s.events.Wants(events.Publish, p.Room) {
-		done = s.telling(p, done)
+	wanted, copied := s.events.Wants(events.Publish, p.Room), s.copies(p)
+	if wanted || copied {
+		done = s.telling(p, wanted, copied, done)
 	}
 	if p.Keep = s.waits(p); p.Keep {
 		next := done
@@ -234,13 +237,16 @@ func (s *Publisher) tell(p *broker.Publication, r broker.Receipt) {
 	})
 }
 
-// telling adds tell to what is done after a publish, when the caller's p is long
-// something else.
-func (s *Publisher) telling(p *broker.Publication, done func(broker.Receipt, error)) func(broker.Receipt, error) {
+// telling adds tell and copy, as far as they are wanted, to what is done after a publish, when
+// the caller's p is long something else.
+func (s *Publisher) telling(p *broker.Publication, wanted, copied bool, done func(broker.Receipt, error)) func(broker.Receipt, error) {
 	kept := *p
 	kept.Payload = slices.Clone(p.Payload)
 	return func(r broker.Receipt, err error) {
-		if err == nil {
+		if err == nil && copied {
+			s.copy(&kept, r)
+		}
+		if err == nil && wanted {
 			s.tell(&kept, r)
 		}
 		if done != nil {

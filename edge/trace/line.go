@@ -22,6 +22,7 @@ type Line struct {
 	User     string   `json:"user,omitempty"`
 	Key      string   `json:"key,omitempty"`
 	Address  string   `json:"address,omitempty"`
+	Device   string   `json:"device,omitempty"`
 	Protocol string   `json:"protocol,omitempty"`
 	Rooms    []string `json:"rooms,omitempty"`
 

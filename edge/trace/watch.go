@@ -127,7 +127,7 @@ func (w *watch) describe(id conn.ID) Line {
 		Protocol: w.tracing.cfg.Protocol(w.loop.KindOf(id)),
 	}
 	if c := w.loop.Client(id); c != nil {
-		l.User, l.Key = c.User(), c.Rights.Key()
+		l.User, l.Key, l.Device = c.User(), c.Rights.Key(), w.loop.Device(c)
 	}
 	return l
 }

@@ -8,11 +8,13 @@ import (
 
 	"barrage/edge/auth"
 	"barrage/edge/conn"
+	"barrage/internal/broker"
 	"barrage/internal/refusal"
 )
 
 type authReply struct {
 	User    string `json:"user,omitempty"`
+	Device  string `json:"device,omitempty"`
 	Name    string `json:"name,omitempty"`
 	Expires int64  `json:"expires,omitempty"` // milliseconds since the Unix epoch
 	Message string `json:"message,omitempty"` // for people, of the backend that was asked
@@ -22,8 +24,12 @@ func cmdAuth(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	if c.pending != nil && c.pending.proving {
 		return overloaded("another token of this connection is being checked")
 	}
+	w, err := cmd.wishes()
+	if err != nil {
+		return err
+	}
 	if cmd.Login != "" {
-		return p.login(c, cmd)
+		return p.login(c, cmd, w)
 	}
 	if p.node.Tokens == nil {
 		return badCommand("this server knows no tokens")
@@ -33,7 +39,7 @@ func cmdAuth(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	}
 	id := uint64(cmd.ID)
 	if !p.node.Tokens.Check(p.loop.Payer(&c.Client), cmd.Token, func(ident *auth.Identity, err error) {
-		p.loop.Post(&c.Client, func() { p.onIdentity(c, id, ident, err) })
+		p.loop.Post(&c.Client, func() { p.onIdentity(c, id, ident, w, err) })
 	}) {
 		return overloaded("too many tokens are being checked")
 	}
@@ -41,22 +47,35 @@ func cmdAuth(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	return nil
 }
 
-func (p *protocol) onIdentity(c *client, id uint64, ident *auth.Identity, err error) {
+func (p *protocol) onIdentity(c *client, id uint64, ident *auth.Identity, w wishes, err error) {
 	c.pending.proving = false
 	c.ended()
 	if err == nil && ident.Key != nil && len(ident.Key.Origins) > 0 {
 		err = refusal.New(403, auth.CodeInvalid, "this key is for certain pages, and has to come with the request")
 	}
 	if err == nil {
-		err = p.identify(c, id, ident, "")
+		err = p.identify(c, id, ident, w, "")
 	}
 	if err != nil {
 		p.replyError(nil, c, id, err)
 	}
 }
 
+// wishes are what a client says of itself beside its token.
+type wishes struct {
+	device string
+	own    *bool
+}
+
+func (cmd *command) wishes() (w wishes, err error) {
+	if w.own = cmd.Own; cmd.Device != "" {
+		w.device, err = broker.DeviceName(cmd.Device)
+	}
+	return w, err
+}
+
 // identify gives the client an identity, or a newer one, and replies with it.
-func (p *protocol) identify(c *client, id uint64, ident *auth.Identity, message string) error {
+func (p *protocol) identify(c *client, id uint64, ident *auth.Identity, w wishes, message string) error {
 	if c.User() != "" && ident.User != c.User() {
 		return refusal.New(403, "forbidden", "the token is another user's")
 	}
@@ -65,8 +84,12 @@ func (p *protocol) identify(c *client, id uint64, ident *auth.Identity, message 
 	}
 	first := !c.Known() || c.User() == "" && ident.User != ""
 	wasHidden := c.Hidden()
+	p.loop.SetDevice(&c.Client, w.device) // the identity's goes before it
+	if w.own != nil {
+		p.loop.SetOwn(&c.Client, *w.own)
+	}
 	p.loop.Identify(&c.Client, ident, ident.Rights(), func(room string) bool { return c.joining(room) == nil })
-	a := authReply{User: ident.User, Name: ident.Name, Message: message}
+	a := authReply{User: ident.User, Device: p.loop.Device(&c.Client), Name: ident.Name, Message: message}
 	if !ident.Expires.IsZero() {
 		a.Expires = ident.Expires.UnixMilli()
 	}

@@ -69,6 +69,8 @@ type command struct {
 
 	Token  string `json:"token"`  // auth
 	Login  string `json:"login"`  // auth: what a backend is asked about, instead of token
+	Device string `json:"device"` // auth: which of the user's this is. publish: the one of the user written to
+	Own    *bool  `json:"own"`    // auth: it is to be given what the user's other connections write to users
 	Method string `json:"method"` // request
 	User   string `json:"user"`   // last_seen
 	Status string `json:"status"` // presence_update

@@ -54,6 +54,10 @@ type messageJSON struct {
 	Repeat  bool  `json:"repeat,omitempty"`  // it was pushed before, and not acknowledged
 
 	Local bool `json:"local_only,omitempty"` // as in publishReply
+
+	// Of pushes that are for one client alone.
+	Self bool   `json:"self,omitempty"` // it is of the client, or its user
+	To   string `json:"to,omitempty"`   // the user whom it was written to, of a copy for its writer
 }
 
 // messages are those of a reply, each as its JSON. That was made before, so insert puts
@@ -176,6 +180,7 @@ type welcomePush struct {
 	Push    string   `json:"push"` // "welcome"
 	Conn    string   `json:"conn"` // as sender.conn of this connection's messages
 	User    string   `json:"user,omitempty"`
+	Device  string   `json:"device,omitempty"`
 	Name    string   `json:"name,omitempty"`
 	Rooms   []string `json:"rooms,omitempty"` // asked for in the URL; joined
 	Time    int64    `json:"time"`

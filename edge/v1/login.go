@@ -12,7 +12,7 @@ import (
 )
 
 // login asks the backend whose a login is.
-func (p *protocol) login(c *client, cmd *command) error {
+func (p *protocol) login(c *client, cmd *command, w wishes) error {
 	connect := p.node.Hooks.Connect()
 	if connect == nil || !connect.ByMessage {
 		return badCommand("this server asks nobody about logins")
@@ -23,13 +23,13 @@ func (p *protocol) login(c *client, cmd *command) error {
 	id := uint64(cmd.ID)
 	c.begin().proving = true
 	connect.AskMessage(p.who(c), cmd.Login, nil, func(said *hooks.Decision, err error) {
-		p.loop.Post(&c.Client, func() { p.onLogin(c, id, said, err) })
+		p.loop.Post(&c.Client, func() { p.onLogin(c, id, said, w, err) })
 	})
 	return nil
 }
 
 // onLogin lets the client in, and into the rooms that the backend names.
-func (p *protocol) onLogin(c *client, id uint64, said *hooks.Decision, err error) {
+func (p *protocol) onLogin(c *client, id uint64, said *hooks.Decision, w wishes, err error) {
 	c.pending.proving = false
 	if err != nil {
 		p.loginRefused(c, id, err)
@@ -42,7 +42,7 @@ func (p *protocol) onLogin(c *client, id uint64, said *hooks.Decision, err error
 		guest := auth.Anonymous(p.node.PublishRate > 0)
 		ident = &guest
 	}
-	if err := p.identify(c, id, ident, said.Welcome); err != nil {
+	if err := p.identify(c, id, ident, w, said.Welcome); err != nil {
 		p.replyError(nil, c, id, err)
 		return
 	}

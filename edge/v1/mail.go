@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"barrage/edge/conn"
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 )
 
@@ -27,7 +28,28 @@ func (h mailHost) WaitFor(c *conn.Client, room string, f func()) (cancel func())
 	return func() { h.waits.Cancel(w) }
 }
 
-func (h mailHost) Push(c *conn.Client, m *broker.Message) { h.push(nil, h.at(c), pushOf(m)) }
+func (h mailHost) Push(c *conn.Client, m *broker.Message) { h.push(nil, h.at(c), h.pushTo(c, m)) }
+
+func (h mailHost) Own(c *conn.Client, m *broker.Message, to string) {
+	if !h.loop.TakesOwn(c) || h.isFrom(c, m) || h.loop.Queued(nil, c.ID) > bounds.ReplyQueue {
+		return
+	}
+	j := h.pushTo(c, m)
+	j.To = to
+	h.push(nil, h.at(c), j)
+}
+
+// pushTo is a message as a push to one client alone, which can be told that it is its own.
+func (p *protocol) pushTo(c *conn.Client, m *broker.Message) *messageJSON {
+	j := pushOf(m)
+	j.Self = c.User() != "" && m.Sender.User == c.User() || p.isFrom(c, m)
+	return j
+}
+
+// isFrom tells whether a message is the client's own.
+func (p *protocol) isFrom(c *conn.Client, m *broker.Message) bool {
+	return m.Sender.Conn != "" && m.Sender.Conn == p.node.Loops.ConnName(c.Serial)
+}
 
 func (h mailHost) Repeat(c *conn.Client, messages []*broker.Message) (n int) {
 	if h.loop.Blocked(c.ID) {
@@ -35,7 +57,7 @@ func (h mailHost) Repeat(c *conn.Client, messages []*broker.Message) (n int) {
 	}
 	left := h.room(nil, h.at(c))
 	for _, m := range messages {
-		j := pushOf(m)
+		j := h.pushTo(c, m)
 		j.Repeat = true
 		if left -= j.size(); left < 0 && n > 0 {
 			break

@@ -86,7 +86,7 @@ func (p *protocol) Open(o *conn.Opening) {
 	p.loop.NewClient(&c.Client, o, p.node.AuthTimeout)
 	*p.clients.Make(o.ID) = c
 	o.Answer()
-	hello := &welcomePush{Push: "welcome", Conn: p.node.Loops.ConnName(c.Serial), Time: time.Now().UnixMilli()}
+	hello := &welcomePush{Push: "welcome", Conn: p.node.Loops.ConnName(c.Serial), Device: p.loop.Device(&c.Client), Time: time.Now().UnixMilli()}
 	if o.Identity == nil {
 		hello.Auth = "required"
 		p.push(nil, c, hello)

@@ -175,9 +175,18 @@ func (e *example) do(name string, words []string) {
 	case "connect":
 		target := words[1]
 		if len(words) > 2 && strings.HasPrefix(words[2], "token=") {
-			target += "?token=" + testToken(e.t, strings.TrimPrefix(words[2], "token="), func(c *auth.Claims) {
-				if len(words) > 3 {
-					c.Serve = auth.Patterns{strings.TrimPrefix(words[3], "serve=")}
+			sep := "?"
+			if strings.Contains(target, sep) {
+				sep = "&"
+			}
+			target += sep + "token=" + testToken(e.t, strings.TrimPrefix(words[2], "token="), func(c *auth.Claims) {
+				for _, claim := range words[3:] {
+					if pattern, ok := strings.CutPrefix(claim, "serve="); ok {
+						c.Serve = auth.Patterns{pattern}
+					}
+					if device, ok := strings.CutPrefix(claim, "device="); ok {
+						c.Device = device
+					}
 				}
 			})
 		}

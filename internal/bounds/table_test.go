@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"barrage/internal/bounds"
+	"barrage/internal/broker"
 	"barrage/internal/config"
 	"barrage/internal/doctable"
 	"barrage/internal/settings"
@@ -94,6 +95,8 @@ func rows() []row {
 		{what: "rooms whose viewers are remembered, in Redis", unit: "in 10m", payer: n(bounds.ViewerRooms) + " that nobody else is in", process: n(bounds.RatePayers) + " payers",
 			then: "a user is no different viewer of further ones"},
 		{what: "users of whom it is remembered when they were here", process: n(bounds.LastSeen) + ", in Redis " + n(bounds.LastSeenInRedis), then: "the longest gone are forgotten"},
+		{what: "a device's name", unit: "bytes", conn: n(broker.MaxDevice), then: "`bad_device`"},
+		{what: "copies of a user's messages for their other connections", unit: "bytes not read", conn: size(bounds.ReplyQueue), then: "further ones are left out"},
 		{what: "a status in a room", unit: "bytes", conn: n(bounds.StatusBytes) + ", and " + n(bounds.StatusDataBytes) + " of data", then: "`bad_command`"},
 		{what: "changes of a status that are told", conn: "one in " + settings.Format(bounds.StatusInterval) + " in a room", then: "the last of them is told"},
 		{what: "messages waiting for others of their room", unit: "of a room", process: n(bounds.TurnMessages) + ", " + size(bounds.TurnBytes),

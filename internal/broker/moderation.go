@@ -71,6 +71,7 @@ type Connection struct {
 	Protocol string   `json:"protocol"`          // raw or barrage.v1
 	Since    int64    `json:"since"`             // milliseconds since the Unix epoch
 	Rooms    []string `json:"rooms"`
+	Device   string   `json:"device,omitempty"`    // which of the user's it is, if that was said
 	Hidden   bool     `json:"hidden,omitempty"`    // others see it in none of them
 	HiddenIn []string `json:"hidden_in,omitempty"` // or not in these
 }

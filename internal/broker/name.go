@@ -1,4 +1,4 @@
-// Names of rooms and users: the one place where their rules and limits are written, and
+// Names of rooms, users and their devices: the one place where their rules and limits are written, and
 // where two ways to write one name become the same.
 
 package broker
@@ -25,6 +25,7 @@ const (
 	MaxKind     = 64   // of a message
 	MaxKey      = 128  // an idempotency key
 	MaxMethod   = 128  // of requests
+	MaxDevice   = 128  // of a user
 )
 
 // UserPrefix begins the rooms of single users, which only they may join.
@@ -82,6 +83,16 @@ func UserID(id string) (string, error) {
 		return normal, nil
 	}
 	return id, refusal.New(http.StatusBadRequest, "bad_user", "the user's id "+why)
+}
+
+// DeviceName returns the normal form of the name that one of a user's devices has, or what is
+// wrong with it, a [refusal.Error] with the code bad_device.
+func DeviceName(name string) (string, error) {
+	normal := Normal(name)
+	if why := wrongWith(normal, name, MaxDevice, false); why != "" {
+		return name, refusal.New(http.StatusBadRequest, "bad_device", "the device's name "+why)
+	}
+	return normal, nil
 }
 
 // RoomPattern returns the normal form of a pattern (see [Match]) of rooms' names, which is made

@@ -164,6 +164,7 @@ type Identity struct {
 	Serve   []string  `json:"serve,omitempty"`
 	Seen    []string  `json:"seen,omitempty"`
 	Hidden  bool      `json:"hidden,omitempty"`
+	Device  string    `json:"device,omitempty"`
 	Expires time.Time `json:"expires"`
 }
 
@@ -177,7 +178,7 @@ func (c *Check) Verify(ctx context.Context, v *auth.Verifier, token string) ([]b
 		User: id.User, Name: id.Name, Avatar: id.Avatar, Rooms: id.Rooms,
 		Publish: append([]string{}, id.Publish...), Direct: append([]string{}, id.Direct...), // none is a list, too
 		Serve: id.Serve,
-		Seen:  id.Seen, Hidden: id.Hidden,
+		Seen:  id.Seen, Hidden: id.Hidden, Device: id.Device,
 		Expires: id.Expires.Add(-c.Leeway).UTC(), // as the token says
 	}
 	var b bytes.Buffer
