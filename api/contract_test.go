@@ -274,6 +274,7 @@ func TestErrorCodes(t *testing.T) {
 		{"invalid_address", "DELETE", "/v1/bans", "", 400, nil, nil},
 		{"not_banned", "DELETE", "/v1/bans/7", "", 404, coded(404, "not_banned", "nobody", 0), nil},
 		{"busy", "POST", "/v1/rooms/r/close", "", 409, coded(409, "busy", "more and more", 0), nil},
+		{"bad_device", "POST", "/v1/users/7/messages?device=my%20phone", "hi", 400, nil, nil},
 		{"mailbox_full", "POST", "/v1/users/7/messages", "hi", 409, coded(409, "mailbox_full", "full", 0), nil},
 		{"too_many_bans", "POST", kick, `{"user":"7","for":"1m"}`, 409, coded(409, "too_many_bans", "full", 0), nil},
 		{"key_not_found", "POST", "/v1/keys/x/revoke", "", 404, coded(404, "key_not_found", "none", 0), nil},

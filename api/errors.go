@@ -36,7 +36,7 @@ var (
 func invalid(field, text string) error {
 	code := "invalid_" + field
 	switch field {
-	case "room", "user", "kind":
+	case "room", "user", "kind", "device":
 		code = "bad_" + field // as the server behind the API and barrage.v1 have it
 	}
 	return refusal.New(http.StatusBadRequest, code, field+": "+text)

@@ -179,6 +179,14 @@ func checkUser(id string) (string, error) {
 	return normal, nil
 }
 
+func checkDevice(name string) (string, error) {
+	normal, err := broker.DeviceName(name)
+	if err != nil {
+		return "", invalid("device", err.Error())
+	}
+	return normal, nil
+}
+
 func checkConn(conn string) (string, error) {
 	if conn == "" {
 		return "", invalid("conn", "must not be empty")

@@ -41,9 +41,11 @@ func (a *API) publish(x *exchange, r *http.Request) error {
 }
 
 // publishToUser handles POST /v1/users/{user}/messages. The answer leaves online
-// out if it cannot be told: the message is published all the same.
+// out if it cannot be told: the message is published all the same; and of one for a device,
+// which tells how many got it.
 func (a *API) publishToUser(x *exchange, r *http.Request) error {
 	q := readParams(r)
+	x.publication.Device = q.name("device", checkDevice)
 	if err := a.readPublication(x, r, &q); err != nil {
 		return err
 	}
@@ -52,12 +54,31 @@ func (a *API) publishToUser(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if x.publication.Device != "" {
+		a.answerPublish(x, &receipt, "")
+		return nil
+	}
 	online, err := a.server.Online(r.Context(), x.param)
 	if err != nil {
 		a.answerPublish(x, &receipt, "")
 		return nil
 	}
 	a.answerPublish(x, &receipt, `,"online":`+strconv.FormatBool(online))
+	return nil
+}
+
+// publishToConn handles POST /v1/connections/{conn}/messages.
+func (a *API) publishToConn(x *exchange, r *http.Request) error {
+	q := readParams(r)
+	if err := a.readPublication(x, r, &q); err != nil {
+		return err
+	}
+	x.publication.Conn = x.param
+	receipt, err := a.server.Publish(r.Context(), &x.publication)
+	if err != nil {
+		return err
+	}
+	a.answerPublish(x, &receipt, "")
 	return nil
 }
 

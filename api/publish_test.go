@@ -223,6 +223,31 @@ func TestPublishToUser(t *testing.T) {
 	}
 }
 
+// TestPublishToOne: messages for one connection or one device name it, and are answered
+// without what is a user's.
+func TestPublishToOne(t *testing.T) {
+	for _, tt := range []struct {
+		path   string
+		status int
+		want   string
+		sent   broker.Publication
+	}{
+		{"/v1/users/7/messages?device=e%CC%81", 200, `{"id":"id-1","offset":1,"delivered_to":2}`, broker.Publication{Room: "user:7", Device: "\u00e9"}},
+		{"/v1/users/7/messages?device=my%20phone", 400, "bad_device", broker.Publication{}},
+		{"/v1/users/7/messages?device=a&device=b", 400, "bad_device", broker.Publication{}},
+		{"/v1/users/7/messages?device=" + strings.Repeat("a", 129), 400, "bad_device", broker.Publication{}},
+		{"/v1/connections/n-1/messages", 200, `{"id":"id-1","offset":1,"delivered_to":0}`, broker.Publication{Conn: "n-1"}},
+		{"/v1/connections//messages", 400, "invalid_conn", broker.Publication{}},
+		{"/v1/connections/" + strings.Repeat("a", 65) + "/messages", 400, "invalid_conn", broker.Publication{}},
+	} {
+		s := &memServer{rooms: map[string]int{"user:7": 2}, online: []string{"7"}}
+		answered(t, request(t, newAPI(t, Config{}, s), "POST", tt.path, "hi"), tt.status, tt.want)
+		if sent := s.messages(); tt.status == 200 && (len(sent) != 1 || sent[0].Room != tt.sent.Room || sent[0].Device != tt.sent.Device || sent[0].Conn != tt.sent.Conn) {
+			t.Errorf("%s: sent %+v", tt.path, sent)
+		}
+	}
+}
+
 // A repeated answer tells who was reached then, but who is online now.
 func TestReplayTellsOnlineNow(t *testing.T) {
 	s := &memServer{rooms: map[string]int{"user:7": 2}, online: []string{"7"}}

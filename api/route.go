@@ -39,6 +39,7 @@ func (a *API) endpoints() table {
 	return table{
 		{method: post, pattern: "/v1/rooms/{room}/messages", handle: a.publish},
 		{method: post, pattern: "/v1/users/{user}/messages", handle: a.publishToUser},
+		{method: post, pattern: "/v1/connections/{conn}/messages", handle: a.publishToConn},
 		{method: post, pattern: "/v1/rooms/messages", handle: a.publishBatch},
 		{method: post, pattern: "/v1/broadcast", handle: a.broadcast},
 		{method: post, pattern: "/v1/requests/{method}", handle: a.ask},

@@ -36,7 +36,8 @@ type Server interface {
 // Messages publishes and remembers.
 type Messages interface {
 	// Publish sends a message. p and its payload are the caller's again when it
-	// returns.
+	// returns. Of one for a connection or a device alone Receipt.Members are those of all
+	// nodes that got it.
 	Publish(ctx context.Context, p *broker.Publication) (broker.Receipt, error)
 	// History reads a part of a room's history, Clear forgets it.
 	History(ctx context.Context, room string, q broker.Query) (broker.Page, error)

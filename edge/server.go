@@ -14,6 +14,7 @@ import (
 	"barrage/edge/auth"
 	"barrage/edge/conn"
 	"barrage/edge/delivery"
+	"barrage/edge/direct"
 	"barrage/edge/handshake"
 	"barrage/edge/history"
 	"barrage/edge/mailbox"
@@ -57,6 +58,7 @@ type Server struct {
 	assets      map[string]*document.Document // by path
 	refused     publish.Refused
 	tracing     *trace.Tracing
+	courier     *direct.Courier
 	ownBroker   *memory.Broker // without SetBroker
 
 	// From Start on.
@@ -113,6 +115,8 @@ func New(cfg Config) (*Server, error) {
 	s.tracing = trace.New(trace.Config{Node: cfg.Node, Loops: loops, Control: moderation.ControlRoom, Protocol: func(kind int) string { return s.protocols[kind/2].Name }})
 	s.Delivery.Internal(trace.KindOrder, s.tracing.Obey)
 	s.Delivery.Internal(trace.KindLines, s.tracing.Heard)
+	s.courier = direct.New(direct.Config{Node: cfg.Node, Clustered: cfg.Presence != nil, Loops: loops, Control: moderation.ControlRoom})
+	s.Delivery.Internal(direct.Kind, s.courier.Hear)
 	registry, err := presence.New(presence.Config{
 		Store: cfg.Presence, LastSeen: cfg.LastSeen, Logger: cfg.Logger,
 		Quiet: func(room string) bool { return strings.HasPrefix(room, broker.UserPrefix) || s.Moderation.Quiet(room) },
@@ -134,6 +138,7 @@ func New(cfg Config) (*Server, error) {
 	s.node.Background(s.announce)
 	s.node.Background(s.Moderation.Run)
 	s.node.Background(s.tracing.Run)
+	s.node.Background(s.courier.Run)
 	for i := range s.protocols {
 		p := &s.protocols[i]
 		var attach func(*conn.Loop) conn.Protocol
@@ -166,7 +171,10 @@ func (s *Server) Start() error {
 		n.Broker, s.ownBroker = m, m
 	}
 	n.Pool = share.NewPool()
-	n.Publisher = publish.New(n.Broker, s.Moderation, s.cfg.Events, &s.refused, s.cfg.PublishRate > 0, s.cfg.Keys, s.copied)
+	n.Publisher = publish.New(publish.Config{
+		Broker: n.Broker, Rules: s.Moderation, Events: s.cfg.Events, Refused: &s.refused, Courier: s.courier,
+		Clients: s.cfg.PublishRate > 0, Keys: s.cfg.Keys, Copied: s.copied,
+	})
 	n.Mailboxes = mailbox.NewOffice(s.mailConfig())
 	s.Delivery.SetMailboxes(n.Mailboxes)
 	if s.cfg.Auth != nil || s.cfg.Keys != nil {
@@ -185,6 +193,7 @@ func (s *Server) Start() error {
 	s.Moderation.Start(ctx, n.Broker)
 	n.Requests.Start(n.Broker)
 	s.tracing.Start(n.Broker)
+	s.courier.Start(n.Broker)
 	for _, f := range s.runs {
 		s.background.Go(func() { f(ctx) })
 	}
@@ -209,7 +218,7 @@ func (s *Server) copied() bool { return s.node.Clustered || s.node.Loops.TakeOwn
 
 // ownRoom tells whether a room is one that the node itself is a member of.
 func (s *Server) ownRoom(room string) bool {
-	return room == moderation.ControlRoom || room == s.tracing.Room() || s.node.Requests.Room(room)
+	return room == moderation.ControlRoom || room == s.tracing.Room() || room == s.courier.Room() || s.node.Requests.Room(room)
 }
 
 // onReady tells the loops that a room's messages come here now, if a connection waits.
@@ -235,6 +244,7 @@ func (s *Server) Drain(ctx context.Context, window time.Duration) error {
 	s.batches.Wait()
 	s.removeFiles()
 	s.node.Requests.Drain()
+	defer s.courier.Leave()
 	return s.node.Loops.Drain(ctx, window)
 }
 

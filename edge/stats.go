@@ -28,11 +28,13 @@ type Stats struct {
 	Tokens         map[string]uint64 // checked, by result
 	Presence       presence.Stats
 	Requests       requests.Stats
-	Memory         *memory.Stats  // nil with any other broker
-	Batches        uint64         // frames of several messages, each made once for all it went to
-	Batched        uint64         // messages in them
-	Fanout         []fanout.Stats // by loop
-	Traces         int            // of single connections, at present
+	Memory         *memory.Stats     // nil with any other broker
+	Batches        uint64            // frames of several messages, each made once for all it went to
+	Batched        uint64            // messages in them
+	Fanout         []fanout.Stats    // by loop
+	Direct         map[string]uint64 // messages for single connections and devices, by what became of them
+	DirectPeers    int               // other nodes, for whose answers to these is waited
+	Traces         int               // of single connections, at present
 	TraceLinesLost uint64
 }
 
@@ -57,6 +59,8 @@ func (s *Server) Stats() Stats {
 		Tokens:         map[string]uint64{"accepted": 0, "refused": 0},
 		Presence:       n.Presence.Stats(),
 		Requests:       n.Requests.Stats(),
+		Direct:         s.courier.Results(),
+		DirectPeers:    s.courier.Peers(),
 		Fanout:         s.fanoutStats(),
 	}
 	st.Batches, st.Batched = s.hub.Batches()

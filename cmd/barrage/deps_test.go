@@ -39,14 +39,14 @@ var allowedImports = map[string][]string{
 
 	"barrage/edge": {
 		"barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/conn", "barrage/edge/delivery",
-		"barrage/edge/echo", "barrage/edge/events", "barrage/edge/handshake", "barrage/edge/history", "barrage/edge/hooks",
-		"barrage/edge/mailbox", "barrage/edge/moderation", "barrage/edge/moderation/replica", "barrage/edge/node",
-		"barrage/edge/paths", "barrage/edge/post", "barrage/edge/presence", "barrage/edge/proxy", "barrage/edge/publish",
-		"barrage/edge/raw", "barrage/edge/requests", "barrage/edge/share", "barrage/edge/sse", "barrage/edge/tcp",
-		"barrage/edge/trace", "barrage/edge/v1", "barrage/edge/wait", "barrage/edge/ws", "barrage/fanout", "barrage/frame",
-		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/broker/memory",
-		"barrage/internal/document", "barrage/internal/fair", "barrage/internal/limits", "barrage/internal/random",
-		"barrage/internal/refusal", "barrage/netpoll",
+		"barrage/edge/direct", "barrage/edge/echo", "barrage/edge/events", "barrage/edge/handshake",
+		"barrage/edge/history", "barrage/edge/hooks", "barrage/edge/mailbox", "barrage/edge/moderation",
+		"barrage/edge/moderation/replica", "barrage/edge/node", "barrage/edge/paths", "barrage/edge/post",
+		"barrage/edge/presence", "barrage/edge/proxy", "barrage/edge/publish", "barrage/edge/raw", "barrage/edge/requests",
+		"barrage/edge/share", "barrage/edge/sse", "barrage/edge/tcp", "barrage/edge/trace", "barrage/edge/v1",
+		"barrage/edge/wait", "barrage/edge/ws", "barrage/fanout", "barrage/frame", "barrage/internal/bounds",
+		"barrage/internal/broker", "barrage/internal/broker/memory", "barrage/internal/document", "barrage/internal/fair",
+		"barrage/internal/limits", "barrage/internal/random", "barrage/internal/refusal", "barrage/netpoll",
 	},
 	"barrage/edge/admin": {
 		"barrage/api", "barrage/edge", "barrage/edge/auth/keyring", "barrage/edge/events", "barrage/edge/presence",
@@ -71,6 +71,10 @@ var allowedImports = map[string][]string{
 		"barrage/edge/publish", "barrage/fanout", "barrage/internal/broker", "barrage/internal/striped",
 		"github.com/valyala/bytebufferpool",
 	},
+	"barrage/edge/direct": {
+		"barrage/edge/conn", "barrage/fanout", "barrage/internal/bounds", "barrage/internal/broker",
+		"barrage/internal/fair", "barrage/internal/random",
+	},
 	"barrage/edge/echo": {"barrage/edge/conn", "barrage/edge/node"},
 	"barrage/edge/events": {
 		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/limits",
@@ -94,7 +98,8 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/edge/mailbox": {
 		"barrage/edge/conn", "barrage/edge/history", "barrage/edge/presence", "barrage/edge/publish", "barrage/edge/share",
-		"barrage/fanout", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/shrinkmap", "barrage/internal/workers",
+		"barrage/fanout", "barrage/internal/broker", "barrage/internal/fair", "barrage/internal/shrinkmap",
+		"barrage/internal/workers",
 	},
 	"barrage/edge/moderation": {
 		"barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/conn", "barrage/edge/events",

@@ -65,6 +65,10 @@ type v1Fields struct {
 	Method        string
 	Again, Repeat bool
 
+	Receiver    string
+	Self        bool
+	DeliveredTo *int `json:"delivered_to"`
+
 	Expires   int64
 	MessageID string `json:"message_id"`
 	LocalOnly bool   `json:"local_only"`

@@ -79,6 +79,7 @@ func (l *Loop) forget(c *Client, reason Reason) {
 	l.loops.clients.Add(-1)
 	l.expiries.clear(c)
 	l.SetOwn(c, false)
+	l.unlist(c)
 	l.few.Delete(c.Serial)
 	if c.Known() { // else nobody was told of its coming either
 		l.observer.Disconnected(c, reason)
@@ -107,6 +108,9 @@ func (l *Loop) Identify(c *Client, ident *auth.Identity, rights auth.Rights, arr
 		l.loops.Users.replace(c, who, ident.Hidden)
 	} else {
 		c.who, c.hidden = who, ident.Hidden
+	}
+	if before == "" {
+		l.list(c)
 	}
 	for room := range l.Rooms(c.ID) {
 		if arrived(room) {

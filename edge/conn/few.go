@@ -14,6 +14,7 @@ type few struct {
 	silent []string // rooms that it joined so: what it sends there comes from it without an echo
 	hidden []string // rooms in which others do not see it
 	device string   // which of its user's it is; "": not said
+	listed int      // its place among those of the device, from 1; 0: none
 	own    bool     // it is given what its user's other connections write to users
 }
 
@@ -61,21 +62,6 @@ func (m *Members) unhide(c *Client, room string) {
 	if f := m.few.Get(c.Serial); f != nil {
 		f.hidden = slices.DeleteFunc(f.hidden, func(r string) bool { return r == room })
 	}
-}
-
-// SetDevice notes which of its user's devices a client is; "" leaves it as it is.
-func (m *Members) SetDevice(c *Client, device string) {
-	if device != "" {
-		m.fewOf(c).device = device
-	}
-}
-
-// Device is what SetDevice said last.
-func (m *Members) Device(c *Client) string {
-	if f := m.few.Get(c.Serial); f != nil {
-		return f.device
-	}
-	return ""
 }
 
 // TakesOwn tells what Loop.SetOwn said last.

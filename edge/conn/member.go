@@ -22,6 +22,7 @@ type Members struct {
 	fan      *fanout.Shard
 	observer Observer
 	few      shrinkmap.Map[uint64, *few] // by Client.Serial: of few clients
+	devices  shrinkmap.Map[device, []*Client]
 }
 
 // Join makes a connection a member of a room. A held member gets nothing until Resume.

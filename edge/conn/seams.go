@@ -7,6 +7,7 @@ import (
 
 	"barrage/edge/auth"
 	"barrage/fanout"
+	"barrage/internal/broker"
 	"barrage/netpoll"
 )
 
@@ -74,6 +75,8 @@ type Protocol interface {
 	// Farewell may send a last message, before Transport.AppendGoodbye. wait is how
 	// long the peer is to wait before it comes back.
 	Farewell(r *Read, id ID, code uint16, text string, wait time.Duration)
+	// Give gives the connection a message as Loop.Give has it, and tells whether it did.
+	Give(id ID, m *broker.Message) (given bool)
 	// Evict takes the connection out of a room; one that cannot live without it is
 	// closed. It does nothing if the connection is not in it.
 	Evict(id ID, room, reason string)
@@ -92,6 +95,7 @@ type Silent struct{}
 func (Silent) Skipped(ID, string, uint64, uint64, uint64)        {}
 func (Silent) Writable(ID)                                       {}
 func (Silent) Farewell(*Read, ID, uint16, string, time.Duration) {}
+func (Silent) Give(ID, *broker.Message) bool                     { return false }
 func (Silent) Evict(ID, string, string)                          {}
 func (Silent) Closed(ID, Reason)                                 {}
 func (Silent) Client(ID) *Client                                 { return nil }

@@ -71,10 +71,11 @@ func (h *Hooks) Publish(who Who, m *broker.Publication, done func(*Change, error
 		Name   string          `json:"name,omitempty"`
 		Key    string          `json:"key,omitempty"`
 		Conn   string          `json:"conn"`
+		Device string          `json:"device,omitempty"`
 		Kind   string          `json:"kind,omitempty"`
 		Format string          `json:"format"`
 		Data   json.RawMessage `json:"data"`
-	}{KindPublish.String(), m.Room, m.Sender.User, m.Sender.Name, m.Via, m.Sender.Conn, m.Kind, format, data}), false, nil, func(answer any, err error) {
+	}{KindPublish.String(), m.Room, m.Sender.User, m.Sender.Name, m.Via, m.Sender.Conn, m.Device, m.Kind, format, data}), false, nil, func(answer any, err error) {
 		change, _ := answer.(*Change)
 		result := Allowed
 		if change != nil {

@@ -54,9 +54,9 @@ type Host interface {
 	// those it was given before. Repeat returns how many it gave.
 	Push(c *conn.Client, m *broker.Message)
 	Repeat(c *conn.Client, messages []*broker.Message) (n int)
-	// Own gives the client what its user wrote to another one, if it wants that and was not
+	// Own gives the client what its user wrote to another one, or to a device of theirs, if it wants that and was not
 	// the one that wrote it.
-	Own(c *conn.Client, m *broker.Message, to string)
+	Own(c *conn.Client, m *broker.Message, to, device string)
 	// Now is the loops' clock.
 	Now() time.Duration
 	// Post has f run on the loop if the client is still there then, Do in any case. Any

@@ -11,12 +11,12 @@ import (
 // is called by the broker.
 func (o *Office) Own(m *broker.Message) {
 	user, _ := broker.UserOf(m.Room)
-	of, to := publish.OpenOwn(m)
+	of, to, device := publish.OpenOwn(m)
 	if of == nil || of.Expired() {
 		return
 	}
 	of = broker.Sanitize(of)
 	for _, c := range o.cfg.Users.Of(user) {
-		o.cfg.Post(c, func() { o.boxes[c.Loop()].host.Own(c, of, to) })
+		o.cfg.Post(c, func() { o.boxes[c.Loop()].host.Own(c, of, to, device) })
 	}
 }

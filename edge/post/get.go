@@ -107,7 +107,7 @@ func put(n *node.Node, m *broker.Publication, answer func([]byte, error)) {
 			answer(nil, publish.Refusal(err))
 			return
 		}
-		answer(v1.Published(&got), nil)
+		answer(v1.Published(&got, m.Single()), nil)
 	}) {
 		answer(nil, publish.Overloaded)
 	}

@@ -66,24 +66,39 @@ type Rules interface {
 	Banned(user, room string) error
 }
 
+// Courier brings messages to single connections and devices.
+type Courier interface {
+	// Send gives a publication to the connection or the device that it names, and calls done
+	// once, from any goroutine, with how many got it as Receipt.Members. It does not block,
+	// and returns false if it has too much to do. p is the caller's again then.
+	Send(p *broker.Publication, done func(broker.Receipt, error)) bool
+}
+
+// Config is what New needs.
+type Config struct {
+	Broker  broker.Broker
+	Rules   Rules
+	Events  *events.Emitter
+	Refused *Refused
+	Courier Courier
+	Clients bool          // connections may publish
+	Keys    *keyring.Ring // may be nil
+	Copied  func() bool   // a connection, on any node, may want copies of what its user writes to others; see own.go
+}
+
 // Publisher publishes. Its methods may be called from any goroutine.
 type Publisher struct {
 	Refused  *Refused
 	Received atomic.Uint64 // messages from sockets
 
-	broker    broker.Broker
-	rules     Rules
-	events    *events.Emitter
-	clients   bool        // connections may publish
-	copied    func() bool // somebody wants copies of what is written to users, see own.go
+	cfg       Config
 	keys      keyRates
 	published atomic.Uint64
 }
 
-// New returns a Publisher. Unless clients, no connection may publish. keys may be nil. copied
-// tells whether any connection, on any node, wants copies of what its user writes to others.
-func New(b broker.Broker, rules Rules, e *events.Emitter, refused *Refused, clients bool, keys *keyring.Ring, copied func() bool) *Publisher {
-	return &Publisher{broker: b, rules: rules, events: e, Refused: refused, clients: clients, keys: newKeyRates(keys), copied: copied}
+// New returns a Publisher.
+func New(cfg Config) *Publisher {
+	return &Publisher{cfg: cfg, Refused: cfg.Refused, keys: newKeyRates(cfg.Keys)}
 }
 
 // Published is how many messages the broker has accepted.
@@ -95,14 +110,17 @@ func (s *Publisher) Publish(ctx context.Context, p *broker.Publication) (broker.
 	if err := s.Check(p); err != nil {
 		return broker.Receipt{}, err
 	}
+	if p.Single() {
+		return s.bring(ctx, p)
+	}
 	p.Keep = p.Keep || s.waits(p)
-	r, err := s.broker.Publish(ctx, p)
+	r, err := s.cfg.Broker.Publish(ctx, p)
 	if err != nil {
 		s.countFull(err)
 		return broker.Receipt{}, Refuse(err)
 	}
 	s.published.Add(1)
-	if s.events.Wants(events.Publish, p.Room) {
+	if s.cfg.Events.Wants(events.Publish, p.Room) {
 		kept := *p
 		kept.Payload = slices.Clone(p.Payload)
 		s.tell(&kept, r)
@@ -113,9 +131,12 @@ func (s *Publisher) Publish(ctx context.Context, p *broker.Publication) (broker.
 // Try is Publish for the loops, of what was checked: it does not block. done may be nil,
 // and is called by any goroutine. It returns false if the message had to be refused.
 func (s *Publisher) Try(p *broker.Publication, done func(broker.Receipt, error)) bool {
-	wanted, copied := s.events.Wants(events.Publish, p.Room), s.copies(p)
+	wanted, copied := s.cfg.Events.Wants(events.Publish, p.Room), s.copies(p)
 	if wanted || copied {
 		done = s.telling(p, wanted, copied, done)
+	}
+	if p.Single() {
+		return s.tryBring(p, done)
 	}
 	if p.Keep = s.waits(p); p.Keep {
 		next := done
@@ -129,7 +150,7 @@ func (s *Publisher) Try(p *broker.Publication, done func(broker.Receipt, error))
 			}
 		}
 	}
-	switch ok := s.broker.TryPublish(p, done); {
+	switch ok := s.cfg.Broker.TryPublish(p, done); {
 	case !ok:
 		s.Refused.Add(Overload)
 		return false
@@ -149,7 +170,9 @@ func (s *Publisher) countFull(err error) {
 // Check tells what is wrong with a publication, and gives it the normal form of its room's
 // name.
 func (s *Publisher) Check(p *broker.Publication) (err error) {
-	if p.Room, err = broker.RoomName(p.Room); err != nil {
+	if p.Conn != "" {
+		p.Room = ""
+	} else if p.Room, err = broker.RoomName(p.Room); err != nil {
 		return err
 	}
 	if err := broker.CheckKind(p.Kind); err != nil {
@@ -161,17 +184,21 @@ func (s *Publisher) Check(p *broker.Publication) (err error) {
 	return s.CheckTerms(p)
 }
 
-// CheckTerms refuses to promise an acknowledgement that nobody can give.
+// CheckTerms refuses to promise what nobody can keep, such as an acknowledgement.
 func (s *Publisher) CheckTerms(p *broker.Publication) error {
 	_, toUser := broker.UserOf(p.Room)
 	switch {
+	case p.Single() && (p.Confirm || p.Key != ""):
+		return refusal.New(http.StatusBadRequest, "bad_command", "a message to one device or connection is sent at most once: it takes neither a key nor qos 1")
+	case p.Device != "" && !toUser:
+		return refusal.New(http.StatusBadRequest, "bad_command", "a device is one of a user's: it goes with messages to users")
 	case !p.Confirm:
 		return nil
 	case !toUser:
 		return refusal.New(http.StatusBadRequest, "bad_command", "qos 1 is for messages to users only")
 	case p.Forget:
 		return refusal.New(http.StatusBadRequest, "bad_command", "a message with qos 1 cannot be kept out of the history")
-	case !s.rules.Retention(p.Room).On():
+	case !s.cfg.Rules.Retention(p.Room).On():
 		return refusal.New(http.StatusBadRequest, "bad_command", "qos 1 needs a history, and room "+p.Room+" keeps none")
 	}
 	return nil
@@ -200,27 +227,27 @@ func (s *Publisher) Permits(user string, rights auth.Rights, room string) error 
 }
 
 func (s *Publisher) permits(user string, rights auth.Rights, room string) error {
-	if !s.clients || !rights.MayPublish(room) {
+	if !s.cfg.Clients || !rights.MayPublish(room) {
 		what := "publish to room " + room
 		if to, direct := broker.UserOf(room); direct {
 			what = "write to user " + to
 		}
 		return refusal.New(http.StatusForbidden, "forbidden", "this connection may not "+what)
 	}
-	if s.rules.Muted(room) {
+	if s.cfg.Rules.Muted(room) {
 		return refusal.New(http.StatusForbidden, "muted", "room "+room+" is muted")
 	}
 	if strings.HasPrefix(room, broker.UserPrefix) && user == "" {
 		return refusal.New(http.StatusForbidden, "forbidden", "only users may write to users")
 	}
-	return s.rules.Banned(user, room)
+	return s.cfg.Rules.Banned(user, room)
 }
 
 // waits tells whether the message, should its user not be there, waits for them. It
 // cannot if only this node ever knew of it.
 func (s *Publisher) waits(p *broker.Publication) bool {
 	_, toUser := broker.UserOf(p.Room)
-	return toUser && !p.Forget && s.rules.Retention(p.Room).On()
+	return toUser && !p.Forget && s.cfg.Rules.Retention(p.Room).On()
 }
 
 // tell has backends told of a message that was published here. p is kept.
@@ -228,8 +255,8 @@ func (s *Publisher) tell(p *broker.Publication, r broker.Receipt) {
 	if r.Replayed {
 		return
 	}
-	s.events.Emit(&events.Event{
-		Type: events.Publish, Room: p.Room, User: p.Sender.User, Conn: p.Sender.Conn, Key: p.Via,
+	s.cfg.Events.Emit(&events.Event{
+		Type: events.Publish, Room: p.Room, Device: p.Device, User: p.Sender.User, Conn: p.Sender.Conn, Key: p.Via,
 		Message: &broker.Message{
 			Room: p.Room, ID: r.ID, Epoch: r.Position.Epoch, Offset: r.Position.Offset, Time: time.Now().UnixMilli(),
 			Sender: p.Sender, Kind: p.Kind, Format: p.Format, Payload: p.Payload,

@@ -132,6 +132,15 @@ func (p *protocol) overRate(r *conn.Read) error {
 // Skipped implements conn.Protocol.
 func (p *protocol) Skipped(id conn.ID, _ string, _, _, _ uint64) { p.loop.TooSlow(id) }
 
+// Give implements conn.Protocol. Who has still to log in takes texts for answers.
+func (p *protocol) Give(id conn.ID, m *broker.Message) bool {
+	if p.logins.Get(id) != nil {
+		return false
+	}
+	p.loop.Write(nil, id, m.Format == broker.Binary, m.Payload)
+	return true
+}
+
 // Evict implements conn.Protocol.
 func (p *protocol) Evict(id conn.ID, room, reason string) {
 	if p.loop.Leave(id, room) {

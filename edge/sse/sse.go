@@ -24,6 +24,7 @@ import (
 	"barrage/edge/history"
 	"barrage/edge/node"
 	v1 "barrage/edge/v1"
+	"barrage/internal/broker"
 	"barrage/internal/paged"
 	"barrage/internal/shrinkmap"
 )
@@ -197,6 +198,12 @@ func (p *protocol) Farewell(r *conn.Read, id conn.ID, code uint16, text string, 
 		begin = appendRetry(begin, wait)
 	}
 	p.push(r, id, begin, func(buf *bytebufferpool.ByteBuffer) []byte { return v1.Bye(buf, code, text, wait) })
+}
+
+// Give implements conn.Protocol.
+func (p *protocol) Give(id conn.ID, m *broker.Message) bool {
+	p.push(nil, id, nil, func(buf *bytebufferpool.ByteBuffer) []byte { return v1.Given(buf, p.loop, p.clients.Get(id), m) })
+	return true
 }
 
 // Evict implements conn.Protocol. A stream without a room would never say anything.

@@ -56,8 +56,10 @@ type messageJSON struct {
 	Local bool `json:"local_only,omitempty"` // as in publishReply
 
 	// Of pushes that are for one client alone.
-	Self bool   `json:"self,omitempty"` // it is of the client, or its user
-	To   string `json:"to,omitempty"`   // the user whom it was written to, of a copy for its writer
+	Self     bool   `json:"self,omitempty"`     // it is of the client, or its user
+	Receiver string `json:"receiver,omitempty"` // the user whom it was written to, of a copy for its writer
+	Device   string `json:"device,omitempty"`   // it is for this device of that user, or of the client's
+	Conn     string `json:"conn,omitempty"`     // it is for this connection
 }
 
 // messages are those of a reply, each as its JSON. That was made before, so insert puts

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"barrage/edge/conn"
-	"barrage/internal/bounds"
 	"barrage/internal/broker"
 )
 
@@ -28,27 +27,48 @@ func (h mailHost) WaitFor(c *conn.Client, room string, f func()) (cancel func())
 	return func() { h.waits.Cancel(w) }
 }
 
-func (h mailHost) Push(c *conn.Client, m *broker.Message) { h.push(nil, h.at(c), h.pushTo(c, m)) }
+func (h mailHost) Push(c *conn.Client, m *broker.Message) { h.push(nil, h.at(c), pushTo(h.loop, c, m)) }
 
-func (h mailHost) Own(c *conn.Client, m *broker.Message, to string) {
-	if !h.loop.TakesOwn(c) || h.isFrom(c, m) || h.loop.Queued(nil, c.ID) > bounds.ReplyQueue {
+func (h mailHost) Own(c *conn.Client, m *broker.Message, to, device string) {
+	if !h.loop.TakesOwn(c) || isFrom(h.loop, c, m) || !h.loop.HasRoom(c.ID) {
 		return
 	}
-	j := h.pushTo(c, m)
-	j.To = to
+	j := pushTo(h.loop, c, m)
+	j.Receiver, j.Device = to, device
 	h.push(nil, h.at(c), j)
 }
 
+// Give implements conn.Protocol.
+func (p *protocol) Give(id conn.ID, m *broker.Message) bool {
+	c := p.clients.Get(id)
+	p.push(nil, c, givenTo(p.loop, &c.Client, m))
+	return true
+}
+
+// givenTo is a message as a push to a client that it is for alone.
+func givenTo(l *conn.Loop, c *conn.Client, m *broker.Message) *messageJSON {
+	j := pushTo(l, c, m)
+	if m.Room != "" {
+		j.Device = l.Device(c)
+		return j
+	}
+	j.Conn = l.Loops().ConnName(c.Serial)
+	if user := c.User(); user != "" {
+		j.Room = broker.UserRoom(user)
+	}
+	return j
+}
+
 // pushTo is a message as a push to one client alone, which can be told that it is its own.
-func (p *protocol) pushTo(c *conn.Client, m *broker.Message) *messageJSON {
+func pushTo(l *conn.Loop, c *conn.Client, m *broker.Message) *messageJSON {
 	j := pushOf(m)
-	j.Self = c.User() != "" && m.Sender.User == c.User() || p.isFrom(c, m)
+	j.Self = c.User() != "" && m.Sender.User == c.User() || isFrom(l, c, m)
 	return j
 }
 
 // isFrom tells whether a message is the client's own.
-func (p *protocol) isFrom(c *conn.Client, m *broker.Message) bool {
-	return m.Sender.Conn != "" && m.Sender.Conn == p.node.Loops.ConnName(c.Serial)
+func isFrom(l *conn.Loop, c *conn.Client, m *broker.Message) bool {
+	return m.Sender.Conn != "" && m.Sender.Conn == l.Loops().ConnName(c.Serial)
 }
 
 func (h mailHost) Repeat(c *conn.Client, messages []*broker.Message) (n int) {
@@ -57,7 +77,7 @@ func (h mailHost) Repeat(c *conn.Client, messages []*broker.Message) (n int) {
 	}
 	left := h.room(nil, h.at(c))
 	for _, m := range messages {
-		j := h.pushTo(c, m)
+		j := pushTo(h.loop, c, m)
 		j.Repeat = true
 		if left -= j.size(); left < 0 && n > 0 {
 			break

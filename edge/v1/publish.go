@@ -21,9 +21,10 @@ type publishReply struct {
 	MessageID string `json:"message_id"`
 	Epoch     string `json:"epoch,omitempty"`
 	Offset    uint64 `json:"offset,omitempty"`
-	LocalOnly bool   `json:"local_only,omitempty"` // the other nodes cannot be reached at present
-	Replayed  bool   `json:"replayed,omitempty"`   // the key was seen before
-	Online    *bool  `json:"online,omitempty"`     // publish to a user: are they connected?
+	LocalOnly bool   `json:"local_only,omitempty"`   // the other nodes cannot be reached at present
+	Replayed  bool   `json:"replayed,omitempty"`     // the key was seen before
+	Online    *bool  `json:"online,omitempty"`       // publish to a user: are they connected?
+	Delivered *int   `json:"delivered_to,omitempty"` // publish to a device: how many of its connections got it
 }
 
 // cmdPublish replies when the broker has the message.
@@ -49,21 +50,22 @@ func cmdPublish(p *protocol, r *conn.Read, c *client, cmd *command) error {
 
 // publish gives the broker what may be published.
 func (p *protocol) publish(c *client, id uint64, to string, m *broker.Publication) error {
+	single := m.Single()
 	if !p.node.Publisher.Try(m, func(got broker.Receipt, err error) {
-		p.loop.Post(&c.Client, func() { p.onPublished(c, id, to, &got, err) })
+		p.loop.Post(&c.Client, func() { p.onPublished(c, id, to, single, &got, err) })
 	}) {
 		return publish.Overloaded
 	}
 	return nil
 }
 
-func (p *protocol) onPublished(c *client, id uint64, to string, got *broker.Receipt, err error) {
+func (p *protocol) onPublished(c *client, id uint64, to string, single bool, got *broker.Receipt, err error) {
 	if err != nil {
 		p.replyError(nil, c, id, err)
 		return
 	}
-	a := published(got)
-	if to == "" {
+	a := published(got, single)
+	if to == "" || single {
 		p.reply(nil, c, id, a)
 		return
 	}
@@ -77,8 +79,12 @@ func (p *protocol) onPublished(c *client, id uint64, to string, got *broker.Rece
 	}
 }
 
-func published(got *broker.Receipt) *publishReply {
-	return &publishReply{MessageID: got.ID, Epoch: got.Position.Epoch, Offset: got.Position.Offset, LocalOnly: got.LocalOnly, Replayed: got.Replayed}
+func published(got *broker.Receipt, single bool) *publishReply {
+	a := &publishReply{MessageID: got.ID, Epoch: got.Position.Epoch, Offset: got.Position.Offset, LocalOnly: got.LocalOnly, Replayed: got.Replayed}
+	if single {
+		a.Delivered = &got.Members
+	}
+	return a
 }
 
 // publication checks what a client wants published.
@@ -106,8 +112,13 @@ func (cmd *command) publication(n *node.Node, room, user string, rights auth.Rig
 		return nil, badCommand(fmt.Sprintf("key may have %d bytes", broker.MaxKey))
 	}
 	m := &broker.Publication{Room: room, Kind: cmd.Kind, Key: cmd.Key, Via: rights.Key(), Forget: cmd.Forget}
-	err := cmd.setTerms(n, m)
-	if err != nil {
+	var err error
+	if cmd.Device != "" {
+		if m.Device, err = broker.DeviceName(cmd.Device); err != nil {
+			return nil, err
+		}
+	}
+	if err := cmd.setTerms(n, m); err != nil {
 		return nil, err
 	}
 	if m.Format, m.Payload, err = payloadOf(cmd); err != nil {

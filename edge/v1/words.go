@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/bytebufferpool"
 
 	"barrage/edge/auth"
+	"barrage/edge/conn"
 	"barrage/edge/delivery"
 	"barrage/edge/node"
 	"barrage/edge/publish"
@@ -32,6 +33,11 @@ func Welcome(buf *bytebufferpool.ByteBuffer, message string) []byte {
 		Push    string `json:"push"`
 		Message string `json:"message"`
 	}{"welcome", message})
+}
+
+// Given is the push of a message that is for one client alone.
+func Given(buf *bytebufferpool.ByteBuffer, l *conn.Loop, c *conn.Client, m *broker.Message) []byte {
+	return appendJSON(buf, givenTo(l, c, m))
 }
 
 // Joined is the push of that name, without messages: buf is empty, and what is returned is
@@ -93,8 +99,8 @@ func CheckSize(n *node.Node, m *broker.Publication) error {
 	return refusal.New(http.StatusRequestEntityTooLarge, "too_big", fmt.Sprintf("a message may have %d bytes (max_publish_bytes)", n.MaxPublish))
 }
 
-// Published is what a reply to publish has.
-func Published(got *broker.Receipt) []byte {
-	json, _ := toJSON(published(got)) // of texts and numbers
+// Published is what a reply to publish has, of a message for one device alone or another.
+func Published(got *broker.Receipt, single bool) []byte {
+	json, _ := toJSON(published(got, single)) // of texts and numbers
 	return json
 }

@@ -91,6 +91,12 @@ const (
 	LastSeenInRedis = 1_000_000 // about
 )
 
+// Messages for single connections and devices.
+const (
+	Directs    = 16 << 10    // whose answers are not all there
+	DirectWait = time.Second // for them
+)
+
 // Messages on their way.
 const (
 	TurnMessages = 8192    // that wait for others of their room

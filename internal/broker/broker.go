@@ -127,12 +127,19 @@ type Publication struct {
 	NoEcho  bool   // the connection that it comes from, Sender.Conn, is not sent it; a client without one sets it, see Message.FromClient
 	TTL     uint32 // milliseconds until it is not to be given to anybody any more; 0: never. Brokers only carry it
 
+	// Conn and Device say whom it is for alone: a connection, wherever and whosever it is,
+	// without a Room; or a device of the user whose room it is. Brokers are not given such.
+	Conn, Device string
+
 	Via string // name of the key that it is published with, "" for none. Brokers do not carry it
 
 	// From is where a client's connection comes from, as far as that counts as one
 	// address. Zero: a backend, whose shares are its own.
 	From netip.Addr
 }
+
+// Single tells whether it is for one connection or device alone.
+func (p *Publication) Single() bool { return p.Conn != "" || p.Device != "" }
 
 // Owner is whom what is kept of the message is counted for.
 func (p *Publication) Owner() fair.Owner {

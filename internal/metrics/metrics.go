@@ -46,6 +46,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	counter(ch, "messages_received_total", "Messages from sockets.", s.Received)
 	counter(ch, "messages_published_total", "Messages accepted from sockets and the API.", s.Published)
 	counter(ch, "messages_repeated_total", "Messages pushed again to a connection, as its user had not acknowledged them.", s.Repeated)
+	counters(ch, "direct_messages_total", "Messages from this node for one connection, or one device of a user, by what became of them.", "result", s.Direct)
+	gauge(ch, "direct_nodes", "Other nodes that answer for their connections and devices.", s.DirectPeers)
 	counter(ch, "batches_total", "Frames of several messages that were made, each once for all it went to.", s.Batches)
 	counter(ch, "messages_batched_total", "Messages in such frames.", s.Batched)
 	counter(ch, "pings_sent_total", "Pings sent to connections.", s.Pings)
