@@ -11,7 +11,7 @@ BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean
+.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ run: build ## serve on 127.0.0.1:8080: open the page, type, see comments fly
 test: deps lint ## everything CI runs; installs what the tests need
 	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
 	$(MAKE) --no-print-directory fuzz >"$$said" 2>&1 & fuzz=$$!; \
-	$(MAKE) --no-print-directory --keep-going race browser; others=$$?; \
+	$(MAKE) --no-print-directory --keep-going race browser client; others=$$?; \
 	wait $$fuzz; fuzz=$$?; \
 	if [ $$fuzz = 0 ]; then grep '^[.]/.* Fuzz' "$$said"; else cat "$$said"; fi; exit $$((others | fuzz))
 
@@ -65,6 +65,10 @@ browser: ## drive the viewer page in chromium
 	go build -o bin/barrage-test ./cmd/barrage
 	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
 
+client: ## the TypeScript client: types, tests against the server
+	go build -o bin/barrage-test ./cmd/barrage
+	cd web/client && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
+
 chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes and Redis are killed and frozen
 	BARRAGE_CHAOS=60s go test -count=1 -v -timeout 10m -run '^TestChaos$$' ./cmd/barrage
 
@@ -90,4 +94,4 @@ bench-cluster: build ## 95,000 viewers over five nodes that share a Redis
 	go run ./loadtest/bench cluster $(BENCH)
 
 clean: ## remove what was built
-	rm -rf bin web/test/node_modules
+	rm -rf bin web/test/node_modules web/client/node_modules
