@@ -41,6 +41,7 @@ const (
 type Asset struct {
 	Path        string // of the request, with its slash
 	ContentType string
+	Headers     string // header lines, CRLF after each, instead of Config.AssetHeaders
 	Body        []byte
 }
 
@@ -113,7 +114,7 @@ type Config struct {
 	Backlog     int           // accept queue per shard (default 4096)
 
 	Assets       []Asset
-	AssetHeaders string // header lines sent with each asset, CRLF after each
+	AssetHeaders string // header lines sent with each asset that has none of its own, CRLF after each
 
 	Tick time.Duration // resolution of the loops' timers (default 100ms; deadlines are seen up to ten ticks late)
 

@@ -16,6 +16,7 @@ func TestRequests(t *testing.T) {
 	s := edgetest.Start(t, func(c *edge.Config) {
 		c.Assets = []edge.Asset{
 			{Path: "/", ContentType: "text/html", Body: []byte("<p>hello</p>")},
+			{Path: "/other", ContentType: "text/javascript", Headers: "X-Own: yes\r\n", Body: []byte("0")},
 			{Path: "/long", ContentType: "text/html", Body: []byte(strings.Repeat("worth compressing, ", 20))},
 		}
 		c.AssetHeaders = "X-Test: yes\r\n"
@@ -32,6 +33,8 @@ func TestRequests(t *testing.T) {
 		header, value string
 	}{
 		{"page", get("/"), 200, "X-Test", "yes"},
+		{"file with headers of its own", get("/other"), 200, "X-Own", "yes"},
+		{"file with no others", get("/other"), 200, "X-Test", ""},
 		{"head", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "Content-Length", "12"},
 		{"page's tag", get("/"), 200, "Etag", tag},
 		{"page that is known", get("/", "If-None-Match: "+tag+"\r\n"), 304, "Etag", tag},

@@ -35,20 +35,26 @@ func (s *Server) page(req frame.Request) (*handshake.Page, error) {
 	case "/count":
 		return s.count(&req)
 	}
-	if d := s.assets[req.Path]; d != nil {
-		return s.asset(d, &req), nil
+	if a, ok := s.assets[req.Path]; ok {
+		return a.page(&req), nil
 	}
 	return nil, nil
 }
 
-// asset is a file, unless the client has it.
-func (s *Server) asset(d *document.Document, req *frame.Request) *handshake.Page {
-	status, body, encoding := d.Answer(req.Header("If-None-Match"), req.Header("Accept-Encoding"))
-	headers := s.cfg.AssetHeaders + "ETag: " + d.ETag + "\r\nVary: Accept-Encoding\r\n"
+// asset is a file of the page, or of those that other pages load.
+type asset struct {
+	*document.Document
+	headers string
+}
+
+// page is the file, unless the client has it.
+func (a asset) page(req *frame.Request) *handshake.Page {
+	status, body, encoding := a.Answer(req.Header("If-None-Match"), req.Header("Accept-Encoding"))
+	headers := a.headers + "ETag: " + a.ETag + "\r\nVary: Accept-Encoding\r\n"
 	if encoding != "" {
 		headers += "Content-Encoding: " + encoding + "\r\n"
 	}
-	return &handshake.Page{Status: status, ContentType: d.ContentType, Headers: headers, Body: body}
+	return &handshake.Page{Status: status, ContentType: a.ContentType, Headers: headers, Body: body}
 }
 
 type countAnswer struct {

@@ -3,6 +3,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -55,7 +56,7 @@ type Server struct {
 	anonymous   auth.Identity
 	guest       auth.Rights // of anonymous
 	socketPaths paths.Set
-	assets      map[string]*document.Document // by path
+	assets      map[string]asset // by path
 	refused     publish.Refused
 	tracing     *trace.Tracing
 	courier     *direct.Courier
@@ -91,14 +92,14 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, limits: frame.Limits{MaxMessage: cfg.MaxMessage, MaxFragments: bounds.Fragments},
-		anonymous: auth.Anonymous(cfg.PublishRate > 0), assets: make(map[string]*document.Document), last: make([]fanout.Stats, cfg.Shards),
+		anonymous: auth.Anonymous(cfg.PublishRate > 0), assets: make(map[string]asset), last: make([]fanout.Stats, cfg.Shards),
 	}
 	s.guest = s.anonymous.Rights()
 	if s.socketPaths, err = paths.ParseSet(cfg.SocketPaths, cfg.ownPaths()); err != nil {
 		return nil, fmt.Errorf("edge: SocketPaths (ws_paths): %w", err)
 	}
 	for _, a := range cfg.Assets {
-		s.assets[a.Path] = document.New(a.ContentType, a.Body)
+		s.assets[a.Path] = asset{document.New(a.ContentType, a.Body), cmp.Or(a.Headers, cfg.AssetHeaders)}
 	}
 	forms := s.speak()
 	if s.hub, err = s.newHub(forms); err != nil {
