@@ -26,6 +26,7 @@ var files embed.FS
 type Asset struct {
 	Path        string // the URL's path: "/" for the page itself, else "/" and the file's name
 	ContentType string
+	Headers     []Header // of this file, instead of those of Headers()
 	Body        []byte
 }
 
@@ -81,7 +82,7 @@ func contentType(name string) (string, error) {
 	switch path.Ext(name) {
 	case ".html":
 		return "text/html; charset=utf-8", nil
-	case ".js":
+	case ".js", ".mjs":
 		return "text/javascript; charset=utf-8", nil
 	case ".css":
 		return "text/css; charset=utf-8", nil

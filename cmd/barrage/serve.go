@@ -165,21 +165,29 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 	return ec, addPage(&ec)
 }
 
-// addPage adds the viewer page.
+// addPage adds the viewer page, and the client that other pages load.
 func addPage(ec *edge.Config) error {
-	assets, err := web.Assets()
+	page, err := web.Assets()
 	if err != nil {
 		return err
 	}
-	for _, a := range assets {
-		ec.Assets = append(ec.Assets, edge.Asset(a))
+	client, err := web.Client()
+	if err != nil {
+		return err
 	}
-	var headers strings.Builder
-	for _, h := range web.Headers() {
-		fmt.Fprintf(&headers, "%s: %s\r\n", h.Name, h.Value)
+	ec.AssetHeaders = headerLines(web.Headers())
+	for _, a := range append(page, client...) {
+		ec.Assets = append(ec.Assets, edge.Asset{Path: a.Path, ContentType: a.ContentType, Headers: headerLines(a.Headers), Body: a.Body})
 	}
-	ec.AssetHeaders = headers.String()
 	return nil
+}
+
+func headerLines(list []web.Header) string {
+	var lines strings.Builder
+	for _, h := range list {
+		fmt.Fprintf(&lines, "%s: %s\r\n", h.Name, h.Value)
+	}
+	return lines.String()
 }
 
 // redisStart bounds how long the first clients are kept out while Redis is
