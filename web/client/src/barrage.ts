@@ -209,6 +209,7 @@ export class Barrage extends Emitter<BarrageEvents> {
       this._calls.fail(error);
       this._outbox.fail(error);
     }
+    if (event.state === 'connecting') this._calls.begin();
     this._emit('state', event);
   }
 

@@ -29,6 +29,7 @@ export class Calls {
   private _last = 0;
   private _calls = new Set<Call>();
   private _open = false;
+  private _over: BarrageError | undefined; // why there is nothing to wait for
 
   constructor(
     private _env: Env,
@@ -45,6 +46,7 @@ export class Calls {
    * `again`: it may be sent more than once. After `ms` milliseconds it fails with `timeout`.
    */
   send<Ok>(command: Command, ms: number, done: Done<Ok>, again = false): void {
+    if (this._over) return done(this._over, {} as Ok);
     const call: Call = { command, again, until: this._env.now() + ms, done, timer: 0, id: 0 };
     this._calls.add(call);
     this._retry(call);
@@ -83,8 +85,14 @@ export class Calls {
     }
   }
 
-  /** Fails all. */
+  /** A connection is under way: commands may wait for it. */
+  begin(): void {
+    this._over = undefined;
+  }
+
+  /** Fails all, and what else is to be sent until `begin`. */
   fail(error: BarrageError): void {
+    this._over = error;
     for (const call of [...this._calls]) this._end(call, error);
   }
 

@@ -24,7 +24,7 @@ export interface RoomOptions<T = unknown> {
   /** Fetch what this client was too slow for, or was away too long for, from the room's history: default true. */
   fill?: boolean;
   /**
-   * Brings from elsewhere what the server has no more. Messages behind the gap wait for it.
+   * Brings from elsewhere what the server has no more, within 10 seconds: messages behind the gap wait for it.
    * The event `gap` comes only if it gives nothing, or fails.
    */
   load?: (gap: Gap) => Promise<Iterable<Message<T>> | undefined>;
@@ -100,7 +100,7 @@ export class Room<T = unknown> extends Emitter<RoomEvents<T>> {
     private _served = false, // the server puts the connection in by itself
   ) {
     super();
-    this._stream = new Stream<T>(name, _host.calls, _options.fill ?? true, {
+    this._stream = new Stream<T>(_host.env, name, _host.calls, _options.fill ?? true, {
       message: (m, past) => this._message(m, past),
       loaded: (m) => this._emit('message', m),
       gap: (gap) => this._emit('gap', gap),
@@ -268,10 +268,10 @@ export class Room<T = unknown> extends Emitter<RoomEvents<T>> {
     else if (push.push === 'left') this._left(push);
     else if (this.state !== 'joined') return;
     else if (push.push === 'message') this._stream.message(push as unknown as WireMessage, false);
-    else if (push.push === 'gap') this._stream.gap(push as unknown as Gap);
+    else if (push.push === 'gap') this._stream.gap(without(push) as unknown as Gap);
     else if (push.push === 'presence') {
       this._counts(push as unknown as Counts);
-      this._emit('presence', push as unknown as Presence);
+      this._emit('presence', without(push) as unknown as Presence);
     }
   }
 
@@ -301,9 +301,8 @@ export class Room<T = unknown> extends Emitter<RoomEvents<T>> {
   }
 
   private _make({ base64, ...m }: WireMessage, past: boolean): Message<T> {
-    delete (m as { push?: string }).push;
     const data = (base64 === undefined ? m.data : decode(base64)) as T;
-    return { ...m, room: this.name, data, own: this._host.isOwn(m as WireMessage), past };
+    return { ...without(m), room: this.name, data, own: this._host.isOwn(m as WireMessage), past };
   }
 
   /** @internal */
@@ -313,4 +312,9 @@ export class Room<T = unknown> extends Emitter<RoomEvents<T>> {
     this.connections = connections;
     this._emit('counts', { users, connections });
   }
+}
+
+// without leaves out what tells pushes apart.
+function without<P extends object>({ push: _, ...rest }: P & { push?: string }): Omit<P, 'push'> {
+  return rest;
 }

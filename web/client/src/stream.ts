@@ -7,11 +7,13 @@
 // comes again after the next join.
 
 import type { Calls } from './calls.js';
+import type { Env } from './env.js';
 import type { Gap, Message, Position, WireMessage } from './types.js';
 
-/** More than this waits for no gap to be filled. */
+/** More than this does not wait for a gap to be filled. */
 const MAX_WAITING = 10_000;
 const PAGE = 500;
+/** A page of history, or a loader, has so long. */
 const PATIENCE_MS = 10_000;
 
 type Step = { message: WireMessage; past: boolean } | { gap: Gap } | { head: Partial<Position> };
@@ -31,6 +33,7 @@ export class Stream<T> {
   private _rest: Gap | undefined; // what the fill has not filled yet
 
   constructor(
+    private _env: Env,
     private _room: string,
     private _calls: Calls,
     private _fill: boolean,
@@ -152,11 +155,14 @@ export class Stream<T> {
   // _load asks the page for what is missing.
   private async _load(gap: Gap, fill: number): Promise<void> {
     let found: Iterable<Message<T>> | undefined;
+    let timer: unknown;
+    const late = new Promise<undefined>((resolve) => (timer = this._env.setTimeout(() => resolve(undefined), PATIENCE_MS)));
     try {
-      found = await this._to.load?.(gap);
+      found = await Promise.race([this._to.load?.(gap), late]);
     } catch {
       // It is a gap, then.
     }
+    this._env.clearTimeout(timer);
     if (fill !== this._filling) return;
     if (!found) return this._tell(gap);
     for (const m of found) this._to.loaded({ ...m, room: this._room, past: true });
