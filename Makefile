@@ -11,7 +11,7 @@ BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client
+.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ browser: ## drive the viewer page in chromium
 client: ## the TypeScript client: types, tests against the server
 	go build -o bin/barrage-test ./cmd/barrage
 	cd web/client && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
+
+client-hostile: ## the client cut at every byte of a session, and over 10,000 reconnects: some ten minutes (SEED=n for others)
+	go build -o bin/barrage-test ./cmd/barrage
+	cd web/client && npm ci --no-audit --no-fund --silent && BARRAGE_CLIENT_FULL=1 SERVER_BIN=$(CURDIR)/bin/barrage-test npx vitest run test/hostile.test.ts
 
 chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes and Redis are killed and frozen
 	BARRAGE_CHAOS=60s go test -count=1 -v -timeout 10m -run '^TestChaos$$' ./cmd/barrage

@@ -282,6 +282,7 @@ export class Barrage extends Emitter<BarrageEvents> {
       isOpen: () => this._link.state === 'open',
       isOwn: (m) => (m.sender?.conn ? this._conns.has(m.sender.conn) : this._posted.has(m.id)),
       publish: (to, data, o, done) => this._publish(to, data, o, done),
+      underWay: () => this._outbox.underWay(name),
       newKey: () => this._newKey(),
       forget: (r) => {
         if (this._rooms.get(name) === r) this._rooms.delete(name);
@@ -316,7 +317,7 @@ export class Barrage extends Emitter<BarrageEvents> {
     const command: Command = { cmd: 'publish', ...to, ...(bytes instanceof Uint8Array ? { base64: encode(bytes) } : { data: data ?? null }), key, ...rest };
     this._outbox.add({
       command: JSON.parse(JSON.stringify(command)) as Command, // as it is now: the page may go on with its object
-      lane: JSON.stringify(to),
+      lane: to.room ?? 'user:' + to.to,
       until: this._env.now() + deadline,
       done: (error, ok) => {
         if (!error && this._ways.via === 'events') this._remember(ok.message_id);

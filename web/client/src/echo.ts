@@ -2,7 +2,8 @@
 //
 // A message comes back from the server as a push and as the reply to its publish, in either
 // order, and only the reply tells of which publish it is. So a push of this client's own
-// that comes while publishes are unanswered is kept aside until the answers decide.
+// that comes while a publish of this room is under way (there is one at a time) is kept
+// aside until the answer decides.
 
 import type { BarrageError } from './errors.js';
 import type { Published, WireMessage } from './types.js';
@@ -34,6 +35,7 @@ export class Echo<T> {
   constructor(
     private _tell: (own: OwnMessage<T>) => void,
     private _release: (message: WireMessage) => void,
+    private _underWay: () => unknown, // the key of what is sent and not answered
   ) {}
 
   begin(own: OwnMessage<T>): void {
@@ -52,7 +54,6 @@ export class Echo<T> {
       if (!this._held.delete(published.message_id)) this._remember(published.message_id);
     }
     this._tell(own);
-    if (this._pending.size) return;
     const rest = [...this._held.values()];
     this._held.clear();
     for (const message of rest) if (!this._doubt(message)) this._release(message);
@@ -62,7 +63,8 @@ export class Echo<T> {
   claim(message: WireMessage, own: boolean): boolean {
     if (this._sent.delete(message.id)) return true;
     if (!own) return false;
-    if (this._pending.size) {
+    const key = this._underWay();
+    if ([...this._pending].some((o) => o.key === key)) {
       this._held.set(message.id, message);
       return true;
     }

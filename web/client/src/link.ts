@@ -152,6 +152,7 @@ export class Link implements Nature {
       return;
     }
     this._socket = socket;
+    socket.onerror = () => {}; // onclose follows; Node's ws throws where nobody takes an error
     socket.onmessage = ({ data }) => {
       if (this._socket === socket) this._message(String(data));
     };
@@ -227,7 +228,6 @@ export class Link implements Nature {
     if (!socket) return;
     this._socket = null;
     socket.onmessage = socket.onclose = null;
-    socket.onerror = () => {};
     try {
       socket.close(1000);
     } catch {

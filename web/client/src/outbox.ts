@@ -53,6 +53,11 @@ export class Outbox {
     this.pump();
   }
 
+  /** The key of what was sent in a lane and is not answered. */
+  underWay(lane: string): unknown {
+    return this._entries.find((e) => e.lane === lane && e.first)?.command['key'];
+  }
+
   up(): void {
     this._open = true;
     this.pump();

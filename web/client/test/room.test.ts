@@ -439,6 +439,21 @@ describe('the local echo', () => {
     expect(b.heard).toEqual(['of a tab', 'of a tab again']);
   });
 
+  test('what was published before the room was left and joined again is a message, in its place', async () => {
+    const b = await inRoom({ optimistic: true });
+    void b.room.publish('before', { key: '1' });
+    void b.room.leave();
+    const anew = b.client.room('a', { optimistic: true });
+    const heard: unknown[] = [];
+    anew.on('message', (m) => heard.push(m.data));
+    void anew.publish('behind', { key: '2' });
+    b.socket().ok('join', { epoch: 'e', offset: 0 });
+    b.socket().push(mine(1, 'before'));
+    b.socket().push(message('a', 2));
+    b.socket().ok('publish', { message_id: 'e-1', epoch: 'e', offset: 1 });
+    expect(heard).toEqual(['before', 2]);
+  });
+
   test('failed; and found to be sent after all', async () => {
     const b = await inRoom({ optimistic: true });
     const one = b.room.publish('one');
