@@ -71,7 +71,7 @@ client: ## the TypeScript client: types, tests against the server
 
 client-hostile: ## the client cut at every byte of a session, and over 10,000 reconnects: some ten minutes (SEED=n for others)
 	go build -o bin/barrage-test ./cmd/barrage
-	cd web/client && npm ci --no-audit --no-fund --silent && BARRAGE_CLIENT_FULL=1 SERVER_BIN=$(CURDIR)/bin/barrage-test npx vitest run test/hostile.test.ts
+	cd web/client && npm ci --no-audit --no-fund --silent && CLIENT_FULL=1 SERVER_BIN=$(CURDIR)/bin/barrage-test npx vitest run test/hostile.test.ts
 
 chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes and Redis are killed and frozen
 	BARRAGE_CHAOS=60s go test -count=1 -v -timeout 10m -run '^TestChaos$$' ./cmd/barrage

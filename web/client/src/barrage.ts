@@ -100,7 +100,10 @@ export class Barrage extends Emitter<BarrageEvents> {
       state: (event) => this._state(event),
       welcome: (push, ready) => this._welcome(push, ready),
       push: (push) => this._push(push),
-      reply: (reply) => this._calls.reply(reply as Reply),
+      reply: (reply) => {
+        this._ways.heard();
+        this._calls.reply(reply as Reply);
+      },
       down: () => this._down(),
       ended: (via, heard, code) => this._ended(via, heard, code),
       renew: () => this._token.renew(),

@@ -45,7 +45,7 @@ class EventSocket implements Socket {
     private _url: string,
     private _token: string,
   ) {
-    _env.setTimeout(() => this._push({ push: 'welcome', conn: '', time: _env.wall() }), 0);
+    void this._reach().then((there) => (there ? this._push({ push: 'welcome', conn: '', time: _env.wall() }) : this._end()));
   }
 
   send(text: string): void {
@@ -59,7 +59,7 @@ class EventSocket implements Socket {
       this._answer(id, {});
       this._later();
     } else if (cmd === 'publish') void this._publish(id, command);
-    else if (cmd === 'ping' && !room) void this._ping(id);
+    else if (cmd === 'ping' && !room) void this._reach().then((there) => there && this._answer(id, {}));
     else this._refuse(id, { code: 'unsupported', message: `${cmd} needs WebSocket, which this network breaks` });
   }
 
@@ -156,13 +156,13 @@ class EventSocket implements Socket {
     }
   }
 
-  // _ping asks for any answer; pages of other origins may not read it, and need not.
-  private async _ping(id: number): Promise<void> {
+  // _reach asks for any answer; pages of other origins may not read it, and need not.
+  private async _reach(): Promise<boolean> {
     try {
       await fetch(this._address('/healthz'), { mode: 'no-cors', cache: 'no-store' });
-      this._answer(id, {});
+      return true;
     } catch {
-      // No answer is one.
+      return false;
     }
   }
 

@@ -30,7 +30,9 @@ export class Fallback extends Direct {
   override way(query: string, protocols: string[], token = ''): Way {
     const byEvents = this._failed || this._env.wall() < this._until;
     this.via = byEvents ? 'events' : 'websocket';
+    this._env.clearTimeout(this._timer);
     if (!byEvents) return super.way(query, protocols);
+    if (!this._failed) this._return(this._until - this._env.wall());
     return { via: 'events', url: this._to, protocols, connect: () => events(this._env, this._to, token) };
   }
 
@@ -40,8 +42,16 @@ export class Fallback extends Direct {
     this._failed = false;
     this._until = this._env.wall() + KEEP_MS;
     remember(KEY + this._to, String(this._until));
+    this._return(KEEP_MS);
+  }
+
+  // _return tries WebSocket again after so many milliseconds.
+  private _return(ms: number): void {
     this._env.clearTimeout(this._timer);
-    this._timer = this._env.setTimeout(() => this._reopen(), KEEP_MS);
+    this._timer = this._env.setTimeout(() => {
+      this._until = 0;
+      this._reopen();
+    }, ms);
   }
 
   override ended(via?: Way['via'], heard = false): void {

@@ -8,7 +8,7 @@ export interface Ways {
   /** How the present connection, or try, is made. */
   via: Way['via'];
   way(query: string, protocols: string[], token: string): Way;
-  /** A push of a room came. */
+  /** A push of a room came, or a reply. */
   heard(): void;
   /** A connection or a try ended; `heard`: the server had said something. */
   ended(via: Way['via'] | undefined, heard: boolean): void;

@@ -9,7 +9,7 @@ import { Server, node, until } from './server.js';
 import { Storm } from './storm.js';
 
 let server: Server;
-const full = Boolean(process.env.BARRAGE_CLIENT_FULL);
+const full = Boolean(process.env.CLIENT_FULL);
 // Short waits: what is tested is what happens, not when.
 const hasty = { random: () => Math.random() * 0.001 };
 
