@@ -56,7 +56,10 @@ export class Fallback extends Direct {
 
   override ended(via?: Way['via'], heard = false): void {
     if (via === 'websocket') this._failed = !heard;
-    else if (via === 'events' && this._failed) this._failed = false; // the server is away: WebSocket's turn
+    else if (via === 'events' && !heard) {
+      this._failed = false; // the server is away, or this is another network
+      this._until = 0;
+    }
   }
 
   override stop(): void {

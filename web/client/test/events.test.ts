@@ -41,9 +41,10 @@ beforeAll(async () => {
     upgrades++;
     if (broken) return socket.end('HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n');
     const on = request({ port: server.port, host: '127.0.0.1', path: from.url, headers: from.headers }).end();
-    on.on('upgrade', (answer, there) => {
+    on.on('upgrade', (answer, there, first) => {
       const lines = answer.rawHeaders.reduce((t, h, i) => t + h + (i % 2 ? '\r\n' : ': '), 'HTTP/1.1 101 Switching Protocols\r\n');
       socket.write(lines + '\r\n');
+      socket.write(first);
       there.pipe(socket).pipe(there);
       if (head.length) there.write(head);
       socket.on('error', () => there.destroy()).on('close', () => there.destroy());
