@@ -11,7 +11,7 @@ BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile
+.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,10 +60,14 @@ fuzz: ## fuzz every parser, FUZZTIME inputs each
 			$$test -test.run "^$$" -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) -test.fuzzcachedir $$cache/$$0 || exit 255; \
 		done'
 
+web: ## build what the page uses of web/ and the server serves, from its TypeScript
+	cd web/danmaku && npm ci --no-audit --no-fund --silent && npm run --silent build
+
 # Built as lint and others do it, so that little has to be compiled again.
 browser: ## drive the viewer page in chromium
 	go build -o bin/barrage-test ./cmd/barrage
 	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
+	cd web/danmaku && npm ci --no-audit --no-fund --silent && npm test
 
 client: ## the TypeScript client: types, tests against the server
 	go build -o bin/barrage-test ./cmd/barrage
@@ -99,3 +103,4 @@ bench-cluster: build ## 95,000 viewers over five nodes that share a Redis
 
 clean: ## remove what was built
 	rm -rf bin web/test/node_modules web/client/node_modules
+	rm -rf bin web/*/node_modules
