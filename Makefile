@@ -11,7 +11,7 @@ BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web
+.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web bench-danmaku
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,10 @@ bench-vm: ## memory of 300,000 connections in one process, in a QEMU guest (BENC
 bench-cluster: build ## 95,000 viewers over five nodes that share a Redis
 	go run ./loadtest/bench cluster $(BENCH)
 
+bench-danmaku: ## the renderer of flying comments beside those of npm, in chromium (BENCH='--seconds 10 --only NAME')
+	cd web/danmaku/bench && npm ci --no-audit --no-fund --silent && node bench.mjs $(BENCH)
+
 clean: ## remove what was built
 	rm -rf bin web/test/node_modules web/client/node_modules
 	rm -rf bin web/*/node_modules
+	rm -rf bin web/*/node_modules web/danmaku/bench/node_modules
