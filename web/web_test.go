@@ -41,7 +41,7 @@ func TestAssetsAreAllThere(t *testing.T) {
 			t.Errorf("page/%s is not an asset", file.Name())
 		}
 	}
-	for _, path := range []string{"/", "/app.js", "/style.css", "/favicon.svg"} {
+	for _, path := range []string{"/", "/app.js", "/style.css", "/favicon.svg", "/danmaku.mjs", "/danmaku.js"} {
 		if len(assets[path].Body) == 0 {
 			t.Errorf("%s is missing or empty", path)
 		}
@@ -53,6 +53,7 @@ func TestContentTypes(t *testing.T) {
 	for path, want := range map[string]string{
 		"/":            "text/html; charset=utf-8",
 		"/app.js":      "text/javascript; charset=utf-8",
+		"/danmaku.mjs": "text/javascript; charset=utf-8",
 		"/style.css":   "text/css; charset=utf-8",
 		"/favicon.svg": "image/svg+xml",
 	} {
@@ -68,8 +69,10 @@ func TestContentTypes(t *testing.T) {
 func TestTotalSize(t *testing.T) {
 	const bound = 64 << 10
 	total := 0
-	for _, a := range mustAssets(t) {
-		total += len(a.Body)
+	for path, a := range mustAssets(t) {
+		if path != "/danmaku.js" { // for other pages
+			total += len(a.Body)
+		}
 	}
 	if total > bound {
 		t.Errorf("the page has %d bytes, more than %d", total, bound)
@@ -130,7 +133,7 @@ func TestReferencesExist(t *testing.T) {
 func TestModulesArePreloaded(t *testing.T) {
 	assets := mustAssets(t)
 	for path := range assets {
-		if !strings.HasSuffix(path, ".js") || path == "/app.js" {
+		if path == "/app.js" || path == "/danmaku.js" || !strings.HasSuffix(path, "js") {
 			continue
 		}
 		if !bytes.Contains(assets["/"].Body, []byte(`<link rel="modulepreload" href=".`+path+`">`)) {

@@ -1,32 +1,39 @@
 // Builds the renderer into dist/, which is committed, so that the server is built
-// without Node; with --check it fails where dist/ is not what the source makes.
+// without Node; with `check` it fails where dist/ is not what the source makes.
 // The same source and tools make the same bytes.
 
-import { readFile, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 
 import { build } from 'esbuild';
 
-const output = fileURLToPath(new URL('dist/danmaku.js', import.meta.url));
+const here = import.meta.dirname;
 
-const { outputFiles } = await build({
-  absWorkingDir: import.meta.dirname,
-  entryPoints: ['src/index.ts'],
-  outfile: output,
-  write: false,
-  bundle: true,
-  minify: true,
-  format: 'esm',
-  target: 'es2022',
-  charset: 'utf8',
-  legalComments: 'none',
-  banner: { js: '/* Barrage danmaku: see web/danmaku/README.md. MIT. */' },
-});
-const [{ text }] = outputFiles;
+async function made(form) {
+  const { outputFiles } = await build({
+    ...form,
+    absWorkingDir: here,
+    entryPoints: ['src/index.ts'],
+    write: false,
+    bundle: true,
+    minify: true,
+    target: 'es2022',
+    charset: 'utf8',
+    legalComments: 'none',
+    banner: { js: '/* The renderer of flying comments of Barrage, MIT licence. Its manual and source are in web/danmaku of the server. */' },
+  });
+  return outputFiles[0].contents;
+}
 
-if (!process.argv.includes('--check')) {
-  await writeFile(output, text);
-} else if (text !== (await readFile(output, 'utf8'))) {
-  console.error('web/danmaku/dist/danmaku.js is not what its source makes: run make web, and commit it');
-  process.exit(1);
+const files = {
+  'danmaku.mjs': await made({ format: 'esm' }),
+  'danmaku.js': await made({ format: 'iife', globalName: 'barrageDanmaku' }),
+};
+
+await mkdir(`${here}/dist`, { recursive: true });
+for (const [name, contents] of Object.entries(files)) {
+  const file = `${here}/dist/${name}`;
+  if (process.argv[2] !== 'check') await writeFile(file, contents);
+  else if (!(await readFile(file).catch(() => Buffer.alloc(0))).equals(contents)) {
+    throw new Error(`dist/${name} is not what the source makes: run make web, and commit it`);
+  }
 }

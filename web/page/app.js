@@ -5,16 +5,17 @@ import { Backdrop } from './backdrop.js';
 import { clean, parse } from './comment.js';
 import { Composer } from './composer.js';
 import { Counter } from './count.js';
+import { Danmaku } from './danmaku.mjs';
 import { Log } from './log.js';
 import { load, roomProblem, save } from './settings.js';
 import { Connection } from './socket.js';
-import { Stage } from './stage.js';
 import { Status } from './status.js';
 
 const $ = (id) => document.getElementById(id);
 
 const settings = load(location.search);
-const stage = new Stage($('stage'));
+const danmaku = new Danmaku($('stage'), { fill: 'spread' });
+$('stage').danmaku = danmaku; // for the console, and for tests: what flies is on a canvas
 const log = new Log($('log'), $('total'));
 const status = new Status({ root: $('state'), text: $('state-text'), wait: $('state-wait'), reconnect: $('reconnect') });
 const backdrop = new Backdrop($('backdrop'));
@@ -41,7 +42,7 @@ function keep(changes) {
 function join(room) {
   connection?.stop();
   counter?.stop();
-  stage.clear();
+  danmaku.clear();
   log.clear();
   showCount(null);
   $('welcome').hidden = false;
@@ -85,7 +86,7 @@ function showComment(payload) {
   if (!comment) return;
   const own = composer.recognise(comment);
   $('welcome').hidden = true;
-  stage.show(comment, own);
+  if (!calm.matches) danmaku.show({ ...comment, own });
   log.add(comment, own);
 }
 
@@ -98,7 +99,6 @@ function showPanel() {
 
 function showMotion() {
   document.body.classList.toggle('calm', calm.matches);
-  stage.enabled = !calm.matches;
   backdrop.moving = !calm.matches;
   showPanel();
 }

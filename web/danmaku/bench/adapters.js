@@ -7,8 +7,7 @@ import danmuku from 'artplayer-plugin-danmuku';
 import Danmaku from 'danmaku';
 import { create } from 'danmu';
 
-import { Danmaku as Ours } from '../dist/danmaku.js';
-import { Stage } from '../../page/stage.js';
+import { Danmaku as Ours } from '../dist/danmaku.mjs';
 
 const seen = (selector) => () => document.querySelectorAll(selector).length;
 
@@ -44,10 +43,10 @@ function danmu(stage, { flightMs, rowPx }) {
   return { add: (text) => manager.push(text), count: () => manager.len().view };
 }
 
-// The plugin of ArtPlayer needs a video that plays: one of a still canvas.
+// The plugin of ArtPlayer needs a video that plays: one of a single pixel.
 async function artplayer(stage, { flightMs, fontPx }) {
   const still = document.createElement('canvas');
-  still.getContext('2d').fillRect(0, 0, 1, 1);
+  still.width = still.height = 1;
   const player = new Artplayer({
     container: stage,
     url: 'still',
@@ -55,7 +54,8 @@ async function artplayer(stage, { flightMs, fontPx }) {
     type: 'still',
     customType: {
       still: (video) => {
-        video.srcObject = still.captureStream(1);
+        video.srcObject = still.captureStream(10);
+        setInterval(() => still.getContext('2d').fillRect(0, 0, 1, 1), 100);
       },
     },
     plugins: [danmuku({ danmuku: [], speed: flightMs / 1000, fontSize: fontPx, margin: [0, 0], antiOverlap: false, emitter: false })],
@@ -75,21 +75,11 @@ function ours(stage, { flightMs }) {
   return { add: (text) => danmaku.show({ text }), count: () => danmaku.shown.length };
 }
 
-// The viewer page's stage, allowed more comments than it allows itself.
-function page(stage) {
-  const flying = new Stage(stage);
-  return {
-    add: (text) => flying.show({ nick: '', text, color: '#ffffff' }, false),
-    count: seen('.fly'),
-  };
-}
-
 export const adapters = {
   'web/danmaku': ours,
   'danmaku, elements': danmaku('dom'),
   'danmaku, canvas': danmaku('canvas'),
   danmu,
   'artplayer-plugin-danmuku': artplayer,
-  'page of before': page,
   nothing: () => ({ add: () => {}, count: () => 0 }),
 };

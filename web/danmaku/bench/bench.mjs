@@ -3,7 +3,6 @@
 // [--only NAME,...]. Prints a table for BENCHMARKS.md.
 
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 
@@ -17,7 +16,7 @@ const FLIGHT_MS = 8_000;
 const FONT_PX = 16;
 const ROW_PX = 22;
 const MIB = 1 << 20;
-const ALL = ['nothing', 'web/danmaku', 'page of before', 'danmaku, elements', 'danmaku, canvas', 'danmu', 'artplayer-plugin-danmuku'];
+const ALL = ['nothing', 'web/danmaku', 'danmaku, elements', 'danmaku, canvas', 'danmu', 'artplayer-plugin-danmuku'];
 
 const { values: options } = parseArgs({
   options: {
@@ -34,15 +33,6 @@ const STYLE = `
   #stage { position: relative; width: ${width}px; height: ${height}px; overflow: hidden; color: #fff; white-space: nowrap; }
 `;
 
-// The viewer page's stage keeps itself to fewer; here it gets as many as the others.
-const sameNumber = {
-  name: 'same number',
-  setup: ({ onLoad }) =>
-    onLoad({ filter: /page\/stage\.js$/ }, async ({ path }) => ({
-      contents: (await readFile(path, 'utf8')).replace(/MAX_FLYING = \d+/, `MAX_FLYING = ${2 * options.comments}`),
-    })),
-};
-
 async function serve() {
   const { outputFiles } = await build({
     entryPoints: ['page.js'],
@@ -51,12 +41,10 @@ async function serve() {
     write: false,
     format: 'iife',
     logLevel: 'error',
-    plugins: [sameNumber],
   });
-  const flies = readFileSync(new URL('../../page/style.css', import.meta.url), 'utf8').match(/^\.fly[^]*?^$/m)[0];
   const files = {
     '/': ['text/html', readFileSync(new URL('index.html', import.meta.url))],
-    '/style.css': ['text/css', STYLE + flies],
+    '/style.css': ['text/css', STYLE],
     '/page.js': ['text/javascript', outputFiles[0].contents],
   };
   const server = createServer((request, response) => {

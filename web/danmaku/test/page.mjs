@@ -84,7 +84,7 @@ export class Pages {
 
   static async start() {
     const pages = new Pages();
-    const module = await readFile(new URL('../dist/danmaku.js', import.meta.url));
+    const module = await readFile(new URL('../dist/danmaku.mjs', import.meta.url));
     const files = {
       '/': ['text/html', HTML],
       '/style.css': ['text/css', STYLE],
