@@ -105,6 +105,4 @@ bench-danmaku: ## the renderer of flying comments beside those of npm, in chromi
 	cd web/danmaku/bench && npm ci --no-audit --no-fund --silent && node bench.mjs $(BENCH)
 
 clean: ## remove what was built
-	rm -rf bin web/test/node_modules web/client/node_modules
-	rm -rf bin web/*/node_modules
 	rm -rf bin web/*/node_modules web/danmaku/bench/node_modules

@@ -87,7 +87,7 @@ func TestAnswers(t *testing.T) {
 		if s.over || c.Peers() != 1 {
 			t.Errorf("over too soon, %d nodes", c.Peers())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if !s.over || s.Members != 0 || c.Peers() != 0 {
 			t.Errorf("got %+v, %d nodes", s, c.Peers())
