@@ -3,6 +3,8 @@
 package conn
 
 import (
+	"slices"
+
 	"barrage/internal/bounds"
 	"barrage/internal/broker"
 )
@@ -28,8 +30,10 @@ func (m *Members) Device(c *Client) string {
 	return ""
 }
 
-// OfDevice are the clients of a user's device.
-func (m *Members) OfDevice(user, name string) []*Client { return m.devices.Get(device{user, name}) }
+// OfDevice are the clients of a user's device. What is done to one may end others.
+func (m *Members) OfDevice(user, name string) []*Client {
+	return slices.Clone(m.devices.Get(device{user, name}))
+}
 
 // list puts a client, whose user and device are known by now, among those of the device.
 func (m *Members) list(c *Client) {

@@ -90,7 +90,7 @@ func give(l *conn.Loop, gifts []*gift) {
 }
 
 func (g *gift) giveTo(l *conn.Loop, c *conn.Client) {
-	if !g.m.Expired() && l.Give(c.ID, g.m) {
+	if !g.m.Expired() && l.Alive(c) && l.Give(c.ID, g.m) {
 		g.given.Add(1)
 	}
 }

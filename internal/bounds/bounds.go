@@ -93,7 +93,7 @@ const (
 
 // Messages for single connections and devices.
 const (
-	Directs    = 16 << 10    // whose answers are not all there
+	Directs    = 4096        // whose answers are not all there
 	DirectWait = time.Second // for them
 )
 
