@@ -5,8 +5,10 @@ package edge_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"barrage/edge/edgetest"
 	"barrage/edge/hooks"
 	"barrage/frame"
+	"barrage/internal/bounds"
 )
 
 // byPassword answers "user:right".
@@ -142,19 +145,28 @@ func TestV1Login(t *testing.T) {
 	edgetest.WaitFor(t, "the reason to be counted", func() bool { return s.Stats().Closed["wrong_logins"] == 1 })
 }
 
+// loginAddress is where the viewers of TestUndecided come from, in turn.
+func loginAddress(i int) string { return fmt.Sprintf("127.0.7.%d", 1+i%20) }
+
 // TestUndecided: thousands who have not said who they are have no goroutine each, nor those
-// whose login waits for the backend; those get in.
+// whose login waits for the backend; those get in. However many the others are, they guess no
+// more than their addresses, a user and a connection may, and keep nobody out elsewhere.
 func TestUndecided(t *testing.T) {
 	const many, some = 5000, 300 // of them log in
-	hold := make(chan struct{})
+	hold, noon := make(chan struct{}), time.Now()
 	b := newAsked(t, func(q map[string]any) string { <-hold; return byPassword(q) })
-	s := edgetest.StartHooked(t, hooks.Config{Connect: hooks.ConnectConfig{URL: b.URL, ByMessage: true, Timeout: 30 * edgetest.Patience}}, func(c *edge.Config) {
-		c.AuthTimeout = time.Hour
-	})
+	s := edgetest.StartHooked(t, hooks.Config{
+		Connect: hooks.ConnectConfig{URL: b.URL, ByMessage: true, Timeout: 30 * edgetest.Patience},
+		Now:     func() time.Time { return noon }, // all in one minute
+	}, func(c *edge.Config) { c.AuthTimeout = time.Hour })
 	before := runtime.NumGoroutine()
+	join := func(address string) *edgetest.Viewer {
+		c, _ := edgetest.ShakeOn(t, from(t, s, address), edgetest.UpgradeRequest("/ws?room=lobby"))
+		return c
+	}
 	viewers := make([]*edgetest.Viewer, many)
 	for i := range viewers {
-		viewers[i] = edgetest.Join(t, s, "/ws?room=lobby")
+		viewers[i] = join(loginAddress(i))
 	}
 	if n := runtime.NumGoroutine() - before; n > 50 {
 		t.Errorf("%d goroutines more for %d undecided connections", n, many)
@@ -175,4 +187,62 @@ func TestUndecided(t *testing.T) {
 		c.Want(frame.Text, fmt.Sprintf("Welcome, user%d.", i))
 	}
 	edgetest.WaitMembers(t, s, "lobby", some)
+
+	// Each of an address guesses once, for a user of its own.
+	guessed := func(what string, most int, guess func()) {
+		t.Helper()
+		before := b.n()
+		guess()
+		if n := b.n() - before; n < 1 || n > most {
+			t.Errorf("%s: %d logins were looked at, want at most %d", what, n, most)
+		}
+	}
+	undecided := viewers[some:]
+	addresses := len(distinct(undecided))
+	guessed("all addresses", addresses*bounds.AddressLogins, func() {
+		var all sync.WaitGroup
+		for i := range addresses {
+			all.Go(func() {
+				for k := i; k < len(undecided); k += addresses {
+					wantWrong(t, undecided[k], fmt.Sprintf("nobody%d:wrong", k))
+				}
+			})
+		}
+		all.Wait()
+	})
+	guessed("a user", bounds.UserLogins, func() {
+		for i := range 2 * bounds.UserLogins {
+			wantWrong(t, join(fmt.Sprintf("127.0.8.%d", i+1)), "victim:wrong")
+		}
+	})
+	guessed("a connection", 5, func() { // connect_tries
+		c := join("127.0.9.1")
+		for i := range 5 {
+			wantWrong(t, c, fmt.Sprintf("other%d:wrong", i))
+		}
+		c.WantClose(4202)
+	})
+	c := join("127.0.9.2")
+	c.Send(frame.Text, "ann:right")
+	c.Want(frame.Text, "Welcome, ann.")
+	edgetest.WaitFor(t, "all to be there but who guessed too often", func() bool { return s.Stats().Connections == many+2*bounds.UserLogins+1 })
+}
+
+// distinct are the addresses of viewers.
+func distinct(viewers []*edgetest.Viewer) map[string]bool {
+	all := make(map[string]bool)
+	for _, c := range viewers {
+		host, _, _ := net.SplitHostPort(c.Conn.LocalAddr().String())
+		all[host] = true
+	}
+	return all
+}
+
+// wantWrong makes a wrong login, which is looked at, or one too many.
+func wantWrong(t *testing.T, c *edgetest.Viewer, login string) {
+	c.Send(frame.Text, login)
+	m, err := c.Next()
+	if err != nil || m.Payload != "Wrong, please try again." && !strings.HasPrefix(m.Payload, "There were too many wrong logins.") {
+		t.Errorf("%s: got %q, %v", login, m.Payload, err)
+	}
 }
