@@ -60,7 +60,7 @@ func TestLongQueue(t *testing.T) { // not parallel: it looks at the heap
 			n := &node{}
 			var err error
 			rule := broker.Rules{{Pattern: "*", Retention: broker.Retention{Messages: 1000, Age: time.Hour}}}
-			n.Bridge, err = redisbridge.New(redisbridge.Config{URL: r.URL(), Retention: rule.For}, c)
+			n.Bridge, err = redisbridge.New(redisbridge.Config{URL: r.URL(), Retention: rule.For, Timeout: patience}, c)
 			must(t, err)
 			n.Start()
 			t.Cleanup(func() { _ = n.Bridge.Close() })
@@ -75,14 +75,14 @@ func TestLongQueue(t *testing.T) { // not parallel: it looks at the heap
 			}
 			runtime.GC()
 			before, most, began := heap(), int64(0), time.Now()
-			s := n.newSet(t, r.URL(), nil, q)
+			s := n.newSet(t, r.URL(), func(c *Config) { c.Timeout, c.Lease = patience, 5*patience }, q)
 			for at, since := int64(-1), time.Now(); ; time.Sleep(5 * time.Millisecond) {
 				most = max(most, heap()-before)
 				now := c.next.Load()
 				if now != at {
 					at, since = now, time.Now()
 				}
-				if now >= int64(entries) || time.Since(since) > patience {
+				if now >= int64(entries) || time.Since(since) > 5*patience {
 					break
 				}
 			}
