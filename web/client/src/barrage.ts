@@ -3,7 +3,7 @@
 import { encode } from './base64.js';
 import { Calls, type Done, type Reply } from './calls.js';
 import { Emitter } from './emitter.js';
-import { type Connect, type Env, host, watchPage } from './env.js';
+import { type Connect, type Env, host, type Nature, watchPage } from './env.js';
 import { BarrageError } from './errors.js';
 import { Link, type State, type StateEvent, type Way } from './link.js';
 import { Outbox } from './outbox.js';
@@ -20,6 +20,8 @@ export interface Options {
   login?: string;
   /** Opens sockets: default `new WebSocket`. See the adapters for mini programs, and Node's `ws`. */
   connect?: Connect;
+  /** Tells when the place that it runs in sleeps, wakes, or has no network: default what a page does. */
+  watch?: (on: Nature) => () => void;
   /** Notice a dead connection after so many milliseconds: default 10,000; 0: only when the browser does. */
   heartbeat?: number;
   /** How many messages may wait to be published: default 100. Beyond it the oldest fails with `queue_full`. */
@@ -109,7 +111,7 @@ export class Barrage extends Emitter<BarrageEvents> {
       renew: () => this._token.renew(),
       ping: () => this._ping(),
     });
-    this._unwatch = watchPage(this._link);
+    this._unwatch = (_options.watch ?? watchPage)(this._link);
     Promise.resolve().then(() => this._link.state === 'waiting' && this._link.open());
   }
 

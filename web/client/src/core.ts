@@ -1,7 +1,7 @@
 // What the package exports, with WebSocket as the only way.
 
 export { Barrage, type BarrageEvents, type Options } from './barrage.js';
-export type { Connect, Env, Socket } from './env.js';
+export type { Connect, Env, Nature, Socket } from './env.js';
 export { BarrageError } from './errors.js';
 export type { OwnMessage } from './echo.js';
 export type { State, StateEvent } from './link.js';

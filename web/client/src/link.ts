@@ -95,7 +95,11 @@ export class Link implements Nature {
 
   /** Sends if there is a connection. */
   send(object: object): void {
-    this._socket?.send(JSON.stringify(object));
+    try {
+      this._socket?.send(JSON.stringify(object));
+    } catch {
+      // It is closing, and says so next.
+    }
   }
 
   /** Connects now, whatever it was waiting for. */
