@@ -61,21 +61,21 @@ fuzz: ## fuzz every parser, FUZZTIME inputs each
 		done'
 
 web: ## build what the page uses of web/ and the server serves, from its TypeScript
-	cd web/danmaku && npm ci --no-audit --no-fund --silent && npm run --silent build
+	cd web/danmaku && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 
 # Built as lint and others do it, so that little has to be compiled again.
 browser: ## drive the viewer page in chromium
 	go build -o bin/barrage-test ./cmd/barrage
-	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
-	cd web/danmaku && npm ci --no-audit --no-fund --silent && npm test
+	cd web/test && npm ci --no-audit --no-fund --loglevel=error && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
+	cd web/danmaku && npm ci --no-audit --no-fund --loglevel=error && npm test
 
 client: ## the TypeScript client: types, tests against the server
 	go build -o bin/barrage-test ./cmd/barrage
-	cd web/client && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
+	cd web/client && npm ci --no-audit --no-fund --loglevel=error && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
 
 client-hostile: ## the client cut at every byte of a session, and over 10,000 reconnects: some ten minutes (SEED=n for others)
 	go build -o bin/barrage-test ./cmd/barrage
-	cd web/client && npm ci --no-audit --no-fund --silent && CLIENT_FULL=1 SERVER_BIN=$(CURDIR)/bin/barrage-test npx vitest run test/hostile.test.ts
+	cd web/client && npm ci --no-audit --no-fund --loglevel=error && CLIENT_FULL=1 SERVER_BIN=$(CURDIR)/bin/barrage-test npx vitest run test/hostile.test.ts
 
 chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes and Redis are killed and frozen
 	BARRAGE_CHAOS=60s go test -count=1 -v -timeout 10m -run '^TestChaos$$' ./cmd/barrage
@@ -102,7 +102,7 @@ bench-cluster: build ## 95,000 viewers over five nodes that share a Redis
 	go run ./loadtest/bench cluster $(BENCH)
 
 bench-danmaku: ## the renderer of flying comments beside those of npm, in chromium (BENCH='--seconds 10 --only NAME')
-	cd web/danmaku/bench && npm ci --no-audit --no-fund --silent && node bench.mjs $(BENCH)
+	cd web/danmaku/bench && npm ci --no-audit --no-fund --loglevel=error && node bench.mjs $(BENCH)
 
 clean: ## remove what was built
 	rm -rf bin web/*/node_modules web/danmaku/bench/node_modules

@@ -132,17 +132,14 @@ test('requests, and the errors of those who answer', async () => {
   expect(await as('ann', { seen: ['*'] }).lastSeen('maker')).toMatchObject({ online: true });
 });
 
-test('a token is renewed in time, and after it has expired', async () => {
+test('a token is renewed after it has expired, and before it does', async () => {
   let made = 0;
   const client = connect({ token: () => (made++, token({ sub: 'ann' }, made === 1 ? -3600 : -27)) }); // 30 s more are granted
-  const states: string[] = [];
-  client.on('state', (e) => states.push(e.state + (e.code ?? '')));
   await client.room('tokens').joined();
+  expect(made).toBeGreaterThan(1); // the first one was refused
   const before = made;
-  await until('a third token was got', () => made > before, 10_000);
-  const room = client.room<number>('tokens');
-  await room.publish(1);
-  expect(states.filter((s) => s === 'waiting4101').length).toBeLessThan(2); // the first one only
+  await until('another token was got', () => made > before, 10_000);
+  await client.room<number>('tokens').publish(1);
 });
 
 test('a fixed token that is refused stops the client, with the reason', async () => {

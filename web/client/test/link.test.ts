@@ -59,6 +59,21 @@ describe('after a cut', () => {
   });
 });
 
+test.each([0, 0.5, 0.999])('a token is renewed on the connection before it ends, by chance %d', async (chance) => {
+  let made = 0;
+  const { clock, socket, sockets, states } = await bench({ heartbeat: 0, token: () => `token-${++made}` });
+  clock.chance = chance;
+  socket().welcome({ user: 'ann', expires: 1_700_000_000_000 + 60_000 });
+  await clock.pass(45_000 + chance * 9_000 - 10);
+  expect(made).toBe(1);
+  await clock.pass(20);
+  expect(socket().last('auth')).toMatchObject({ token: 'token-2' });
+  socket().ok('auth', { user: 'ann', expires: 1_700_000_000_000 + 120_000 });
+  await clock.pass(30_000);
+  expect(made).toBe(2);
+  expect([sockets.length, states.at(-1)]).toEqual([1, 'open']);
+});
+
 describe('close codes', () => {
   test.each([1002, 1007, 1008, 1009, 4200, 4201, 4202, 4203, 4299, 4999])('%d: stops', async (code) => {
     const { clock, sockets, client, states, socket } = await bench();
