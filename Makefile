@@ -11,7 +11,7 @@ BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web bench-danmaku
+.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web danmaku bench-danmaku
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ run: build ## serve on 127.0.0.1:8080: open the page, type, see comments fly
 test: deps lint ## everything CI runs; installs what the tests need
 	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
 	$(MAKE) --no-print-directory fuzz >"$$said" 2>&1 & fuzz=$$!; \
-	$(MAKE) --no-print-directory --keep-going race browser client; others=$$?; \
+	$(MAKE) --no-print-directory --keep-going race browser client danmaku; others=$$?; \
 	wait $$fuzz; fuzz=$$?; \
 	if [ $$fuzz = 0 ]; then grep '^[.]/.* Fuzz' "$$said"; else cat "$$said"; fi; exit $$((others | fuzz))
 
@@ -62,12 +62,19 @@ fuzz: ## fuzz every parser, FUZZTIME inputs each
 
 web: ## build what the page uses of web/ and the server serves, from its TypeScript
 	cd web/danmaku && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+web: ## build what is committed in web/*/dist from its TypeScript
+	@for package in $(dir $(wildcard web/*/build.mjs)); do \
+		(cd $$package && npm ci --no-audit --no-fund --silent && npm run --silent build) || exit 1; done
 
 # Built as lint and others do it, so that little has to be compiled again.
 browser: ## drive the viewer page in chromium
 	go build -o bin/barrage-test ./cmd/barrage
 	cd web/test && npm ci --no-audit --no-fund --loglevel=error && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
 	cd web/danmaku && npm ci --no-audit --no-fund --loglevel=error && npm test
+	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
+
+danmaku: ## the renderer of flying comments: types, what is committed, tests in chromium
+	cd web/danmaku && npm ci --no-audit --no-fund --silent && npm test
 
 client: ## the TypeScript client: types, tests against the server
 	go build -o bin/barrage-test ./cmd/barrage
