@@ -1,5 +1,6 @@
-// The client, for pages of one's own: built from client/ by `make client`, which also sees
-// to it that what is committed is what its source makes.
+// The client and the renderer of flying comments, for pages of one's own: built from client/
+// and danmaku/ by `make web`; `make client` and `make danmaku` see to it that what is
+// committed is what their sources make.
 
 package web
 
@@ -9,17 +10,18 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 )
 
-//go:embed client/dist/*.js client/dist/*.mjs
+//go:embed client/dist/*.js client/dist/*.mjs danmaku/dist/*.js danmaku/dist/*.mjs
 var clientFiles embed.FS
 
-// Client returns the files of the client, each under two paths: /client.js, which is looked
-// up anew after a few minutes, and /client-DIGEST.js, which never changes. Pages of any
-// origin may load them.
+// Client returns the files of both, each under two paths: /client.js, which is looked up anew
+// after a few minutes, and /client-DIGEST.js, which never changes. Pages of any origin may
+// load them.
 func Client() ([]Asset, error) {
-	names, err := fs.Glob(clientFiles, "client/dist/*")
+	names, err := fs.Glob(clientFiles, "*/dist/*")
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
@@ -29,8 +31,8 @@ func Client() ([]Asset, error) {
 		if err != nil {
 			return nil, fmt.Errorf("web: %w", err)
 		}
-		path := strings.TrimPrefix(name, "client/dist")
-		stem, extension, _ := strings.Cut(path, ".")
+		latest := "/" + path.Base(name)
+		stem, extension, _ := strings.Cut(latest, ".")
 		digest := sha256.Sum256(body)
 		fixed := stem + "-" + hex.EncodeToString(digest[:6]) + "." + extension
 		kind, err := contentType(name)
@@ -38,7 +40,7 @@ func Client() ([]Asset, error) {
 			return nil, err
 		}
 		assets = append(assets,
-			Asset{Path: path, ContentType: kind, Headers: clientHeaders("max-age=300", fixed), Body: body},
+			Asset{Path: latest, ContentType: kind, Headers: clientHeaders("max-age=300", fixed), Body: body},
 			Asset{Path: fixed, ContentType: kind, Headers: clientHeaders("max-age=31536000, immutable", fixed), Body: body})
 	}
 	return assets, nil

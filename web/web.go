@@ -2,8 +2,8 @@
 // the server's public address.
 //
 // The page is plain JavaScript modules, one stylesheet and one icon, embedded
-// in the binary as they are, and the renderer of flying comments, built from
-// danmaku/ and committed: there is no build step and nothing is loaded from
+// in the binary as they are, and the renderer of flying comments, which other
+// pages may load, too: there is no build step and nothing is loaded from
 // anywhere else. It knows the server only by its protocol: a raw WebSocket at
 // /ws?room=ROOM and a JSON count at /count?room=ROOM.
 //
@@ -20,7 +20,7 @@ import (
 	"path"
 )
 
-//go:embed page/*.html page/*.js page/*.css page/*.svg danmaku/dist/*.js danmaku/dist/*.mjs
+//go:embed page/*.html page/*.js page/*.css page/*.svg
 var files embed.FS
 
 // Asset is one file of the page.
@@ -34,25 +34,24 @@ type Asset struct {
 // Header is one line of a response's head.
 type Header struct{ Name, Value string }
 
-// Assets returns all files of the page, folder by folder in the order of their names.
+// Assets returns all files of the page, in the order of their names.
 func Assets() ([]Asset, error) {
-	var assets []Asset
-	for _, pattern := range []string{"page/*", "danmaku/dist/*"} {
-		names, err := fs.Glob(files, pattern)
+	entries, err := fs.ReadDir(files, "page")
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	assets := make([]Asset, 0, len(entries))
+	for _, entry := range entries {
+		name := entry.Name()
+		body, err := files.ReadFile("page/" + name)
 		if err != nil {
 			return nil, fmt.Errorf("web: %w", err)
 		}
-		for _, name := range names {
-			body, err := files.ReadFile(name)
-			if err != nil {
-				return nil, fmt.Errorf("web: %w", err)
-			}
-			kind, err := contentType(name)
-			if err != nil {
-				return nil, err
-			}
-			assets = append(assets, Asset{Path: urlPath(path.Base(name)), ContentType: kind, Body: body})
+		kind, err := contentType(name)
+		if err != nil {
+			return nil, err
 		}
+		assets = append(assets, Asset{Path: urlPath(name), ContentType: kind, Body: body})
 	}
 	return assets, nil
 }
