@@ -11,7 +11,7 @@ BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web danmaku bench-danmaku
+.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web danmaku bench-danmaku client-pack
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ client: ## the TypeScript client: types, tests against the server
 	go build -o bin/barrage-test ./cmd/barrage
 	cd web/client && npm ci --no-audit --no-fund --loglevel=error && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
 
+client-pack: ## web/client/barrage-client-VERSION.tgz, the npm package
+	cd web/client && npm ci --no-audit --no-fund --silent && npm run --silent pack
+
 client-hostile: ## the client cut at every byte of a session, and over 10,000 reconnects: some ten minutes (SEED=n for others)
 	go build -o bin/barrage-test ./cmd/barrage
 	cd web/client && npm ci --no-audit --no-fund --loglevel=error && CLIENT_FULL=1 SERVER_BIN=$(CURDIR)/bin/barrage-test npx vitest run test/hostile.test.ts
@@ -112,4 +115,4 @@ bench-danmaku: ## the renderer of flying comments beside those of npm, in chromi
 	cd web/danmaku/bench && npm ci --no-audit --no-fund --loglevel=error && node bench.mjs $(BENCH)
 
 clean: ## remove what was built
-	rm -rf bin web/*/node_modules web/danmaku/bench/node_modules
+	rm -rf bin web/*/node_modules web/danmaku/bench/node_modules web/client/package web/client/*.tgz

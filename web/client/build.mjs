@@ -25,26 +25,31 @@ const form = {
   banner: { js: '/* The client of Barrage, MIT licence. Its manual and source are in web/client of the server. */' },
 };
 
-async function bytes(options) {
+/** One form of the client. */
+export async function bytes(options) {
   const { outputFiles } = await build({ ...form, ...options });
   return outputFiles[0].contents;
 }
 
-const files = {
-  'client.js': await bytes({ entryPoints: ['src/index.ts'], format: 'iife', globalName: 'barrage' }),
-  'client.mjs': await bytes({ entryPoints: ['src/index.ts'], format: 'esm' }),
-};
+async function main(command) {
+  const files = {
+    'client.js': await bytes({ entryPoints: ['src/index.ts'], format: 'iife', globalName: 'barrage' }),
+    'client.mjs': await bytes({ entryPoints: ['src/index.ts'], format: 'esm' }),
+  };
 
-const core = gzipSync(await bytes({ entryPoints: ['src/core.ts'], format: 'esm' }), { level: 9 }).length;
-console.log(`core: ${core} bytes gzipped, of ${CORE_BYTES}`);
-if (core > CORE_BYTES) throw new Error('the core is too long');
+  const core = gzipSync(await bytes({ entryPoints: ['src/core.ts'], format: 'esm' }), { level: 9 }).length;
+  console.log(`core: ${core} bytes gzipped, of ${CORE_BYTES}`);
+  if (core > CORE_BYTES) throw new Error('the core is too long');
 
-if (process.argv[2] === 'check') {
-  for (const [name, made] of Object.entries(files)) {
-    const committed = await readFile(`${here}/dist/${name}`).catch(() => Buffer.alloc(0));
-    if (!committed.equals(made)) throw new Error(`dist/${name} is not what the source makes: run npm run build, and commit it`);
+  if (command === 'check') {
+    for (const [name, made] of Object.entries(files)) {
+      const committed = await readFile(`${here}/dist/${name}`).catch(() => Buffer.alloc(0));
+      if (!committed.equals(made)) throw new Error(`dist/${name} is not what the source makes: run npm run build, and commit it`);
+    }
+  } else {
+    await mkdir(`${here}/dist`, { recursive: true });
+    for (const [name, made] of Object.entries(files)) await writeFile(`${here}/dist/${name}`, made);
   }
-} else {
-  await mkdir(`${here}/dist`, { recursive: true });
-  for (const [name, made] of Object.entries(files)) await writeFile(`${here}/dist/${name}`, made);
 }
+
+if (import.meta.filename === process.argv[1]) await main(process.argv[2]);

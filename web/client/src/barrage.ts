@@ -96,7 +96,7 @@ export class Barrage extends Emitter<BarrageEvents> {
       failed: (error) => this._emit('error', error),
     });
     const connect = _options.connect ?? ((u: string, p: string[]) => new WebSocket(u, p) as never);
-    this._ways = this._choose(env, this._url, connect, () => this._link.open());
+    this._ways = this._choose(env, this._url, connect, () => this._link.state === 'open' && this._link.open());
     this._link = new Link(env, _options.heartbeat ?? 10_000, {
       way: () => this._way(),
       state: (event) => this._state(event),

@@ -6,23 +6,7 @@
 // aside until the answer decides.
 
 import type { BarrageError } from './errors.js';
-import type { Published, WireMessage } from './types.js';
-
-/** A message that this client publishes, while it is under way and after. */
-export interface OwnMessage<T = unknown> {
-  /** Tells it from others: each has another one. */
-  key: string;
-  room: string;
-  data: T;
-  kind?: string;
-  /** When it was published here, in milliseconds since 1970 by this machine's clock. */
-  time: number;
-  state: 'pending' | 'sent' | 'failed';
-  /** `sent`: what the server said. */
-  published?: Published;
-  /** `failed`: why. With `timeout` it may have been published all the same; if it turns out so, it is `sent` later. */
-  error?: BarrageError;
-}
+import type { OwnMessage, Published, WireMessage } from './types.js';
 
 const REMEMBERED = 200;
 

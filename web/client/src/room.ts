@@ -2,12 +2,12 @@
 
 import { decode } from './base64.js';
 import type { Calls, Done } from './calls.js';
-import { Echo, type OwnMessage } from './echo.js';
+import { Echo } from './echo.js';
 import { Emitter } from './emitter.js';
 import type { Env } from './env.js';
 import { BarrageError, passing } from './errors.js';
 import { Stream } from './stream.js';
-import type { Command, Counts, Gap, Joined, Message, Person, Position, Presence, Published, Push, WireMessage } from './types.js';
+import type { Command, Counts, Gap, Joined, Message, OwnMessage, Person, Position, Presence, Published, Push, WireMessage } from './types.js';
 
 /** How to be in a room. */
 export interface RoomOptions<T = unknown> {

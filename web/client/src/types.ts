@@ -1,5 +1,7 @@
 // What goes over the wire, and what the client makes of it.
 
+import type { BarrageError } from './errors.js';
+
 /** A place in the history of a room. Offsets count 1, 2, 3 … within an epoch. */
 export interface Position {
   epoch: string;
@@ -93,6 +95,22 @@ export interface Published {
   local_only?: boolean;
   /** Of a message to a user: they are connected. */
   online?: boolean;
+}
+
+/** A message that this client publishes, while it is under way and after. */
+export interface OwnMessage<T = unknown> {
+  /** Tells it from others: each has another one. */
+  key: string;
+  room: string;
+  data: T;
+  kind?: string;
+  /** When it was published here, in milliseconds since 1970 by this machine's clock. */
+  time: number;
+  state: 'pending' | 'sent' | 'failed';
+  /** `sent`: what the server said. */
+  published?: Published;
+  /** `failed`: why. With `timeout` it may have been published all the same; if it turns out so, it is `sent` later. */
+  error?: BarrageError;
 }
 
 /** @internal A message as the server sends it. */
