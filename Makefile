@@ -60,28 +60,24 @@ fuzz: ## fuzz every parser, FUZZTIME inputs each
 			$$test -test.run "^$$" -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) -test.fuzzcachedir $$cache/$$0 || exit 255; \
 		done'
 
-web: ## build what the page uses of web/ and the server serves, from its TypeScript
-	cd web/danmaku && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 web: ## build what is committed in web/*/dist from its TypeScript
 	@for package in $(dir $(wildcard web/*/build.mjs)); do \
-		(cd $$package && npm ci --no-audit --no-fund --silent && npm run --silent build) || exit 1; done
+		(cd $$package && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build) || exit 1; done
 
 # Built as lint and others do it, so that little has to be compiled again.
 browser: ## drive the viewer page in chromium
 	go build -o bin/barrage-test ./cmd/barrage
 	cd web/test && npm ci --no-audit --no-fund --loglevel=error && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
-	cd web/danmaku && npm ci --no-audit --no-fund --loglevel=error && npm test
-	cd web/test && npm ci --no-audit --no-fund --silent && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
 
 danmaku: ## the renderer of flying comments: types, what is committed, tests in chromium
-	cd web/danmaku && npm ci --no-audit --no-fund --silent && npm test
+	cd web/danmaku && npm ci --no-audit --no-fund --loglevel=error && npm test
 
 client: ## the TypeScript client: types, tests against the server
 	go build -o bin/barrage-test ./cmd/barrage
 	cd web/client && npm ci --no-audit --no-fund --loglevel=error && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
 
 client-pack: ## web/client/barrage-client-VERSION.tgz, the npm package
-	cd web/client && npm ci --no-audit --no-fund --silent && npm run --silent pack
+	cd web/client && npm ci --no-audit --no-fund --loglevel=error && npm run --silent pack
 
 client-hostile: ## the client cut at every byte of a session, and over 10,000 reconnects: some ten minutes (SEED=n for others)
 	go build -o bin/barrage-test ./cmd/barrage
