@@ -11,7 +11,7 @@ BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web danmaku bench-danmaku client-pack
+.PHONY: help build run test test-server deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web danmaku bench-danmaku client-pack
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,8 @@ run: build ## serve on 127.0.0.1:8080: open the page, type, see comments fly
 test: deps lint ## everything CI runs; installs what the tests need
 	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
 	$(MAKE) --no-print-directory fuzz >"$$said" 2>&1 & fuzz=$$!; \
-	$(MAKE) --no-print-directory --keep-going race browser client danmaku; others=$$?; \
+	$(MAKE) --no-print-directory race; others=$$?; \
+	$(MAKE) --no-print-directory --keep-going -j2 --output-sync browser client danmaku || others=1; \
 	wait $$fuzz; fuzz=$$?; \
 	if [ $$fuzz = 0 ]; then grep '^[.]/.* Fuzz' "$$said"; else cat "$$said"; fi; exit $$((others | fuzz))
 
@@ -65,22 +66,22 @@ web: ## build what is committed in web/*/dist from its TypeScript
 		(cd $$package && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build) || exit 1; done
 
 # Built as lint and others do it, so that little has to be compiled again.
-browser: ## drive the viewer page in chromium
+test-server:
 	go build -o bin/barrage-test ./cmd/barrage
+
+browser: test-server ## drive the viewer page in chromium
 	cd web/test && npm ci --no-audit --no-fund --loglevel=error && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
 
 danmaku: ## the renderer of flying comments: types, what is committed, tests in chromium
 	cd web/danmaku && npm ci --no-audit --no-fund --loglevel=error && npm test
 
-client: ## the TypeScript client: types, tests against the server
-	go build -o bin/barrage-test ./cmd/barrage
+client: test-server ## the TypeScript client: types, tests against the server
 	cd web/client && npm ci --no-audit --no-fund --loglevel=error && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
 
 client-pack: ## web/client/barrage-client-VERSION.tgz, the npm package
 	cd web/client && npm ci --no-audit --no-fund --loglevel=error && npm run --silent pack
 
-client-hostile: ## the client cut at every byte of a session, and over 10,000 reconnects: some ten minutes (SEED=n for others)
-	go build -o bin/barrage-test ./cmd/barrage
+client-hostile: test-server ## the client cut at every byte of a session, and over 10,000 reconnects: some ten minutes (SEED=n for others)
 	cd web/client && npm ci --no-audit --no-fund --loglevel=error && CLIENT_FULL=1 SERVER_BIN=$(CURDIR)/bin/barrage-test npx vitest run test/hostile.test.ts
 
 chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes and Redis are killed and frozen
