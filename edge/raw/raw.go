@@ -6,6 +6,8 @@
 package raw
 
 import (
+	"unicode/utf8"
+
 	"github.com/valyala/bytebufferpool"
 
 	"barrage/edge/auth"
@@ -137,7 +139,7 @@ func (p *protocol) Give(id conn.ID, m *broker.Message) bool {
 	if p.logins.Get(id) != nil {
 		return false
 	}
-	p.loop.Write(nil, id, m.Format == broker.Binary, m.Payload)
+	p.loop.Write(nil, id, isBinary(m), m.Payload)
 	return true
 }
 
@@ -192,8 +194,12 @@ type codec struct{}
 
 // Message implements delivery.Codec.
 func (codec) Message(_ *bytebufferpool.ByteBuffer, m *broker.Message) (binary bool, payload []byte) {
-	return m.Format == broker.Binary, m.Payload
+	return isBinary(m), m.Payload
 }
 
 // Gap implements delivery.Codec: there are no words for it.
 func (codec) Gap(*bytebufferpool.ByteBuffer, string, *broker.Gap) ([]byte, bool) { return nil, false }
+
+// isBinary tells what a message must go out as: what others wrote into the store may call itself
+// text and be none, which would end the connections that get it (RFC 6455, 8.1).
+func isBinary(m *broker.Message) bool { return m.Format == broker.Binary || !utf8.Valid(m.Payload) }

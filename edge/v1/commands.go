@@ -159,6 +159,10 @@ func decode(binary bool, payload []byte, cmd *command) error {
 		cmd.findID(payload)
 		return refusal.New(400, "bad_json", "commands are text frames")
 	}
+	if !utf8.Valid(payload) { // a WebSocket's is; what comes by other doors may be anything
+		cmd.findID(payload)
+		return refusal.New(400, "bad_json", "a command must be valid UTF-8")
+	}
 	err := json.Unmarshal(payload, cmd)
 	if err == nil {
 		return nil

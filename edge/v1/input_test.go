@@ -10,10 +10,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"barrage/edge"
+	"barrage/edge/auth"
 	"barrage/edge/edgetest"
 	"barrage/edge/moderation"
+	v1 "barrage/edge/v1"
 	"barrage/frame"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
@@ -30,6 +33,8 @@ func TestHostileCommands(t *testing.T) {
 		{"null", `null`, "bad_command"},
 		{"a number", `1`, "bad_json"},
 		{"behind a byte order mark", "\ufeff" + `{"id":1,"cmd":"ping"}`, ""},
+		{"a request of a pattern", `{"id":1,"cmd":"request","method":"m.*"}`, "bad_method"},
+		{"a request of nothing", `{"id":1,"cmd":"request"}`, "bad_method"},
 		{"two objects", `{"id":1,"cmd":"ping"}{"id":2,"cmd":"ping"}`, "bad_json"},
 		{"id as a float", `{"id":1.5,"cmd":"ping"}`, "bad_json"},
 		{"negative id", `{"id":-1,"cmd":"ping"}`, "bad_json"},
@@ -152,14 +157,20 @@ func TestPoison(t *testing.T) {
 	}
 	c := joinJSON(t, s, "/ws?room=a")
 	c.push("joined")
+	plain := edgetest.Join(t, s, "/ws?room=a")
 	poison := [][]byte{deep, []byte(`{"not":`), []byte("\xff")}
 	for _, p := range poison {
 		if _, err := s.Node.Broker.Publish(ctx, &broker.Publication{Room: "a", Format: broker.JSON, Payload: p}); err != nil {
 			t.Fatal(err)
 		}
-		if v := c.object(); v["push"] != "message" || v["data"] == nil {
+		if v := c.object(); v["push"] != "message" || v["data"] == nil && v["base64"] == nil {
 			t.Errorf("%.10q came as %.100v", p, v)
 		}
+		kind := frame.Text
+		if !utf8.Valid(p) {
+			kind = frame.Binary
+		}
+		plain.Want(kind, string(p))
 	}
 	edgetest.PublishTo(t, s, "a", "good")
 	c.push("message")
@@ -168,6 +179,25 @@ func TestPoison(t *testing.T) {
 		ok := okOf(t, second.ask(command))
 		if m, _ := ok["messages"].([]any); len(m) != len(poison)+1 {
 			t.Errorf("%s: %d messages", command, len(m))
+		}
+	}
+}
+
+// TestNotText: what is not UTF-8 is said by nobody, whatever it comes in. A WebSocket's text is
+// seen to by its frames.
+func TestNotText(t *testing.T) {
+	t.Parallel()
+	s := edgetest.Start(t, func(c *edge.Config) { c.Anonymous = true })
+	var e *refusal.Error
+	for format, payload := range map[broker.Format]string{broker.JSON: "{\"k\xff\":1}", broker.Text: "\xff"} {
+		_, err := s.Publish(context.Background(), &broker.Publication{Room: "a", Format: format, Payload: []byte(payload)})
+		if !errors.As(err, &e) || e.HTTPStatus() != 400 || !strings.Contains(e.Error(), "UTF-8") {
+			t.Errorf("format %d: %v", format, err)
+		}
+	}
+	for _, object := range []string{"{\"room\":\"a\",\"data\":{\"k\xff\":1}}", "{\"room\":\"a\",\"data\":\"\xff\"}", "{\"room\":\"\xff\",\"data\":1}"} {
+		if _, err := v1.Publication(s.Node, []byte(object), "", "", "", auth.Rights{}); !errors.As(err, &e) || e.Code() != "bad_json" {
+			t.Errorf("%q: %v", object, err)
 		}
 	}
 }

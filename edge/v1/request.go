@@ -13,6 +13,8 @@ import (
 	"barrage/edge/events"
 	"barrage/edge/requests"
 	"barrage/internal/bounds"
+	"barrage/internal/broker"
+	"barrage/internal/refusal"
 	"barrage/internal/whole"
 )
 
@@ -26,9 +28,13 @@ const maxTimeout = 24 * time.Hour
 // cmdRequest asks, and gives the answer to the connection that asked.
 func cmdRequest(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	timeout, err := bounded("timeout", cmd.Timeout, 0, int(maxTimeout.Milliseconds()))
+	if err != nil {
+		return err
+	}
+	method, err := broker.MethodName(cmd.Method)
 	switch {
 	case err != nil:
-		return err
+		return refusal.New(400, "bad_method", "method: "+err.Error())
 	case cmd.ID == 0:
 		return badCommand("a request needs an id")
 	case c.pending != nil && c.pending.requests >= bounds.Requests:
@@ -45,7 +51,7 @@ func cmdRequest(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	}
 	p.node.Requests.Ask(d.gone, requests.Request{
 		Request: events.Request{
-			Method: cmd.Method, ID: name + "-" + strconv.FormatUint(uint64(cmd.ID), 10), Room: cmd.Room,
+			Method: method, ID: name + "-" + strconv.FormatUint(uint64(cmd.ID), 10), Room: cmd.Room,
 			User: c.User(), Conn: name, Data: cmd.Data, Address: p.loop.Network(c.ID),
 		},
 		Timeout: time.Duration(timeout) * time.Millisecond, Redeliver: cmd.Redeliver,

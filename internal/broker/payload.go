@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"barrage/internal/refusal"
 )
@@ -36,6 +37,9 @@ func CheckKind(kind string) error {
 // CheckPayload keeps out what could be published but not be sent. What is wrong is a
 // [refusal.Error] with the code bad_command.
 func CheckPayload(format Format, payload []byte) error {
+	if format != Binary && !utf8.Valid(payload) {
+		return refusal.New(http.StatusBadRequest, "bad_command", "data must be valid UTF-8") // or all WebSockets that get it end (RFC 6455, 8.1)
+	}
 	if format != JSON {
 		return nil
 	}
@@ -59,15 +63,19 @@ func CheckPayload(format Format, payload []byte) error {
 }
 
 // Sanitize returns the message, as a text if it claims to be JSON and is none that can
-// be written into more JSON: others may write to the store of messages. Else one of
-// those would take all messages of its page with it.
+// be written into more JSON, and as bytes if it claims to be text and is none: others may
+// write to the store of messages. Else one of those would take all messages of its page
+// with it.
 func Sanitize(m *Message) *Message {
-	if m.Format != JSON || CheckPayload(m.Format, m.Payload) == nil && json.Valid(m.Payload) {
+	if m.Format == Binary || CheckPayload(m.Format, m.Payload) == nil && (m.Format != JSON || json.Valid(m.Payload)) {
 		return m
 	}
-	text := *m
-	text.Format = Text
-	return &text
+	other := *m
+	other.Format = Text
+	if !utf8.Valid(m.Payload) {
+		other.Format = Binary
+	}
+	return &other
 }
 
 // Expired tells whether the message is not to be given to anybody any more. It goes by
