@@ -16,6 +16,7 @@ var allowedImports = map[string][]string{
 		"go.yaml.in/yaml",
 	},
 	"barrage/api/client": {},
+	"barrage/client":     {"github.com/coder/websocket", "golang.org/x/text/unicode/norm"},
 	"barrage/fanout": {
 		"barrage/internal/paged", "barrage/internal/shrinkmap", "barrage/internal/striped",
 		"github.com/valyala/bytebufferpool",
