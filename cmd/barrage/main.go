@@ -4,6 +4,7 @@
 //	barrage serve      run the server
 //	barrage check      say what limits the number of connections here
 //	barrage publish    send a message to a room, through a running server
+//	barrage tail       print what is said in a room, as a viewer gets it
 //	barrage trace      show what single connections do, through a running server
 //	barrage loadtest   measure how many viewers a server carries
 //	barrage token      make and check the tokens of connections
@@ -90,7 +91,7 @@ func newRoot(p *process) *cobra.Command {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), traceCommand(p), tokenCommand(p), keyCommand(p), loadtestCommand(p), versionCommand(p))
+	root.AddCommand(serveCommand(p), checkCommand(p), publishCommand(p), tailCommand(p), traceCommand(p), tokenCommand(p), keyCommand(p), loadtestCommand(p), versionCommand(p))
 	return root
 }
 
