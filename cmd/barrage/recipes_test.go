@@ -65,7 +65,7 @@ func TestShellRecipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, recipe, _ := strings.Cut(string(text), "\n## A device, or a shell\n")
-	shell := regexp.MustCompile("(?m)^[^#].* \\| nc .*$").FindAllString(recipe, 2)
+	shell := regexp.MustCompile(`(?m)^[^#].* \| nc .*$`).FindAllString(recipe, 2)
 	python := regexp.MustCompile("(?ms)^```python\n(.*?)^```").FindStringSubmatch(recipe)
 	if len(shell) != 2 || python == nil {
 		t.Fatalf("the recipe has %q and %q", shell, python)
