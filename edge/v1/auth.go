@@ -93,9 +93,9 @@ func (p *protocol) identify(c *client, id uint64, ident *auth.Identity, w wishes
 	if !ident.Expires.IsZero() {
 		a.Expires = ident.Expires.UnixMilli()
 	}
+	p.serveForbidden(c) // once it is answered nobody is given to it what it may not serve
 	p.reply(nil, c, id, &a)
 	p.leaveForbidden(c)
-	p.serveForbidden(c)
 	if first { // a client that was let in as anonymous is told of again, with the name
 		p.loop.Connected(&c.Client)
 		p.openMailbox(c)
