@@ -75,7 +75,7 @@ export class Barrage extends Emitter<BarrageEvents> {
   private _ways: Ways;
   private _rooms = new Map<string, Room<never>>();
   private _conns = new Set<string>(); // this client's connections, the present one last
-  private _posted = new Set<string>(); // ids of own messages that came from no connection
+  private _posted = new Set<string>(); // ids of what was published, the newest
   private _compress = true;
   private _user: string | undefined;
   private _ack: { epoch: string; offset: number } | undefined; // not taken note of yet
@@ -288,6 +288,7 @@ export class Barrage extends Emitter<BarrageEvents> {
       isOwn: (m) => (m.sender?.conn ? this._conns.has(m.sender.conn) : this._posted.has(m.id)),
       publish: (to, data, o, done) => this._publish(to, data, o, done),
       underWay: () => this._outbox.underWay(name),
+      answered: (id) => this._posted.has(id),
       newKey: () => this._newKey(),
       forget: (r) => {
         if (this._rooms.get(name) === r) this._rooms.delete(name);
@@ -325,7 +326,7 @@ export class Barrage extends Emitter<BarrageEvents> {
       lane: to.room ?? 'user:' + to.to,
       until: this._env.now() + deadline,
       done: (error, ok) => {
-        if (!error && this._ways.via === 'events') this._remember(ok.message_id);
+        if (!error) this._remember(ok.message_id);
         done(error, ok);
       },
     });

@@ -20,6 +20,7 @@ export class Echo<T> {
     private _tell: (own: OwnMessage<T>) => void,
     private _release: (message: WireMessage) => void,
     private _underWay: () => unknown, // the key of what is sent and not answered
+    private _answered: (id: string) => boolean, // of an earlier stay in the room, too
   ) {}
 
   begin(own: OwnMessage<T>): void {
@@ -46,7 +47,7 @@ export class Echo<T> {
   /** Reports that a message is one of those begun here, so that it is not told again. */
   claim(message: WireMessage, own: boolean): boolean {
     if (this._sent.delete(message.id)) return true;
-    if (!own) return false;
+    if (!own || this._answered(message.id)) return false;
     const key = this._underWay();
     if ([...this._pending].some((o) => o.key === key)) {
       this._held.set(message.id, message);

@@ -454,6 +454,25 @@ describe('the local echo', () => {
     expect(heard).toEqual(['before', 2]);
   });
 
+  test('what was published and answered in an earlier stay is a message, in its place, while more is published', async () => {
+    const b = await inRoom({ optimistic: true });
+    const before = b.room.publish('before');
+    b.socket().ok('publish', { message_id: 'e-1', epoch: 'e', offset: 1 });
+    await before;
+    void b.room.leave();
+    const anew = b.client.room('a', { optimistic: true });
+    const heard: unknown[] = [];
+    anew.on('message', (m) => heard.push(m.data));
+    void anew.publish('now');
+    b.socket().ok('join', { epoch: 'e', offset: 0 });
+    b.socket().push(mine(1, 'before'));
+    b.socket().push(message('a', 2));
+    expect(heard).toEqual(['before', 2]);
+    b.socket().push(mine(3, 'now'));
+    b.socket().ok('publish', { message_id: 'e-3', epoch: 'e', offset: 3 });
+    expect(heard).toEqual(['before', 2]);
+  });
+
   test('failed; and found to be sent after all', async () => {
     const b = await inRoom({ optimistic: true });
     const one = b.room.publish('one');
