@@ -47,7 +47,7 @@ func TestMaxMin(t *testing.T) {
 		}
 		got := served{}
 		for until := demand["all"] * (0.1 + 0.8*r.Float64()); got["all"] < until; {
-			f := peek(q)
+			f := q.head()
 			claimed := f.items[0].cost
 			it, ticket, _ := q.Next()
 			q.Settle(ticket, it.cost-claimed)
@@ -80,15 +80,6 @@ func TestMaxMin(t *testing.T) {
 }
 
 func isAddress(v any) bool { _, ok := v.(netip.Addr); return ok }
-
-// peek is the connection whose turn is next.
-func peek[T any](q *Queue[T]) *flow[T] {
-	f := q.root
-	for f.items == nil {
-		f = f.ready[0]
-	}
-	return f
-}
 
 func keysOf(m map[any]float64, want func(any) bool) (keys []any) {
 	for k := range m {

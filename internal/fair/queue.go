@@ -70,11 +70,16 @@ func (q *Queue[T]) Add(c Class, p Payer, cost int64, item T) bool {
 
 // First is the item whose turn it is; something waits.
 func (q *Queue[T]) First() T {
+	return q.head().items[0].item
+}
+
+// head is the connection whose turn it is; something waits.
+func (q *Queue[T]) head() *flow[T] {
 	f := q.root
 	for f.items == nil {
 		f = f.ready[0]
 	}
-	return f.items[0].item
+	return f
 }
 
 // Next takes the item whose turn it is. Settle must be called with its ticket.
@@ -82,10 +87,7 @@ func (q *Queue[T]) Next() (item T, t Ticket[T], ok bool) {
 	if q.root.waiting == 0 {
 		return item, t, false
 	}
-	f := q.root
-	for f.items == nil {
-		f = f.ready[0]
-	}
+	f := q.head()
 	first := f.items[0]
 	f.items[0] = queued[T]{}
 	if f.items = f.items[1:]; len(f.items) == 0 {
