@@ -37,9 +37,9 @@ type Config struct {
 // Courier is a node's part. Its methods may be called from any goroutine.
 type Courier struct {
 	cfg     Config
-	broker  broker.Broker            // from Start on
-	slots   *fair.Slots[struct{}]    // of messages whose answers are not all there
-	queues  [fanout.MaxShards]errand // by loop
+	broker  broker.Broker                         // from Start on
+	slots   *fair.Slots[struct{}]                 // of messages whose answers are not all there
+	queues  [fanout.MaxShards]conn.Errands[*gift] // by loop
 	results [numResults]atomic.Uint64
 	wake    chan struct{} // Run has somebody to greet
 

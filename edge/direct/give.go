@@ -3,18 +3,11 @@
 package direct
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"barrage/edge/conn"
 	"barrage/internal/broker"
 )
-
-// errand is what a loop has still to give. Any goroutine.
-type errand struct {
-	mu   sync.Mutex // guards list
-	list []*gift
-}
 
 // gift is a message for those of the connections here that it is for.
 type gift struct {
@@ -28,22 +21,6 @@ type gift struct {
 	done  func(given int)
 }
 
-// add tells whether it is the first.
-func (e *errand) add(g *gift) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.list = append(e.list, g)
-	return len(e.list) == 1
-}
-
-func (e *errand) take() []*gift {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	all := e.list
-	e.list = nil
-	return all
-}
-
 // give has the loops give a message to a connection, or without one to the connections of a
 // device of the user whose room the message is of. done is called by the last loop.
 func (c *Courier) give(m *broker.Message, name, device string, done func(given int)) {
@@ -55,8 +32,8 @@ func (c *Courier) give(m *broker.Message, name, device string, done func(given i
 	all := c.cfg.Loops.All()
 	g.loops.Store(int32(len(all)))
 	for i, l := range all {
-		if c.queues[i].add(g) {
-			l.Do(func() { give(l, c.queues[i].take()) })
+		if c.queues[i].Add(g) {
+			l.Do(func() { give(l, c.queues[i].Take()) })
 		}
 	}
 }

@@ -63,7 +63,7 @@ type Moderation struct {
 	replica   *replica.Replica
 	settings  settings
 	addresses addresses
-	queues    [fanout.MaxShards]orderQueue // by loop
+	queues    [fanout.MaxShards]conn.Errands[*order] // by loop
 	broker    broker.Broker
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/gaissmai/bart"
@@ -105,32 +104,10 @@ func (m *Moderation) sendAway(o *order) {
 		return // of a newer node: it cannot mean everybody
 	}
 	for i, l := range m.cfg.Loops.All() {
-		if m.queues[i].add(o) {
-			l.Do(func() { m.obeyOn(l, m.queues[i].take()) })
+		if m.queues[i].Add(o) {
+			l.Do(func() { m.obeyOn(l, m.queues[i].Take()) })
 		}
 	}
-}
-
-// orderQueue holds what a loop has still to obey. Any goroutine.
-type orderQueue struct {
-	mu sync.Mutex // guards q
-	q  []*order
-}
-
-// add tells whether it is the first.
-func (q *orderQueue) add(o *order) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.q = append(q.q, o)
-	return len(q.q) == 1
-}
-
-func (q *orderQueue) take() []*order {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	all := q.q
-	q.q = nil
-	return all
 }
 
 // obeyOn goes through a loop's connections, once for all orders that have come: a node
