@@ -145,6 +145,7 @@ func TestRefused(t *testing.T) {
 		goesOn        bool
 	}{
 		{"no JSON", request("x"), 400, "bad_json", true},
+		{"behind a byte order mark", request("\ufeff" + `{"room":"a","data":"one"}`), 200, "", true},
 		{"no body", request(""), 400, "bad_json", true},
 		{"no room", request(`{"data":"x"}`), 400, "bad_command", true},
 		{"a bad room", request(`{"room":"a b","data":"x"}`), 400, "bad_room", true},
@@ -167,7 +168,7 @@ func TestRefused(t *testing.T) {
 			c := dial(t, s)
 			c.send(tc.request)
 			a := c.answer()
-			if a.StatusCode != tc.status || a.Error.Code != tc.code || a.Error.Message == "" || a.Close == tc.goesOn {
+			if a.StatusCode != tc.status || a.Error.Code != tc.code || (a.Error.Message == "") != (tc.code == "") || a.Close == tc.goesOn {
 				t.Errorf("status %d, %+v, to be closed: %v", a.StatusCode, a.Error, a.Close)
 			}
 			if tc.goesOn {

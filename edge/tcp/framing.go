@@ -71,9 +71,9 @@ func cutLine(p []byte, seen, most int) (message []byte, n int, err error) {
 	return message, n, nil
 }
 
-// mayBegin are the bytes that a line may begin with: of an object, of the byte order mark
-// that some platforms write before any text, and of a line's end.
-var mayBegin = []byte("{\xef\r\n")
+// mayBegin are the bytes that a line may begin with: of an object, and of a line's end. A byte
+// order mark is none of them: some platforms write one before a text, but none before a line.
+var mayBegin = []byte("{\r\n")
 
 var carriageReturn = []byte{'\r'}
 

@@ -52,7 +52,7 @@ func oracle(f Framing, stream []byte, most int) (messages []string, err error) {
 	}
 	lines := strings.Split(string(stream), "\n")
 	for i, line := range lines {
-		if line != "" && !strings.ContainsRune("{\xef\r", rune(line[0])) && line[0] != 0xef {
+		if line != "" && line[0] != '{' && line[0] != '\r' {
 			return messages, errNoLine
 		}
 		text := strings.TrimSuffix(line, "\r")
@@ -69,7 +69,7 @@ func oracle(f Framing, stream []byte, most int) (messages []string, err error) {
 // FuzzFraming: however the bytes are cut, the messages are the same, and as the oracle says.
 func FuzzFraming(f *testing.F) {
 	for _, s := range []string{
-		"", "\n", "\r\n", "{}\n", "{}\r\n{}\n\n{\"a\":1}", "GET / HTTP/1.1\r\n\r\n{}\n", "\xef\xbb\xbf{}\n", "{}\n x\n", "\r{}\n", "{\r\r\n",
+		"", "\n", "\r\n", "{}\n", "{}\r\n{}\n\n{\"a\":1}", "GET / HTTP/1.1\r\n\r\n{}\n", "\xef\xbb\xbf{}\n", "{}\n\xef", "{}\n x\n", "\r{}\n", "{\r\r\n",
 		"{" + strings.Repeat("x", 30) + "\r\n", "{" + strings.Repeat("x", 31) + "\r\n", "{" + strings.Repeat("x", 31) + "\r{", "{" + strings.Repeat("x", 40),
 		"\x00\x00\x00\x02{}\x00\x00\x00\x00\x00\x00\x00\x20", "\x00\x00\x00\x21{}", "\xff\xff\xff\xff", "\x80\x00\x00\x00", "\x00\x00",
 	} {

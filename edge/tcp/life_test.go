@@ -89,6 +89,8 @@ func TestBounds(t *testing.T) {
 		{"HTTP", tcp.Lines, "POST / HTTP/1.1\r\n", `{"push":"bye","code":1002,"reason":"each line must be a JSON object","reconnect":false}`, "protocol_error"},
 		{"HTTP", tcp.Lengths, "POST / HTTP/1.1\r\n", `{"push":"bye","code":1009`, "too_big"},
 		{"TLS", tcp.Lines, "\x16\x03\x01\x02\x00\x01", `{"push":"bye","code":1002`, "protocol_error"},
+		{"a byte order mark", tcp.Lines, "\ufeff" + pad(30) + "\n", `{"push":"bye","code":1002`, "protocol_error"},
+		{"a byte order mark", tcp.Lengths, string(framed(tcp.Lengths, "\ufeff"+pad(30))), `{"id":1,"ok":`, ""},
 		{"empty lines", tcp.Lines, strings.Repeat("\n", 2*many), `{"push":"bye","code":1008,"reason":"too many empty messages"`, "flood"},
 		{"empty messages", tcp.Lengths, strings.Repeat("\x00\x00\x00\x00", 2*many), `{"push":"bye","code":1008`, "flood"},
 		{"no JSON", tcp.Lines, "{\n", `{"error":{"code":"bad_json"`, ""},
