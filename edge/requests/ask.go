@@ -42,8 +42,14 @@ type asking struct {
 	moved  int    // how often it was placed again before a worker had it
 }
 
-// errNobody is for a method that was served a moment ago.
-var errNobody = refusal.Retry(http.StatusServiceUnavailable, "unavailable", "Nobody serves this method at present.", time.Second)
+// Why there is no answer of a worker.
+var (
+	// errNobody is for a method that was served a moment ago.
+	errNobody    = refusal.Retry(http.StatusServiceUnavailable, "unavailable", "Nobody serves this method at present.", time.Second)
+	errDied      = refusal.New(http.StatusBadGateway, events.CodeBackend, "The worker that had the request is gone.")
+	errMalformed = refusal.New(http.StatusBadGateway, events.CodeBadReply, "The worker's answer makes no sense.")
+	errTimeout   = refusal.New(http.StatusGatewayTimeout, events.CodeTimeout, "No worker has answered in time.")
+)
 
 func fail(code string) error { return &events.CallError{Code: code} }
 
@@ -143,7 +149,7 @@ func (x *Exchange) leftLocked(a *asking, why error) {
 	}
 	r, reason, err := resultCanceled, reasonGone, fail(events.CodeCanceled)
 	if errors.Is(why, context.DeadlineExceeded) {
-		r, reason, err = resultTimeout, reasonTimeout, fail(events.CodeTimeout)
+		r, reason, err = resultTimeout, reasonTimeout, errTimeout
 	}
 	if a.at != nil {
 		x.sendLocked(letter{to: a.at.node, Cancel: &cancelLetter{a.number, reason}})
@@ -195,7 +201,7 @@ func (x *Exchange) outcomeLocked(o outcome) {
 		}
 		x.finishLocked(a, r, o.Reply, nil)
 	case malformed:
-		x.finishLocked(a, resultMalformed, events.Reply{}, fail(events.CodeBadReply))
+		x.finishLocked(a, resultMalformed, events.Reply{}, errMalformed)
 	case unserved:
 		if a.moved++; a.moved > bounds.RequestMoves {
 			x.finishLocked(a, resultUnavailable, events.Reply{}, errNobody)
@@ -204,7 +210,7 @@ func (x *Exchange) outcomeLocked(o outcome) {
 		x.againLocked(a)
 	case died:
 		if a.given++; !a.Redeliver || a.given > bounds.Redeliveries {
-			x.finishLocked(a, resultDied, events.Reply{}, fail(events.CodeBackend))
+			x.finishLocked(a, resultDied, events.Reply{}, errDied)
 			return
 		}
 		x.counts.redelivered.Add(1)

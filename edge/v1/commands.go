@@ -118,6 +118,7 @@ func (p *protocol) command(r *conn.Read, c *client, binary bool, payload []byte)
 	r.Forgive()
 	switch {
 	case err != nil:
+		p.spoilAnswer(r, c, &cmd)
 	case i == len(commands):
 		err = badCommand("cmd must be one of " + commandNames())
 	case !c.Known() && cmd.Cmd != "auth":
@@ -156,18 +157,18 @@ var byteOrderMark = []byte("\ufeff")
 func decode(binary bool, payload []byte, cmd *command) error {
 	payload = bytes.TrimPrefix(payload, byteOrderMark)
 	if binary {
-		cmd.findID(payload)
+		cmd.find(payload)
 		return refusal.New(400, "bad_json", "commands are text frames")
 	}
 	if !utf8.Valid(payload) { // a WebSocket's is; what comes by other doors may be anything
-		cmd.findID(payload)
+		cmd.find(payload)
 		return refusal.New(400, "bad_json", "a command must be valid UTF-8")
 	}
 	err := json.Unmarshal(payload, cmd)
 	if err == nil {
 		return nil
 	}
-	cmd.findID(payload)
+	cmd.find(payload)
 	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && te.Field != "" {
 		article := "a "
 		if te.Value == "array" || te.Value == "object" {
@@ -181,10 +182,11 @@ func decode(binary bool, payload []byte, cmd *command) error {
 // maxWrongID bounds what an answer repeats that is no id.
 const maxWrongID = 64
 
-// findID finds the id of what is no command, for the answer: it may stand behind what is
-// wrong with one, before where it ends being JSON, or be wrong itself. A client that calls
-// its commands by texts is told that so that it knows which one it was.
-func (cmd *command) findID(payload []byte) {
+// find finds what a refusal needs of what is no command: the id, for the answer, and of a
+// worker's answer which request it is for. They may stand behind what is wrong with it, before
+// where it ends being JSON, and the id may be wrong itself: a client that calls its commands by
+// texts is told that so that it knows which one it was.
+func (cmd *command) find(payload []byte) {
 	d := json.NewDecoder(bytes.NewReader(payload))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return
@@ -195,14 +197,22 @@ func (cmd *command) findID(payload []byte) {
 		if err != nil || d.Decode(&value) != nil {
 			return
 		}
-		if key != "id" {
-			continue
+		switch key {
+		case "id":
+			cmd.findID(value)
+		case "cmd":
+			_ = json.Unmarshal(value, &cmd.Cmd)
+		case "request":
+			_ = json.Unmarshal(value, &cmd.Request)
 		}
-		scalar := value[0] == '"' || value[0] == '-' || '0' <= value[0] && value[0] <= '9'
-		if json.Unmarshal(value, &cmd.ID) != nil && scalar && len(value) <= maxWrongID && utf8.Valid(value) {
-			cmd.wrongID = value
-		}
-		return
+	}
+}
+
+func (cmd *command) findID(value json.RawMessage) {
+	cmd.wrongID = nil
+	scalar := value[0] == '"' || value[0] == '-' || '0' <= value[0] && value[0] <= '9'
+	if json.Unmarshal(value, &cmd.ID) != nil && scalar && len(value) <= maxWrongID && utf8.Valid(value) {
+		cmd.wrongID = value
 	}
 }
 

@@ -156,6 +156,15 @@ func cmdAnswer(p *protocol, r *conn.Read, c *client, cmd *command) error {
 	return err
 }
 
+// spoilAnswer takes what cannot be read, if it is to be an answer, as one that makes no sense:
+// whoever asked waits for nothing else.
+func (p *protocol) spoilAnswer(r *conn.Read, c *client, cmd *command) {
+	if c.owes(cmd) {
+		_ = c.serving().Answer(uint64(cmd.Request), nil) // one too late is refused all the same
+		p.goIfIdle(r, c)
+	}
+}
+
 // feed pushes what the client is to be told as a worker, as far as its socket takes it.
 func (p *protocol) feed(r *conn.Read, c *client) {
 	s := c.serving()

@@ -214,7 +214,7 @@ func TestWorkerDies(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	_ = dies.Conn.Close()
-	if got := <-plain; got.code() != events.CodeBackend {
+	if got := <-plain; got.code() != events.CodeBackend || got.err.Error() != "The worker that had the request is gone." {
 		t.Errorf("the worker died with it: %+v", got)
 	}
 	if v := heir.push("request"); v["again"] != true {
@@ -335,6 +335,27 @@ func TestLyingWorker(t *testing.T) {
 		if got := <-bad; got.code() != events.CodeBadReply {
 			t.Errorf("%s: %+v", nonsense, got)
 		}
+	}
+	for _, unreadable := range []string{
+		`{"id":3,"cmd":"answer","request":%d,"error":"x"}`, `{"id":3,"cmd":"answer","request":%d,"error":{"code":7}}`,
+		`{"id":3,"cmd":"answer","request":%d,"base64":"%%"}`, `{"room":7,"id":3,"cmd":"answer","request":%d,"data":1}`,
+		`{"id":3,"cmd":"answer","request":%d,"data":NaN}`,
+	} {
+		bad := askNode(t.Context(), s, requestOf("bad"))
+		if v := liar.ask(fmt.Sprintf(unreadable, liar.given())); code(v) != "bad_json" {
+			t.Errorf("%s: %v", unreadable, v)
+		}
+		if got := <-bad; got.code() != events.CodeBadReply {
+			t.Errorf("%s: %+v", unreadable, got)
+		}
+	}
+	binary := askNode(t.Context(), s, requestOf("bad"))
+	liar.Send(frame.Binary, fmt.Sprintf(`{"id":3,"cmd":"answer","request":%d,"data":1}`, liar.given()))
+	if got := <-binary; got.code() != events.CodeBadReply {
+		t.Errorf("binary: %+v", got)
+	}
+	if v := liar.answer(3); code(v) != "bad_json" {
+		t.Errorf("binary: %v", v)
 	}
 	huge := askNode(t.Context(), s, requestOf("bad"))
 	liar.sendf(`{"cmd":"answer","request":%d,"data":"%s"}`, liar.given(), strings.Repeat("x", 64<<10))
