@@ -28,10 +28,9 @@ type requestAnswer struct {
 func (a *API) ask(x *exchange, r *http.Request) error {
 	q := readParams(r)
 	ask := Request{Method: x.param, Room: q.room(), User: q.user(), Redeliver: q.flag("redeliver", "", false), Timeout: requestTime}
-	if s := q.value("timeout", ""); s != "" {
-		timeout, err := duration("timeout", s, requestTime)
-		q.check(err)
-		ask.Timeout = max(timeout, time.Millisecond)
+	timeout, err := duration("timeout", q.value("timeout", ""), requestTime)
+	if q.check(err); timeout > 0 {
+		ask.Timeout = timeout
 	}
 	if q.err != nil {
 		return q.err
@@ -39,7 +38,6 @@ func (a *API) ask(x *exchange, r *http.Request) error {
 	if err := wantJSON(r.Header); err != nil {
 		return err
 	}
-	var err error
 	x.body = a.bodies.Get()
 	if x.body.B, err = readBody(x.body.B[:0], r, a.cfg.MaxBody, a.tooLarge); err != nil {
 		return err

@@ -117,7 +117,7 @@ func TestDoors(t *testing.T) {
 // withKey gives a server a key for everything.
 func withKey(t *testing.T) (query string, change func(*edge.Config)) {
 	key := keyring.Make()
-	ring, err := keyring.New(keyring.Entries{{Name: "all", Hash: keyring.Hash(key), Rooms: []string{"*"}, Publish: true, Subscribe: true, Get: true, Rate: 1000}})
+	ring, err := keyring.New(keyring.Entries{{Name: "all", Hash: keyring.Hash(key), Rooms: []string{"*"}, Publish: true, Subscribe: true, Get: true, Rate: new(1000.0)}})
 	edgetest.Must(t, err)
 	return "key=" + key, func(c *edge.Config) { c.Keys = ring }
 }

@@ -33,7 +33,7 @@ func withKeys(t *testing.T, c *edge.Config) keys {
 	}
 	add(keyring.Entry{Name: "common", Rooms: []string{"live:*"}, Publish: true, Subscribe: true})
 	add(keyring.Entry{Name: "listen", Rooms: []string{"live:*"}, Subscribe: true})
-	add(keyring.Entry{Name: "speak", Rooms: []string{"live:*"}, Publish: true, Rate: 0.01})
+	add(keyring.Entry{Name: "speak", Rooms: []string{"live:*"}, Publish: true, Rate: new(0.01)})
 	add(keyring.Entry{Name: "page", Rooms: []string{"live:*"}, Subscribe: true, Origins: []string{"https://ok.example"}})
 	add(keyring.Entry{Name: "device", Rooms: []string{"live:*"}, Publish: true, Get: true})
 	add(keyring.Entry{Name: "old", Rooms: []string{"live:*"}, Subscribe: true, Expires: time.Now().Add(-time.Hour)})

@@ -32,6 +32,7 @@ func keyCommand(p *process) *cobra.Command {
 // newKey is what key create is asked for.
 type newKey struct {
 	keyring.Entry
+	rate          float64
 	expires, from string
 }
 
@@ -64,7 +65,7 @@ func keyCreateCommand(p *process) *cobra.Command {
 	flags.StringSliceVar(&k.Serve, "serve", nil, "`PATTERNS` of the methods whose requests it may answer")
 	flags.BoolVar(&k.Get, "get", false, "it may publish by GET /push")
 	flags.StringSliceVar(&k.Origins, "origins", nil, "`ORIGINS` of the pages that it is for; default is all, and programs")
-	flags.Float64Var(&k.Rate, "rate", keyring.DefaultRate, "`MESSAGES` a second of all who have it, on each node")
+	flags.Float64Var(&k.rate, "rate", keyring.DefaultRate, "`MESSAGES` a second of all who have it, on each node")
 	flags.StringVar(&k.expires, "expires", "", "`TIME` at which it ends, such as 2027-01-31 or 2027-01-31T18:00:00Z; default is never")
 	flags.StringVar(&k.from, "from", "", "`FILE` with a key that there is already, - for standard input")
 	return cmd
@@ -83,11 +84,11 @@ func (k *newKey) make(stdin io.Reader) (key, entry string, err error) {
 	} else if err := k.read(stdin); err != nil {
 		return "", "", fmt.Errorf("--from: %w", err)
 	}
+	if k.rate != keyring.DefaultRate { // that need not be written
+		k.Rate = &k.rate
+	}
 	if _, err := keyring.New(keyring.Entries{k.Entry}); err != nil {
 		return "", "", err
-	}
-	if k.Rate == keyring.DefaultRate {
-		k.Rate = 0 // which is the same, and not written
 	}
 	text, err := yaml.Marshal(map[string]keyring.Entries{"keys": {k.Entry}})
 	return key, string(text), err

@@ -51,6 +51,7 @@ func TestKeyCreateFrom(t *testing.T) {
 		"repeats itself":  {"--rooms", "*", "--publish", "--from", "-"},
 		"rooms":           {"--publish"},
 		"neither is true": {"--rooms", "*"},
+		"rate: 0 must be": {"--rooms", "*", "--publish", "--rate", "0"},
 		"get: it needs":   {"--rooms", "*", "--subscribe", "--get"},
 		"--expires":       {"--rooms", "*", "--publish", "--expires", "soon"},
 		"no such file":    {"--rooms", "*", "--publish", "--from", path + ".no"},

@@ -15,7 +15,7 @@ var keyHash = "sha256:" + strings.Repeat("0a", 32)
 // TestKeys: a list of keys is read from a file, and as one text.
 func TestKeys(t *testing.T) {
 	want := keyring.Entries{
-		{Name: "shop", Hash: keyHash, Rooms: []string{"live:*", "a"}, Publish: true, Get: true, Rate: 2, Expires: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)},
+		{Name: "shop", Hash: keyHash, Rooms: []string{"live:*", "a"}, Publish: true, Get: true, Rate: new(2.0), Expires: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)},
 		{Name: "tv", Hash: "sha256:" + strings.Repeat("0b", 32), Rooms: []string{"*"}, Subscribe: true, Origins: []string{"https://a.example"}},
 	}
 	file := "keys:\n" +
@@ -63,6 +63,7 @@ func TestBadKeys(t *testing.T) {
 		entry("rooms: [a], publish: true, expires: soon"):                     "no time such as 2027-01-31",
 		entry("rooms: [a], publish: true, origins: ['https://a.example/x']"):  `"a": origins`,
 		entry("rooms: ['a b'], publish: true"):                                `"a": rooms`,
+		entry("rooms: [a], publish: true, rate: 0"):                           `"a": rate: 0 must be`,
 		entry("rooms: [a]"):                                                   "publish, subscribe",
 		"keys: {a: b}":                                                        "must be an array",
 		"keys: [a]":                                                           "expected a map",

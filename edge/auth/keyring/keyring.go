@@ -52,7 +52,7 @@ type Entry struct {
 	Serve     []string  `yaml:"serve,flow,omitempty"`   // patterns of the methods that it may answer requests of
 	Get       bool      `yaml:"get,omitempty"`          // it may publish by GET
 	Origins   []string  `yaml:"origins,flow,omitempty"` // pages that it is for; none: for all, and for programs
-	Rate      float64   `yaml:"rate,omitempty"`         // messages a second of all who have it, on one node; 0: DefaultRate
+	Rate      *float64  `yaml:"rate,omitempty"`         // messages a second of all who have it, on one node; nil: DefaultRate
 	Expires   time.Time `yaml:"expires,omitempty"`      // zero: never
 }
 
@@ -71,6 +71,7 @@ func (e Entries) String() string {
 // Key is one of a Ring. It never changes.
 type Key struct {
 	Entry
+	Rate float64 // the entry's, or DefaultRate
 	hash [sha256.Size]byte
 }
 
@@ -110,8 +111,9 @@ func (e Entry) key() (k Key, err error) {
 	if n, err := hex.Decode(k.hash[:], []byte(sum[:min(len(sum), 2*sha256.Size)])); !ok || err != nil || n != sha256.Size || len(sum) != 2*sha256.Size {
 		return k, fmt.Errorf("hash: it is not %s and %d hexadecimal digits, as barrage key create prints them", hashPrefix, 2*sha256.Size)
 	}
-	if e.Rate == 0 {
-		e.Rate = DefaultRate
+	k.Rate = DefaultRate
+	if e.Rate != nil {
+		k.Rate = *e.Rate
 	}
 	switch {
 	case !e.Publish && !e.Subscribe && len(e.Serve) == 0:
@@ -124,8 +126,8 @@ func (e Entry) key() (k Key, err error) {
 		return k, fmt.Errorf("serve: there are %d patterns, want at most %d", len(e.Serve), maxPatterns)
 	case len(e.Origins) > maxPatterns:
 		return k, fmt.Errorf("origins: there are %d, want at most %d", len(e.Origins), maxPatterns)
-	case e.Rate < 0.01 || e.Rate > MaxRate:
-		return k, fmt.Errorf("rate: %v must be 0.01 to %v", e.Rate, MaxRate)
+	case !(k.Rate >= 0.01 && k.Rate <= MaxRate): // not a number is neither
+		return k, fmt.Errorf("rate: %v must be 0.01 to %v", k.Rate, MaxRate)
 	}
 	if e.Rooms, err = normal("rooms", e.Rooms, broker.RoomPattern); err != nil {
 		return k, err

@@ -21,7 +21,7 @@ func TestFind(t *testing.T) {
 	if a == b || !strings.HasPrefix(a, Prefix) || len(a) != len(Prefix)+43 || Check(a) != nil || !Is(a) || Is("a.b.c") {
 		t.Fatalf("made %q and %q", a, b)
 	}
-	r, err := New(Entries{entry("a", a, nil), entry("b", b, func(e *Entry) { e.Rate = 3 })})
+	r, err := New(Entries{entry("a", a, nil), entry("b", b, func(e *Entry) { e.Rate = new(3.0) })})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,8 +56,9 @@ func TestBadEntries(t *testing.T) {
 		"rooms: there are 0":    func(e *Entry) { e.Rooms = nil },
 		`rooms: "a b"`:          func(e *Entry) { e.Rooms = []string{"a b"} },
 		"origins: there are 65": func(e *Entry) { e.Origins = slices.Repeat([]string{"https://a.example"}, 65) },
-		"rate: 1e+07 must be":   func(e *Entry) { e.Rate = 1e7 },
-		"rate: -1 must be":      func(e *Entry) { e.Rate = -1 },
+		"rate: 1e+07 must be":   func(e *Entry) { e.Rate = new(1e7) },
+		"rate: 0 must be":       func(e *Entry) { e.Rate = new(0.0) },
+		"rate: -1 must be":      func(e *Entry) { e.Rate = new(-1.0) },
 	} {
 		want = strings.TrimPrefix(want, "want ")
 		if _, err := New(Entries{entry("a", key, change)}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), key) {
