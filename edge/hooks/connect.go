@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -99,9 +100,7 @@ type question struct {
 func (c *Connect) AskRequest(who Who, r Request, token string, rooms []string, done func(*Decision, error)) error {
 	q := question{Rooms: rooms, Token: token, Headers: map[string]string{}, Query: map[string]string{}}
 	for _, name := range c.Headers {
-		if v := r.Header(name); v != "" {
-			q.Headers[name] = v
-		}
+		q.Headers[name] = r.Header(name)
 	}
 	for _, name := range c.Query {
 		values, err := r.Query(name)
@@ -114,6 +113,9 @@ func (c *Connect) AskRequest(who Who, r Request, token string, rooms []string, d
 	}
 	if len(c.Cookies) > 0 {
 		q.Cookies = c.cookies(r.Header("Cookie"))
+	}
+	for _, named := range []map[string]string{q.Headers, q.Query, q.Cookies} {
+		maps.DeleteFunc(named, func(_, v string) bool { return v == "" })
 	}
 	c.ask(who, q, nil, done)
 	return nil

@@ -19,10 +19,10 @@ import (
 func TestQuestion(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t, says("{}"))
-	h, _ := newHooks(t, Config{Connect: ConnectConfig{URL: b.URL, Headers: []string{"User-Agent", "X-None"}, Cookies: []string{"session", "k_*"}, Query: []string{"key"}}})
+	h, _ := newHooks(t, Config{Connect: ConnectConfig{URL: b.URL, Headers: []string{"User-Agent", "X-None"}, Cookies: []string{"session", "k_*"}, Query: []string{"key", "void"}}})
 	r := request{
-		headers: map[string]string{"User-Agent": "a \"browser\"", "Authorization": "secret", "Cookie": `session=s1; other=o; k_1="v 1"; bad cookie; session=s2`},
-		query:   map[string]string{"key": "k", "other": "x"},
+		headers: map[string]string{"User-Agent": "a \"browser\"", "Authorization": "secret", "Cookie": `session=s1; other=o; k_1="v 1"; k_2=; bad cookie; session=s2`},
+		query:   map[string]string{"key": "k", "other": "x", "void": ""},
 	}
 	ch := make(chan answered[*Decision], 1)
 	if err := h.connect.AskRequest(from(1), r, "tok", []string{"a", "b"}, to(ch)); err != nil {

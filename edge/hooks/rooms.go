@@ -70,7 +70,7 @@ func (h *Hooks) Publish(who Who, m *broker.Publication, done func(*Change, error
 		User   string          `json:"user,omitempty"`
 		Name   string          `json:"name,omitempty"`
 		Key    string          `json:"key,omitempty"`
-		Conn   string          `json:"conn"`
+		Conn   string          `json:"conn,omitempty"`
 		Device string          `json:"device,omitempty"`
 		Kind   string          `json:"kind,omitempty"`
 		Format string          `json:"format"`
