@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -76,6 +77,9 @@ func (k *newKey) make(stdin io.Reader) (key, entry string, err error) {
 	if k.expires != "" {
 		if k.Expires, err = settings.ParseTime(k.expires); err != nil {
 			return "", "", fmt.Errorf("--expires %q is %w", k.expires, err)
+		}
+		if !k.Expires.After(time.Now()) {
+			return "", "", fmt.Errorf("--expires %q is over already", k.expires)
 		}
 	}
 	if k.from == "" {

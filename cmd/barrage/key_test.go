@@ -51,6 +51,8 @@ func TestKeyCreateFrom(t *testing.T) {
 		"repeats itself":  {"--rooms", "*", "--publish", "--from", "-"},
 		"rooms":           {"--publish"},
 		"neither is true": {"--rooms", "*"},
+		"rooms of users":  {"--rooms", "user:*", "--subscribe", "--publish"},
+		"over already":    {"--rooms", "*", "--publish", "--expires", "2020-01-01"},
 		"rate: 0 must be": {"--rooms", "*", "--publish", "--rate", "0"},
 		"get: it needs":   {"--rooms", "*", "--subscribe", "--get"},
 		"--expires":       {"--rooms", "*", "--publish", "--expires", "soon"},

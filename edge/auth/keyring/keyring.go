@@ -129,12 +129,21 @@ func (e Entry) key() (k Key, err error) {
 	case !(k.Rate >= 0.01 && k.Rate <= MaxRate): // not a number is neither
 		return k, fmt.Errorf("rate: %v must be 0.01 to %v", k.Rate, MaxRate)
 	}
-	if e.Rooms, err = normal("rooms", e.Rooms, broker.RoomPattern); err != nil {
+	if e.Rooms, err = normal("rooms", e.Rooms, roomPattern); err != nil {
 		return k, err
 	}
 	e.Serve, err = normal("serve", e.Serve, broker.MethodPattern)
 	k.Entry = e
 	return k, err
+}
+
+// roomPattern refuses what fits nothing but rooms of users, too: it would allow nothing.
+func roomPattern(pattern string) (string, error) {
+	n, err := broker.RoomPattern(pattern)
+	if _, users := broker.UserOf(n); err == nil && users {
+		err = errors.New("rooms of users are for these users alone, and who has a key is none of them")
+	}
+	return n, err
 }
 
 // normal returns the patterns of a field in their normal forms.

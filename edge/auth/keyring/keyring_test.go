@@ -55,6 +55,8 @@ func TestBadEntries(t *testing.T) {
 		"get: it needs publish": func(e *Entry) { e.Publish, e.Get = false, true },
 		"rooms: there are 0":    func(e *Entry) { e.Rooms = nil },
 		`rooms: "a b"`:          func(e *Entry) { e.Rooms = []string{"a b"} },
+		`rooms: "user:*"`:       func(e *Entry) { e.Rooms = []string{"*", "user:*"} },
+		`rooms: "user:ann"`:     func(e *Entry) { e.Rooms = []string{"user:ann"} },
 		"origins: there are 65": func(e *Entry) { e.Origins = slices.Repeat([]string{"https://a.example"}, 65) },
 		"rate: 1e+07 must be":   func(e *Entry) { e.Rate = new(1e7) },
 		"rate: 0 must be":       func(e *Entry) { e.Rate = new(0.0) },
