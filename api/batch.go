@@ -157,10 +157,16 @@ func (a *API) fillItem(p *broker.Publication, item *batchItem) (err error) {
 	for _, t := range []struct {
 		field, value string
 		limit        int
-	}{{"kind", item.Kind, broker.MaxKind}, {"user", item.User, broker.MaxUserID}, {"name", item.Name, broker.MaxName}, {"avatar", item.Avatar, broker.MaxAvatar}} {
+	}{{"kind", item.Kind, broker.MaxKind}, {"user", item.User, broker.MaxUserID}} {
 		if err := checkPlain(t.field, t.value, t.limit); err != nil {
 			return err
 		}
+	}
+	if err := broker.CheckName(item.Name); err != nil {
+		return invalid("name", err.Error())
+	}
+	if err := broker.CheckAvatar(item.Avatar); err != nil {
+		return invalid("avatar", err.Error())
 	}
 	if !validKey(item.Key) {
 		return invalid("key", fmt.Sprintf("must be at most %d printable ASCII characters", broker.MaxKey))

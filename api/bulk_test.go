@@ -19,7 +19,7 @@ func TestBatch(t *testing.T) {
 	s := &memServer{rooms: map[string]int{"a": 2}, epoch: "e"}
 	a := newAPI(t, Config{}, s)
 	w := request(t, a, "POST", "/v1/rooms/messages", ` [
-		{"room":"a","text":"hi","kind":"gift","user":"7","name":"Ann","avatar":"u"},
+		{"room":"a","text":"hi","kind":"gift","user":"7","name":"Ann","avatar":"https://x.example/u"},
 		{"room":"b","data":{ "x" : 1 },"key":"k","history":false},
 		{"room":"b","data":null,"history":true,"ttl":"90s","qos":1.0},
 		{"room":"b","base64":"AP8="},
@@ -34,7 +34,7 @@ func TestBatch(t *testing.T) {
 		`{"id":"id-1","offset":5,"delivered_to":0,"epoch":"e"},`+
 		`{"id":"id-1","offset":2,"delivered_to":0,"epoch":"e","replayed":true}],"failed":0}`)
 	want := []broker.Publication{
-		{Room: "a", Format: broker.Text, Payload: []byte("hi"), Kind: "gift", Sender: broker.Sender{User: "7", Name: "Ann", Avatar: "u"}},
+		{Room: "a", Format: broker.Text, Payload: []byte("hi"), Kind: "gift", Sender: broker.Sender{User: "7", Name: "Ann", Avatar: "https://x.example/u"}},
 		{Room: "b", Format: broker.JSON, Payload: []byte(`{"x":1}`), Key: "k", Forget: true},
 		{Room: "b", Format: broker.JSON, Payload: []byte("null"), TTL: 90_000, Confirm: true},
 		{Room: "b", Format: broker.Binary, Payload: []byte{0, 0xff}},
@@ -55,6 +55,7 @@ func TestBatchItems(t *testing.T) {
 		{"null is no text", `{"room":"r","text":null}`, "invalid_message"},
 		{"kind", `{"room":"r","text":"x","kind":"` + strings.Repeat("k", 65) + `"}`, "bad_kind"},
 		{"name", `{"room":"r","text":"x","name":"\u0007"}`, "invalid_name"},
+		{"avatar", `{"room":"r","text":"x","avatar":"javascript:alert(1)"}`, "invalid_avatar"},
 		{"key", `{"room":"r","text":"x","key":"\u0001"}`, "invalid_key"},
 		{"long key", `{"room":"r","text":"x","key":"` + strings.Repeat("k", 129) + `"}`, "invalid_key"},
 		{"base64", `{"room":"r","base64":"!"}`, "invalid_json"},

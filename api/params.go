@@ -78,6 +78,15 @@ func (p *params) text(name, header string, limit int) string {
 	return s
 }
 
+// shown is a value that is told of a sender, for which check has the rule.
+func (p *params) shown(name, header string, check func(string) error) string {
+	s := p.value(name, header)
+	if err := check(s); err != nil {
+		p.fail(name, err.Error())
+	}
+	return s
+}
+
 // room and user are the name of a room and the id of a user; if it is not given, "".
 func (p *params) room() string { return p.name("room", checkRoom) }
 func (p *params) user() string { return p.name("user", checkUser) }

@@ -87,8 +87,8 @@ func (a *API) publishToConn(x *exchange, r *http.Request) error {
 func (a *API) readPublication(x *exchange, r *http.Request, q *params) (err error) {
 	p := &x.publication
 	p.Sender.User = broker.Normal(q.text("user", "Barrage-Sender", broker.MaxUserID))
-	p.Sender.Name = q.text("name", "Barrage-Sender-Name", broker.MaxName)
-	p.Sender.Avatar = q.text("avatar", "Barrage-Sender-Avatar", broker.MaxAvatar)
+	p.Sender.Name = q.shown("name", "Barrage-Sender-Name", broker.CheckName)
+	p.Sender.Avatar = q.shown("avatar", "Barrage-Sender-Avatar", broker.CheckAvatar)
 	p.Kind = q.text("kind", "Barrage-Kind", broker.MaxKind)
 	p.Forget = !q.flag("history", "Barrage-History", true)
 	p.TTL, p.Confirm = q.ttl(), q.confirm()

@@ -4,12 +4,9 @@ package auth
 
 import (
 	"encoding/json"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -207,14 +204,11 @@ type badField = func(field, format string, args ...any) error
 // Check applies the bounds of all but the user and the expiry, and gives patterns their
 // normal forms. bad makes the error of a field, which is named as its claim.
 func (id *Identity) Check(bad badField) (err error) {
-	if len(id.Name) > broker.MaxName {
-		return bad("name", "has %d bytes, want at most %d", len(id.Name), broker.MaxName)
+	if err := broker.CheckName(id.Name); err != nil {
+		return bad("name", "%v", err)
 	}
-	if strings.ContainsFunc(id.Name, unicode.IsControl) {
-		return bad("name", "has a control character")
-	}
-	if err := checkAvatar(id.Avatar, bad); err != nil {
-		return err
+	if err := broker.CheckAvatar(id.Avatar); err != nil {
+		return bad("avatar", "%v", err)
 	}
 	if id.Device != "" {
 		if id.Device, err = broker.DeviceName(id.Device); err != nil {
@@ -258,25 +252,4 @@ func normalPatterns(claim string, patterns Patterns, form func(string) (string, 
 		}
 	}
 	return patterns, nil
-}
-
-// checkAvatar wants an https URL of the characters of RFC 3986 only, so that no
-// quote, bracket or blank reaches a page that shows it.
-func checkAvatar(avatar string, bad badField) error {
-	if avatar == "" {
-		return nil
-	}
-	if len(avatar) > broker.MaxAvatar {
-		return bad("avatar", "has %d bytes, want at most %d", len(avatar), broker.MaxAvatar)
-	}
-	for i := range len(avatar) {
-		if c := avatar[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
-			return bad("avatar", "has a byte at %d that a URL has only escaped", i)
-		}
-	}
-	u, err := url.Parse(avatar)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
-		return bad("avatar", "is not an https URL with a host and without a user")
-	}
-	return nil
 }

@@ -288,12 +288,13 @@ func TestPoison(t *testing.T) {
 		push(t, r, q, "a", long, "b")
 		want, results := []string{"a", "b"}, map[string]uint64{"published": 2, "too_large": 1}
 		if q.Stream {
-			for _, fields := range [][]string{{"text", "\xff"}, {"data", "{"}, {"x", "y"}, {"text", "1", "data", "2"}, {"text", "t", "kind", strings.Repeat("k", 65)}} {
+			for _, fields := range [][]string{{"text", "\xff"}, {"data", "{"}, {"x", "y"}, {"text", "1", "data", "2"}, {"text", "t", "kind", strings.Repeat("k", 65)},
+				{"text", "t", "avatar", "javascript:alert(1)"}, {"text", "t", "name", "a\nb"}, {"text", "t", "user", "a b"}} {
 				must(t, r.XAdd(ctx, &redis.XAddArgs{Stream: q.Key, Values: fields}).Err())
 			}
 			must(t, r.XAdd(ctx, &redis.XAddArgs{Stream: q.Key, Values: []string{"data", `{"n": 1}`, "kind", "order"}}).Err())
 			want = append(want, `order{"n":1}`)
-			results["published"], results["malformed"] = 3, 5
+			results["published"], results["malformed"] = 3, 8
 		} else {
 			q.Dead = true
 			push(t, r, q, strings.Repeat("y", bounds.QueueBatchBytes+1), "\xff")

@@ -114,11 +114,7 @@ func fill(p *broker.Publication, fields map[string]any, longest int) error {
 		}
 		return nil
 	}
-	err := errors.Join(get("kind", broker.MaxKind, &p.Kind), get("user", broker.MaxUserID, &p.Sender.User),
-		get("name", broker.MaxName, &p.Sender.Name), get("avatar", broker.MaxAvatar, &p.Sender.Avatar), get("key", broker.MaxKey, &p.Key))
-	if err == nil && p.Sender.User != "" {
-		p.Sender.User, err = broker.UserID(p.Sender.User)
-	}
+	err := errors.Join(get("kind", broker.MaxKind, &p.Kind), get("key", broker.MaxKey, &p.Key), fillSender(&p.Sender, fields))
 	if err != nil {
 		return err
 	}
@@ -144,6 +140,25 @@ func fill(p *broker.Publication, fields map[string]any, longest int) error {
 		return errors.New("text is not UTF-8")
 	case p.Format == broker.Binary && utf8.Valid(p.Payload):
 		p.Format = broker.Text // as a plain PUBLISH is taken
+	}
+	return nil
+}
+
+// fillSender reads whom an entry is of.
+func fillSender(s *broker.Sender, fields map[string]any) (err error) {
+	s.User, _ = fields["user"].(string)
+	s.Name, _ = fields["name"].(string)
+	s.Avatar, _ = fields["avatar"].(string)
+	if s.User != "" {
+		if s.User, err = broker.UserID(s.User); err != nil {
+			return fmt.Errorf("user: %w", err)
+		}
+	}
+	if err := broker.CheckName(s.Name); err != nil {
+		return fmt.Errorf("name %w", err)
+	}
+	if err := broker.CheckAvatar(s.Avatar); err != nil {
+		return fmt.Errorf("avatar %w", err)
 	}
 	return nil
 }
