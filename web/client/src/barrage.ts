@@ -102,10 +102,7 @@ export class Barrage extends Emitter<BarrageEvents> {
       state: (event) => this._state(event),
       welcome: (push, ready) => this._welcome(push, ready),
       push: (push) => this._push(push),
-      reply: (reply) => {
-        this._ways.heard();
-        this._calls.reply(reply as Reply);
-      },
+      reply: (reply) => this._calls.reply(reply as Reply),
       down: () => this._down(),
       ended: (via, heard, code) => this._ended(via, heard, code),
       renew: () => this._token.renew(),
@@ -221,7 +218,7 @@ export class Barrage extends Emitter<BarrageEvents> {
   private _ended(via: Way['via'] | undefined, heard: boolean, code: number): void {
     // Some browsers cannot inflate: the server's second compressed message ends it.
     if (code === 1007) this._compress = false;
-    this._ways.ended(via, heard);
+    this._ways.ended(via, heard, code);
   }
 
   private _welcome(push: Push, ready: () => void): void {
@@ -268,7 +265,6 @@ export class Barrage extends Emitter<BarrageEvents> {
   }
 
   private _push(push: Push): void {
-    this._ways.heard();
     const name = push.room;
     if (name === undefined) return void this._emit('push', push);
     let room = this._rooms.get(name);

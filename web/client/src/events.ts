@@ -22,10 +22,31 @@ interface Seat {
 const TOGETHER_MS = 10;
 // The server writes something at least once in its ping_interval, 50 s by default.
 const SILENCE_MS = 120_000;
+const REACH_MS = 5_000;
 
-/** Opens an event stream as a socket; `url` is that of the WebSocket. */
-export function events(env: Env, url: string, token: string): Socket {
-  return new EventSocket(env, url, token);
+/** Opens an event stream as a socket; `url` is that of the WebSocket. `works` is told of what gets through. */
+export function events(env: Env, url: string, token: string, works: () => void): Socket {
+  return new EventSocket(env, url, token, works);
+}
+
+/** Whether the server answers at all. Pages of other origins may not read what, and need not. */
+export async function reach(env: Env, url: string): Promise<boolean> {
+  const abort = new AbortController();
+  const timer = env.setTimeout(() => abort.abort(), REACH_MS);
+  try {
+    const { ok, type } = await fetch(address(url, '/healthz'), { mode: 'no-cors', cache: 'no-store', signal: abort.signal });
+    return ok || type === 'opaque';
+  } catch {
+    return false;
+  } finally {
+    env.clearTimeout(timer);
+  }
+}
+
+// address is another path of the server whose WebSocket is at `url`.
+function address(url: string, path: string): string {
+  const [before = '', query = ''] = url.replace(/^ws/, 'http').split('?');
+  return before.replace(/\/[^/]*$/, path) + (query ? (path.includes('?') ? '&' : '?') + query : '');
 }
 
 class EventSocket implements Socket {
@@ -44,8 +65,9 @@ class EventSocket implements Socket {
     private _env: Env,
     private _url: string,
     private _token: string,
+    private _works: () => void,
   ) {
-    void this._reach().then((there) => (there ? this._push({ push: 'welcome', conn: '', time: _env.wall() }) : this._end()));
+    void reach(_env, _url).then((there) => (there ? this._push({ push: 'welcome', conn: '', time: _env.wall() }) : this._end()));
   }
 
   send(text: string): void {
@@ -59,7 +81,7 @@ class EventSocket implements Socket {
       this._answer(id, {});
       this._later();
     } else if (cmd === 'publish') void this._publish(id, command);
-    else if (cmd === 'ping' && !room) void this._reach().then((there) => there && this._answer(id, {}));
+    else if (cmd === 'ping' && !room) void reach(this._env, this._url).then((there) => there && this._answer(id, {}));
     else this._refuse(id, { code: 'unsupported', message: `${cmd} needs WebSocket, which this network breaks` });
   }
 
@@ -68,11 +90,6 @@ class EventSocket implements Socket {
     this._env.clearTimeout(this._timer);
     this._env.clearTimeout(this._silence);
     this._abort?.abort();
-  }
-
-  private _address(path: string): string {
-    const [before = '', query = ''] = this._url.replace(/^ws/, 'http').split('?');
-    return before.replace(/\/[^/]*$/, path) + (query ? (path.includes('?') ? '&' : '?') + query : '');
   }
 
   private _headers(): Record<string, string> {
@@ -91,7 +108,7 @@ class EventSocket implements Socket {
     const abort = (this._abort = new AbortController());
     const rooms = [...this._rooms].map(([name, { position }]) => `room=${encodeURIComponent(name)}&since=${position ? encodeURIComponent(position.epoch + ':' + position.offset) : ''}`);
     try {
-      const response = await fetch(this._address('/sse?' + rooms.join('&')), { headers: this._headers(), signal: abort.signal, cache: 'no-store' });
+      const response = await fetch(address(this._url, '/sse?' + rooms.join('&')), { headers: this._headers(), signal: abort.signal, cache: 'no-store' });
       if (!response.ok) return this._refused(await response.json().catch(() => ({})), abort);
       await this._read(response.body!.getReader(), abort);
     } catch {
@@ -120,6 +137,7 @@ class EventSocket implements Socket {
   }
 
   private _event(push: Push): void {
+    this._works();
     if (push.push === 'bye') this._bye = push;
     const seat = this._rooms.get(push.room ?? '');
     if (!seat) return push.room === undefined ? this._push(push) : undefined;
@@ -146,23 +164,14 @@ class EventSocket implements Socket {
 
   private async _publish(id: number, { cmd: _, id: __, ...body }: Command & { id: number }): Promise<void> {
     try {
-      const response = await fetch(this._address('/publish'), { method: 'POST', headers: { 'Content-Type': 'application/json', ...this._headers() }, body: JSON.stringify(body) });
+      const response = await fetch(address(this._url, '/publish'), { method: 'POST', headers: { 'Content-Type': 'application/json', ...this._headers() }, body: JSON.stringify(body) });
       const answer = (await response.json()) as { error?: { code: string; message: string; retry_after?: number } };
       const after = Number(response.headers.get('Retry-After')) * 1000;
+      this._works();
       if (!answer.error) this._answer(id, answer);
       else this._refuse(id, { ...answer.error, ...(after ? { retry_after: after } : {}) });
     } catch {
       this._refuse(id, { code: 'unavailable', message: 'the server was not reached' });
-    }
-  }
-
-  // _reach asks for any answer; pages of other origins may not read it, and need not.
-  private async _reach(): Promise<boolean> {
-    try {
-      await fetch(this._address('/healthz'), { mode: 'no-cors', cache: 'no-store' });
-      return true;
-    } catch {
-      return false;
     }
   }
 

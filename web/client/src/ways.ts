@@ -7,11 +7,9 @@ import type { Way } from './link.js';
 export interface Ways {
   /** How the present connection, or try, is made. */
   via: Way['via'];
-  way(query: string, protocols: string[], token: string): Way;
-  /** A push of a room came, or a reply. */
-  heard(): void;
+  way(query: string, protocols: string[], token: string): Way | Promise<Way>;
   /** A connection or a try ended; `heard`: the server had said something. */
-  ended(via: Way['via'] | undefined, heard: boolean): void;
+  ended(via: Way['via'] | undefined, heard: boolean, code: number): void;
   stop(): void;
 }
 
@@ -24,12 +22,11 @@ export class Direct implements Ways {
     private _connect: Connect,
   ) {}
 
-  way(query: string, protocols: string[]): Way {
+  way(query: string, protocols: string[]): Way | Promise<Way> {
     const url = this._url + (query && (this._url.includes('?') ? '&' : '?') + query);
     return { via: 'websocket', url, protocols, connect: this._connect };
   }
 
-  heard(): void {}
   ended(): void {}
   stop(): void {}
 }

@@ -4,7 +4,8 @@ import { createServer, request, type Server as HTTP } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { WebSocket as NodeSocket, WebSocketServer } from 'ws';
 
 import { Barrage, type Gap, type Message, type Options, type OwnMessage } from '../src/index.js';
 import { Server, node, until } from './server.js';
@@ -13,6 +14,11 @@ let server: Server;
 let proxy: HTTP; // as such networks are: requests pass, upgrades do not
 let upgrades = 0;
 let broken = true;
+let streamless = false; // no stream gets through
+let meets: ((socket: InstanceType<typeof NodeSocket>) => void)[] = []; // what the next WebSockets meet, opened by somebody else than the server
+const opener = new WebSocketServer({ noServer: true });
+let away = 0; // so many requests get no answer, and no WebSocket until then
+const live = new Set<{ destroy(): void }>(); // WebSockets
 const streams = new Set<{ destroy(): void }>();
 const clients: Barrage[] = [];
 const stored = new Map<string, string>();
@@ -27,6 +33,8 @@ const connect = (options: Options = {}): Barrage => {
 beforeAll(async () => {
   server = await Server.start('--publish-rate', '1000', '--publish-burst', '1000');
   proxy = createServer((from, to) => {
+    if (away) return away--, to.destroy();
+    if (streamless && from.url!.startsWith('/sse')) return to.writeHead(502).end('no streams here');
     const on = request({ port: server.port, host: '127.0.0.1', path: from.url, method: from.method, headers: from.headers }, (answer) => {
       to.writeHead(answer.statusCode!, answer.headers);
       to.flushHeaders();
@@ -39,8 +47,14 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1');
   proxy.on('upgrade', (from, socket, head) => {
     upgrades++;
+    const meet = meets.shift();
+    if (meet) return opener.handleUpgrade(from, socket, head, meet);
+    if (away) return socket.destroy();
+    live.add(socket);
+    socket.on('close', () => live.delete(socket));
     if (broken) return socket.end('HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n');
     const on = request({ port: server.port, host: '127.0.0.1', path: from.url, headers: from.headers }).end();
+    on.on('error', () => socket.destroy());
     on.on('upgrade', (answer, there, first) => {
       const lines = answer.rawHeaders.reduce((t, h, i) => t + h + (i % 2 ? '\r\n' : ': '), 'HTTP/1.1 101 Switching Protocols\r\n');
       socket.write(lines + '\r\n');
@@ -55,6 +69,8 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   broken = true;
+  streamless = false;
+  meets = [];
   upgrades = 0;
   stored.clear();
   vi.stubGlobal('localStorage', { getItem: (k: string) => stored.get(k) ?? null, setItem: (k: string, v: string) => void stored.set(k, v) });
@@ -164,6 +180,105 @@ test('what is gone is a gap, what is not to be had is refused', async () => {
   const other = client.room('no spaces');
   await expect(other.joined()).rejects.toMatchObject({ code: 'bad_room' });
   await room.publish('still here');
+});
+
+// A client whose waits are short, the ways that it came, and the timers of its long waits: for
+// an answer, and until WebSocket is tried again.
+function followed(): { client: Barrage; ways: unknown[]; later: Map<number, () => void> } {
+  const later = new Map<number, () => void>();
+  const client = connect({
+    env: {
+      random: () => 0.001,
+      setTimeout: (f, ms) => ([10_000, 60_000, 600_000].includes(ms) ? (later.set(ms, f), ms) : setTimeout(f, ms)),
+      clearTimeout: (t) => (typeof t === 'number' ? later.delete(t) : clearTimeout(t as never)),
+    },
+  });
+  const ways: unknown[] = [];
+  client.on('state', (e) => e.via && ways.push(e.via));
+  return { client, ways, later };
+}
+const deadline = 50_000; // not one of these
+
+describe('which way', () => {
+  test.each([4000, 4103, 4999])('a close with %d before the first message has got through: WebSocket it is', async (code) => {
+    broken = false;
+    meets = [1, 2, 3].map(() => (s) => s.close(code));
+    const { client, ways } = followed();
+    const room = client.room('a');
+    for (let n = 0; n < 3 && code > 4199; n++) {
+      await until('it has stopped', () => client.state === 'stopped');
+      client.reconnect();
+    }
+    await room.joined();
+    expect([ways, upgrades]).toEqual([['websocket'], 4]);
+  });
+
+  test('one cut before the first message is a cut', async () => {
+    broken = false;
+    meets = [(s) => s.terminate()];
+    const { client, ways } = followed();
+    await client.room('a').joined();
+    expect([ways, upgrades]).toEqual([['websocket'], 2]);
+  });
+
+  test.each(['cuts', 'silence'])('a network that opens WebSockets, and then there is %s', async (what) => {
+    const { client, ways, later } = followed();
+    // Who answers a ping has opened it, and then waits in vain.
+    const mute = (s: NodeSocket): void => (s.ping(), void s.on('pong', () => later.get(10_000)!()));
+    meets = Array(4).fill(what === 'cuts' ? (s: NodeSocket) => s.terminate() : mute);
+    await client.room('a').publish(1, { deadline });
+    expect([ways, upgrades, [...later.keys()]]).toEqual([['events'], 2, [600_000]]);
+  });
+
+  test('where WebSocket has worked it must fail twice, and has another chance after a minute', async () => {
+    broken = false;
+    const { client, ways, later } = followed();
+    const room = client.room('a');
+    await room.joined();
+    expect(upgrades).toBe(1);
+    broken = true;
+    for (const s of live) s.destroy();
+    await until('events are open', () => ways.at(-1) === 'events');
+    await room.publish(1, { deadline });
+    expect([upgrades, [...later.keys()]]).toEqual([3, [60_000]]);
+    // Still broken: now it is for long.
+    const before = upgrades;
+    stored.clear();
+    later.get(60_000)!();
+    await until('WebSocket was tried', () => upgrades > before);
+    await room.publish(3, { deadline });
+    await until('it is for long', () => later.has(600_000));
+    expect([ways.at(-1), upgrades - before]).toEqual(['events', 1]);
+  });
+
+  test('a server that is away is no reason', async () => {
+    broken = false;
+    away = 4;
+    const { client, ways } = followed();
+    await client.room('a').joined();
+    expect([ways, upgrades]).toEqual([['websocket'], 5]);
+  });
+
+  test('streams that do not get through are no better', async () => {
+    streamless = true;
+    const { client, ways } = followed();
+    const joined = client.room('a').joined();
+    await until('WebSocket is tried all the same', () => upgrades > 3);
+    expect(stored.size).toBe(0);
+    broken = false;
+    await joined;
+    expect(ways.at(-1)).toBe('websocket');
+  });
+
+  test('without a room nothing shows that streams work: WebSocket is tried after a minute', async () => {
+    const { client, ways, later } = followed();
+    await until('events are open', () => ways.at(-1) === 'events');
+    await client.command({ cmd: 'ping' }); // any server answers that
+    expect([[...later.keys()], stored.size]).toEqual([[60_000], 0]);
+    broken = false;
+    later.get(60_000)!();
+    await until('WebSocket is open', () => ways.at(-1) === 'websocket');
+  });
 });
 
 test('a server that is away is looked for by both ways', async () => {
