@@ -53,7 +53,8 @@ export interface BarrageEvents {
 
 const ACK_MS = 100;
 const ASK_MS = 15_000;
-const OWN_CONNECTIONS = 100;
+const OWN_CONNECTIONS = 100; // that many, the newest, are known as this client's
+const OWN_MESSAGES = 100;
 
 /**
  * A client of a Barrage server. It connects at once, comes back by itself, and ends with
@@ -330,7 +331,7 @@ export class Barrage extends Emitter<BarrageEvents> {
 
   private _remember(id: string): void {
     this._posted.add(id);
-    if (this._posted.size > OWN_CONNECTIONS) this._posted.delete(this._posted.values().next().value!);
+    if (this._posted.size > OWN_MESSAGES) this._posted.delete(this._posted.values().next().value!);
   }
 
   private _newKey(): string {
