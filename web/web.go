@@ -2,10 +2,9 @@
 // the server's public address.
 //
 // The page is plain JavaScript modules, one stylesheet and one icon, embedded
-// in the binary as they are, and the renderer of flying comments, which other
-// pages may load, too: there is no build step and nothing is loaded from
-// anywhere else. It knows the server only by its protocol: a raw WebSocket at
-// /ws?room=ROOM and a JSON count at /count?room=ROOM.
+// in the binary as they are, and it is built on the client and the renderer of flying
+// comments, which other pages may load, too (see Client): there is no build step and nothing
+// is loaded from anywhere else.
 //
 // Assets lists the files as ready-made bodies, so that a server can build every
 // response once and answer from its event loop. They are to be served for GET

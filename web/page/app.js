@@ -2,14 +2,16 @@
 // the places where its comments are shown.
 
 import { Backdrop } from './backdrop.js';
-import { clean, parse } from './comment.js';
+import { clean, MAX_NICK, read } from './comment.js';
 import { Composer } from './composer.js';
 import { Counter } from './count.js';
 import { Danmaku } from './danmaku.mjs';
+import { sentence } from './gap.js';
 import { Log } from './log.js';
+import { Session } from './session.js';
 import { load, roomProblem, save } from './settings.js';
-import { Connection } from './socket.js';
 import { Status } from './status.js';
+import { keepToken, takeToken, tokenProblem } from './token.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -21,16 +23,18 @@ const status = new Status({ root: $('state'), text: $('state-text'), wait: $('st
 const backdrop = new Backdrop($('backdrop'));
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
-let connection = null;
-let counter = null;
+const entries = new WeakMap(); // of own comments, in the list
 let state = { name: 'idle' };
+
+const session = new Session({ state: showState, message: showMessage, own: showOwn, gap: showGap, counts: ({ connections }) => showCount(connections), needsToken: askForToken });
+const counter = new Counter(() => session.count(), showCount);
 
 const composer = new Composer($('composer'), {
   hint: $('hint'),
   left: $('left'),
   nick: settings.nick,
   color: settings.color,
-  deliver: (frame) => connection?.send(frame) ?? false,
+  deliver: (comment) => session.publish(comment),
   onChoice: (choice) => keep(choice),
 });
 
@@ -40,8 +44,7 @@ function keep(changes) {
 }
 
 function join(room) {
-  connection?.stop();
-  counter?.stop();
+  counter.stop();
   danmaku.clear();
   log.clear();
   showCount(null);
@@ -50,11 +53,7 @@ function join(room) {
   document.title = `${room} · Barrage`;
   history.replaceState(null, '', `?room=${encodeURIComponent(room)}`);
   keep({ room });
-  counter = new Counter(room, showCount);
-  const url = new URL(`./ws?room=${encodeURIComponent(room)}`, location.href);
-  url.protocol = url.protocol.replace('http', 'ws');
-  connection = new Connection({ url: url.href, onState: showState, onText: showComment });
-  connection.start();
+  session.join(room);
 }
 
 function tryJoin(room) {
@@ -67,13 +66,14 @@ function tryJoin(room) {
 function showState(next) {
   state = next.name === 'stopped' ? { ...next, reason: clean(next.reason, 80) } : next;
   status.show(state);
+  if (state.name === 'open') $('token-form').hidden = true;
   count();
 }
 
 // count asks who is here only while there is somebody to tell.
 function count() {
   if (state.name === 'open' && !document.hidden) counter.start();
-  else counter?.stop();
+  else counter.stop();
   if (state.name !== 'open') showCount(null);
 }
 
@@ -81,13 +81,43 @@ function showCount(members) {
   $('count').textContent = members === null ? '–' : members.toLocaleString('en');
 }
 
-function showComment(payload) {
-  const comment = parse(payload);
-  if (!comment) return;
-  const own = composer.recognise(comment);
+// What was said before the visitor came is only listed; what was missed meanwhile flies, too.
+function showMessage({ data, own, past, sender }, late) {
+  const comment = read(data);
+  if (comment) show({ ...comment, nick: comment.nick || clean(sender?.name ?? '', MAX_NICK) }, own, !past || late);
+}
+
+// showOwn shows an own comment at once, and then what becomes of it.
+function showOwn(own) {
+  const known = entries.get(own);
+  if (!known) entries.set(own, show(read(own.data), true, true));
+  const why = own.state === 'failed' ? ` not sent: ${clean(own.error.message, 80)}` : '';
+  log.mark(entries.get(own), own.state, why);
+  if (why) composer.say(`A comment was${why}.`);
+}
+
+function show(comment, own, flies) {
   $('welcome').hidden = true;
-  if (!calm.matches) danmaku.show({ ...comment, own });
-  log.add(comment, own);
+  if (flies && !calm.matches) danmaku.show({ ...comment, own });
+  return log.add(comment, own);
+}
+
+function showGap(gap) {
+  const text = sentence(gap);
+  log.note(text);
+  composer.say(text);
+}
+
+function askForToken(reason) {
+  $('token-form').hidden = false;
+  $('token-problem').textContent = clean(reason, 80);
+  $('token').focus();
+}
+
+function useToken(token) {
+  keepToken(token);
+  $('token-form').hidden = true;
+  session.use(token);
 }
 
 function showPanel() {
@@ -110,26 +140,31 @@ function listen() {
     tryJoin(room.value.trim().normalize('NFC'));
   });
   room.addEventListener('input', () => {
-    $('join').hidden = connection !== null && room.value.trim().normalize('NFC') === settings.room;
+    $('join').hidden = state.name !== 'idle' && room.value.trim().normalize('NFC') === settings.room;
     $('room-problem').textContent = '';
   });
   $('panel-toggle').addEventListener('click', () => {
     keep({ panel: !settings.panel });
     showPanel();
   });
-  $('reconnect').addEventListener('click', () => connection.start());
-  calm.addEventListener('change', showMotion);
-  addEventListener('online', () => connection?.renew());
-  addEventListener('offline', () => status.show(state));
-  document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) connection?.retryNow();
-    count();
+  $('reconnect').addEventListener('click', () => session.reconnect());
+  $('token-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const token = $('token').value.trim();
+    $('token-problem').textContent = tokenProblem(token);
+    if (tokenProblem(token) === '') useToken(token);
   });
+  addEventListener('hashchange', () => useToken(takeToken()));
+  calm.addEventListener('change', showMotion);
+  addEventListener('online', () => status.show(state));
+  addEventListener('offline', () => status.show(state));
+  document.addEventListener('visibilitychange', count);
 }
 
 listen();
 showMotion();
 status.show(state);
 $('room').value = settings.room;
+session.use(takeToken());
 tryJoin(settings.room);
 if (matchMedia('(pointer: fine)').matches) $('text').focus();

@@ -6,7 +6,6 @@ export const MAX_TEXT = 200;
 export const MAX_NICK = 24;
 export const DEFAULT_COLOR = '#f8fafc';
 
-const MAX_ID = 64;
 const COLOR = /^#[0-9a-f]{6}$/i;
 
 // Controls, halves of surrogate pairs, and all that formats without being seen,
@@ -20,28 +19,22 @@ const BLANKS = /[\s\u0085]+/gu;
 // would hide joiners between the marks.
 const PILED_MARKS = /((?:[\p{Mn}\p{Me}][\u200c\u200d\u{e0020}-\u{e007f}]*){2}[\p{Mn}\p{Me}])[\p{Mn}\p{Me}\u200c\u200d\u{e0020}-\u{e007f}]+/gu;
 
-// parse turns the payload of a text frame into a comment, or null where nothing
-// is left to show. A payload that is no comment object is shown as it is, as an
+// read turns what was published into a comment, or null where nothing is left to show.
+export function read(data) {
+  if (data instanceof Uint8Array) return null;
+  return parse(typeof data === 'string' ? data : JSON.stringify(data));
+}
+
+// parse does so with a text. One that is no comment object is shown as it is, as an
 // anonymous comment: anybody may publish plain text to a room.
 export function parse(payload) {
   const message = object(payload);
   if (!message || typeof message.text !== 'string') {
-    return comment(payload, '', DEFAULT_COLOR, '');
+    return comment(payload, '', DEFAULT_COLOR);
   }
   const nick = typeof message.nick === 'string' ? clean(message.nick, MAX_NICK) : '';
   const color = typeof message.color === 'string' && COLOR.test(message.color) ? message.color : DEFAULT_COLOR;
-  const id = typeof message.id === 'string' && message.id.length <= MAX_ID ? message.id : '';
-  return comment(message.text, nick, readable(color), id);
-}
-
-export function encode({ nick, text, color, id }) {
-  return JSON.stringify({ nick, text, color, id });
-}
-
-// newId is not crypto.randomUUID, which exists only on https and localhost.
-export function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(12));
-  return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
+  return comment(message.text, nick, readable(color));
 }
 
 // clean cuts text to so many characters (an ellipsis included) and removes what
@@ -69,9 +62,9 @@ export function readable(color) {
   return `#${rgb.map((c) => Math.round(c + (255 - c) * mix).toString(16).padStart(2, '0')).join('')}`;
 }
 
-function comment(text, nick, color, id) {
+function comment(text, nick, color) {
   const shown = clean(text, MAX_TEXT);
-  return shown === '' ? null : { text: shown, nick, color, id };
+  return shown === '' ? null : { text: shown, nick, color };
 }
 
 function object(payload) {

@@ -1,13 +1,11 @@
 // The form at the bottom: name, colour, comment, Send. It keeps under the
-// server's rate limit, and knows its own comments again when they come back.
+// server's rate limit.
 
-import { clean, encode, MAX_NICK, MAX_TEXT, newId } from './comment.js';
+import { clean, MAX_NICK, MAX_TEXT } from './comment.js';
 import { Limiter } from './limiter.js';
 
 const HINT_MS = 4_000;
 const LEFT_SHOWN_FROM = 50;
-// Only as many as can be on their way: what the server dropped never returns.
-const MAX_SENT = 64;
 
 export class Composer {
   #form;
@@ -15,10 +13,9 @@ export class Composer {
   #left;
   #deliver;
   #limiter = new Limiter(performance.now());
-  #sent = new Set();
   #hintTimer = 0;
 
-  // deliver sends a frame and says whether it could; onChoice is told of a new
+  // deliver takes a comment and says whether it could; onChoice is told of a new
   // name or colour.
   constructor(form, { hint, left, nick, color, deliver, onChoice }) {
     this.#form = form;
@@ -37,12 +34,6 @@ export class Composer {
     form.text.addEventListener('input', () => this.#showLeft());
   }
 
-  // recognise reports whether a comment is this page's own. Everybody can read
-  // an id, so each counts once.
-  recognise(comment) {
-    return this.#sent.delete(comment.id);
-  }
-
   #choice() {
     return { nick: clean(this.#form.nick.value, MAX_NICK), color: this.#form.color.value };
   }
@@ -53,29 +44,23 @@ export class Composer {
     input.focus();
     if (text === '') return;
     if (!this.#limiter.take(performance.now())) {
-      this.#say('Slow down: too many comments at once.');
+      this.say('Slow down: too many comments at once.');
       return;
     }
-    const id = newId();
-    this.#remember(id);
-    if (!this.#deliver(encode({ ...this.#choice(), text, id }))) {
-      this.#say('Not connected: your comment waits here.');
+    if (!this.#deliver({ ...this.#choice(), text })) {
+      this.say('Not connected: your comment waits here.');
       return;
     }
-    this.#say('');
+    this.say('');
     input.value = '';
     this.#showLeft();
   }
 
-  #remember(id) {
-    if (this.#sent.size >= MAX_SENT) this.#sent.delete(this.#sent.values().next().value);
-    this.#sent.add(id);
-  }
-
-  #say(sentence) {
+  // say shows a sentence for a while.
+  say(sentence) {
     clearTimeout(this.#hintTimer);
     this.#hint.textContent = sentence;
-    if (sentence !== '') this.#hintTimer = setTimeout(() => this.#say(''), HINT_MS);
+    if (sentence !== '') this.#hintTimer = setTimeout(() => this.say(''), HINT_MS);
   }
 
   #showLeft() {

@@ -8,6 +8,7 @@ const TEXTS = {
   connecting: () => 'connecting…',
   open: () => 'connected',
   waiting: () => 'reconnecting',
+  asleep: () => 'asleep',
   offline: () => 'offline',
   stopped: (state) => `disconnected: ${state.reason}`,
 };

@@ -5,7 +5,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -130,6 +130,45 @@ export class World {
     const exit = once(child, 'exit');
     child.kill(signal);
     await exit;
+  }
+}
+
+// Proxy stands before a server, and cuts its connections as a tunnel does a train's.
+export class Proxy {
+  refuse = false; // who connects now is cut off at once
+  #sockets = new Set();
+  #server;
+
+  static async start(url) {
+    const proxy = new Proxy();
+    const { hostname, port } = new URL(url);
+    proxy.#server = createServer((near) => {
+      if (proxy.refuse) return near.destroy();
+      const far = connect(port, hostname);
+      for (const [socket, other] of [[near, far], [far, near]]) {
+        proxy.#sockets.add(socket);
+        socket.on('error', () => {}).on('close', () => {
+          proxy.#sockets.delete(socket);
+          other.destroy();
+        });
+      }
+      near.pipe(far).pipe(near);
+    }).listen(0, '127.0.0.1');
+    await once(proxy.#server, 'listening');
+    return proxy;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  cut() {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  stop() {
+    this.#server.close();
+    this.cut();
   }
 }
 

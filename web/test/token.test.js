@@ -118,3 +118,31 @@ test('a cookie opens event streams of allowed pages', async () => {
   }, `${world.url}/publish`);
   assert.equal(posted, 200);
 });
+
+// visit opens the viewer page to a visitor without cookies.
+async function visit(t, path) {
+  const visitor = await browser.newContext();
+  t.after(() => visitor.close());
+  const page = await visitor.newPage();
+  await page.goto(world.url + path);
+  return page;
+}
+
+test('the viewer page takes a token from its address, and out of it', async (t) => {
+  const page = await visit(t, `/?room=a#token=${tokenFor('ann')}`);
+  await page.waitForSelector('#state[data-state="open"]');
+  assert.equal(new URL(page.url()).hash, '');
+  await page.reload();
+  await page.waitForSelector('#state[data-state="open"]');
+});
+
+test('the viewer page asks for a token', async (t) => {
+  const page = await visit(t, '/?room=a');
+  await page.getByLabel('Your token').fill('wrong');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#token-problem:not(:empty)');
+  await page.getByLabel('Your token').fill(tokenFor('ann'));
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#state[data-state="open"]');
+  assert.ok(await page.locator('#token-form').isHidden());
+});
