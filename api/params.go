@@ -203,20 +203,19 @@ func checkConn(conn string) (string, error) {
 	return conn, checkPlain("conn", conn, maxConn)
 }
 
-// duration reads what time.ParseDuration does, above 0 and up to most; empty is 0, for what is
-// not given.
+// duration reads what time.ParseDuration does, from 0 to most; empty is 0.
 func duration(field, s string, most time.Duration) (time.Duration, error) {
 	if s == "" {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 || d > most {
-		return 0, invalid(field, fmt.Sprintf("must be a duration such as 90s or 10m, above 0 and up to %v", most))
+	if err != nil || d < 0 || d > most {
+		return 0, invalid(field, fmt.Sprintf("must be a duration such as 90s or 10m, from 0 to %v", most))
 	}
 	return d, nil
 }
 
-// readTTL gives milliseconds; a part of one counts as one, as 0, of none that is given, is for ever.
+// readTTL gives milliseconds; a part of one counts as one, as 0 is for ever.
 func readTTL(s string) (uint32, error) {
 	d, err := duration("ttl", s, maxTTL)
 	return uint32((d + time.Millisecond - 1) / time.Millisecond), err

@@ -52,7 +52,7 @@ func TestPublishOptions(t *testing.T) {
 		{"ttl and qos by query", "?ttl=1m0.5s&qos=1", "", nil, broker.Publication{Format: broker.Text, TTL: 60500, Confirm: true}},
 		{"ttl and qos by header", "", "", []string{"Barrage-TTL", "168h", "Barrage-QoS", "1"}, broker.Publication{Format: broker.Text, TTL: 7 * 24 * 3600_000, Confirm: true}},
 		{"least ttl, no qos", "?ttl=1ns&qos=0", "", nil, broker.Publication{Format: broker.Text, TTL: 1}},
-		{"no ttl", "?ttl=", "", nil, broker.Publication{Format: broker.Text}},
+		{"no ttl", "?ttl=0s", "", nil, broker.Publication{Format: broker.Text}},
 		{"key", "", "hi", []string{"Idempotency-Key", "k 1"}, broker.Publication{Format: broker.Text, Payload: []byte("hi"), Key: "k 1"}},
 		{"JSON object", "", " { \"a\" : [ 1 , \"b c\" ] } \n", []string{"Content-Type", "application/json"},
 			broker.Publication{Format: broker.JSON, Payload: []byte(`{"a":[1,"b c"]}`)}},

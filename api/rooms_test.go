@@ -196,8 +196,6 @@ func TestSettings(t *testing.T) {
 			broker.RoomSettings{History: &broker.Retention{Messages: 100_000, Age: 8760 * time.Hour}}},
 		{`{"history":{"messages":100,"age":"10m","bytes":1048576}}`, `{"muted":false,"presence_events":true,"history":{"messages":100,"age":"10m0s","bytes":1048576}}`,
 			broker.RoomSettings{History: &broker.Retention{Messages: 100, Age: 10 * time.Minute, Bytes: 1 << 20}}},
-		{`{"history":{"messages":0,"age":"0s"}}`, `{"muted":false,"presence_events":true,"history":{"messages":0,"age":"0s"}}`,
-			broker.RoomSettings{History: &broker.Retention{}}},
 		{`{}`, unset, broker.RoomSettings{}},
 	} {
 		answered(t, request(t, a, "PUT", path, x.body), 200, x.answer)
@@ -215,7 +213,6 @@ func TestSettings(t *testing.T) {
 		"": "invalid_json", "[]": "invalid_json", `{"muted":1}`: "invalid_json", `{"mute":true}`: "invalid_json", `{} {}`: "invalid_json", "{\"\xff\":1}": "invalid_json",
 		`{"retention":{"messages":5,"age":"1h"}}`: "invalid_json", `{"history":{"messages":"5","age":"1h"}}`: "invalid_json", `{"history":5}`: "invalid_json",
 		`{"history":{"messages":-1,"age":"1h"}}`: "invalid_history", `{"history":{"messages":100001,"age":"1h"}}`: "invalid_history",
-		`{"history":{"messages":5,"age":"0s"}}`: "invalid_history", `{"history":{"messages":5,"age":"1h","bytes":0}}`: "invalid_history",
 		`{"history":{"messages":5,"age":"1h","bytes":-1}}`: "invalid_history", `{"history":{"messages":5,"age":"1h","bytes":4095}}`: "invalid_history",
 		`{"history":{"messages":5,"age":"1h","bytes":1073741825}}`: "invalid_history", `{"history":{"messages":5,"age":"1h","bytes":"4MiB"}}`: "invalid_json",
 		`{"history":{"messages":5}}`: "invalid_history", `{"history":{"messages":5,"age":"999ms"}}`: "invalid_history",

@@ -23,9 +23,9 @@ type settingsBody struct {
 
 // retentionBody is what a room remembers. Zero messages are none, of any age.
 type retentionBody struct {
-	Messages whole.Int  `json:"messages"`
-	Age      string     `json:"age"`
-	Bytes    *whole.Int `json:"bytes,omitempty"` // not given: as many as the server's defaults have
+	Messages whole.Int `json:"messages"`
+	Age      string    `json:"age"`
+	Bytes    whole.Int `json:"bytes,omitempty"` // 0: as many as the server's defaults have
 }
 
 func bodyOf(s broker.RoomSettings) settingsBody {
@@ -36,14 +36,8 @@ func showRetention(r *broker.Retention) *retentionBody {
 	if r == nil {
 		return nil
 	}
-	b := &retentionBody{Messages: whole.Int(r.Messages), Age: r.Age.String()}
-	if r.Bytes != 0 {
-		b.Bytes = new(whole.Int(r.Bytes))
-	}
-	return b
+	return &retentionBody{Messages: whole.Int(r.Messages), Age: r.Age.String(), Bytes: whole.Int(r.Bytes)}
 }
-
-const noAge = "0s" // as it is shown of no messages
 
 // retention checks what is sent.
 func (b *retentionBody) retention() (*broker.Retention, error) {
@@ -51,24 +45,17 @@ func (b *retentionBody) retention() (*broker.Retention, error) {
 		return nil, nil
 	}
 	age, err := duration("history", b.Age, broker.MaxRetentionAge)
-	if b.Messages == 0 && b.Age == noAge {
-		err = nil
-	}
-	bytes := whole.Int(0)
-	if b.Bytes != nil {
-		bytes = *b.Bytes
-	}
 	switch {
 	case b.Messages < 0 || b.Messages > broker.MaxRetained:
 		return nil, invalid("history", fmt.Sprintf("messages must be 0 to %d", broker.MaxRetained))
 	case err != nil || b.Messages > 0 && age < time.Second:
 		return nil, invalid("history", fmt.Sprintf("age must be a duration such as 90s or 10m, from 1s to %v", broker.MaxRetentionAge))
-	case b.Bytes != nil && (bytes < broker.MinRetainedBytes || bytes > broker.MaxRetainedBytes):
+	case b.Bytes != 0 && (b.Bytes < broker.MinRetainedBytes || b.Bytes > broker.MaxRetainedBytes):
 		return nil, invalid("history", fmt.Sprintf("bytes must be %d to %d, or left out", broker.MinRetainedBytes, broker.MaxRetainedBytes))
 	case b.Messages == 0:
 		return &broker.Retention{}, nil
 	}
-	return &broker.Retention{Messages: int(b.Messages), Age: age, Bytes: int64(bytes)}, nil
+	return &broker.Retention{Messages: int(b.Messages), Age: age, Bytes: int64(b.Bytes)}, nil
 }
 
 // showSettings handles GET /v1/rooms/{room}/settings.

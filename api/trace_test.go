@@ -14,7 +14,7 @@ func TestTrace(t *testing.T) {
 	for query, want := range map[string]string{
 		"user=7":                                          "{User:7 Conn: Network:invalid Prefix For:1m0s Bytes:8388608 Payloads:false}",
 		"conn=n-1&for=15m&bytes=4096":                     "{User: Conn:n-1 Network:invalid Prefix For:15m0s Bytes:4096 Payloads:false}",
-		"address=2001:db8::1&for=":                        "{User: Conn: Network:2001:db8::1/128 For:1m0s Bytes:8388608 Payloads:false}",
+		"address=2001:db8::1&for=0s":                      "{User: Conn: Network:2001:db8::1/128 For:1m0s Bytes:8388608 Payloads:false}",
 		"address=10.1/8&payloads=true":                    "",
 		"address=10.1.2.3/8&payloads=true&bytes=67108864": "{User: Conn: Network:10.0.0.0/8 For:1m0s Bytes:67108864 Payloads:true}",
 		"":                       "",

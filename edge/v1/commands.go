@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -45,16 +44,16 @@ var commands = []struct {
 
 // command is one object from a client.
 type command struct {
-	ID  commandID `json:"id"`
-	Cmd string    `json:"cmd"`
+	ID  whole.Uint `json:"id"`
+	Cmd string     `json:"cmd"`
 
 	wrongID json.RawMessage // what a command that is refused calls itself, where that is no ID
 
 	Room     string        `json:"room"`
 	To       string        `json:"to"`       // publish: a user, instead of room
 	Since    *positionJSON `json:"since"`    // join, history: what the client has
-	History  *whole.Int    `json:"history"`  // join: newest messages wanted
-	Limit    *whole.Int    `json:"limit"`    // history, presence, serve
+	History  whole.Int     `json:"history"`  // join: newest messages wanted
+	Limit    whole.Int     `json:"limit"`    // history, presence, serve
 	Presence bool          `json:"presence"` // join: tell who comes and goes
 	Hidden   bool          `json:"hidden"`   // join: nobody is to see it there
 	Leave    string        `json:"leave"`    // join: the room to leave for it
@@ -65,7 +64,7 @@ type command struct {
 	Key    string          `json:"key"`    // publish: idempotency key
 	Forget bool            `json:"forget"` // publish: keep it out of the history
 	Echo   *bool           `json:"echo"`   // publish, join: false spares this connection what it sends itself
-	TTL    *whole.Int      `json:"ttl"`    // publish: milliseconds
+	TTL    whole.Int       `json:"ttl"`    // publish: milliseconds
 	QoS    whole.Int       `json:"qos"`    // publish: 1 is to be acknowledged
 
 	Token  string `json:"token"`  // auth
@@ -76,7 +75,7 @@ type command struct {
 	User   string `json:"user"`   // last_seen
 	Status string `json:"status"` // presence_update
 
-	Timeout   *whole.Int         `json:"timeout"`   // request: milliseconds
+	Timeout   whole.Int          `json:"timeout"`   // request: milliseconds
 	Redeliver bool               `json:"redeliver"` // request: another worker may be given it
 	Methods   []string           `json:"methods"`   // serve: patterns
 	Request   whole.Uint         `json:"request"`   // answer: the push's
@@ -84,18 +83,6 @@ type command struct {
 
 	Epoch  string     `json:"epoch"` // ack
 	Offset whole.Uint `json:"offset"`
-}
-
-// commandID is what a client calls a command, 0 if it does not: so that is no name.
-type commandID whole.Uint
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (id *commandID) UnmarshalJSON(text []byte) error {
-	err := (*whole.Uint)(id).UnmarshalJSON(text)
-	if err == nil && *id == 0 && string(text) != "null" {
-		err = &json.UnmarshalTypeError{Value: "number " + string(text), Type: reflect.TypeFor[uint64]()}
-	}
-	return err
 }
 
 type positionJSON struct {
@@ -243,13 +230,13 @@ func badCommand(message string) error { return refusal.New(400, "bad_command", m
 // overloaded refuses what the server has too much to do for.
 func overloaded(message string) error { return refusal.TooMany("overloaded", message, time.Second) }
 
-// bounded is v, or def if it is not given.
-func bounded(field string, v *whole.Int, def, most int) (int, error) {
+// bounded is v, or def if it is 0.
+func bounded(field string, v whole.Int, def, most int) (int, error) {
 	switch {
-	case v == nil:
+	case v == 0:
 		return def, nil
-	case *v < 1 || int(*v) > most:
+	case v < 0 || int(v) > most:
 		return 0, badCommand(fmt.Sprintf("%s must be 1 to %d", field, most))
 	}
-	return int(*v), nil
+	return int(v), nil
 }

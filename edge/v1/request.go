@@ -15,6 +15,7 @@ import (
 	"barrage/internal/bounds"
 	"barrage/internal/broker"
 	"barrage/internal/refusal"
+	"barrage/internal/whole"
 )
 
 type requestReply struct {
@@ -59,7 +60,7 @@ func cmdRequest(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 }
 
 // answerTo brings an answer to a client.
-func (p *protocol) answerTo(c *client, id commandID) func(events.Reply, error) {
+func (p *protocol) answerTo(c *client, id whole.Uint) func(events.Reply, error) {
 	return func(reply events.Reply, err error) {
 		p.loop.Post(&c.Client, func() { p.onAnswer(c, uint64(id), &reply, err) })
 	}

@@ -132,7 +132,6 @@ func TestServeIsChecked(t *testing.T) {
 		{`"serve","methods":["` + strings.Repeat("x", 129) + `"]`, "bad_pattern"},
 		{`"serve","methods":[` + many + `]`, "bad_command"},
 		{`"serve","methods":["resize"],"limit":-1`, "bad_command"},
-		{`"serve","methods":["resize"],"limit":0`, "bad_command"},
 		{fmt.Sprintf(`"serve","methods":["resize"],"limit":%d`, bounds.WorkerRequests+1), "bad_command"},
 		{`"serve","methods":"resize"`, "bad_json"},
 	} {
