@@ -11,7 +11,8 @@ type Owner struct {
 }
 
 // Places are shared out like those in a [Queue]: an address may hold as many as are
-// free, and a user as many as their address may still have. It has no lock: its owner
+// free, and a user as many as their address may still have: one user alone a third, rounded
+// up, so that of one place, too, somebody may have it. It has no lock: its owner
 // calls it from one goroutine at a time.
 type Places struct {
 	all, taken int64

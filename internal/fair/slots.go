@@ -11,7 +11,7 @@ import (
 // leave free: a route no more than are free in all, and in it an address or a user no more
 // than are free to the route. So those who are greedy have equal shares, and whoever comes
 // with less under way finds room, however slow the others' routes are. One alone gets a
-// half, or if there are several routes a third. Any goroutine.
+// half, or if there are several routes a third, rounded up. Any goroutine.
 type Slots[R comparable] struct {
 	max    int
 	routes int // how many there are; a single one need leave nothing to others
