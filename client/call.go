@@ -17,9 +17,18 @@ import (
 // window is how many commands may be under way; others wait.
 const window = 32
 
+// again is whether a command may be sent more than once.
+type again int
+
+const (
+	never    again = iota
+	here           // when the server has no time at present
+	anywhere       // on the next connection, too
+)
+
 type call struct {
 	command command
-	again   bool // it may be sent more than once
+	again   again
 	until   time.Time
 	done    func(ok json.RawMessage, err *Error)
 	timer   *time.Timer // of its end
@@ -38,8 +47,8 @@ func newCalls() calls {
 
 // send sends a command once there is a connection, and tells its reply. After patience it
 // fails with timeout.
-func (c *Client) send(cmd command, patience time.Duration, again bool, done func(json.RawMessage, *Error)) {
-	k := &call{command: cmd, again: again, until: time.Now().Add(patience), done: done}
+func (c *Client) send(cmd command, patience time.Duration, more again, done func(json.RawMessage, *Error)) {
+	k := &call{command: cmd, again: more, until: time.Now().Add(patience), done: done}
 	k.timer = c.after(patience, func() {
 		if c.calls.forget(k) {
 			k.done(nil, &Error{Code: "timeout", Message: "no answer to " + cmd.Cmd + " in time"})
@@ -76,7 +85,7 @@ func (s *calls) answer(c *Client, r reply) {
 	if r.error != nil && r.error.RetryAfter > 0 {
 		wait = r.error.RetryAfter
 	}
-	if r.error != nil && k.again && passing(r.error) && time.Now().Add(wait).Before(k.until) {
+	if r.error != nil && k.again != never && passing(r.error) && time.Now().Add(wait).Before(k.until) {
 		s.resting[k] = true
 		c.after(wait, func() {
 			if s.resting[k] {
@@ -113,11 +122,17 @@ func (s *calls) forget(k *call) bool {
 func (s *calls) down() {
 	all := slices.SortedFunc(maps.Values(s.flying), func(a, b *call) int { return cmp.Compare(a.command.ID, b.command.ID) })
 	all = append(all, s.waiting...)
+	for k := range s.resting {
+		if k.again == here {
+			all = append(all, k)
+			delete(s.resting, k)
+		}
+	}
 	clear(s.flying)
 	s.waiting = nil
 	var lost []*call
 	for _, k := range all {
-		if k.again {
+		if k.again == anywhere {
 			s.waiting = append(s.waiting, k)
 		} else {
 			lost = append(lost, k)

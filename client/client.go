@@ -160,6 +160,10 @@ type JoinOptions struct {
 	Since *Position
 	// History: bring so many messages of before (up to 1000), if there is no Since.
 	History int
+	// Load brings from elsewhere what the server has no more, within 10 seconds: messages
+	// behind the gap wait for it. The Gap comes only if it gives nil, or fails. It has a
+	// goroutine of its own.
+	Load func(context.Context, Gap) ([]Message, error)
 }
 
 // Join returns the room of this name, joined as soon as there is a connection. It is the

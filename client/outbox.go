@@ -143,7 +143,7 @@ func (c *Client) try(e *entry) {
 		return
 	}
 	e.flying = true
-	c.send(e.command, answerTime, false, func(ok json.RawMessage, err *Error) { c.published(e, ok, err) })
+	c.send(e.command, answerTime, never, func(ok json.RawMessage, err *Error) { c.published(e, ok, err) })
 }
 
 func (c *Client) published(e *entry, ok json.RawMessage, err *Error) {

@@ -151,7 +151,7 @@ func (r *Room) Leave(ctx context.Context) error {
 func (c *Client) leave(name string, then func()) {
 	c.leaves[name]++
 	now := c.link.now
-	c.send(command{Cmd: "leave", Room: name}, leaveTime, false, func(_ json.RawMessage, err *Error) {
+	c.send(command{Cmd: "leave", Room: name}, leaveTime, never, func(_ json.RawMessage, err *Error) {
 		if c.link.now == now {
 			if err != nil && passing(err) && c.link.ready {
 				c.after(max(err.RetryAfter, 100*time.Millisecond), func() { c.leaveAgain(now, name, then) })
@@ -193,7 +193,7 @@ func (r *Room) up() {
 	} else if !r.once {
 		cmd.History = r.options.History
 	}
-	c.send(cmd, joinTime, false, func(ok json.RawMessage, err *Error) {
+	c.send(cmd, joinTime, never, func(ok json.RawMessage, err *Error) {
 		if r.stay == stay {
 			r.answered(ok, err)
 		}

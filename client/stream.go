@@ -3,11 +3,13 @@ package client
 // This file is the messages of one room in order, each once.
 //
 // What arrives (messages, and gaps between them) goes through one line. A gap that the
-// server's history may fill stops the line until it is filled; what comes meanwhile waits
-// behind it. The position moves with each message that was put, never ahead of one: what is
-// dropped from the line when the connection breaks comes again after the next join.
+// server's history, or the program, may fill stops the line until it is filled; what comes
+// meanwhile waits behind it. The position moves with each message that was put, never ahead
+// of one: what is dropped from the line when the connection breaks comes again after the
+// next join.
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 )
@@ -121,7 +123,7 @@ func (s *stream) deliver(m Message) {
 
 func (s *stream) gap(g Gap) {
 	g.Room = s.room.name
-	if g.Epoch == "" {
+	if g.Epoch == "" && g.To > 0 {
 		g.Epoch = s.at.Epoch
 	}
 	if g.To > 0 && g.Epoch == s.at.Epoch {
@@ -131,12 +133,24 @@ func (s *stream) gap(g Gap) {
 		g.From = max(g.From, s.at.Offset+1)
 	}
 	fillable := g.Epoch != "" && g.From > 0 && g.To > 0 && (g.Reason == "large" || g.Reason == "slow" || g.Reason == "overloaded")
-	if !fillable {
+	if !fillable && s.room.options.Load == nil {
 		s.tell(g)
 		return
 	}
-	s.fill = &g
-	s.fetch(&g)
+	f := &g
+	s.fill = f
+	if fillable {
+		s.fetch(f)
+	} else {
+		s.load(f, g, func() { s.filled(f) })
+	}
+}
+
+// filled is the end of a fill, if it is still the one.
+func (s *stream) filled(f *Gap) {
+	if s.fill == f {
+		s.fill = nil
+	}
 }
 
 // tell tells of a gap, and goes on behind it.
@@ -158,7 +172,7 @@ func (s *stream) pass(g Gap) {
 // fetch brings one page of what is missing.
 func (s *stream) fetch(f *Gap) {
 	cmd := command{Cmd: "history", Room: s.room.name, Since: &Position{f.Epoch, f.From - 1}, Limit: pageSize}
-	s.room.client.send(cmd, pageTime, true, func(ok json.RawMessage, err *Error) {
+	s.room.client.send(cmd, pageTime, here, func(ok json.RawMessage, err *Error) {
 		if s.fill != f {
 			return
 		}
@@ -176,8 +190,9 @@ func (s *stream) fetch(f *Gap) {
 func (s *stream) fetched(f *Gap, p *page) {
 	if p.Gap != nil {
 		g := *p.Gap
-		g.Room = s.room.name
-		s.tell(g)
+		g.Room, p.Gap = s.room.name, nil
+		s.load(f, g, func() { s.fetched(f, p) })
+		return
 	}
 	for _, m := range p.Messages {
 		m.Past = true
@@ -193,5 +208,51 @@ func (s *stream) fetched(f *Gap, p *page) {
 		if s.at.Epoch == f.Epoch {
 			s.reach(Position{f.Epoch, f.To})
 		}
+	}
+}
+
+// load asks the program for what is missing, while f is filled, and then goes on.
+func (s *stream) load(f *Gap, g Gap, then func()) {
+	c := s.room.client
+	if s.room.options.Load == nil {
+		s.tell(g)
+		then()
+		return
+	}
+	c.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, pageTime)
+		defer cancel()
+		found, err := s.room.options.Load(ctx, g)
+		c.post(func() {
+			if s.fill != f {
+				return
+			}
+			if err != nil || found == nil {
+				s.tell(g)
+			} else {
+				s.loaded(g, found)
+			}
+			if s.fill == f {
+				then()
+			}
+			s.pump()
+		})
+	})
+}
+
+func (s *stream) loaded(g Gap, found []Message) {
+	for _, m := range found {
+		m.Past = true
+		if m.Epoch != s.at.Epoch { // it is no place in this history
+			m.Room = s.room.name
+			if s.room.state != joined || !s.room.put(m, len(m.Data)+len(m.Bytes)) {
+				return
+			}
+			continue
+		}
+		s.deliver(m)
+	}
+	if s.room.state == joined {
+		s.pass(g)
 	}
 }

@@ -79,33 +79,16 @@ func (e *wireError) error() *Error {
 // Gap. Pushes of other kinds are left out.
 func decode(frame []byte) ([]any, error) {
 	var head struct {
-		Push  string            `json:"push"`
-		ID    json.RawMessage   `json:"id"` // a number of a reply, a text of a message
-		OK    json.RawMessage   `json:"ok"`
-		Error *wireError        `json:"error"`
-		Batch []json.RawMessage `json:"batch"`
+		Push string `json:"push"`
 	}
 	if err := json.Unmarshal(frame, &head); err != nil {
 		return nil, fmt.Errorf("the server does not speak barrage.v1: %w", err)
 	}
 	switch head.Push {
 	case "":
-		r := reply{ok: head.OK}
-		_ = json.Unmarshal(head.ID, &r.id) // 0 is of no command
-		if head.Error != nil {
-			r.error = head.Error.error()
-		}
-		return []any{r}, nil
+		return decodeReply(frame)
 	case "batch":
-		var all []any
-		for _, push := range head.Batch {
-			some, err := decode(push)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, some...)
-		}
-		return all, nil
+		return decodeBatch(frame)
 	case "welcome":
 		return as[welcome](frame)
 	case "bye":
@@ -118,6 +101,39 @@ func decode(frame []byte) ([]any, error) {
 		return as[Gap](frame)
 	}
 	return nil, nil
+}
+
+func decodeReply(frame []byte) ([]any, error) {
+	var v struct {
+		ID    uint64          `json:"id"` // 0 is of no command
+		OK    json.RawMessage `json:"ok"`
+		Error *wireError      `json:"error"`
+	}
+	if err := json.Unmarshal(frame, &v); err != nil {
+		return nil, fmt.Errorf("a reply of barrage.v1: %w", err)
+	}
+	r := reply{id: v.ID, ok: v.OK}
+	if v.Error != nil {
+		r.error = v.Error.error()
+	}
+	return []any{r}, nil
+}
+
+func decodeBatch(frame []byte) (all []any, err error) {
+	var v struct {
+		Batch []json.RawMessage `json:"batch"`
+	}
+	if err := json.Unmarshal(frame, &v); err != nil {
+		return nil, fmt.Errorf("a batch of barrage.v1: %w", err)
+	}
+	for _, push := range v.Batch {
+		some, err := decode(push)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
 }
 
 func as[T any](frame []byte) ([]any, error) {

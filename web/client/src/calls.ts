@@ -16,9 +16,12 @@ export interface Reply {
 
 export type Done<Ok = object> = (error: BarrageError | undefined, ok: Ok) => void;
 
+/** Whether a command may be sent more than once: `here`, on one connection. */
+type Again = boolean | 'here';
+
 interface Call {
   command: Command;
-  again: boolean;
+  again: Again;
   until: number; // by now(); then it fails
   done: Done<never>;
   timer: unknown;
@@ -37,15 +40,15 @@ export class Calls {
   ) {}
 
   /** As send, for those who may hear of it later. */
-  ask<Ok>(command: Command, ms: number, again?: boolean): Promise<Ok> {
+  ask<Ok>(command: Command, ms: number, again?: Again): Promise<Ok> {
     return new Promise((resolve, reject) => this.send<Ok>(command, ms, (error, ok) => (error ? reject(error) : resolve(ok)), again));
   }
 
   /**
    * Sends a command as soon as there is a connection, and tells the `ok` of its reply.
-   * `again`: it may be sent more than once. After `ms` milliseconds it fails with `timeout`.
+   * After `ms` milliseconds it fails with `timeout`.
    */
-  send<Ok>(command: Command, ms: number, done: Done<Ok>, again = false): void {
+  send<Ok>(command: Command, ms: number, done: Done<Ok>, again: Again = false): void {
     if (this._over) return done(this._over, {} as Ok);
     const call: Call = { command, again, until: this._env.now() + ms, done, timer: 0, id: 0 };
     this._calls.add(call);
@@ -80,7 +83,7 @@ export class Calls {
   down(): void {
     this._open = false;
     for (const call of [...this._calls]) {
-      if (call.id && !call.again) this._end(call, new BarrageError('disconnected', `the connection broke before the answer to ${call.command.cmd}`));
+      if (call.again !== true && (call.id || call.again)) this._end(call, new BarrageError('disconnected', `the connection broke before the answer to ${call.command.cmd}`));
       call.id = 0;
     }
   }

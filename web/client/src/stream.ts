@@ -107,7 +107,7 @@ export class Stream<T> {
     let { from } = gap;
     if (at && to !== undefined && epoch === at.epoch) {
       if (to <= at.offset) return;
-      gap = { ...gap, from: (from = Math.max(from ?? 0, at.offset + 1)) };
+      gap = { ...gap, epoch, from: (from = Math.max(from ?? 0, at.offset + 1)) };
     }
     const fillable = this._fill && epoch !== undefined && from !== undefined && to !== undefined && /^(large|slow|overloaded)$/.test(gap.reason);
     if (!fillable && !this._to.load) return this._tell(gap);
@@ -137,7 +137,7 @@ export class Stream<T> {
     for (let offset = gap.from - 1; ; ) {
       let page: { messages?: WireMessage[]; gap?: Gap; more?: boolean };
       try {
-        page = await this._calls.ask({ cmd: 'history', room: this._room, since: { epoch, offset }, limit: PAGE }, PATIENCE_MS, true);
+        page = await this._calls.ask({ cmd: 'history', room: this._room, since: { epoch, offset }, limit: PAGE }, PATIENCE_MS, 'here');
       } catch {
         page = { gap: { ...gap, from: offset + 1 } };
       }
