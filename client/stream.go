@@ -31,8 +31,9 @@ type stream struct {
 	room *Room
 	at   Position // the last that was put; no epoch: none yet
 	line []step
-	fill *Gap // what is being fetched, less what was put already; nil: nothing
-	busy bool // pump is at work
+	fill *Gap   // what is being fetched, less what was put already; nil: nothing
+	busy bool   // pump is at work
+	gone string // the epoch that was told to be
 }
 
 func (s *stream) add(next step) {
@@ -132,6 +133,10 @@ func (s *stream) gap(g Gap) {
 		}
 		g.From = max(g.From, s.at.Offset+1)
 	}
+	// A join is told of it, and then all in the room, when something is said there again.
+	if g.Reason == "epoch" && g.Epoch == s.gone {
+		return
+	}
 	fillable := g.Epoch != "" && g.From > 0 && g.To > 0 && (g.Reason == "large" || g.Reason == "slow" || g.Reason == "overloaded")
 	if !fillable && s.room.options.Load == nil {
 		s.tell(g)
@@ -155,15 +160,18 @@ func (s *stream) filled(f *Gap) {
 
 // tell tells of a gap, and goes on behind it.
 func (s *stream) tell(g Gap) {
-	before := s.at
+	before := *s
 	s.pass(g)
 	if s.room.state != joined || !s.room.put(g, 0) {
-		s.at = before
+		s.at, s.gone = before.at, before.gone
 	}
 }
 
 // pass moves the position behind a gap in its epoch.
 func (s *stream) pass(g Gap) {
+	if g.Reason == "epoch" {
+		s.gone = g.Epoch
+	}
 	if g.To > 0 && (s.at.Epoch == "" || s.at.Epoch == g.Epoch) && g.To > s.at.Offset {
 		s.at = Position{g.Epoch, g.To}
 	}

@@ -30,6 +30,7 @@ export class Stream<T> {
   private _line: Step[] = [];
   private _filling = 0; // which fill is under way; 0: none
   private _fills = 0;
+  private _gone: string | undefined; // the epoch that was told to be
   private _rest: Gap | undefined; // what the fill has not filled yet
 
   constructor(
@@ -105,6 +106,8 @@ export class Stream<T> {
     const at = this.position;
     const { epoch = at?.epoch, to } = gap;
     let { from } = gap;
+    // A join is told of it, and then all in the room, when something is said there again.
+    if (gap.reason === 'epoch' && epoch === this._gone) return;
     if (at && to !== undefined && epoch === at.epoch) {
       if (to <= at.offset) return;
       gap = { ...gap, epoch, from: (from = Math.max(from ?? 0, at.offset + 1)) };
@@ -122,12 +125,13 @@ export class Stream<T> {
 
   // _tell tells of a gap, and goes on behind it.
   private _tell(gap: Gap): void {
-    this._pass(gap.epoch, gap.to);
+    this._pass(gap);
     this._to.gap(gap);
   }
 
   // _pass moves the position within its epoch.
-  private _pass(epoch = this.position?.epoch, to?: number): void {
+  private _pass({ reason, epoch = this.position?.epoch, to }: Gap): void {
+    if (reason === 'epoch') this._gone = epoch;
     if (to !== undefined && (!this.position || this.position.epoch === epoch)) this._reach({ epoch, offset: to } as Position);
   }
 
@@ -146,7 +150,7 @@ export class Stream<T> {
       const found = page.messages ?? [];
       for (const m of found) this._deliver(m, true);
       const last = found[found.length - 1];
-      if (!page.more || !last || last.epoch !== epoch || last.offset! >= to) return this._pass(epoch, to);
+      if (!page.more || !last || last.epoch !== epoch || last.offset! >= to) return this._pass(gap);
       offset = last.offset!;
       this._rest = { ...gap, from: offset + 1 };
     }
@@ -166,6 +170,6 @@ export class Stream<T> {
     if (fill !== this._filling) return;
     if (!found) return this._tell(gap);
     for (const m of found) this._to.loaded({ ...m, room: this._room, past: true });
-    this._pass(gap.epoch, gap.to);
+    this._pass(gap);
   }
 }

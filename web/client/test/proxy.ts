@@ -44,6 +44,11 @@ export class Proxy {
     return `ws://127.0.0.1:${(this.server.address() as { port: number }).port}/ws`;
   }
 
+  /** Further connections go to another server. */
+  redirect(port: number): void {
+    this.port = port;
+  }
+
   /** Cuts what is open. */
   cut(): void {
     for (const socket of this.live) socket.destroy();

@@ -57,13 +57,14 @@ export class Server {
   }
 
   /** Publishes a text by the admin listener. */
-  async publish(room: string, text: string): Promise<void> {
-    await this.order('POST', `/v1/rooms/${encodeURIComponent(room)}/messages`, text, 'text/plain');
+  async publish(room: string, text: string): Promise<{ id: string; epoch?: string; offset?: number; local_only?: boolean }> {
+    return (await this.order('POST', `/v1/rooms/${encodeURIComponent(room)}/messages`, text, 'text/plain')).json() as never;
   }
 
-  async order(method: string, path: string, body: string, type = 'application/json'): Promise<void> {
+  async order(method: string, path: string, body: string, type = 'application/json'): Promise<Response> {
     const response = await fetch(`http://127.0.0.1:${this.admin}${path}`, { method, headers: { 'Content-Type': type }, body });
     if (response.status >= 300) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
+    return response;
   }
 }
 
@@ -84,7 +85,7 @@ export async function until(what: string, done: () => unknown, patience = 20_000
   }
 }
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((s) => once(s, 'listening')));
   const ports = servers.map((s) => (s.address() as { port: number }).port);
