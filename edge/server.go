@@ -174,7 +174,7 @@ func (s *Server) Start() error {
 	n.Pool = share.NewPool()
 	n.Publisher = publish.New(publish.Config{
 		Broker: n.Broker, Rules: s.Moderation, Events: s.cfg.Events, Refused: &s.refused, Courier: s.courier,
-		Clients: s.cfg.PublishRate > 0, Keys: s.cfg.Keys, Copied: s.copied,
+		Clients: s.cfg.PublishRate > 0, Keys: s.cfg.Keys, Copied: s.courier.Own,
 	})
 	n.Mailboxes = mailbox.NewOffice(s.mailConfig())
 	s.Delivery.SetMailboxes(n.Mailboxes)
@@ -212,10 +212,6 @@ func (s *Server) attachTo(l *conn.Loop) (conn.Door, []conn.Kind) {
 	l.OnTick(func() { waits.Late(s.node.Loops.Now()) })
 	return s.desk.Attach(l, waits), s.kinds(l)
 }
-
-// copied tells whether a connection may want copies of what its user writes: of other nodes
-// nobody knows.
-func (s *Server) copied() bool { return s.node.Clustered || s.node.Loops.TakeOwn() > 0 }
 
 // ownRoom tells whether a room is one that the node itself is a member of.
 func (s *Server) ownRoom(room string) bool {

@@ -34,6 +34,7 @@ type Stats struct {
 	Fanout         []fanout.Stats    // by loop
 	Direct         map[string]uint64 // messages for single connections and devices, by what became of them
 	DirectPeers    int               // other nodes, for whose answers to these is waited
+	OwnWanted      bool              // copies of what users write to users are made, as somebody may want them
 	Traces         int               // of single connections, at present
 	TraceLinesLost uint64
 }
@@ -61,6 +62,7 @@ func (s *Server) Stats() Stats {
 		Requests:       n.Requests.Stats(),
 		Direct:         s.courier.Results(),
 		DirectPeers:    s.courier.Peers(),
+		OwnWanted:      s.courier.Own(),
 		Fanout:         s.fanoutStats(),
 	}
 	st.Batches, st.Batched = s.hub.Batches()

@@ -76,12 +76,20 @@ func (l *Loop) SetOwn(c *Client, own bool) {
 		return
 	}
 	l.fewOf(c).own = own
-	if own {
-		l.loops.own.Add(1)
-	} else {
+	if !own {
 		l.loops.own.Add(-1)
+		return
+	}
+	if l.loops.own.Add(1) == 1 {
+		select {
+		case l.loops.ownBegins <- struct{}{}:
+		default: // whoever is to hear of it has not looked yet
+		}
 	}
 }
+
+// OwnBegins has something whenever there is a client that SetOwn said so of, and was none.
+func (s *Loops) OwnBegins() <-chan struct{} { return s.ownBegins }
 
 // TakeOwn is how many clients do; see Loop.SetOwn.
 func (s *Loops) TakeOwn() int64 { return s.own.Load() }

@@ -69,6 +69,7 @@ type Loops struct {
 	sockets    atomic.Int64
 	clients    atomic.Int64
 	own        atomic.Int64 // of them, those of Loop.SetOwn
+	ownBegins  chan struct{}
 	unfinished atomic.Int64 // bytes, of all loops
 	pings      atomic.Uint64
 	closed     [numReasons]atomic.Uint64
@@ -79,7 +80,7 @@ type Loops struct {
 func NewLoops(cfg Config) *Loops {
 	rate := NewRate(cfg.PublishRate, cfg.PublishBurst)
 	return &Loops{
-		Users: NewUserIndex(), cfg: cfg, start: time.Now(),
+		Users: NewUserIndex(), cfg: cfg, start: time.Now(), ownBegins: make(chan struct{}, 1),
 		publishRate: rate, publishes: NewPayers(rate),
 		addresses: addressLimit{max: cfg.MaxPerIP, v6Bits: cfg.IPv6Prefix},
 	}

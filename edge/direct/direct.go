@@ -6,7 +6,11 @@
 // node. Each answers, in the room of the one that asked, how many of its connections it gave
 // it to. Who asked is told their sum once all have answered that are known, or after
 // bounds.DirectWait. Nodes know of each other by what they say: a word now and then, if it is
-// nothing else. One that does not answer is not waited for again until it says something.
+// nothing else. One that does not answer is not waited for again until it says something, and
+// the connections of one of which nobody has heard are nobody's.
+//
+// The same words tell whether a connection there wants copies of what its user writes to others
+// (package publish): where none does, none are made.
 package direct
 
 import (
@@ -46,8 +50,16 @@ type Courier struct {
 	mu     sync.Mutex // guards what follows, and all that it leads to; nothing is called under it
 	number uint64     // of the last message
 	asked  map[uint64]*asked
-	peers  map[string]time.Time // other nodes, and when they were heard last
-	greet  []string             // of them, those that are to hear of us
+	peers  map[string]*peer // other nodes
+	greet  []string         // of them, those that are to hear of us
+	since  time.Time        // from when on words of all nodes could be heard
+}
+
+// peer is another node.
+type peer struct {
+	heard  time.Time // last
+	silent bool      // it has not answered since
+	noOwn  bool      // no connection there wants copies
 }
 
 // result is what became of a message.
@@ -68,7 +80,7 @@ var resultNames = [numResults]string{"given", "nobody", "unanswered", "overloade
 func New(cfg Config) *Courier {
 	return &Courier{
 		cfg: cfg, slots: fair.NewSlots[struct{}](bounds.Directs, 1), wake: make(chan struct{}, 1),
-		asked: make(map[uint64]*asked), peers: make(map[string]time.Time),
+		asked: make(map[uint64]*asked), peers: make(map[string]*peer), since: time.Now(),
 	}
 }
 
@@ -89,11 +101,16 @@ func (c *Courier) Results() map[string]uint64 {
 	return all
 }
 
-// Peers is how many other nodes are known.
-func (c *Courier) Peers() int {
+// Peers is how many other nodes are waited for.
+func (c *Courier) Peers() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.peers)
+	for _, p := range c.peers {
+		if !p.silent {
+			n++
+		}
+	}
+	return n
 }
 
 // asked is a message of this node's whose answers are not all there.
@@ -128,7 +145,10 @@ func (c *Courier) Send(p *broker.Publication, done func(broker.Receipt, error)) 
 	if room != "" {
 		c.post(room, letter{Ask: askOf(number, p, m)}, m.Payload, func() { c.alone(number) })
 	}
-	if room == "" || p.Conn == "" {
+	switch {
+	case room == "" && p.Conn != "" && c.cfg.Loops.Serial(p.Conn) == 0: // no name of here, either
+		c.answered(number, c.cfg.Node, 0)
+	case room == "" || p.Conn == "":
 		c.give(m, p.Conn, p.Device, func(n int) { c.answered(number, c.cfg.Node, n) })
 	}
 	return true
@@ -142,11 +162,13 @@ func (c *Courier) begin(a *asked, p *broker.Publication) (room string, number ui
 	switch node := nodeOf(p.Conn); {
 	case p.Conn == "" && c.cfg.Clustered:
 		room = c.cfg.Control
-		for peer := range c.peers {
-			a.waits[peer] = true
+		for name, p := range c.peers {
+			if !p.silent {
+				a.waits[name] = true
+			}
 		}
 		a.waits[c.cfg.Node] = true
-	case p.Conn != "" && c.cfg.Clustered && node != c.cfg.Node:
+	case p.Conn != "" && c.cfg.Clustered && node != c.cfg.Node && (c.peers[node] != nil || c.newLocked()):
 		room = RoomOf(node)
 		a.waits[node] = true
 	default:
@@ -191,7 +213,9 @@ func (c *Courier) alone(number uint64) {
 func (c *Courier) late(number uint64) {
 	c.end(number, func(a *asked) bool {
 		for node := range a.waits {
-			delete(c.peers, node)
+			if p := c.peers[node]; p != nil {
+				p.silent = true
+			}
 		}
 		return true
 	})
@@ -238,8 +262,10 @@ func (c *Courier) Run(ctx context.Context) {
 			for _, node := range c.strangers() {
 				c.hello(RoomOf(node))
 			}
+		case <-c.cfg.Loops.OwnBegins():
+			c.hello(c.cfg.Control)
 		case <-tick.C:
-			c.forget(time.Now())
+			c.forget(time.Now(), c.broker.Err() == nil)
 			c.hello(c.cfg.Control)
 		}
 	}

@@ -18,6 +18,8 @@ type post struct {
 	away bool
 }
 
+func (p *post) Err() error { return nil }
+
 func (p *post) Want(string) bool { return true }
 
 func (p *post) TryPublish(m *broker.Publication, done func(broker.Receipt, error)) bool {
@@ -140,10 +142,75 @@ func TestNodes(t *testing.T) {
 	if c.Peers() != 1 {
 		t.Errorf("%d nodes", c.Peers())
 	}
-	if c.forget(time.Now().Add(peerLease - time.Second)); c.Peers() != 1 {
+	if c.forget(time.Now().Add(peerLease-time.Second), true); c.Peers() != 1 {
 		t.Error("forgotten too soon")
 	}
-	if c.forget(time.Now().Add(peerLease + time.Second)); c.Peers() != 0 {
+	if c.forget(time.Now().Add(peerLease+time.Second), true); c.Peers() != 0 {
 		t.Errorf("%d nodes", c.Peers())
 	}
+}
+
+// TestNowhere: a connection of a node that nobody has heard of is nobody's, and that is said at
+// once, but while there may be nodes that had no time yet to say something.
+func TestNowhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, b := newCourier()
+		if s := c.sendTo("young-1"); s.over || len(b.said) != 1 {
+			t.Errorf("over at once, when others may be there: %+v", s)
+		}
+		time.Sleep(settleTime)
+		synctest.Wait()
+		c.hear("@control", `{"from":"there"}`)
+		for _, name := range []string{"nowhere", "gone-1", "-", "here-zzz!", "there"} {
+			if s := c.sendTo(name); !s.over || s.Members != 0 || s.LocalOnly {
+				t.Errorf("%q: %+v", name, s)
+			}
+		}
+		if len(b.said) != 1 || c.Results()["nobody"] != 5 {
+			t.Errorf("%d letters, %v", len(b.said), c.Results())
+		}
+		// One that did not answer in time may be there all the same.
+		c.sendTo("there-1")
+		time.Sleep(bounds.DirectWait)
+		synctest.Wait()
+		if s := c.sendTo("there-1"); s.over || c.Peers() != 0 {
+			t.Errorf("over at once: %+v, %d nodes", s, c.Peers())
+		}
+		// And so may any, where none could be heard for a while.
+		time.Sleep(bounds.DirectWait)
+		c.forget(time.Now(), false)
+		if s := c.sendTo("gone-1"); s.over {
+			t.Errorf("over at once: %+v", s)
+		}
+		time.Sleep(bounds.DirectWait)
+		synctest.Wait()
+	})
+}
+
+// TestOwn: copies are wanted while any node says so, or says nothing of it, and at first.
+func TestOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newCourier()
+		want := func(what string, own bool) {
+			t.Helper()
+			if c.Own() != own {
+				t.Errorf("%s: copies are made: %v", what, c.Own())
+			}
+		}
+		want("at first", true)
+		time.Sleep(settleTime)
+		want("without others", false)
+		c.hear("@control", `{"from":"there","no_own":true}`)
+		want("nobody there wants any", false)
+		c.hear("@control", `{"from":"there"}`)
+		want("somebody does", true)
+		c.hear("@direct:here", `{"from":"there","no_own":true}`)
+		want("not any more", false)
+		c.hear("@control", `{"from":"before"}`)
+		want("a node of before", true)
+		c.hear("@control", `{"from":"before","leaves":true}`)
+		want("it has left", false)
+		c.forget(time.Now(), false)
+		want("nobody can be heard", true)
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"barrage/internal/bounds"
 	"barrage/internal/broker"
 )
 
@@ -18,7 +19,8 @@ const (
 
 	roomPrefix = "@direct:" // no name rule allows it
 	helloEvery = 5 * time.Second
-	peerLease  = 3 * helloEvery // without a word from a node
+	peerLease  = 3 * helloEvery                 // without a word from a node
+	settleTime = helloEvery + bounds.DirectWait // until all nodes there are have said something
 )
 
 // Room is where this node hears what is for it alone.
@@ -31,6 +33,7 @@ func RoomOf(node string) string { return roomPrefix + node }
 // stands. It has one of its parts, or is a word that the node is there.
 type letter struct {
 	From   string        `json:"from"`
+	NoOwn  bool          `json:"no_own,omitempty"` // none of its connections wants copies; nodes of before say nothing of it
 	Leaves bool          `json:"leaves,omitempty"` // it has no connections any more
 	Ask    *askLetter    `json:"ask,omitempty"`
 	Answer *answerLetter `json:"answer,omitempty"`
@@ -69,7 +72,7 @@ func (l *askLetter) message(payload []byte) *broker.Message {
 
 // post publishes a letter. failed, if there is one, is called if nobody else hears of it.
 func (c *Courier) post(room string, l letter, payload []byte, failed func()) {
-	l.From = c.cfg.Node
+	l.From, l.NoOwn = c.cfg.Node, c.cfg.Loops.TakeOwn() == 0
 	head, err := json.Marshal(&l)
 	if err == nil {
 		// Kept or refused: what only this node gets is for nobody.
@@ -113,14 +116,17 @@ func (c *Courier) note(l *letter) {
 		delete(c.peers, l.From)
 		return
 	}
-	if _, known := c.peers[l.From]; !known {
+	p := c.peers[l.From]
+	if p == nil {
+		p = new(peer)
+		c.peers[l.From] = p
 		c.greet = append(c.greet, l.From)
 		select {
 		case c.wake <- struct{}{}:
 		default: // it will
 		}
 	}
-	c.peers[l.From] = time.Now()
+	p.heard, p.silent, p.noOwn = time.Now(), false, l.NoOwn
 }
 
 // strangers are those to be greeted.
@@ -132,15 +138,37 @@ func (c *Courier) strangers() []string {
 	return all
 }
 
-// forget forgets nodes that have said nothing for long.
-func (c *Courier) forget(now time.Time) {
+// forget forgets nodes that have said nothing for long, and if they could not be heard, that
+// any were known.
+func (c *Courier) forget(now time.Time, heard bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for node, heard := range c.peers {
-		if now.Sub(heard) > peerLease {
-			delete(c.peers, node)
+	if !heard {
+		c.since = now
+	}
+	for name, p := range c.peers {
+		if now.Sub(p.heard) > peerLease {
+			delete(c.peers, name)
 		}
 	}
+}
+
+// newLocked tells whether there may be nodes that have not been heard yet.
+func (c *Courier) newLocked() bool { return time.Since(c.since) < settleTime }
+
+// Own tells whether a connection of any node may want copies of what its user writes to others.
+func (c *Courier) Own() bool {
+	if c.cfg.Loops.TakeOwn() > 0 || !c.cfg.Clustered {
+		return c.cfg.Loops.TakeOwn() > 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.peers {
+		if !p.noOwn {
+			return true
+		}
+	}
+	return c.newLocked()
 }
 
 func (c *Courier) hello(room string) { c.post(room, letter{}, nil, nil) }

@@ -112,6 +112,11 @@ func TestOwnMessages(t *testing.T) {
 		_ = c.Conn.Close()
 	}
 	edgetest.WaitFor(t, "nobody to want copies", func() bool { return s.Node.Loops.TakeOwn() == 0 })
+	select {
+	case <-s.Node.Loops.OwnBegins():
+	default:
+		t.Error("other nodes were not to be told that somebody wants copies")
+	}
 }
 
 // TestOwnFromOutside: who publishes without a connection is a writer, too.
