@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -187,6 +188,58 @@ func TestRoutesAreDescribed(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("routes\n%s\ndescribed\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// TestRoutesAreInTheTable: docs/interfaces.md lists every route, and no other.
+func TestRoutesAreInTheTable(t *testing.T) {
+	text, err := os.ReadFile("../docs/interfaces.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("\n## Admin listener\n"))
+	_, text, _ = bytes.Cut(text, []byte("| request | what it does |\n|---|---|\n"))
+	text, _, _ = bytes.Cut(text, []byte("\n\n"))
+	var got, want []string
+	for row := range strings.Lines(string(text)) {
+		got = append(got, requestsIn(strings.Split(row, "|")[1])...)
+	}
+	for _, e := range newAPI(t, Config{}, &memServer{}).routes {
+		if e.pattern != pprofPath || e.method == http.MethodGet { // POST is for "go tool pprof" alone
+			want = append(want, e.method+" "+e.pattern)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("documented\n%s\nroutes\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// requestsIn are those of a cell: methods and paths, each in backquotes. A path has the methods
+// before it that have none, or else the last one.
+func requestsIn(cell string) (all []string) {
+	var methods []string
+	fresh := false
+	for i, text := range strings.Split(cell, "`") {
+		if i%2 == 0 {
+			continue
+		}
+		for _, word := range strings.Fields(text) {
+			if path, ok := strings.CutPrefix(word, "/"); ok {
+				path, _, _ = strings.Cut(path, "?")
+				for _, method := range methods {
+					all = append(all, method+" /"+path)
+				}
+				fresh = false
+				continue
+			}
+			if !fresh {
+				methods = nil
+			}
+			methods, fresh = append(methods, word), true
+		}
+	}
+	return all
 }
 
 func TestSpecIsServed(t *testing.T) {
