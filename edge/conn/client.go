@@ -64,9 +64,6 @@ func (l *Loop) NewClient(c *Client, o *Opening, authLimit time.Duration) {
 	}
 	l.loops.clients.Add(1)
 	l.SetDevice(c, o.Device)
-	if o.Own {
-		l.SetOwn(c, true)
-	}
 	if o.Identity == nil {
 		l.expiries.set(c, l.loops.Now(), authLimit)
 		return

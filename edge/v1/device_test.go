@@ -117,6 +117,12 @@ func TestOwnMessages(t *testing.T) {
 	default:
 		t.Error("other nodes were not to be told that somebody wants copies")
 	}
+	// Without a mailbox there are none to be had.
+	stream(t, s, "room=a&own=1&token="+token)
+	edgetest.Join(t, s, "/ws?room=a&own=1&token="+token)
+	if n := s.Node.Loops.TakeOwn(); n != 0 {
+		t.Errorf("copies are made for %d connections that get none", n)
+	}
 }
 
 // TestOwnFromOutside: who publishes without a connection is a writer, too.

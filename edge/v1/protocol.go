@@ -84,6 +84,7 @@ func (p *protocol) mayJoin(c *client, room string) error {
 func (p *protocol) Open(o *conn.Opening) {
 	c := new(client)
 	p.loop.NewClient(&c.Client, o, p.node.AuthTimeout)
+	p.loop.SetOwn(&c.Client, o.Own)
 	*p.clients.Make(o.ID) = c
 	o.Answer()
 	hello := &welcomePush{Push: "welcome", Conn: p.node.Loops.ConnName(c.Serial), Device: p.loop.Device(&c.Client), Time: time.Now().UnixMilli()}
