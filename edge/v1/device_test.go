@@ -143,6 +143,31 @@ func TestOwnFromOutside(t *testing.T) {
 	}
 }
 
+// TestSelfInMailbox: what users wrote to themselves is marked, however they come by it: with what
+// waits for them, as a push, in a history, and in the answer to a join.
+func TestSelfInMailbox(t *testing.T) {
+	t.Parallel()
+	s := edgetest.Start(t, func(c *edge.Config) { withAuth(t, c) })
+	for _, user := range []string{"ann", "bob"} {
+		_, err := s.Publish(t.Context(), &broker.Publication{Room: "user:ann", Sender: broker.Sender{User: user}, Format: broker.Text, Payload: []byte("by " + user)})
+		edgetest.Must(t, err)
+	}
+	want := func(where string, list any) {
+		t.Helper()
+		all, _ := list.([]any)
+		if len(all) != 2 || all[0].(map[string]any)["self"] != true || all[1].(map[string]any)["self"] != nil {
+			t.Errorf("%s: %v", where, list)
+		}
+	}
+	c := joinAs(t, s, "ann")
+	want("what waits", c.push("joined")["messages"])
+	want("history", okOf(t, c.ask(`{"id":1,"cmd":"history","room":"user:ann"}`))["messages"])
+	c.Send(frame.Text, `{"cmd":"publish","room":"user:ann","data":"note"}`)
+	if v := c.push("message"); v["data"] != "note" || v["self"] != true {
+		t.Errorf("pushed %v", v)
+	}
+}
+
 // TestSelfInRooms: of what a room says, which is written once for all, clients tell what is
 // theirs as docs/protocol.md says: by the names in the welcome, or the reply's position.
 func TestSelfInRooms(t *testing.T) {

@@ -55,7 +55,7 @@ type messageJSON struct {
 
 	Local bool `json:"local_only,omitempty"` // as in publishReply
 
-	// Of pushes that are for one client alone.
+	// Of messages to users, and of pushes that are for one client alone.
 	Self     bool   `json:"self,omitempty"`     // it is of the client, or its user
 	Receiver string `json:"receiver,omitempty"` // the user whom it was written to, of a copy for its writer
 	Device   string `json:"device,omitempty"`   // it is for this device of that user, or of the client's
@@ -126,6 +126,9 @@ func messageOf(m *broker.Message) *messageJSON {
 	}
 	if m.Sender != (broker.Sender{}) {
 		j.Sender = &m.Sender // m is immutable
+	}
+	if user, toUser := broker.UserOf(m.Room); toUser {
+		j.Self = m.Sender.User == user // whoever is in that room is that user
 	}
 	switch m.Format {
 	case broker.JSON:
