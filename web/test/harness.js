@@ -4,7 +4,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ export class World {
   #server = null;
   #children = new Set();
   #killAll = () => {
-    for (const child of this.#children) child.kill('SIGKILL');
+    for (const child of this.#children) child.kill(child.ends ?? 'SIGKILL');
   };
 
   // start takes flags of the server, beside its addresses.
@@ -90,8 +90,31 @@ export class World {
     if (response.status !== 200) throw new Error(`POST answered ${response.status}: ${await response.text()}`);
   }
 
+  // front puts nginx or HAProxy before the server, with the settings that deploy/ has for it, as
+  // change leaves them, and returns its URL.
+  async front(program, change) {
+    const { listen, admin } = this.#ports;
+    const [port] = await freePorts(1);
+    const { sample, main, args } = fronts[program];
+    const text = change(await readFile(new URL(`../../deploy/${sample}`, import.meta.url), 'utf8'))
+      .replaceAll('0.0.0.0:80', `127.0.0.1:${port}`)
+      .replaceAll('127.0.0.1:8080', `127.0.0.1:${listen}`)
+      .replaceAll('port 8081', `port ${admin}`);
+    const conf = join(this.#directory, sample);
+    await writeFile(conf, text);
+    await writeFile(`${conf}.main`, main(this.#directory, conf));
+    const child = this.#spawn(`/usr/sbin/${program}`, args(this.#directory, conf));
+    child.ends = 'SIGTERM'; // its own children would outlive it else
+    const url = `http://127.0.0.1:${port}`;
+    await poll(`${program} answers`, async () => {
+      if (child.exitCode !== null) throw new Error(`${program} ended: ${child.output}`);
+      return (await fetch(`${url}/healthz`).catch(() => null))?.status === 200;
+    });
+    return url;
+  }
+
   async stop() {
-    await Promise.all([...this.#children].map((child) => this.#end(child, 'SIGKILL')));
+    await Promise.all([...this.#children].map((child) => this.#end(child, child.ends ?? 'SIGKILL')));
     process.off('exit', this.#killAll);
     if (this.#directory) await rm(this.#directory, { recursive: true, force: true });
   }
@@ -132,6 +155,22 @@ export class World {
     await exit;
   }
 }
+
+// fronts are the proxies that World.front knows, and how they are run.
+const fronts = {
+  nginx: {
+    sample: 'nginx.conf',
+    main: (dir, conf) => `daemon off; pid ${dir}/nginx.pid; error_log stderr warn; worker_processes 1;
+      events { worker_connections 64; }
+      http {
+        client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy; fastcgi_temp_path ${dir}/fastcgi;
+        uwsgi_temp_path ${dir}/uwsgi; scgi_temp_path ${dir}/scgi;
+        include ${conf};
+      }`,
+    args: (dir, conf) => ['-e', 'stderr', '-p', dir, '-c', `${conf}.main`],
+  },
+  haproxy: { sample: 'haproxy.cfg', main: () => '', args: (dir, conf) => ['-db', '-f', conf] },
+};
 
 // Proxy stands before a server, and cuts its connections as a tunnel does a train's.
 export class Proxy {
