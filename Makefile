@@ -81,8 +81,9 @@ client: test-server ## the TypeScript client: types, tests against the server
 client-pack: ## web/client/barrage-client-VERSION.tgz, the npm package
 	cd web/client && npm ci --no-audit --no-fund --loglevel=error && npm run --silent pack
 
-client-hostile: test-server ## the client cut at every byte of a session, and over 10,000 reconnects: some ten minutes (SEED=n for others)
-	cd web/client && npm ci --no-audit --no-fund --loglevel=error && CLIENT_FULL=1 SERVER_BIN=$(CURDIR)/bin/barrage-test npx vitest run test/hostile.test.ts
+client-hostile: test-server ## the clients cut at every byte of a session, from node to node, and over 10,000 reconnects each: some twenty minutes (SEED=n, CLIENT_SEED=n for others)
+	cd web/client && npm ci --no-audit --no-fund --loglevel=error && CLIENT_FULL=1 SERVER_BIN=$(CURDIR)/bin/barrage-test npx vitest run test/hostile.test.ts test/cluster.test.ts
+	CLIENT_FULL=1 go test -count=1 -v -timeout 30m -run '^(TestModel|TestFromNodeToNode|TestSessionCutAtEveryByte)$$' ./client
 
 chaos: deps ## 1,000 viewers and 200 messages a second for a minute while nodes and Redis are killed and frozen
 	BARRAGE_CHAOS=60s go test -count=1 -v -timeout 10m -run '^TestChaos$$' ./cmd/barrage

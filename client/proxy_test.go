@@ -69,6 +69,20 @@ func (p *proxy) redirect(target string) {
 	p.target = target
 }
 
+// next is what the next connections meet.
+func (p *proxy) next(fates ...fate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fates = fates
+}
+
+// connections is how many there were.
+func (p *proxy) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
+}
+
 func (p *proxy) bytes() (down, up int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

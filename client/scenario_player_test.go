@@ -126,7 +126,6 @@ func asObject(v any) (o object) {
 	return o
 }
 
-// publish returns when the message waits to be published, so that the next one is behind it.
 func (p *player) publish(as, room string, data, options any) {
 	given, _ := options.(object)
 	ctx := p.Context()
@@ -143,28 +142,17 @@ func (p *player) publish(as, room string, data, options any) {
 	kind, _ := given["kind"].(string)
 	done := make(chan object, 1)
 	p.done[as] = done
-	same, err := publishCommand(room, data, PublishOptions{})
-	edgetest.Must(p.T, err)
+	result := submit(ctx, p.T, p.client, room, data, PublishOptions{Kind: kind})
 	go func() {
-		ok, err := p.client.Publish(ctx, room, data, PublishOptions{Kind: kind})
-		switch {
-		case errors.Is(err, context.DeadlineExceeded):
+		switch r := <-result; {
+		case errors.Is(r.err, context.DeadlineExceeded):
 			done <- object{"error": "timeout"}
-		case err != nil:
-			done <- object{"error": Code(err)}
+		case r.err != nil:
+			done <- object{"error": Code(r.err)}
 		default:
-			done <- asObject(ok)
+			done <- asObject(r.Published)
 		}
 	}()
-	edgetest.WaitFor(p.T, "the message to wait", func() bool {
-		waits := len(done) > 0
-		p.client.wait(func() {
-			for _, e := range p.client.outbox.entries {
-				waits = waits || e.command.Room == same.Room && string(e.command.Data) == string(same.Data)
-			}
-		})
-		return waits
-	})
 }
 
 func (p *player) sees(name string, want []any) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -105,7 +106,10 @@ func TestSessionCutAtEveryByte(t *testing.T) {
 		t.Fatalf("%d bytes down, %d up", wholeDown, wholeUp)
 	}
 	stride := 7
-	if testing.Short() {
+	switch {
+	case os.Getenv("CLIENT_FULL") != "":
+		stride = 1
+	case testing.Short():
 		stride = 70
 	}
 	for at := 1; at < max(wholeDown, wholeUp); at += stride {
