@@ -2,6 +2,7 @@ package direct
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,14 +47,15 @@ func (c *Courier) hear(room, letter string) {
 
 // sent is what became of a message.
 type sent struct {
-	over bool
+	over atomic.Bool
 	broker.Receipt
 }
 
 func (c *Courier) sendTo(name string) (s *sent) {
 	s = new(sent)
 	if !c.Send(&broker.Publication{Conn: name, Format: broker.Text, Payload: []byte("hi")}, func(r broker.Receipt, _ error) {
-		s.over, s.Receipt = true, r
+		s.Receipt = r
+		s.over.Store(true)
 	}) {
 		return nil
 	}
@@ -71,27 +73,27 @@ func TestAnswers(t *testing.T) {
 			t.Fatalf("said %+v", b.said)
 		}
 		for _, letter := range []string{`{"from":"there","answer":{"number":2,"given":1}}`, `{"from":"here","answer":{"number":1,"given":1}}`, `{}`, `no letter`} {
-			if c.hear("@direct:here", letter); s.over {
+			if c.hear("@direct:here", letter); s.over.Load() {
 				t.Fatalf("over by %s", letter)
 			}
 		}
 		c.hear("@direct:elsewhere", `{"from":"there","answer":{"number":1,"given":1}}`)
-		if s.over {
+		if s.over.Load() {
 			t.Fatal("over by what was said in another room")
 		}
-		if c.hear("@direct:here", `{"from":"there","answer":{"number":1,"given":1}}`); !s.over || s.Members != 1 || s.LocalOnly {
+		if c.hear("@direct:here", `{"from":"there","answer":{"number":1,"given":1}}`); !s.over.Load() || s.Members != 1 || s.LocalOnly {
 			t.Errorf("got %+v", s)
 		}
 
 		s = c.sendTo("there-8")
 		time.Sleep(bounds.DirectWait - 1)
 		synctest.Wait()
-		if s.over || c.Peers() != 1 {
+		if s.over.Load() || c.Peers() != 1 {
 			t.Errorf("over too soon, %d nodes", c.Peers())
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if !s.over || s.Members != 0 || c.Peers() != 0 {
+		if !s.over.Load() || s.Members != 0 || c.Peers() != 0 {
 			t.Errorf("got %+v, %d nodes", s, c.Peers())
 		}
 		c.hear("@direct:here", `{"from":"there","answer":{"number":2,"given":1}}`) // too late, but it is there
@@ -100,7 +102,7 @@ func TestAnswers(t *testing.T) {
 		}
 
 		b.away = true
-		if s = c.sendTo("there-9"); !s.over || !s.LocalOnly || s.Members != 0 {
+		if s = c.sendTo("there-9"); !s.over.Load() || !s.LocalOnly || s.Members != 0 {
 			t.Errorf("without the others: %+v", s)
 		}
 	})
@@ -155,14 +157,14 @@ func TestNodes(t *testing.T) {
 func TestNowhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, b := newCourier()
-		if s := c.sendTo("young-1"); s.over || len(b.said) != 1 {
+		if s := c.sendTo("young-1"); s.over.Load() || len(b.said) != 1 {
 			t.Errorf("over at once, when others may be there: %+v", s)
 		}
 		time.Sleep(settleTime)
 		synctest.Wait()
 		c.hear("@control", `{"from":"there"}`)
 		for _, name := range []string{"nowhere", "gone-1", "-", "here-zzz!", "there"} {
-			if s := c.sendTo(name); !s.over || s.Members != 0 || s.LocalOnly {
+			if s := c.sendTo(name); !s.over.Load() || s.Members != 0 || s.LocalOnly {
 				t.Errorf("%q: %+v", name, s)
 			}
 		}
@@ -173,13 +175,13 @@ func TestNowhere(t *testing.T) {
 		c.sendTo("there-1")
 		time.Sleep(bounds.DirectWait)
 		synctest.Wait()
-		if s := c.sendTo("there-1"); s.over || c.Peers() != 0 {
+		if s := c.sendTo("there-1"); s.over.Load() || c.Peers() != 0 {
 			t.Errorf("over at once: %+v, %d nodes", s, c.Peers())
 		}
 		// And so may any, where none could be heard for a while.
 		time.Sleep(bounds.DirectWait)
 		c.forget(time.Now(), false)
-		if s := c.sendTo("gone-1"); s.over {
+		if s := c.sendTo("gone-1"); s.over.Load() {
 			t.Errorf("over at once: %+v", s)
 		}
 		time.Sleep(bounds.DirectWait)
