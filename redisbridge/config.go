@@ -51,6 +51,9 @@ type Config struct {
 	// change at any time, and does so with the next message. It must not call the
 	// Bridge. Default: nothing.
 	Retention func(room string) broker.Retention
+	// Target is how many messages a second a room's viewers get of those that are sampled; 0
+	// is all. It is asked as Retention is. Default: all.
+	Target func(room string) float64
 	// History says what rooms keep, in words: nodes of a deployment whose words differ tell.
 	History string
 	// IdempotencyTTL is how long a publication's key is remembered. Default 5m.
@@ -139,6 +142,9 @@ func (c *Config) setDefaults() {
 	c.QueueBytes = cmp.Or(c.QueueBytes, bounds.QueueBytes)
 	c.Outage = cmp.Or(c.Outage, OutageLocal)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	if c.Target == nil {
+		c.Target = func(string) float64 { return 0 }
+	}
 	if c.Retention == nil {
 		c.Retention = broker.Rules(nil).For
 	}

@@ -20,7 +20,7 @@ func TestConformance(t *testing.T) {
 					t.Fatal(err)
 				}
 				cfg := calmConfig(s.URL())
-				cfg.Retention = retention
+				cfg.Retention, cfg.Target = retention, brokertest.Target
 				return startNodes(t, cfg, n)
 			}
 			brokertest.Run(t, nodes, start)

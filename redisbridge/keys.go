@@ -10,6 +10,9 @@ package redisbridge
 //	barrage:{TAG}:log:room:ROOM     stream: id OFFSET-MILLISECONDS, field m the body
 //	barrage:{TAG}:waits:room:ROOM   sorted set: what waits in a mailbox (mailbox_script.go)
 //	barrage:{TAG}:box:room:ROOM     hash: how much that is
+//	barrage:{TAG}:heat:room:ROOM    hash: what decides who is heard in a room that is sampled,
+//	barrage:{TAG}:spoke:room:ROOM   sorted set: by when they were heard last,
+//	barrage:{TAG}:wants:room:ROOM   hash: and by how much they said (sample_script.go)
 //	barrage:{TAG}:idem:...          string: what a publish answered, for its repetition
 //	barrage:{TAG}:probe:NODE        channel of the end-to-end probe
 //	barrage:{TAG}:probe:+           channel of what nodes say of themselves
@@ -99,6 +102,15 @@ func (l *layout) waits(room string) string {
 
 func (l *layout) box(room string) string {
 	return ownNamespace + "{" + l.tag(room) + "}:box:" + l.own + room
+}
+
+// heat is the keys of what decides in a room that is sampled.
+func (l *layout) heat(room string) []string {
+	keys := []string{":heat:", ":spoke:", ":wants:"}
+	for i, kind := range keys {
+		keys[i] = ownNamespace + "{" + l.tag(room) + "}" + kind + l.own + room
+	}
+	return keys
 }
 
 // history is the keys of a room's history.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -175,6 +176,10 @@ func (c *client) script(ctx context.Context, to redis.Cmdable, m *outgoing, whol
 	}
 	args := []any{random.Name(), keep, age.Milliseconds(), (age + metaKeep).Milliseconds(), m.remember.Milliseconds(),
 		m.id, m.buf[headRoom:], m.channel, c.announce, m.seen.Epoch, m.seen.Offset, m.history.MaxBytes(m.room)}
+	if m.script == hotScript {
+		keys = append(keys, c.names.heat(m.room)...)
+		args = append(args, strconv.FormatFloat(m.target, 'g', -1, 64), m.speaker, m.tells)
+	}
 	if whole {
 		return m.script.Eval(ctx, to, keys, args...)
 	}
@@ -196,7 +201,7 @@ func (m *outgoing) note(cmd redis.Cmder, failed error) {
 func (m *outgoing) parseResult(reply *redis.Cmd) error {
 	parts := partsOf(reply)
 	seen, text := take[int64](parts), take[string](parts)
-	at, epoch, id, ok := cutResult(text)
+	at, epoch, id, leftOut, ok := cutResult(text)
 	if err := parts.end(); err != nil {
 		return err
 	}
@@ -204,7 +209,7 @@ func (m *outgoing) parseResult(reply *redis.Cmd) error {
 		return fmt.Errorf("redisbridge: not a result of publishing: %.99q", text)
 	}
 	m.replayed = seen != 0
-	m.answer = broker.Receipt{ID: id}
+	m.answer = broker.Receipt{ID: id, Sampled: leftOut}
 	if at.offset != 0 {
 		m.answer.Position = broker.Position{Epoch: epoch, Offset: at.offset}
 	}

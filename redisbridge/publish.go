@@ -44,6 +44,9 @@ type outgoing struct {
 	keyed    bool             // with a key of the caller's
 	keep     bool             // refused rather than delivered locally
 	owner    fair.Owner       // of the key
+	target   float64          // of hotScript: messages a second
+	speaker  string           // likewise: who speaks
+	tells    []byte           // likewise: the body of the message that tells what was left out
 	result   string           // key that remembers the answer
 	remember time.Duration
 
@@ -76,6 +79,13 @@ func (b *Bridge) prepare(p *broker.Publication, asked bool, done func(broker.Rec
 	}
 	if _, mailbox := broker.UserOf(p.Room); mailbox && m.history.On() {
 		m.script = mailboxScript
+	}
+	if p.Sampled() {
+		m.target = b.cfg.Target(p.Room)
+	}
+	if m.target > 0 {
+		m.script, m.speaker = hotScript, p.Speaker()
+		m.tells = appendBody(nil, b.cfg.Node, b.number.Add(1), &broker.Publication{Kind: broker.KindLeftOut, Format: broker.Text})
 	}
 	if m.script != nil || m.asked {
 		m.id = messageID(b.cfg.Node, m.number)
@@ -215,11 +225,12 @@ func (b *Bridge) down() error {
 }
 
 // cutResult takes apart what the publish script remembers.
-func cutResult(text string) (at stamp, epoch, id string, ok bool) {
+func cutResult(text string) (at stamp, epoch, id string, leftOut, ok bool) {
 	first, rest, _ := strings.Cut(text, " ")
 	epoch, id, ok = strings.Cut(rest, " ")
+	id, leftOut = strings.CutSuffix(id, " "+leftOutMark)
 	at, okAt := parseStamp(first)
-	return at, epoch, id, ok && okAt && id != "" && (epoch == "") == (at.offset == 0)
+	return at, epoch, id, leftOut, ok && okAt && id != "" && (epoch == "") == (at.offset == 0)
 }
 
 // keepBuffer is the largest buffer worth keeping. A kept one may carry a smaller

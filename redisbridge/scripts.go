@@ -36,7 +36,9 @@ const metaKeep = 24 * time.Hour
 // its c is then how many entries b is the sum of, and the offset of the last, and whatever
 // goes is read first, so that a large log is not counted again and again. After a node that
 // is older, which does not note c, or not even b, it is counted.
-var publishScript = redis.NewScript(`
+var publishScript = redis.NewScript(publishLua)
+
+const publishLua = `
 local known = redis.call('GET', KEYS[3])
 if known then return {1, known} end
 local now = redis.call('TIME')
@@ -101,7 +103,7 @@ local result = at .. ' ' .. epoch .. ' ' .. ARGV[6]
 redis.call('SET', KEYS[3], result, 'PX', ARGV[5])
 redis.call(ARGV[9], ARGV[8], '\3' .. string.char(#epoch) .. epoch .. string.char(#at) .. at .. string.char(#before) .. before .. ARGV[7])
 return {0, result}
-`)
+`
 
 // readScript: KEYS meta, log. ARGV: 1 epoch to begin if there is none (empty:
 // do not), 2 the meta's age in ms, 3 mode, 4 offset, 5 epoch the offset belongs to

@@ -125,6 +125,7 @@ type Publication struct {
 	Keep    bool   // it waits in the history for its reader: ErrUnavailable rather than Receipt.LocalOnly
 	Confirm bool   // its reader is to acknowledge it, and gets it again until then
 	NoEcho  bool   // the connection that it comes from, Sender.Conn, is not sent it; a client without one sets it, see Message.FromClient
+	Lane    Lane   // what goes first where there is too much
 	TTL     uint32 // milliseconds until it is not to be given to anybody any more; 0: never. Brokers only carry it
 
 	// Conn and Device say whom it is for alone: a connection, wherever and whosever it is,
@@ -173,6 +174,7 @@ type Receipt struct {
 	Members   int      // members on this node that it was queued for
 	LocalOnly bool     // the other nodes cannot be reached: only members here got it, and it is in no history
 	Replayed  bool     // Key was seen before; this is the first publish's receipt
+	Sampled   bool     // of a hot room: only its sender is to see it. It has no position
 }
 
 // Query asks for a part of a room's history.

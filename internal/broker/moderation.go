@@ -15,6 +15,7 @@ import (
 type RoomSettings struct {
 	Muted   bool       `json:"muted,omitempty"`   // only backends may publish
 	Quiet   bool       `json:"quiet,omitempty"`   // joins and leaves are not told in the room
+	Rate    float64    `json:"rate,omitempty"`    // messages a second that its viewers are to get at most, of the lanes that are sampled; 0: all
 	History *Retention `json:"history,omitempty"` // what the room remembers from now on; nil: by the server's rules
 }
 

@@ -15,7 +15,7 @@ import (
 type Retention = func(room string) broker.Retention
 
 // Factory starts n nodes over one new and empty store, keeping histories by
-// retention, which changes what it says. It returns when they are up or coming up,
+// retention, which changes what it says, and sampling rooms by Target. It returns when they are up or coming up,
 // and has t's cleanup close them.
 type Factory func(t *testing.T, retention Retention, n int) *Cluster
 
@@ -129,6 +129,8 @@ func Run(t *testing.T, nodes int, start Factory) {
 		{name: "want", run: testWant},
 		{name: "want while publishing", run: testWantMidstream},
 		{name: "try publish", run: flood{rooms: []string{"try"}, each: 100, tries: 1}.test},
+		{name: "hot room", run: testHot},
+		{name: "hot room and keys", run: testHotKey},
 		{name: "close", run: testClose},
 		{name: "close while publishing", run: testCloseMidstream},
 	} {

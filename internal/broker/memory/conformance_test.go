@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 	}{{"clock=set", true}, {"clock=real", false}} {
 		t.Run(test.name, func(t *testing.T) {
 			start := func(t *testing.T, retention brokertest.Retention, _ int) *brokertest.Cluster {
-				cfg, c := memory.Config{Retention: retention}, &brokertest.Cluster{}
+				cfg, c := memory.Config{Retention: retention, Target: brokertest.Target}, &brokertest.Cluster{}
 				if test.fake {
 					clock := &clock{}
 					cfg.Now, c.Advance = clock.Now, clock.Advance

@@ -27,6 +27,9 @@ type Config struct {
 	// Retention is asked instead of Rules, for every message: what a room keeps may
 	// change at any time, and does so with its next message. nil: Rules.
 	Retention func(room string) broker.Retention
+	// Target is how many messages a second a room's viewers get of those that are sampled;
+	// 0 is all. It is asked for every message. nil: all.
+	Target func(room string) float64
 	// Node begins every message's id and must differ among nodes; "": a random one.
 	Node string
 	// MaxRooms bounds the histories, MaxBytes the messages of all of them, each
@@ -52,6 +55,9 @@ func (c *Config) setDefaults() {
 	c.IdempotencyKeys = cmp.Or(c.IdempotencyKeys, bounds.IdempotencyKeys)
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Target == nil {
+		c.Target = func(string) float64 { return 0 }
 	}
 	if c.Retention == nil {
 		c.Retention = c.Rules.For
@@ -113,6 +119,7 @@ type Stats struct {
 	Bytes    int64 // of those
 	Keys     int64 // idempotency keys remembered
 
+	SampledTotal uint64 // messages left out of hot rooms
 	EvictedTotal uint64 // histories dropped or cut because of MaxRooms or MaxBytes
 	ReplaysTotal uint64 // publishes answered with an earlier receipt
 }
@@ -120,6 +127,7 @@ type Stats struct {
 type counters struct {
 	rooms, messages, bytes atomic.Int64
 	evicted, replays       atomic.Uint64
+	sampled                atomic.Uint64
 }
 
 var _ broker.Broker = (*Broker)(nil)
@@ -191,6 +199,7 @@ func (m *Broker) Stats() Stats {
 		Messages:     m.count.messages.Load(),
 		Bytes:        m.count.bytes.Load(),
 		Keys:         int64(m.keys.Len()),
+		SampledTotal: m.count.sampled.Load(),
 		EvictedTotal: m.count.evicted.Load(),
 		ReplaysTotal: m.count.replays.Load(),
 	}

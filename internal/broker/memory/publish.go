@@ -101,7 +101,10 @@ func (m *Broker) TryPublish(p *broker.Publication, done func(broker.Receipt, err
 // the room's turn, in a stripe.
 func (m *Broker) accept(p *broker.Publication, d *delivery, waits bool) (*stripe, *turn, outcome, error) {
 	defer m.evict() // without the lock: another stripe's may be needed
-	keep, scope := asItIs, ""
+	keep, scope, target := asItIs, "", 0.0
+	if p.Sampled() {
+		target = m.cfg.Target(p.Room)
+	}
 	if !p.Forget {
 		keep = m.cfg.Retention(p.Room)
 	}
@@ -110,7 +113,7 @@ func (m *Broker) accept(p *broker.Publication, d *delivery, waits bool) (*stripe
 	}
 	s, h, now := m.lock(p.Room, keep)
 	defer s.mu.Unlock()
-	t := s.turns.Of(p.Room)
+	t, tell := s.turns.Of(p.Room), uint64(0)
 	switch {
 	case m.closed.Load():
 		return nil, nil, 0, broker.ErrClosed
@@ -133,6 +136,13 @@ func (m *Broker) accept(p *broker.Publication, d *delivery, waits bool) (*stripe
 		if err := m.admit(s, h, p, now); err != nil {
 			return nil, nil, 0, err
 		}
+		ok := true
+		if target > 0 {
+			ok, tell = s.sample(p, target, now)
+		}
+		if !ok {
+			return nil, nil, answered, m.leaveOut(p, scope, now, d)
+		}
 		if err := m.afford(p, keep, m.age(now)); err != nil {
 			return nil, nil, 0, err
 		}
@@ -141,14 +151,19 @@ func (m *Broker) accept(p *broker.Publication, d *delivery, waits bool) (*stripe
 		}
 		m.assign(s, h, p, scope, now, d)
 	}
+	what := queued
 	if t == nil {
-		return s, s.turns.Begin(d.message.Room), mine, nil
+		t, what = s.turns.Begin(d.message.Room), mine
+	} else {
+		if waits {
+			d.answer = make(chan broker.Receipt, 1)
+		}
+		t.Put(*d, deliveryOverhead+len(p.Payload))
 	}
-	if waits {
-		d.answer = make(chan broker.Receipt, 1)
+	if tell > 0 {
+		t.Put(m.leftOut(d.message, tell), deliveryOverhead)
 	}
-	t.Put(*d, deliveryOverhead+len(p.Payload))
-	return nil, nil, queued, nil
+	return s, t, what, nil
 }
 
 // assign makes the message, gives it its position, in h unless that is nil, and

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"barrage/internal/broker"
+	"barrage/internal/broker/sampling"
 	"barrage/internal/broker/turns"
 	"barrage/internal/random"
 	"barrage/internal/shrinkmap"
@@ -25,8 +26,9 @@ type stripe struct {
 	rooms  shrinkmap.Map[string, *history]
 	order  list.List // of *history, the oldest first; those that never spoke are the oldest
 	turns  turns.Rooms[delivery]
-	shares shrinkmap.Map[shareKey, *share] // but histories' main ones
-	idle   sync.Cond                       // told when a turn is over, once the broker is closed
+	shares shrinkmap.Map[shareKey, *share]       // but histories' main ones
+	hot    shrinkmap.Map[string, *sampling.Room] // those that are sampled
+	idle   sync.Cond                             // told when a turn is over, once the broker is closed
 }
 
 // lock returns the room's stripe, locked, and its history without what is too old by
@@ -168,6 +170,7 @@ func (m *Broker) sweepStripe(s *stripe) {
 			over = append(over, h.room)
 		}
 	}
+	s.forgetIdle(now.UnixMilli())
 	s.mu.Unlock()
 	for _, room := range over {
 		m.lock(room, asItIs) // ends it, if nobody is there
