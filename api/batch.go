@@ -51,6 +51,7 @@ type receiptAnswer struct {
 	Epoch       string `json:"epoch,omitempty"`
 	LocalOnly   bool   `json:"local_only,omitempty"`
 	Replayed    bool   `json:"replayed,omitempty"`
+	Sampled     bool   `json:"sampled,omitempty"`
 }
 
 // itemAnswer is either a receipt or an error.
@@ -148,7 +149,7 @@ func (a *API) publishItem(ctx context.Context, x *exchange, raw json.RawMessage)
 	}
 	return &receiptAnswer{
 		ID: receipt.ID, Offset: receipt.Position.Offset, DeliveredTo: receipt.Members,
-		Epoch: receipt.Position.Epoch, LocalOnly: receipt.LocalOnly, Replayed: receipt.Replayed,
+		Epoch: receipt.Position.Epoch, LocalOnly: receipt.LocalOnly, Replayed: receipt.Replayed, Sampled: receipt.Sampled,
 	}, nil
 }
 

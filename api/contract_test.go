@@ -310,6 +310,7 @@ func TestErrorCodes(t *testing.T) {
 		{"bad_method", "POST", "/v1/requests/a*b", "", 400, nil, nil},
 		{"invalid_timeout", "POST", "/v1/requests/m?timeout=51s", "", 400, nil, nil},
 		{"invalid_redeliver", "POST", "/v1/requests/m?redeliver=yes", "", 400, nil, nil},
+		{"invalid_target_rate", "PUT", "/v1/rooms/r/settings", `{"target_rate":0.5}`, 400, nil, nil},
 		{"unknown_method", "POST", "/v1/requests/m", "", 404, coded(404, "unknown_method", "none", 0), nil},
 		{"backend_error", "POST", "/v1/requests/m", "", 502, coded(502, "backend_error", "failed", 0), nil},
 		{"bad_reply", "POST", "/v1/requests/m", "", 502, coded(502, "bad_reply", "no sense", 0), nil},

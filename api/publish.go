@@ -199,6 +199,9 @@ func appendReceipt(b []byte, receipt *broker.Receipt) []byte {
 	if receipt.LocalOnly {
 		b = append(b, `,"local_only":true`...)
 	}
+	if receipt.Sampled {
+		b = append(b, `,"sampled":true`...)
+	}
 	return b
 }
 

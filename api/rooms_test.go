@@ -196,6 +196,7 @@ func TestSettings(t *testing.T) {
 			broker.RoomSettings{History: &broker.Retention{Messages: 100_000, Age: 8760 * time.Hour}}},
 		{`{"history":{"messages":100,"age":"10m","bytes":1048576}}`, `{"muted":false,"presence_events":true,"history":{"messages":100,"age":"10m0s","bytes":1048576}}`,
 			broker.RoomSettings{History: &broker.Retention{Messages: 100, Age: 10 * time.Minute, Bytes: 1 << 20}}},
+		{`{"target_rate":25}`, `{"muted":false,"presence_events":true,"target_rate":25}`, broker.RoomSettings{Rate: 25}},
 		{`{}`, unset, broker.RoomSettings{}},
 	} {
 		answered(t, request(t, a, "PUT", path, x.body), 200, x.answer)
@@ -210,6 +211,7 @@ func TestSettings(t *testing.T) {
 		t.Errorf("deleted, and %+v is set", got)
 	}
 	for body, code := range map[string]string{
+		`{"target_rate":0.5}`: "invalid_target_rate", `{"target_rate":10001}`: "invalid_target_rate", `{"target_rate":"25"}`: "invalid_json",
 		"": "invalid_json", "[]": "invalid_json", `{"muted":1}`: "invalid_json", `{"mute":true}`: "invalid_json", `{} {}`: "invalid_json", "{\"\xff\":1}": "invalid_json",
 		`{"retention":{"messages":5,"age":"1h"}}`: "invalid_json", `{"history":{"messages":"5","age":"1h"}}`: "invalid_json", `{"history":5}`: "invalid_json",
 		`{"history":{"messages":-1,"age":"1h"}}`: "invalid_history", `{"history":{"messages":100001,"age":"1h"}}`: "invalid_history",

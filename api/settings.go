@@ -18,6 +18,7 @@ import (
 type settingsBody struct {
 	Muted          bool           `json:"muted"`
 	PresenceEvents bool           `json:"presence_events"`
+	TargetRate     float64        `json:"target_rate,omitempty"` // comments a second; 0: by the server's rules
 	History        *retentionBody `json:"history,omitempty"`
 }
 
@@ -29,7 +30,7 @@ type retentionBody struct {
 }
 
 func bodyOf(s broker.RoomSettings) settingsBody {
-	return settingsBody{Muted: s.Muted, PresenceEvents: !s.Quiet, History: showRetention(s.History)}
+	return settingsBody{Muted: s.Muted, PresenceEvents: !s.Quiet, TargetRate: s.Rate, History: showRetention(s.History)}
 }
 
 func showRetention(r *broker.Retention) *retentionBody {
@@ -78,7 +79,10 @@ func (a *API) putSettings(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.setSettings(x, r, broker.RoomSettings{Muted: body.Muted, Quiet: !body.PresenceEvents, History: history})
+	if err := broker.CheckTarget(body.TargetRate); err != nil {
+		return invalid("target_rate", err.Error())
+	}
+	return a.setSettings(x, r, broker.RoomSettings{Muted: body.Muted, Quiet: !body.PresenceEvents, Rate: body.TargetRate, History: history})
 }
 
 // deleteSettings handles DELETE /v1/rooms/{room}/settings.

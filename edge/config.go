@@ -91,6 +91,8 @@ type Config struct {
 	Compression  bool           // permessage-deflate for those who offer it
 	CompressWait time.Duration  // how long messages wait for others of their room, to be compressed together for those who ask for batches; at most 1s, 0 is no batches
 
+	Targets        broker.Targets  // how many comments a second viewers of rooms get (default all)
+	Lanes          broker.Lanes    // which lane messages of a kind go by (default broker.DefaultLanes())
 	History        broker.Rules    // what rooms remember (default broker.DefaultRules)
 	Presence       presence.Store  // joins the presence of nodes; nil: a single node
 	LastSeen       time.Duration   // how long it is remembered when users were here; 0: not at all
@@ -140,6 +142,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.AuthTimeout = cmp.Or(c.AuthTimeout, 10*time.Second)
 	c.RequestTimeout = cmp.Or(c.RequestTimeout, 5*time.Second)
 	c.AckTimeout = cmp.Or(c.AckTimeout, 30*time.Second)
+	if c.Lanes == nil {
+		c.Lanes = broker.DefaultLanes()
+	}
 	if c.History == nil {
 		c.History = broker.DefaultRules()
 	}

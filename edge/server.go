@@ -109,10 +109,11 @@ func New(cfg Config) (*Server, error) {
 	s.Delivery = delivery.New(delivery.Config{
 		Hub: s.hub, Forms: forms, MaxMessage: cfg.MaxMessage, Users: loops.Users, Refused: &s.refused, Serial: loops.Serial, Own: s.ownRoom,
 	})
-	if s.Moderation, err = moderation.New(moderation.Config{Store: cfg.Orders, Rules: cfg.History, Events: cfg.Events, Loops: loops, Logger: cfg.Logger}); err != nil {
+	if s.Moderation, err = moderation.New(moderation.Config{Store: cfg.Orders, Rules: cfg.History, Targets: cfg.Targets, Events: cfg.Events, Loops: loops, Logger: cfg.Logger}); err != nil {
 		return nil, err
 	}
 	s.Delivery.Internal(moderation.KindControl, s.Moderation.Obey)
+	s.Delivery.Internal(broker.KindLeftOut, s.Delivery.LeftOut)
 	s.tracing = trace.New(trace.Config{Node: cfg.Node, Loops: loops, Control: moderation.ControlRoom, Protocol: func(kind int) string { return s.protocols[kind/2].Name }})
 	s.Delivery.Internal(trace.KindOrder, s.tracing.Obey)
 	s.Delivery.Internal(trace.KindLines, s.tracing.Heard)
@@ -165,7 +166,7 @@ func (s *Server) SetBroker(b broker.Broker) { s.node.Broker = b }
 func (s *Server) Start() error {
 	n := s.node
 	if n.Broker == nil {
-		m, err := memory.New(memory.Config{Rules: s.cfg.History, Retention: s.Moderation.Retention, Node: s.cfg.Node}, s.Delivery)
+		m, err := memory.New(memory.Config{Rules: s.cfg.History, Retention: s.Moderation.Retention, Target: s.Moderation.Target, Node: s.cfg.Node}, s.Delivery)
 		if err != nil {
 			return err
 		}
@@ -174,7 +175,7 @@ func (s *Server) Start() error {
 	n.Pool = share.NewPool()
 	n.Publisher = publish.New(publish.Config{
 		Broker: n.Broker, Rules: s.Moderation, Events: s.cfg.Events, Refused: &s.refused, Courier: s.courier,
-		Clients: s.cfg.PublishRate > 0, Keys: s.cfg.Keys, Copied: s.courier.Own,
+		Lanes: s.cfg.Lanes, Clients: s.cfg.PublishRate > 0, Keys: s.cfg.Keys, Copied: s.courier.Own,
 	})
 	n.Mailboxes = mailbox.NewOffice(s.mailConfig())
 	s.Delivery.SetMailboxes(n.Mailboxes)

@@ -21,6 +21,7 @@ type Stats struct {
 	Rooms          int // with local members
 	Received       uint64
 	Published      uint64 // accepted from sockets and the API
+	Sampled        uint64 // of those, left out of hot rooms
 	Refused        map[string]uint64
 	Repeated       uint64            // pushed again, as they were not acknowledged
 	PendingAcks    int64             // clients that may have something to acknowledge
@@ -53,6 +54,7 @@ func (s *Server) Stats() Stats {
 		Rooms:          s.hub.Rooms(),
 		Received:       n.Publisher.Received.Load(),
 		Published:      n.Publisher.Published(),
+		Sampled:        n.Publisher.Sampled(),
 		Refused:        s.refused.All(),
 		Repeated:       n.Mailboxes.Repeated(),
 		PendingAcks:    n.Mailboxes.Pending(),

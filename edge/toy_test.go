@@ -68,6 +68,9 @@ func (upper) Message(buf *bytebufferpool.ByteBuffer, m *broker.Message) (binary 
 	return false, buf.Bytes()
 }
 
+// LeftOut implements delivery.Codec.
+func (upper) LeftOut(*bytebufferpool.ByteBuffer, string, uint64) ([]byte, bool) { return nil, false }
+
 func (upper) Gap(*bytebufferpool.ByteBuffer, string, *broker.Gap) ([]byte, bool) {
 	return []byte("SOMETHING IS MISSING\n"), true
 }

@@ -244,7 +244,7 @@ func TestCluster(t *testing.T) {
 				brokertest.Run(t, 2, func(t *testing.T, retention brokertest.Retention, n int) *brokertest.Cluster {
 					c.flush()
 					cfg := base(calmConfig)
-					cfg.Retention = retention
+					cfg.Retention, cfg.Target = retention, brokertest.Target
 					return startNodes(t, cfg, n)
 				})
 			})

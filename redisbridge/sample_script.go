@@ -70,7 +70,8 @@ end
 local function text(n) return string.format('%.17g', n) end
 redis.call('HSET', KEYS[4], 'tokens', text(tokens), 'filled', text(filled), 'began', text(began), 'all', text(all),
   'share', text(share), 'left', text(left), 'told', text(told))
-for i = 4, 6 do redis.call('PEXPIRE', KEYS[i], 600000) end
+local keep = share == 0 and left == 0 and 10000 or 600000
+for i = 4, 6 do redis.call('PEXPIRE', KEYS[i], keep) end
 if not through then
   local result = string.format('0-%.0f', ms) .. '  ' .. ARGV[6] .. ' ` + leftOutMark + `'
   redis.call('SET', KEYS[3], result, 'PX', ARGV[5])

@@ -48,7 +48,7 @@ func TestSentinel(t *testing.T) {
 				t.Fatal(err)
 			}
 			cfg := calmConfig(set.URL())
-			cfg.Retention = retention
+			cfg.Retention, cfg.Target = retention, brokertest.Target
 			return startNodes(t, cfg, n)
 		})
 	})

@@ -206,11 +206,12 @@ var allowedImports = map[string][]string{
 	},
 	"barrage/internal/broker/memory": {
 		"barrage/internal/bounds", "barrage/internal/broker", "barrage/internal/broker/keys",
-		"barrage/internal/broker/turns", "barrage/internal/fair", "barrage/internal/random", "barrage/internal/shrinkmap",
-		"barrage/internal/striped",
+		"barrage/internal/broker/sampling", "barrage/internal/broker/turns", "barrage/internal/fair",
+		"barrage/internal/random", "barrage/internal/shrinkmap", "barrage/internal/striped",
 	},
-	"barrage/internal/broker/turns": {"barrage/internal/bounds", "github.com/gammazero/deque"},
-	"barrage/internal/build":        {"github.com/prometheus/client_golang"},
+	"barrage/internal/broker/sampling": {"barrage/internal/bounds"},
+	"barrage/internal/broker/turns":    {"barrage/internal/bounds", "github.com/gammazero/deque"},
+	"barrage/internal/build":           {"github.com/prometheus/client_golang"},
 	"barrage/internal/config": {
 		"barrage/api", "barrage/edge/auth", "barrage/edge/auth/keyring", "barrage/edge/events", "barrage/edge/hooks",
 		"barrage/edge/paths", "barrage/edge/proxy", "barrage/edge/tcp", "barrage/fanout", "barrage/frame",

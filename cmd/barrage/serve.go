@@ -92,7 +92,7 @@ func (n *node) store(p nodeDeps, ec *edge.Config) (err error) {
 // join makes the bridge to the other nodes.
 func (n *node) join(p nodeDeps, ec *edge.Config) (err error) {
 	n.bridge, err = redisbridge.New(redisbridge.Config{
-		URL: p.cfg.Redis, Sharded: p.cfg.RedisSharded, Retention: n.Moderation.Retention, History: ec.History.String(), Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: ec.Node,
+		URL: p.cfg.Redis, Sharded: p.cfg.RedisSharded, Retention: n.Moderation.Retention, Target: n.Moderation.Target, History: ec.History.String(), Prefix: p.cfg.RedisPrefix, Channels: p.cfg.RedisChannels, Node: ec.Node,
 		Linger: p.cfg.RedisLinger, Timeout: p.cfg.RedisTimeout, Outage: p.cfg.RedisOutage, Logger: p.log,
 	}, n.Server.Delivery)
 	if err != nil {
@@ -130,6 +130,14 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 	if err != nil {
 		return edge.Config{}, fmt.Errorf("history: %w", err)
 	}
+	targets, err := c.Targets()
+	if err != nil {
+		return edge.Config{}, fmt.Errorf("target_rate: %w", err)
+	}
+	lanes, err := c.LanesOfKinds()
+	if err != nil {
+		return edge.Config{}, fmt.Errorf("lanes: %w", err)
+	}
 	proxies, err := c.Proxies()
 	if err != nil {
 		return edge.Config{}, fmt.Errorf("trusted_proxies: %w", err)
@@ -153,7 +161,7 @@ func edgeConfig(p nodeDeps) (edge.Config, error) {
 		SlowPolicy: edge.SlowPolicy(c.SlowPolicy), SlowTimeout: c.SlowTimeout,
 		RoomLogBytes: int(c.RoomLogBytes), LogBytes: int(c.LogBytes), UnreadBytes: int(c.UnreadBytes), UnfinishedBytes: int(c.UnfinishedBytes),
 		SendBuffer: int(c.SendBufferBytes), UserTimeout: c.TCPUserTimeout, Backlog: c.Backlog,
-		Keys: ring, Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, AckTimeout: c.AckTimeout, LastSeen: c.LastSeen, RequestTimeout: c.RequestTimeout, Compression: c.Compression, CompressWait: c.CompressWait, History: rules,
+		Keys: ring, Anonymous: c.Anonymous, AuthTimeout: c.AuthTimeout, AckTimeout: c.AckTimeout, LastSeen: c.LastSeen, RequestTimeout: c.RequestTimeout, Compression: c.Compression, CompressWait: c.CompressWait, History: rules, Targets: targets, Lanes: lanes,
 		Logger: p.log,
 		OnFatal: func(err error) {
 			select {

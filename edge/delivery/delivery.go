@@ -3,6 +3,8 @@
 package delivery
 
 import (
+	"strconv"
+
 	"github.com/valyala/bytebufferpool"
 
 	"barrage/edge/publish"
@@ -135,6 +137,19 @@ func (r *Receiver) Members(room string) int {
 		n = max(n, r.cfg.Users.Count(user))
 	}
 	return n
+}
+
+// LeftOut tells the members of a hot room, and how much, that messages are left out. A node
+// too far behind does not tell.
+func (r *Receiver) LeftOut(m *broker.Message) {
+	n, err := strconv.ParseUint(string(m.Payload), 10, 64)
+	if err != nil {
+		return // others may write to the store
+	}
+	_, _ = r.cfg.Hub.Publish(m.Room, &Publication{r.cfg.Forms, 0, 0, len(m.Payload), func(buf *bytebufferpool.ByteBuffer, c Codec) (bool, []byte, bool) {
+		payload, ok := c.LeftOut(buf, m.Room, n)
+		return false, payload, ok
+	}})
 }
 
 // Tell gives what a protocol tells its own clients to those in a room here. A node too

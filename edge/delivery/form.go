@@ -19,6 +19,8 @@ type Codec interface {
 	// Gap writes that messages of a room are missing; false if the protocol has no words
 	// for that, and a ping is to do.
 	Gap(buf *bytebufferpool.ByteBuffer, room string, g *broker.Gap) (payload []byte, ok bool)
+	// LeftOut writes that so many messages of a hot room were left out; likewise.
+	LeftOut(buf *bytebufferpool.ByteBuffer, room string, n uint64) (payload []byte, ok bool)
 }
 
 // Batcher is a Codec that can write several payloads as one message.

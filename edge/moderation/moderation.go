@@ -50,11 +50,12 @@ const (
 
 // Config is what New needs.
 type Config struct {
-	Store  replica.Store   // of what is persistent; nil: this node has none
-	Rules  broker.Rules    // what rooms remember, unless their settings say otherwise
-	Events *events.Emitter // tells backends; may be nil
-	Loops  *conn.Loops
-	Logger *slog.Logger
+	Store   replica.Store   // of what is persistent; nil: this node has none
+	Targets broker.Targets  // how many comments a second viewers get, likewise
+	Rules   broker.Rules    // what rooms remember, unless their settings say otherwise
+	Events  *events.Emitter // tells backends; may be nil
+	Loops   *conn.Loops
+	Logger  *slog.Logger
 }
 
 // Moderation is a node's part. Its methods may be called from any goroutine.
@@ -101,6 +102,14 @@ func (m *Moderation) Retention(room string) broker.Retention {
 		return *own
 	}
 	return m.cfg.Rules.For(room)
+}
+
+// Target is how many comments a second a room's viewers get; 0 is all.
+func (m *Moderation) Target(room string) float64 {
+	if own := m.settings.of(room).Rate; own != 0 {
+		return own
+	}
+	return m.cfg.Targets.For(room)
 }
 
 // Muted tells whether only backends may publish to a room.

@@ -69,6 +69,9 @@ func (m *Moderation) SetRoomSettings(ctx context.Context, room string, v broker.
 			return refusal.New(http.StatusBadRequest, "invalid_history", "history: "+err.Error())
 		}
 	}
+	if err := broker.CheckTarget(v.Rate); err != nil {
+		return refusal.New(http.StatusBadRequest, "invalid_target_rate", "target_rate: "+err.Error())
+	}
 	none := broker.RoomSettings{}
 	if v != none && m.settings.of(room) == none && m.settings.count() >= bounds.RoomSettings {
 		return refusal.New(http.StatusConflict, "too_many_settings", fmt.Sprintf("%d rooms have settings of their own already", bounds.RoomSettings))

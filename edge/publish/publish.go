@@ -62,6 +62,7 @@ func (c *Refused) All() map[string]uint64 {
 type Rules interface {
 	Muted(room string) bool
 	Retention(room string) broker.Retention
+	Target(room string) float64
 	// Banned is a refusal if a user must stay out of a room.
 	Banned(user, room string) error
 }
@@ -81,6 +82,7 @@ type Config struct {
 	Events  *events.Emitter
 	Refused *Refused
 	Courier Courier
+	Lanes   broker.Lanes
 	Clients bool          // connections may publish
 	Keys    *keyring.Ring // may be nil
 	Copied  func() bool   // a connection, on any node, may want copies of what its user writes to others; see own.go
@@ -93,6 +95,7 @@ type Publisher struct {
 
 	cfg       Config
 	keys      keyRates
+	sampled   atomic.Uint64
 	published atomic.Uint64
 }
 
@@ -113,13 +116,14 @@ func (s *Publisher) Publish(ctx context.Context, p *broker.Publication) (broker.
 	if p.Single() {
 		return s.bring(ctx, p)
 	}
-	p.Keep = p.Keep || s.waits(p)
+	p.Lane, p.Keep = s.cfg.Lanes.Of(p), p.Keep || s.waits(p)
 	r, err := s.cfg.Broker.Publish(ctx, p)
 	if err != nil {
 		s.countFull(err)
 		return broker.Receipt{}, Refuse(err)
 	}
 	s.published.Add(1)
+	s.countSampled(r)
 	if s.cfg.Events.Wants(events.Publish, p.Room) {
 		kept := *p
 		kept.Payload = slices.Clone(p.Payload)
@@ -137,6 +141,10 @@ func (s *Publisher) Try(p *broker.Publication, done func(broker.Receipt, error))
 	}
 	if p.Single() {
 		return s.tryBring(p, done)
+	}
+	p.Lane = s.cfg.Lanes.Of(p)
+	if s.maySample(p) {
+		done = s.countingSampled(done)
 	}
 	if p.Keep = s.waits(p); p.Keep {
 		next := done

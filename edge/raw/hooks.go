@@ -40,7 +40,7 @@ func (p *protocol) onMayPublish(id conn.ID, line *hooks.Line, c *conn.Client, m 
 	case err != nil:
 		p.node.Publisher.Refused.Add(publish.Backend)
 	case p.mayPublish(c, m.Room, p.node.Publisher.Permits): // that may have changed
-		p.node.Publisher.Try(m, nil)
+		p.publish(id, m)
 	}
 	p.lineMoved(id, line)
 }

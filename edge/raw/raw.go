@@ -100,8 +100,27 @@ func (p *protocol) Message(r *conn.Read, binary bool, payload []byte) error {
 		p.askToPublish(r.ID, c, m)
 		return nil
 	}
-	p.node.Publisher.Try(&m, nil)
+	p.publish(r.ID, &m)
 	return nil
+}
+
+// publish gives the broker a message of a client, who sees it even if nobody else does.
+func (p *protocol) publish(id conn.ID, m *broker.Publication) {
+	var done func(broker.Receipt, error)
+	if own := p.node.Publisher.Own(m); own != nil {
+		done = func(got broker.Receipt, err error) {
+			if err == nil && got.Sampled {
+				p.loop.Do(func() { p.loop.Guard(id, func() { p.showOwn(id, own) }) })
+			}
+		}
+	}
+	p.node.Publisher.Try(m, done)
+}
+
+func (p *protocol) showOwn(id conn.ID, own *broker.Message) {
+	if p.loop.IsOpen(id) && p.loop.LastJoined(id) == own.Room {
+		p.loop.Write(nil, id, isBinary(own), own.Payload)
+	}
 }
 
 // mayPublish looks at the identity of those who have one, by the publisher's Allowed or
@@ -197,7 +216,10 @@ func (codec) Message(_ *bytebufferpool.ByteBuffer, m *broker.Message) (binary bo
 	return isBinary(m), m.Payload
 }
 
-// Gap implements delivery.Codec: there are no words for it.
+// LeftOut implements delivery.Codec: there are no words for it.
+func (codec) LeftOut(*bytebufferpool.ByteBuffer, string, uint64) ([]byte, bool) { return nil, false }
+
+// Gap implements delivery.Codec: nor for that.
 func (codec) Gap(*bytebufferpool.ByteBuffer, string, *broker.Gap) ([]byte, bool) { return nil, false }
 
 // isBinary tells what a message must go out as: what others wrote into the store may call itself

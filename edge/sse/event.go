@@ -39,9 +39,19 @@ func (c codec) Gap(buf *bytebufferpool.ByteBuffer, room string, g *broker.Gap) (
 	return buf.B, true
 }
 
+// LeftOut implements delivery.Codec.
+func (c codec) LeftOut(buf *bytebufferpool.ByteBuffer, room string, n uint64) ([]byte, bool) {
+	push := bytebufferpool.Get()
+	defer bytebufferpool.Put(push)
+	data, _ := c.Codec.LeftOut(push, room, n)
+	buf.B = appendData(append(buf.B[:0], eventLeftOut...), data)
+	return buf.B, true
+}
+
 // The lines that begin events of other types.
 const (
 	eventWelcome = "event: welcome\n"
+	eventLeftOut = "event: left_out\n"
 	eventJoined  = "event: joined\n"
 	eventGap     = "event: gap\n"
 	eventLeft    = "event: left\n"

@@ -218,7 +218,7 @@ func TestStuckViewerIsToldOnce(t *testing.T) {
 		onLoops(t, s, func(*conn.Loop) int { return 0 })
 	}
 	gaps := untilOffset(t, c.object, messages)
-	if gaps < 1 || gaps > messages/5 { // the kernel takes a little now and then
+	if gaps < 1 || gaps > messages/2 { // the kernel takes a little now and then, of a busy machine more often
 		t.Errorf("told of %d gaps", gaps)
 	}
 	edgetest.Balanced(t, s)

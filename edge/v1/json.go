@@ -53,7 +53,8 @@ type messageJSON struct {
 	Expires int64 `json:"expires,omitempty"` // when it is of no use any more
 	Repeat  bool  `json:"repeat,omitempty"`  // it was pushed before, and not acknowledged
 
-	Local bool `json:"local_only,omitempty"` // as in publishReply
+	Local   bool `json:"local_only,omitempty"` // as in publishReply
+	Sampled bool `json:"sampled,omitempty"`    // likewise
 
 	// Of messages to users, and of pushes that are for one client alone.
 	Self     bool   `json:"self,omitempty"`     // it is of the client, or its user
@@ -225,6 +226,17 @@ func (codec) Gap(buf *bytebufferpool.ByteBuffer, room string, g *broker.Gap) ([]
 	j := gapOf(g)
 	j.Push, j.Room = "gap", room
 	return appendJSON(buf, j), true
+}
+
+type leftOutPush struct {
+	Push  string `json:"push"`
+	Room  string `json:"room"`
+	Count uint64 `json:"count"`
+}
+
+// LeftOut implements delivery.Codec.
+func (codec) LeftOut(buf *bytebufferpool.ByteBuffer, room string, n uint64) ([]byte, bool) {
+	return appendJSON(buf, &leftOutPush{"left_out", room, n}), true
 }
 
 // Batch implements delivery.Batcher.

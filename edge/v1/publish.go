@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"barrage/edge/auth"
 	"barrage/edge/conn"
@@ -23,6 +24,7 @@ type publishReply struct {
 	Offset    uint64 `json:"offset,omitempty"`
 	LocalOnly bool   `json:"local_only,omitempty"`   // the other nodes cannot be reached at present
 	Replayed  bool   `json:"replayed,omitempty"`     // the key was seen before
+	Sampled   bool   `json:"sampled,omitempty"`      // the room is hot: others do not get it
 	Online    *bool  `json:"online,omitempty"`       // publish to a user: are they connected?
 	Delivered *int   `json:"delivered_to,omitempty"` // publish to a device: how many of its connections got it
 }
@@ -50,9 +52,14 @@ func cmdPublish(p *protocol, r *conn.Read, c *client, cmd *command) error {
 
 // publish gives the broker what may be published.
 func (p *protocol) publish(c *client, id uint64, to string, m *broker.Publication) error {
-	single := m.Single()
+	single, own := m.Single(), p.node.Publisher.Own(m)
 	if !p.node.Publisher.Try(m, func(got broker.Receipt, err error) {
-		p.loop.Post(&c.Client, func() { p.onPublished(c, id, to, single, &got, err) })
+		p.loop.Post(&c.Client, func() {
+			if got.Sampled && own != nil {
+				p.showOwn(c, own, got.ID)
+			}
+			p.onPublished(c, id, to, single, &got, err)
+		})
 	}) {
 		return publish.Overloaded
 	}
@@ -79,8 +86,19 @@ func (p *protocol) onPublished(c *client, id uint64, to string, single bool, got
 	}
 }
 
+// showOwn pushes a client its own message, which its room has left out, if it is there.
+func (p *protocol) showOwn(c *client, own *broker.Message, id string) {
+	if !slices.Contains(slices.Collect(p.loop.Rooms(c.ID)), own.Room) {
+		return
+	}
+	own.ID = id
+	push := pushTo(p.loop, &c.Client, own)
+	push.Sampled = true
+	p.push(nil, c, push)
+}
+
 func published(got *broker.Receipt, single bool) *publishReply {
-	a := &publishReply{MessageID: got.ID, Epoch: got.Position.Epoch, Offset: got.Position.Offset, LocalOnly: got.LocalOnly, Replayed: got.Replayed}
+	a := &publishReply{MessageID: got.ID, Epoch: got.Position.Epoch, Offset: got.Position.Offset, LocalOnly: got.LocalOnly, Replayed: got.Replayed, Sampled: got.Sampled}
 	if single {
 		a.Delivered = &got.Members
 	}

@@ -140,6 +140,9 @@ const (
 	RoomSettings     = 10_000 // rooms with settings of their own
 )
 
+// Speakers are the senders of a second who have shares of their own in a hot room.
+const Speakers = 10_000
+
 // Traces of single connections.
 const (
 	Traces      = 8                // at a time

@@ -54,6 +54,8 @@ func rows() []row {
 			then: "`rate_limited`, raw: dropped", metric: `messages_refused_total{reason="rate"}`, settings: []string{"publish_rate", "publish_burst"}},
 		{what: "bytes published", unit: "bytes a second", conn: set("publish_bytes"), then: "as above", metric: `messages_refused_total{reason="rate"}`, settings: []string{"publish_bytes"}},
 		{what: "a message published", unit: "bytes", conn: set("max_publish_bytes"), then: "`too_big`, raw: dropped", metric: `messages_refused_total{reason="too_big"}`, settings: []string{"max_publish_bytes"}},
+		{what: "comments of a hot room", unit: "a second", payer: "a fair share, of " + n(bounds.Speakers) + " senders", process: "of each room " + set("target_rate"),
+			then: "only their senders see them", metric: `messages_sampled_total`, settings: []string{"target_rate"}},
 		{what: "commands", unit: "pings a second", conn: n(bounds.CommandsPerSecond) + ", " + n(bounds.CommandBurst) + " at once, and one for each " + size(bounds.PricedBytes),
 			then: fmt.Sprintf("`rate_limited`; %d bursts over: closed with 1008", bounds.FloodFactor), metric: `connections_closed_total{reason="flood"}`},
 		{what: "pings and pongs of WebSocket, empty messages without", unit: "a second", conn: n(bounds.ControlFramesPerSecond), then: "closed with 1008", metric: `connections_closed_total{reason="flood"}`},

@@ -72,6 +72,8 @@ type Config struct {
 	Anonymous      bool            `yaml:"anonymous"`
 
 	History      []string      `yaml:"history"`
+	TargetRate   []string      `yaml:"target_rate"`
+	Lanes        []string      `yaml:"lanes"`
 	AckTimeout   time.Duration `yaml:"ack_timeout"`
 	LastSeen     time.Duration `yaml:"last_seen"`
 	Compression  bool          `yaml:"compression"`
@@ -186,6 +188,8 @@ var rows = []settings.Setting{
 	{Key: "anonymous", Default: false, Help: "Where tokens are checked: let those in who have none, too"},
 
 	{Key: "history", Default: []string{"user:*=1000/168h", "*=100/10m"}, Unit: "pattern=messages/age/bytes", Help: "What rooms remember: the first pattern that fits a room's name decides; 0/0 is nothing; bytes may be left out and are then 4 MiB, for `user:*` 16 MiB"},
+	{Key: "target_rate", Default: []string(nil), Unit: "pattern=rate", Help: "Comments a second that viewers of a room get at most, of a hot one a fair share from each sender: the first pattern that fits a room's name decides; 0 is all; 1 to 10000"},
+	{Key: "lanes", Default: []string{"system=system", "notice=system", "gift=gift", "superchat=gift", "like=low", "enter=low"}, Unit: "kind=lane", Help: "What goes first where there is too much: the lane of messages of a kind, `system`, `gift`, `normal` or `low`; all others are normal. Only those two are left out of hot rooms, and what clients send goes by no higher one"},
 	{Key: "ack_timeout", Default: 30 * time.Second, Min: 100 * time.Millisecond, Max: time.Hour, Help: "A message with qos 1 that its user has not acknowledged for this long is pushed again; the wait doubles, up to ten times"},
 	{Key: "last_seen", Default: 24 * time.Hour, Min: time.Minute, Max: 720 * time.Hour, Zero: "off", Help: "How long it is remembered when users were here last, for those who may know"},
 	{Key: "compression", Default: false, Help: "Use permessage-deflate with clients that offer it"},

@@ -62,11 +62,11 @@ func (c *Config) SocketPermissions() (fs.FileMode, error) {
 func (c *Config) HistoryRules() (broker.Rules, error) {
 	rules := make(broker.Rules, 0, len(c.History))
 	for _, item := range c.History {
-		i := strings.LastIndexByte(item, '=')
-		if i < 1 {
+		name, keeps, ok := cutLast(item)
+		if !ok {
 			return nil, fmt.Errorf("%q is not pattern=messages/age/bytes, such as *=100/10m/4MiB, of which bytes may be left out", item)
 		}
-		count, age, _ := strings.Cut(item[i+1:], "/")
+		count, age, _ := strings.Cut(keeps, "/")
 		age, size, sized := strings.Cut(age, "/")
 		if count == "" || age == "" {
 			return nil, fmt.Errorf("%q: messages or age are missing: it is not pattern=messages/age/bytes, such as *=100/10m/4MiB, of which bytes may be left out", item)
@@ -89,13 +89,66 @@ func (c *Config) HistoryRules() (broker.Rules, error) {
 				return nil, fmt.Errorf("%q: bytes must be %v to %v", item, settings.Bytes(broker.MinRetainedBytes), settings.Bytes(broker.MaxRetainedBytes))
 			}
 		}
-		pattern, err := broker.RoomPattern(item[:i])
+		pattern, err := broker.RoomPattern(name)
 		if err != nil {
-			return nil, fmt.Errorf("%q: %w", item[:i], err)
+			return nil, fmt.Errorf("%q: %w", name, err)
 		}
 		rules = append(rules, broker.Rule{Pattern: pattern, Retention: broker.Retention{Messages: n, Age: d, Bytes: int64(b)}})
 	}
 	return rules, nil
+}
+
+// Targets reads the setting target_rate.
+func (c *Config) Targets() (broker.Targets, error) {
+	targets := make(broker.Targets, 0, len(c.TargetRate))
+	for _, item := range c.TargetRate {
+		name, text, ok := cutLast(item)
+		if !ok {
+			return nil, fmt.Errorf("%q is not pattern=rate, such as live:*=25", item)
+		}
+		rate, err := strconv.ParseFloat(text, 64)
+		if err == nil {
+			err = broker.CheckTarget(rate)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q: the rate must be 1 to %d, or 0", item, broker.MaxTarget)
+		}
+		pattern, err := broker.RoomPattern(name)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+		targets = append(targets, broker.Target{Pattern: pattern, Rate: rate})
+	}
+	return targets, nil
+}
+
+// LanesOfKinds reads the setting lanes.
+func (c *Config) LanesOfKinds() (broker.Lanes, error) {
+	lanes := make(broker.Lanes, len(c.Lanes))
+	for _, item := range c.Lanes {
+		kind, name, ok := cutLast(item)
+		if !ok {
+			return nil, fmt.Errorf("%q is not kind=lane, such as gift=gift", item)
+		}
+		if err := broker.CheckKind(kind); err != nil {
+			return nil, fmt.Errorf("%q: %w", item, err)
+		}
+		lane, err := broker.ParseLane(name)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", item, err)
+		}
+		lanes[kind] = lane
+	}
+	return lanes, nil
+}
+
+// cutLast cuts an item at its last =; false if nothing is before it.
+func cutLast(item string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(item, '=')
+	if i < 1 {
+		return "", "", false
+	}
+	return item[:i], item[i+1:], true
 }
 
 // Ring is the keys that may be brought instead of tokens; nil where there are none.

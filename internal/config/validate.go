@@ -260,6 +260,12 @@ func (v *validation) backends() {
 	if _, err := v.cfg.HistoryRules(); err != nil {
 		v.Problem("history", "%v", err)
 	}
+	if _, err := v.cfg.Targets(); err != nil {
+		v.Problem("target_rate", "%v", err)
+	}
+	if _, err := v.cfg.LanesOfKinds(); err != nil {
+		v.Problem("lanes", "%v", err)
+	}
 	for i, pattern := range v.cfg.EventRooms {
 		var err error
 		if v.cfg.EventRooms[i], err = broker.RoomPattern(pattern); err != nil { // no room's name can match it

@@ -51,6 +51,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	counter(ch, "batches_total", "Frames of several messages that were made, each once for all it went to.", s.Batches)
 	counter(ch, "messages_batched_total", "Messages in such frames.", s.Batched)
 	counter(ch, "pings_sent_total", "Pings sent to connections.", s.Pings)
+	counter(ch, "messages_sampled_total", "Of those, messages that only their senders see, since hot rooms have left them out (target_rate).", s.Sampled)
 	counters(ch, "messages_refused_total", "Messages that were not published: over the connection's rate, the server too far behind, a mailbox full; or not delivered: expired.", "reason", s.Refused)
 	counters(ch, "handshakes_total", "Requests answered on the public listener, by HTTP status; 101 is an upgrade.", "result", s.Handshakes)
 	counters(ch, "connections_closed_total", "WebSocket connections that ended.", "reason", s.Closed)

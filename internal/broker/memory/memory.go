@@ -119,7 +119,6 @@ type Stats struct {
 	Bytes    int64 // of those
 	Keys     int64 // idempotency keys remembered
 
-	SampledTotal uint64 // messages left out of hot rooms
 	EvictedTotal uint64 // histories dropped or cut because of MaxRooms or MaxBytes
 	ReplaysTotal uint64 // publishes answered with an earlier receipt
 }
@@ -127,7 +126,6 @@ type Stats struct {
 type counters struct {
 	rooms, messages, bytes atomic.Int64
 	evicted, replays       atomic.Uint64
-	sampled                atomic.Uint64
 }
 
 var _ broker.Broker = (*Broker)(nil)
@@ -199,7 +197,6 @@ func (m *Broker) Stats() Stats {
 		Messages:     m.count.messages.Load(),
 		Bytes:        m.count.bytes.Load(),
 		Keys:         int64(m.keys.Len()),
-		SampledTotal: m.count.sampled.Load(),
 		EvictedTotal: m.count.evicted.Load(),
 		ReplaysTotal: m.count.replays.Load(),
 	}

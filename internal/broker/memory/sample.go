@@ -40,7 +40,6 @@ func (m *Broker) leaveOut(p *broker.Publication, scope string, now time.Time, d 
 	if p.Key != "" && !m.keys.Take(p.Owner(), m.age(now)) {
 		return broker.SpentKeys(m.keys.Free(m.age(now)))
 	}
-	m.count.sampled.Add(1)
 	d.receipt = broker.Receipt{ID: m.prefix + strconv.FormatUint(m.number.Add(1), 36), Sampled: true}
 	if p.Key != "" {
 		d.first = m.keys.Put(keyID{strings.Clone(p.Room), scope, strings.Clone(p.Key)}, p.Owner(), d.receipt, m.age(now))

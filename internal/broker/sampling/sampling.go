@@ -19,19 +19,15 @@ package sampling
 
 import (
 	"maps"
-	"math"
 	"slices"
+
+	"barrage/internal/bounds"
 )
 
 // Bounds.
 const (
 	window = 1000 // milliseconds between two looks at who speaks
 	slack  = 1.2  // of the share
-	// MaxSenders bounds who is counted in a window; of more, the last have no share of their
-	// own, but all the others of it.
-	MaxSenders = 10_000
-	// MaxTarget is as many messages a second as may be asked for.
-	MaxTarget = 10_000
 )
 
 // Room is one room's state. The zero value is ready. It belongs to whoever has the lock of
@@ -40,7 +36,7 @@ type Room struct {
 	tokens float64            // of the bucket
 	filled int64              // when
 	began  int64              // when the window did; 0: before the first message
-	wants  map[string]float64 // what each sender has sent since then
+	wants  map[string]float64 // what each sender, of bounds.Speakers, has sent since then
 	all    float64            // and all of them
 	share  float64            // messages a second of one sender; 0: as many as they like
 	last   map[string]int64   // when a sender's message was let through last
@@ -55,7 +51,7 @@ func (r *Room) Admit(now int64, sender string, target float64) (ok bool, tell ui
 	r.turn(now, target)
 	r.tokens = min(target, r.tokens+float64(now-r.filled)/window*target)
 	r.filled = now
-	if _, known := r.wants[sender]; known || len(r.wants) < MaxSenders {
+	if _, known := r.wants[sender]; known || len(r.wants) < bounds.Speakers {
 		r.wants[sender]++
 	}
 	r.all++
@@ -113,14 +109,18 @@ func level(wants map[string]float64, most float64) float64 {
 	return sorted[len(sorted)-1] // of one sender, by a hair
 }
 
-// Idle tells whether nothing is lost if the state is forgotten: what is not told of then was
-// left out so long ago that nobody is there any more who would want to know.
-func (r *Room) Idle(now int64) bool { return now-r.filled > forget || now < r.filled }
-
-// forget is how long a room is silent before its state is.
-const forget = 10 * 60 * 1000
-
-// Valid tells whether so many messages a second may be asked for; 0 is all.
-func Valid(target float64) bool {
-	return target == 0 || target >= 1 && target <= MaxTarget && !math.IsNaN(target)
+// Idle tells whether the state may be forgotten: nobody has spoken for some time, a longer one
+// in a room that was hot.
+func (r *Room) Idle(now int64) bool {
+	after := int64(forget)
+	if r.share == 0 && r.left == 0 {
+		after = forgetCold
+	}
+	return now-r.filled > after || now < r.filled
 }
+
+// Milliseconds.
+const (
+	forget     = 600_000
+	forgetCold = 10_000
+)
