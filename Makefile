@@ -11,7 +11,7 @@ BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-server deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web danmaku bench-danmaku client-pack
+.PHONY: help build run test test-server deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web danmaku bench-danmaku client-pack browser-deps example examples
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ test: deps lint ## everything CI runs; installs what the tests need
 	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
 	$(MAKE) --no-print-directory fuzz >"$$said" 2>&1 & fuzz=$$!; \
 	$(MAKE) --no-print-directory race; others=$$?; \
-	$(MAKE) --no-print-directory --keep-going -j2 --output-sync browser client danmaku || others=1; \
+	$(MAKE) --no-print-directory --keep-going -j2 --output-sync browser client danmaku examples || others=1; \
 	wait $$fuzz; fuzz=$$?; \
 	if [ $$fuzz = 0 ]; then grep '^[.]/.* Fuzz' "$$said"; else cat "$$said"; fi; exit $$((others | fuzz))
 
@@ -69,8 +69,19 @@ web: ## build what is committed in web/*/dist from its TypeScript
 test-server:
 	go build -o bin/barrage-test ./cmd/barrage
 
-browser: test-server ## drive the viewer page in chromium
-	cd web/test && npm ci --no-audit --no-fund --loglevel=error && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
+browser-deps:
+	cd web/test && npm ci --no-audit --no-fund --loglevel=error
+
+browser: test-server browser-deps ## drive the viewer page in chromium
+	cd web/test && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
+
+example: ## run one of examples/: make example NAME=live-room
+	go run ./examples/$(NAME)
+
+# The browser's driver is that of browser.
+examples: test-server browser-deps ## drive all of examples/
+	go build -o bin/examples/ ./examples/...
+	cd examples/test && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test
 
 danmaku: ## the renderer of flying comments: types, what is committed, tests in chromium
 	cd web/danmaku && npm ci --no-audit --no-fund --loglevel=error && npm test

@@ -245,9 +245,9 @@ var allowedImports = map[string][]string{
 	"barrage/internal/workers":   {"barrage/internal/bounds", "barrage/internal/fair"},
 }
 
-// unbound may import what they like: this command, tests' helpers, the load test's
+// unbound may import what they like: this command, examples, tests' helpers, the load test's
 // other servers.
-var unbound = []string{"barrage/cmd", "barrage/edge/edgetest", "barrage/internal/doctable", "barrage/internal/redistest", "barrage/internal/broker/brokertest", "barrage/loadtest/peers"}
+var unbound = []string{"barrage/cmd", "barrage/examples", "barrage/edge/edgetest", "barrage/internal/doctable", "barrage/internal/redistest", "barrage/internal/broker/brokertest", "barrage/loadtest/peers"}
 
 // TestStar: the libraries know nothing of each other. Every package has a row.
 func TestStar(t *testing.T) {

@@ -1,0 +1,122 @@
+package examples
+
+// That every system has an example which runs, and each of its behaviours, and of the faults
+// that its authors had, a test that names it.
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// behaviours are what the test of the example that claims a system has to name, each as the
+// beginning of a test's name: "S1: anonymous name".
+var behaviours = map[string][]string{
+	"S1": {
+		"any client's message is pushed to all", "passive trigger by timer", "passive trigger by status check",
+		"passive trigger by Redis event", "anonymous name", "RECEIVED echo", "current client count",
+		"defect: comings and goings at once leave the right count", "defect: dead clients are deleted",
+		"defect: a failed send does not end the fan-out", "defect: a slow client blocks nobody",
+	},
+	"S2": {
+		"publish returns the receiver count", "one subscription feeds every client", "reconnect and resubscribe",
+		"defect: no connection for each call", "defect: no reconnect",
+	},
+	"S13": {
+		"login with nickname, avatar and room", "hereNow", "presence: join with avatar and amount", "presence: leave",
+		"history", "publish fails with code and content", "types CHAT and PROP", "selfSent",
+		"defect: several windows of a user save no duplicates",
+	},
+	"S17": {"the sender receives their own copy, everyone else the message", "defect: a message is encoded once, not for each viewer"},
+}
+
+// open are systems that no example shows yet.
+var open = []string{"S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12", "S14", "S15", "S16", "S18", "S19", "S20", "S21", "S22"}
+
+const systems = 22
+
+func TestEverySystem(t *testing.T) {
+	claims := claimed(t)
+	if all := len(claims) + len(open); all != systems || len(behaviours) != len(claims) {
+		t.Errorf("%d systems are claimed, %d have behaviours, %d are open: want %d in all", len(claims), len(behaviours), len(open), systems)
+	}
+	for _, system := range open {
+		if claims[system] != "" {
+			t.Errorf("%s is claimed by %s: it is not open any more", system, claims[system])
+		}
+	}
+	for system, example := range claims {
+		names := testNames(t, example)
+		for _, behaviour := range behaviours[system] {
+			if !slices.ContainsFunc(names, func(name string) bool { return tells(name, system, behaviour) }) {
+				t.Errorf("no test of %s says %q of %s", example, behaviour, system)
+			}
+		}
+	}
+}
+
+// TestEveryExample: each folder is a program with settings and a description, is in the
+// table, and is started by its test.
+func TestEveryExample(t *testing.T) {
+	mains, err := filepath.Glob("*/main.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatal(mains, err)
+	}
+	claiming := slices.Collect(maps.Values(claimed(t)))
+	for _, main := range mains {
+		example := filepath.Dir(main)
+		if !slices.Contains(claiming, example) {
+			t.Errorf("%s claims no system in README.md", example)
+		}
+		if lines := strings.Count(read(t, example, "README.md"), "\n"); lines < 15 || lines > 50 {
+			t.Errorf("%s/README.md has %d lines", example, lines)
+		}
+		if !strings.Contains(read(t, "test", example+".test.js"), "Example.start('"+example+"'") {
+			t.Errorf("the test of %s does not start it", example)
+		}
+	}
+}
+
+// claimed reads which example shows which system.
+func claimed(t *testing.T) map[string]string {
+	claims := map[string]string{}
+	for _, row := range regexp.MustCompile(`(?m)^\| (S\d+) \| .* \| \[([a-z-]+)\]\(([a-z-]+)\) \|$`).FindAllStringSubmatch(read(t, "README.md"), -1) {
+		if row[2] != row[3] || claims[row[1]] != "" {
+			t.Errorf("%s names two examples", row[0])
+		}
+		claims[row[1]] = row[2]
+	}
+	return claims
+}
+
+func testNames(t *testing.T, example string) (names []string) {
+	for _, m := range regexp.MustCompile(`test\(('|")(.+?[^\\])('|")[,)]`).FindAllStringSubmatch(read(t, "test", example+".test.js"), -1) {
+		names = append(names, strings.ReplaceAll(m[2], `\'`, `'`))
+	}
+	return names
+}
+
+// tells says whether a test is of this behaviour: its name may have several, divided by
+// ", and " and then without the system.
+func tells(name, system, behaviour string) bool {
+	for part := range strings.SplitSeq(name, ", and ") {
+		part = strings.TrimPrefix(part, system+": ")
+		if strings.HasPrefix(part, behaviour) && strings.HasPrefix(name, system+": ") {
+			return true
+		}
+	}
+	return false
+}
+
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
