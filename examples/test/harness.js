@@ -151,6 +151,13 @@ export class Raw {
     return raw;
   }
 
+  // send sends a text of up to 125 bytes.
+  send(text) {
+    const mask = randomBytes(4);
+    const payload = Buffer.from(text).map((b, i) => b ^ mask[i % 4]);
+    this.socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | payload.length]), mask, payload]));
+  }
+
   freeze() {
     this.socket.pause();
   }

@@ -53,7 +53,10 @@ func (c *children) run(name string, environ []string, args ...string) error {
 	}
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), environ...)
-	cmd.Stdout, cmd.Stderr = said, said
+	cmd.Stdout, cmd.Stderr = os.Stdout, said // the server says on stdout where it listens
+	if filepath.Base(name) == "redis-server" {
+		cmd.Stdout = said
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	err = cmd.Start()
 	_ = said.Close()

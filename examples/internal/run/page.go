@@ -49,8 +49,9 @@ func write(w http.ResponseWriter, name, text string) {
 // that slips into a page can run, or load anything from elsewhere.
 func policy(s *Server, next http.Handler) http.Handler {
 	public := "http://" + s.ports.public
+	second := "http://" + s.ports.second + " ws://" + s.ports.second
 	header := "default-src 'none'; script-src 'self' " + public + "; style-src 'self'; img-src 'self' data:; media-src 'self'; " +
-		"connect-src 'self' " + public + " ws://" + s.ports.public + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		"connect-src 'self' " + public + " ws://" + s.ports.public + " " + second + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", header)
 		w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -2,7 +2,7 @@
 // wants one, serves the example's page beside the example's own program, starts `barrage
 // serve` with the example's barrage.yaml, says where to look, and ends all of it with Ctrl-C.
 //
-// Files of an example are as one would write them, with the addresses of DefaultPorts. With
+// Files of an example are as one would write them, with the addresses of defaultPorts. With
 // -port they are read as if they named those that were given.
 package run
 
@@ -26,6 +26,7 @@ import (
 type Example struct {
 	Files  fs.FS // barrage.yaml, and in page/ what a browser gets
 	Redis  bool  // start one
+	Twice  bool  // start a second node on the same Redis: 127.0.0.1:8090 in files
 	Tokens bool  // connections need a token, which Server.Token makes
 
 	// Backend adds what the example's own program answers to the page's routes. With it,
@@ -35,7 +36,7 @@ type Example struct {
 	Work func(ctx context.Context, s *Server)
 }
 
-var port = flag.Int("port", -1, "first `PORT` of four in a row for the page, the server, its admin address and Redis; 0 chooses; default is those of the files")
+var port = flag.Int("port", -1, "first `PORT` of six in a row, of the page, the server, its admin address, Redis, and a second server; 0 chooses; default is those of the files")
 
 // init keeps main on the thread that it begins on: what it starts ends with that thread, even
 // if this program is killed.
@@ -70,7 +71,7 @@ func run(ctx context.Context, e Example) error {
 	go func() { _ = web.Serve(listener) }() // ends with Close
 	defer web.Close()
 
-	children := children{dir: dir, ended: make(chan error, 2)}
+	children := children{dir: dir, ended: make(chan error, 3)}
 	defer children.stop()
 	if err := children.start(ctx, e, s); err != nil {
 		return err
@@ -118,12 +119,19 @@ func (c *children) start(ctx context.Context, e Example, s *Server) error {
 	if err != nil {
 		return err
 	}
-	// Who ends an example does not want to wait until its viewers are gone.
-	if err := c.run(binary, s.secrets(), "serve", "--config", config, "--drain-window=0"); err != nil {
+	if err := c.serve(ctx, binary, s, s.ports.admin, "--config", config); err != nil || !e.Twice {
+		return err
+	}
+	return c.serve(ctx, binary, s, s.ports.secondAdmin, "--config", config, "--listen", s.ports.second, "--admin", s.ports.secondAdmin)
+}
+
+// serve starts a node. Who ends an example does not want to wait until its viewers are gone.
+func (c *children) serve(ctx context.Context, binary string, s *Server, admin string, flags ...string) error {
+	if err := c.run(binary, s.secrets(), append([]string{"serve", "--drain-window=0"}, flags...)...); err != nil {
 		return err
 	}
 	return c.wait(ctx, "the server", func() bool {
-		response, err := http.Get(s.Admin + "/readyz")
+		response, err := http.Get("http://" + admin + "/readyz")
 		if err != nil {
 			return false
 		}
