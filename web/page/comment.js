@@ -5,6 +5,7 @@
 export const MAX_TEXT = 200;
 export const MAX_NICK = 24;
 export const DEFAULT_COLOR = '#f8fafc';
+export const MODES = ['scroll', 'top', 'bottom'];
 
 const COLOR = /^#[0-9a-f]{6}$/i;
 
@@ -30,11 +31,12 @@ export function read(data) {
 export function parse(payload) {
   const message = object(payload);
   if (!message || typeof message.text !== 'string') {
-    return comment(payload, '', DEFAULT_COLOR);
+    return comment(payload, '', DEFAULT_COLOR, 'scroll');
   }
   const nick = typeof message.nick === 'string' ? clean(message.nick, MAX_NICK) : '';
   const color = typeof message.color === 'string' && COLOR.test(message.color) ? message.color : DEFAULT_COLOR;
-  return comment(message.text, nick, readable(color));
+  const mode = MODES.includes(message.mode) ? message.mode : 'scroll';
+  return comment(message.text, nick, readable(color), mode);
 }
 
 // clean cuts text to so many characters (an ellipsis included) and removes what
@@ -62,9 +64,9 @@ export function readable(color) {
   return `#${rgb.map((c) => Math.round(c + (255 - c) * mix).toString(16).padStart(2, '0')).join('')}`;
 }
 
-function comment(text, nick, color) {
+function comment(text, nick, color, mode) {
   const shown = clean(text, MAX_TEXT);
-  return shown === '' ? null : { text: shown, nick, color };
+  return shown === '' ? null : { text: shown, nick, color, mode };
 }
 
 function object(payload) {

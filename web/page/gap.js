@@ -1,17 +1,13 @@
 // What a viewer is told of comments that are missing.
 
-const REASONS = {
-  trimmed: 'older than the room remembers',
-  epoch: 'the room began anew',
-  slow: 'this connection was too slow',
-  overloaded: 'the server was too busy',
-  large: 'there were too many to fetch',
-};
+import { number, t } from './messages.js';
+
+const REASONS = { trimmed: 'trimmed', epoch: 'epoch', slow: 'slowConnection', overloaded: 'overloaded', large: 'large' };
 
 export function sentence({ reason, count, from, to }) {
-  const why = REASONS[reason] ?? 'this page was away';
-  if (count === 1) return `One comment is missing: ${why}.`;
-  if (count !== undefined) return `${count} comments are missing: ${why}.`;
-  if (from !== undefined && to !== undefined) return `Up to ${to - from + 1} comments are missing: ${why}.`;
-  return `Comments are missing: ${why}.`;
+  const why = t(Object.hasOwn(REASONS, reason) ? REASONS[reason] : 'away');
+  if (count === 1) return t('missingOne', { why });
+  if (count !== undefined) return t('missingCount', { count: number(count), why });
+  if (from !== undefined && to !== undefined) return t('missingUpTo', { count: number(to - from + 1), why });
+  return t('missing', { why });
 }

@@ -2,11 +2,13 @@
 // page's address. Storage may be full, forbidden or edited by hand: then the
 // defaults hold.
 
-import { clean, DEFAULT_COLOR, MAX_NICK } from './comment.js';
+import { clean, DEFAULT_COLOR, MAX_NICK, MODES } from './comment.js';
+import { t } from './messages.js';
 
 const KEY = 'barrage';
 const DEFAULT_ROOM = 'lobby';
 const MAX_ROOM = 128; // bytes of UTF-8
+export const MAX_ROOMS = 8;
 
 // Joiners of emoji and words, and selectors of variants, behind a visible character.
 const JOINED = /([^\u200c\u200d\ufe0e\ufe0f])(?:[\ufe0e\ufe0f]?\u200d|[\u200c\ufe0e\ufe0f])/gu;
@@ -18,11 +20,17 @@ const NOT_IN_ROOMS = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\ufffd*]/
 export function load(search) {
   const kept = read();
   const string = (name, otherwise) => (typeof kept[name] === 'string' ? kept[name] : otherwise);
+  const one = (name, choices) => (choices.includes(kept[name]) ? kept[name] : choices[0]);
+  const room = (new URLSearchParams(search).get('room') ?? string('room', DEFAULT_ROOM)).normalize('NFC');
+  const others = (Array.isArray(kept.rooms) ? kept.rooms : []).filter((name) => typeof name === 'string' && roomProblem(name) === '');
   return {
-    room: (new URLSearchParams(search).get('room') ?? string('room', DEFAULT_ROOM)).normalize('NFC'),
+    room,
+    rooms: [...new Set([...others.slice(0, MAX_ROOMS), room])].slice(-MAX_ROOMS),
     nick: clean(string('nick', guestName()), MAX_NICK),
     color: string('color', DEFAULT_COLOR),
-    panel: kept.panel === true,
+    mode: one('mode', MODES),
+    theme: one('theme', ['dark', 'light']),
+    panel: kept.panel !== false,
   };
 }
 
@@ -37,13 +45,14 @@ export function save(settings) {
 // roomProblem says in a sentence what is wrong with a room's name, or nothing.
 // The server has the same rule.
 export function roomProblem(room) {
-  if (room === '') return 'A room needs a name.';
-  if (new TextEncoder().encode(room).length > MAX_ROOM) return `A room's name is too long: it has ${MAX_ROOM} bytes at most.`;
-  if (/^([@\p{M}]|\.\.?$)/u.test(room)) return "A room's name cannot begin so.";
+  if (room === '') return t('roomEmpty');
+  if (new TextEncoder().encode(room).length > MAX_ROOM) return t('roomLong', { most: MAX_ROOM });
+  if (/^([@\p{M}]|\.\.?$)/u.test(room)) return t('roomBegin');
   const wrong = room.replace(JOINED, '$1').match(NOT_IN_ROOMS);
   if (!wrong) return '';
-  const code = `U+${wrong[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
-  return `A room's name cannot contain ${/\s/.test(wrong[0]) ? 'blanks' : wrong[0] === '*' ? '*' : `the character ${code}`}.`;
+  if (/\s/.test(wrong[0])) return t('roomBlanks');
+  if (wrong[0] === '*') return t('roomStar');
+  return t('roomCharacter', { character: `U+${wrong[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}` });
 }
 
 function read() {

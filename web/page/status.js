@@ -1,17 +1,9 @@
 // The badge that says how the connection is. The countdown stands outside the
 // live region, or a screen reader would read out every second of it.
 
-const TICK_MS = 250;
+import { t } from './messages.js';
 
-const TEXTS = {
-  idle: () => 'not connected',
-  connecting: () => 'connecting…',
-  open: () => 'connected',
-  waiting: () => 'reconnecting',
-  asleep: () => 'asleep',
-  offline: () => 'offline',
-  stopped: (state) => `disconnected: ${state.reason}`,
-};
+const TICK_MS = 250;
 
 export class Status {
   #parts;
@@ -26,13 +18,13 @@ export class Status {
     const name = state.name === 'waiting' && !navigator.onLine ? 'offline' : state.name;
     const { root, text, wait, reconnect } = this.#parts;
     root.dataset.state = name;
-    text.textContent = TEXTS[name](state);
+    text.textContent = t(name, state);
     wait.textContent = '';
-    reconnect.hidden = name !== 'stopped';
+    reconnect.hidden = !['waiting', 'offline', 'stopped'].includes(name);
+    reconnect.textContent = t(name === 'stopped' ? 'reconnect' : 'now');
     if (name !== 'waiting') return;
     const tick = () => {
-      const seconds = Math.max(0, Math.ceil((state.retryAt - Date.now()) / 1000));
-      wait.textContent = ` in ${seconds} s`;
+      wait.textContent = t('inSeconds', { count: Math.max(0, Math.ceil((state.retryAt - Date.now()) / 1000)) });
     };
     tick();
     this.#timer = setInterval(tick, TICK_MS);

@@ -2,6 +2,8 @@
 // it, or typed in. It is kept for this tab only, and does not stay in the address, which
 // people pass on.
 
+import { t } from './messages.js';
+
 const KEY = 'barrage:token';
 // What a subprotocol of WebSocket can carry.
 const SENDABLE = /^[\w!#$%&'*+.^`|~-]+$/;
@@ -25,8 +27,8 @@ export function keepToken(token) {
 
 // tokenProblem says in a sentence what is wrong with a token, or nothing.
 export function tokenProblem(token) {
-  if (token === '') return 'Paste the token that you were given.';
-  return SENDABLE.test(token) ? '' : 'A token has no blanks, slashes or quotes in it.';
+  if (token === '') return t('tokenEmpty');
+  return SENDABLE.test(token) ? '' : t('tokenWrong');
 }
 
 function kept() {

@@ -6,10 +6,12 @@ import { test } from 'node:test';
 import { clean, DEFAULT_COLOR, MAX_TEXT, parse, read, readable } from '../page/comment.js';
 
 test('parse', async (t) => {
-  const plain = (text) => ({ text, nick: '', color: DEFAULT_COLOR });
+  const plain = (text) => ({ text, nick: '', color: DEFAULT_COLOR, mode: 'scroll' });
   const cases = [
     ['plain text', 'hello', plain('hello')],
-    ['a full comment', '{"nick":"ann","text":"hi","color":"#67e8f9","id":"7"}', { text: 'hi', nick: 'ann', color: '#67e8f9' }],
+    ['a full comment', '{"nick":"ann","text":"hi","color":"#67e8f9","id":"7"}', { text: 'hi', nick: 'ann', color: '#67e8f9', mode: 'scroll' }],
+    ['a place', '{"text":"hi","mode":"top"}', { ...plain('hi'), mode: 'top' }],
+    ['a place that is none', '{"text":"hi","mode":"reverse"}', plain('hi')],
     ['only a text', '{"text":"hi"}', plain('hi')],
     ['blanks before the object', ' \n{"text":"hi"}', plain('hi')],
     ['no text', '{"nick":"ann"}', plain('{"nick":"ann"}')],
@@ -80,7 +82,7 @@ test('readable', () => {
 });
 
 test('read', () => {
-  const comment = { nick: 'ann', text: '"<>\\', color: '#86efac' };
+  const comment = { nick: 'ann', text: '"<>\\', color: '#86efac', mode: 'bottom' };
   assert.deepEqual(read(comment), comment);
   assert.deepEqual(read(JSON.stringify(comment)), comment);
   assert.equal(read('plain').text, 'plain');

@@ -44,7 +44,7 @@ test('load', async (t) => {
     ['nothing kept', stored(null), '', { room: 'lobby' }],
     ['not JSON', stored('{'), '', { room: 'lobby' }],
     ['null', stored('null'), '', { room: 'lobby' }],
-    ['wrong types', stored('{"room":5,"nick":{},"color":[],"panel":"yes"}'), '', { room: 'lobby', panel: false }],
+    ['wrong types', stored('{"room":5,"nick":{},"color":[],"panel":"yes"}'), '', { room: 'lobby', panel: true }],
     ['a nickname too long', stored(`{"nick":"${'n'.repeat(99)}"}`), '', { nick: `${'n'.repeat(23)}…` }],
     ['forbidden storage', { getItem() { throw new Error('denied'); } }, '', { room: 'lobby' }],
   ];

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { launchBrowser, Proxy, World } from './harness.js';
+import { connected, flown, logged, onStage, openPage, PATIENCE, say, texts } from './pages.js';
 
-const PATIENCE = { timeout: 60_000 };
 const MAX_ON_STAGE = 300;
 const MAX_LOGGED = 150;
 
@@ -22,21 +22,7 @@ after(async () => {
   await world?.stop();
 });
 
-// open shows the page to a new visitor. What went wrong in it is kept in
-// page.troubles: errors, and everything its security policy refused.
-async function open(t, room, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, ...options });
-  t.after(() => context.close());
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE.timeout);
-  page.troubles = [];
-  page.on('pageerror', (error) => page.troubles.push(error.message));
-  page.on('console', (message) => {
-    if (/content security policy/i.test(message.text())) page.troubles.push(message.text());
-  });
-  await page.goto(`${options.url ?? world.url}/?room=${encodeURIComponent(room)}`);
-  return page;
-}
+const open = (t, room, options) => openPage(t, browser, world.url, room, options);
 
 async function openConnected(t, room, options) {
   const page = await open(t, room, options);
@@ -44,38 +30,11 @@ async function openConnected(t, room, options) {
   return page;
 }
 
-async function connected(page) {
-  await page.waitForSelector('#state[data-state="open"]');
-}
-
-const texts = (page) => page.locator('#log li:not(.note) .text').allTextContents();
-
 async function proxied(t) {
   const proxy = await Proxy.start(world.url);
   t.after(() => proxy.stop());
   return proxy;
 }
-
-async function say(page, text) {
-  await page.fill('#text', text);
-  await page.press('#text', 'Enter');
-}
-
-// logged waits for a comment in the list, flown for one on the stage: both have
-// the nickname and the text as they are.
-async function logged(page, nick, text) {
-  const there = ([nick, text]) =>
-    Array.from(document.querySelectorAll('#log li')).some(({ children: [n, t] }) => n.textContent === nick && t.textContent === text);
-  await page.waitForFunction(there, [nick, text], PATIENCE);
-}
-
-async function flown(page, nick, text) {
-  const there = ([nick, text]) =>
-    document.querySelector('#stage').danmaku.shown.some(({ comment }) => comment.nick === nick && comment.text === text);
-  await page.waitForFunction(there, [nick, text], PATIENCE);
-}
-
-const onStage = (page) => page.evaluate(() => document.querySelector('#stage').danmaku.shown.length);
 
 test('the page is served with its headers, to be read and nothing else', async () => {
   for (const [path, type] of [['/', /^text\/html/], ['/?room=x', /^text\/html/], ['/app.js', /^text\/javascript/], ['/style.css', /^text\/css/]]) {
@@ -110,9 +69,9 @@ test('two pages in a room see each other', async (t) => {
     await logged(page, 'bob', 'hello ann');
     assert.deepEqual(page.troubles, []);
   }
-  const own = (page) => page.locator('#log li.own').allTextContents();
-  assert.deepEqual(await own(ann), ['annhello bob']);
-  assert.deepEqual(await own(bob), ['bobhello ann']);
+  const own = (page) => page.locator('#log li.own .text').allTextContents();
+  assert.deepEqual(await own(ann), ['hello bob']);
+  assert.deepEqual(await own(bob), ['hello ann']);
 });
 
 test('what redis-cli publishes shows on both', async (t) => {
@@ -141,7 +100,7 @@ test('markup is shown as text and nothing of it runs', async (t) => {
   await Promise.all(inFlight);
   await logged(page, 'anonymous', markup);
   await logged(page, nick, markup);
-  assert.equal(await page.locator('#stage :not(div, canvas), #log :not(li, span)').count(), 0);
+  assert.equal(await page.locator('#stage :not(div, canvas), #log :not(li, div, span, time)').count(), 0);
   assert.equal(await page.evaluate(() => window.ran), undefined);
   assert.deepEqual(page.troubles, []);
 });
@@ -157,17 +116,36 @@ test('another room does not see it', async (t) => {
   assert.equal(await here.locator('#log li').count(), 1);
 });
 
-test('changing the room leaves the old one', async (t) => {
+test('rooms are beside each other: what is unread is counted, one is left', async (t) => {
   const page = await openConnected(t, 'old');
   await world.publish('old', 'in the old room');
   await logged(page, 'anonymous', 'in the old room');
   await page.fill('#room', 'new');
-  await page.click('#join');
+  await page.press('#room', 'Enter');
   await page.waitForURL(/room=new$/);
   await connected(page);
   assert.equal(await page.locator('#log li').count(), 0);
   await world.publish('new', 'in the new room');
   await logged(page, 'anonymous', 'in the new room');
+  const tab = (name) => page.locator('#rooms li', { hasText: name });
+  for (const text of ['missed', 'missed, too']) await world.post('old', text);
+  await tab('old').locator('.badge', { hasText: '2' }).waitFor();
+  assert.equal(await page.getAttribute('#rooms .badge:not([hidden])', 'aria-label'), '2 unread');
+  assert.ok(!(await texts(page)).includes('missed'));
+  await page.reload();
+  await connected(page);
+  assert.equal(await page.locator('#rooms li').count(), 2, 'both are kept');
+  await tab('old').locator('.room').click();
+  await logged(page, 'anonymous', 'missed, too');
+  assert.equal(new URL(page.url()).searchParams.get('room'), 'old');
+  assert.equal(await tab('old').locator('.badge').isHidden(), true);
+  await tab('new').locator('.leave').click();
+  await world.post('new', 'heard by nobody');
+  await world.post('old', 'heard');
+  await logged(page, 'anonymous', 'heard');
+  assert.equal(await page.locator('#rooms li').count(), 1);
+  assert.equal(await page.locator('.leave').isHidden(), true, 'the last one stays');
+  assert.deepEqual(page.troubles, []);
 });
 
 test('a room name that cannot be is explained', async (t) => {
@@ -183,7 +161,7 @@ test('a room name that cannot be is explained', async (t) => {
 test('a room has its name in any script', async (t) => {
   const page = await openConnected(t, '直播间e\u0301');
   assert.equal(new URL(page.url()).searchParams.get('room'), '直播间\u00e9');
-  assert.equal(await page.inputValue('#room'), '直播间\u00e9');
+  assert.equal(await page.textContent('#rooms .room span'), '直播间\u00e9');
   await world.publish('直播间\u00e9', 'composed');
   await logged(page, 'anonymous', 'composed');
   await world.publish('直播间e\u0301', 'decomposed');
@@ -201,14 +179,16 @@ test('the count shows who is here', async (t) => {
   await shows('1');
 });
 
-test('name, colour and room are kept', async (t) => {
+test('name, colour, position and room are kept', async (t) => {
   const page = await openConnected(t, 'kept');
   await page.fill('#nick', 'dora');
   await page.getByRole('radio', { name: 'Violet' }).check({ force: true });
+  await page.getByRole('radio', { name: 'At the top' }).check({ force: true });
   await page.goto(`${world.url}/`);
   await connected(page);
   assert.equal(await page.inputValue('#nick'), 'dora');
-  assert.equal(await page.inputValue('#room'), 'kept');
+  assert.equal(await page.textContent('#rooms [aria-current="true"]'), 'kept');
+  assert.ok(await page.getByRole('radio', { name: 'At the top' }).isChecked());
   assert.ok(await page.getByRole('radio', { name: 'Violet' }).isChecked());
 });
 
@@ -235,14 +215,13 @@ test('fifty comments a second: all arrive, the page stays small', async (t) => {
   const page = await openConnected(t, 'burst');
   await world.publish('burst', 'first');
   await logged(page, 'anonymous', 'first');
-  const texts = Array.from({ length: 200 }, (_, i) => `comment ${i}`);
-  await world.burst('burst', texts, 20);
+  const said = Array.from({ length: 200 }, (_, i) => `comment ${i}`);
+  await world.burst('burst', said, 20);
   // The list's own count of all, "first" included.
   await page.waitForFunction((n) => document.querySelector('#total').textContent === n, '201', PATIENCE);
-  const shown = await page.locator('#log li :nth-child(2)').allTextContents();
-  assert.deepEqual(shown, texts.slice(-MAX_LOGGED), 'the latest, in order');
+  assert.deepEqual(await texts(page), said.slice(-MAX_LOGGED), 'the latest, in order');
   assert.ok((await onStage(page)) <= MAX_ON_STAGE);
-  assert.ok((await page.locator('*').count()) < 4 * MAX_LOGGED + 140);
+  assert.ok((await page.locator('*').count()) < 9 * MAX_LOGGED + 240);
   assert.deepEqual(page.troubles, []);
 });
 
@@ -363,6 +342,7 @@ test('what cannot be brought back is told', async (t) => {
   proxy.cut();
   await page.waitForSelector('#state[data-state="waiting"]');
   assert.match(await page.textContent('#state-wait'), /in \d+ s/);
+  assert.equal(await page.textContent('#reconnect'), 'Now');
   for (let i = 0; i < 130; i++) await world.post('gap', `meanwhile ${i}`); // the room remembers 100
   proxy.refuse = false;
   await connected(page);
@@ -379,25 +359,24 @@ test('less motion: a plain list and nothing that flies', async (t) => {
   assert.equal(await onStage(page), 0);
 });
 
-test('the list opens, is announced, and stays open', async (t) => {
+test('the list is announced, and closes and stays so', async (t) => {
   const page = await openConnected(t, 'list');
   const list = page.getByRole('log', { name: 'Comments' });
+  await list.waitFor();
+  assert.equal(await page.getAttribute('#scroll', 'aria-live'), 'polite');
+  await page.getByRole('button', { name: 'Chat list' }).click();
   assert.equal(await list.count(), 0, 'a list that is not shown');
-  await page.getByRole('button', { name: 'Comments' }).click();
-  await list.waitFor();
-  assert.equal(await page.getAttribute('#log', 'aria-live'), 'polite');
   await page.reload();
-  await list.waitFor();
+  await connected(page);
+  assert.equal(await list.count(), 0);
 });
 
 test('a phone: everything within reach, nothing cut off', async (t) => {
   const page = await openConnected(t, 'phone', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
-  await page.click('#panel-toggle');
   await world.publish('phone', 'w'.repeat(200));
   await logged(page, 'anonymous', 'w'.repeat(200));
-  await page.click('#panel-toggle');
   const outside = await page.evaluate(() =>
-    Array.from(document.querySelectorAll('input, button, h1, .here, .state, #panel, #log li'))
+    Array.from(document.querySelectorAll('input:not(#room), button, h1, .here, .state, #panel, #player'))
       .filter((element) => element.checkVisibility())
       .map((element) => ({ what: element.id || element.className, ...element.getBoundingClientRect().toJSON() }))
       .filter(({ left, right, top, bottom }) => left < 0 || right > innerWidth || top < 0 || bottom > innerHeight),
