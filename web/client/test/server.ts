@@ -4,6 +4,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
@@ -61,8 +62,12 @@ export class Server {
     return (await this.order('POST', `/v1/rooms/${encodeURIComponent(room)}/messages`, text, 'text/plain')).json() as never;
   }
 
-  async order(method: string, path: string, body: string, type = 'application/json'): Promise<Response> {
-    const response = await fetch(`http://127.0.0.1:${this.admin}${path}`, { method, headers: { 'Content-Type': type }, body });
+  // On a connection of its own: one that was idle may be closed in the moment of its use.
+  async order(method: string, path: string, body = '', type = 'application/json'): Promise<Response> {
+    const asked = request({ host: '127.0.0.1', port: this.admin, method, path, agent: false, headers: body ? { 'Content-Type': type } : {} });
+    asked.end(body);
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    const response = new Response(await answer.setEncoding('utf8').toArray().then((parts) => parts.join('')), { status: answer.statusCode! });
     if (response.status >= 300) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
     return response;
   }
