@@ -18,7 +18,7 @@ func TestClient(t *testing.T) {
 	for _, a := range assets {
 		byPath[a.Path] = a
 	}
-	for _, path := range []string{"/client.js", "/client.mjs", "/danmaku.js", "/danmaku.mjs"} {
+	for _, path := range []string{"/client.js", "/client.mjs", "/client-shared.mjs", "/client-worker.js", "/danmaku.js", "/danmaku.mjs"} {
 		latest := byPath[path]
 		name := header(latest, "Content-Location")
 		fixed := byPath[name]

@@ -35,6 +35,8 @@ async function main(command) {
   const files = {
     'client.js': await bytes({ entryPoints: ['src/index.ts'], format: 'iife', globalName: 'barrage' }),
     'client.mjs': await bytes({ entryPoints: ['src/index.ts'], format: 'esm' }),
+    'client-shared.mjs': await bytes({ entryPoints: ['src/shared.ts'], format: 'esm' }),
+    'client-worker.js': await bytes({ entryPoints: ['src/worker.ts'], format: 'iife' }),
   };
 
   const core = gzipSync(await bytes({ entryPoints: ['src/core.ts'], format: 'esm' }), { level: 9 }).length;

@@ -8,7 +8,7 @@ import { bytes } from './build.mjs';
 
 const here = import.meta.dirname;
 const out = process.argv[2] ?? `${here}/package`;
-const entries = { index: '.', core: './core', wechat: './wechat', uni: './uni', reactnative: './react-native' };
+const entries = { index: '.', core: './core', wechat: './wechat', uni: './uni', reactnative: './react-native', shared: './shared' };
 
 function version() {
   const told = execFileSync('git', ['describe', '--tags', '--always', '--dirty'], { cwd: here, encoding: 'utf8' }).trim();
@@ -37,9 +37,9 @@ const manifest = {
   name, version: version(), description, license, engines,
   type: 'module', sideEffects: false,
   main: './index.cjs', module: './index.mjs', types: './types/cjs/index.d.ts', unpkg: './client.js', jsdelivr: './client.js',
-  exports: { ...exports, './client.js': './client.js', './package.json': './package.json' },
+  exports: { ...exports, './client.js': './client.js', './client-worker.js': './client-worker.js', './package.json': './package.json' },
 };
 await writeFile(`${out}/package.json`, JSON.stringify(manifest, null, 2) + '\n');
-await cp(`${here}/dist/client.js`, `${out}/client.js`);
+for (const script of ['client.js', 'client-worker.js']) await cp(`${here}/dist/${script}`, `${out}/${script}`);
 await cp(`${here}/README.md`, `${out}/README.md`);
 await cp(`${here}/../../LICENSE`, `${out}/LICENSE`);

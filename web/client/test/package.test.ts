@@ -24,7 +24,7 @@ beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'barrage-client-'));
   run('node', join(here, 'pack.mjs'), join(home, 'package'));
   const [packed] = JSON.parse(run('npm', 'pack', './package', '--json')) as { filename: string; files: { path: string }[] }[];
-  expect(packed!.files.map((f) => f.path)).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'client.js', 'index.mjs', 'index.cjs', 'types/mjs/index.d.ts']));
+  expect(packed!.files.map((f) => f.path)).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'client.js', 'client-worker.js', 'index.mjs', 'index.cjs', 'types/mjs/index.d.ts']));
   await writeFile(join(home, 'package.json'), '{"private":true}');
   run('npm', 'install', '--offline', '--no-audit', '--no-fund', '--engine-strict', './' + packed!.filename);
 }, 60_000);
@@ -34,9 +34,9 @@ afterAll(async () => {
 });
 
 test('import and require give the client and the adapters', () => {
-  const names = ['barrage-client', 'barrage-client/core', 'barrage-client/wechat', 'barrage-client/uni', 'barrage-client/react-native'];
+  const names = ['barrage-client', 'barrage-client/core', 'barrage-client/wechat', 'barrage-client/uni', 'barrage-client/react-native', 'barrage-client/shared'];
   const list = JSON.stringify(names);
-  const want = '[["Barrage","BarrageError"],["Barrage","BarrageError"],["wechat"],["uniApp"],["reactNative"]]';
+  const want = '[["Barrage","BarrageError"],["Barrage","BarrageError"],["wechat"],["uniApp"],["reactNative"],["shared"]]';
   expect(run('node', '--input-type=module', '-e', `console.log(JSON.stringify(await Promise.all(${list}.map(async (n) => Object.keys(await import(n)).sort()))))`).trim()).toBe(want);
   expect(run('node', '-e', `console.log(JSON.stringify(${list}.map((n) => Object.keys(require(n)).sort())))`).trim()).toBe(want);
 });

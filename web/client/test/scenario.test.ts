@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, test } from 'vitest';
 
+import { Lines } from './lines.js';
 import { each, Run, type Scenario } from './scenario.js';
 
 const home = fileURLToPath(new URL('../../../client/testdata/scenarios/', import.meta.url));
@@ -15,4 +16,5 @@ test('they are there', () => expect(files.length).toBeGreaterThan(3));
 describe.each(files)('%s', (file) => {
   const scenarios = (JSON.parse(readFileSync(home + file, 'utf8')) as Scenario[]).flatMap(each);
   test.concurrent.each(scenarios.map((s) => [s.name, s] as const))('%s', (_, scenario) => new Run(scenario).run());
+  test.concurrent.each(scenarios.map((s) => [s.name, s] as const))('by a shared connection: %s', (_, scenario) => new Run(scenario, new Lines().connect).run());
 });

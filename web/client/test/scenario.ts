@@ -10,7 +10,7 @@ import { expect } from 'vitest';
 import { WebSocketServer, type WebSocket } from 'ws';
 
 import { Barrage } from '../src/core.js';
-import type { BarrageError, Message, Position, PublishOptions, Room, StateEvent } from '../src/index.js';
+import type { BarrageError, Connect, Message, Position, PublishOptions, Room, StateEvent } from '../src/index.js';
 import { node, until } from './server.js';
 
 type Json = Record<string, unknown>;
@@ -66,7 +66,10 @@ export class Run {
   private states: StateEvent[] = [];
   private bound = new Map<string, unknown>();
 
-  constructor(private scenario: Scenario) {}
+  constructor(
+    private scenario: Scenario,
+    private connectBy: Connect = node.connect!,
+  ) {}
 
   async run(): Promise<void> {
     this.server.on('connection', (socket: WebSocket, request: IncomingMessage) => {
@@ -77,7 +80,7 @@ export class Run {
     const { queue, heartbeat, chance = 0.001 } = this.scenario.options ?? {};
     this.token = this.scenario.options?.token;
     this.client = new Barrage(`ws://127.0.0.1:${(this.server.address() as AddressInfo).port}/ws`, {
-      ...node,
+      connect: this.connectBy,
       ...(queue ? { queue } : {}),
       ...(heartbeat ? { heartbeat } : {}),
       ...(this.token ? { token: () => this.token! } : {}),
