@@ -258,6 +258,10 @@ export class Barrage extends Emitter<BarrageEvents> {
     this._emit('welcome', { ...(user ? { user } : {}), ...(name ? { name } : {}), ...(message ? { message } : {}) });
   }
 
+  private _blind(): boolean {
+    return this._ways.via === 'events';
+  }
+
   private _down(): void {
     this._token.stop();
     this._calls.down();
@@ -284,7 +288,8 @@ export class Barrage extends Emitter<BarrageEvents> {
       isOpen: () => this._link.state === 'open',
       isOwn: (m) => (m.sender?.conn ? this._conns.has(m.sender.conn) : this._posted.has(m.id)),
       publish: (to, data, o, done) => this._publish(to, data, o, done),
-      underWay: () => this._outbox.underWay(name),
+      underWay: () => this._outbox.underWay(name, this._blind()),
+      blind: () => this._blind(),
       answered: (id) => this._posted.has(id),
       newKey: () => this._newKey(),
       forget: (r) => {
@@ -342,7 +347,7 @@ export class Barrage extends Emitter<BarrageEvents> {
 
   // _ping asks for a sign of life, and for the counts of one room after the other.
   private _ping(): void {
-    const counted = this._ways.via === 'websocket';
+    const counted = !this._blind();
     const rooms = [...this._rooms.values()].filter((r) => counted && r.state === 'joined' && r._count('counts'));
     const room = rooms[this._pinged++ % (rooms.length || 1)];
     this._calls.send<Counts>({ cmd: 'ping', ...(room ? { room: room.name } : {}) }, ASK_MS, (error, ok) => {

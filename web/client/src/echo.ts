@@ -3,7 +3,8 @@
 // A message comes back from the server as a push and as the reply to its publish, in either
 // order, and only the reply tells of which publish it is. So a push of this client's own
 // that comes while a publish of this room is under way (there is one at a time) is kept
-// aside until the answer decides.
+// aside until the answer decides. Over event streams a push does not tell whose it is, so
+// there all that come meanwhile are.
 
 import type { BarrageError } from './errors.js';
 import type { OwnMessage, Published, WireMessage } from './types.js';
@@ -20,6 +21,7 @@ export class Echo<T> {
     private _tell: (own: OwnMessage<T>) => void,
     private _release: (message: WireMessage) => void,
     private _underWay: () => unknown, // the key of what is sent and not answered
+    private _blind: () => boolean, // pushes do not tell whose they are
     private _answered: (id: string) => boolean, // of an earlier stay in the room, too
   ) {}
 
@@ -47,13 +49,13 @@ export class Echo<T> {
   /** Reports that a message is one of those begun here, so that it is not told again. */
   claim(message: WireMessage, own: boolean): boolean {
     if (this._sent.delete(message.id)) return true;
-    if (!own || this._answered(message.id)) return false;
+    if ((!own && !this._blind()) || this._answered(message.id)) return false;
     const key = this._underWay();
     if ([...this._pending].some((o) => o.key === key)) {
       this._held.set(message.id, message);
       return true;
     }
-    return this._doubt(message);
+    return own && this._doubt(message);
   }
 
   private _doubt(message: WireMessage): boolean {

@@ -53,9 +53,9 @@ export class Outbox {
     this.pump();
   }
 
-  /** The key of what was sent in a lane and is not answered. */
-  underWay(lane: string): unknown {
-    return this._entries.find((e) => e.lane === lane && e.first)?.command['key'];
+  /** The key of what was sent in a lane and is not answered: `briefly`, not of what waits after a refusal. */
+  underWay(lane: string, briefly: boolean): unknown {
+    return this._entries.find((e) => e.lane === lane && e.first && !(briefly && !e.flying && e.tries))?.command['key'];
   }
 
   up(): void {

@@ -68,6 +68,7 @@ export interface RoomHost {
   isOwn(message: WireMessage): boolean;
   publish(to: { room?: string; to?: string }, data: unknown, options: PublishOptions, done: Done<Published>): void;
   underWay(): unknown;
+  blind(): boolean;
   answered(id: string): boolean;
   newKey(): string;
   forget(room: Room<never>): void;
@@ -109,7 +110,7 @@ export class Room<T = unknown> extends Emitter<RoomEvents<T>> {
       load: _options.load,
     });
     this._stream.position = _options.since;
-    if (_options.optimistic) this._echo = new Echo<T>((own) => this._emit('own', own), (m) => this._tell(m, false, true), () => _host.underWay(), (id) => _host.answered(id));
+    if (_options.optimistic) this._echo = new Echo<T>((own) => this._emit('own', own), (m) => this._tell(m, false, _host.isOwn(m)), () => _host.underWay(), () => _host.blind(), (id) => _host.answered(id));
   }
 
   /** Where this client is in the room: what it would go on behind. Absent: nowhere yet. */
