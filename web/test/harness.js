@@ -90,6 +90,15 @@ export class World {
     if (response.status !== 200) throw new Error(`POST answered ${response.status}: ${await response.text()}`);
   }
 
+  // postAll does so with many, in their order.
+  async postAll(room, texts) {
+    const url = `http://127.0.0.1:${this.#ports.admin}/v1/rooms/messages`;
+    const body = JSON.stringify(texts.map((text) => ({ room, text })));
+    const response = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+    const { failed } = await response.json();
+    if (response.status !== 200 || failed > 0) throw new Error(`POST answered ${response.status}, ${failed} failed`);
+  }
+
   // front puts nginx or HAProxy before the server, with the settings that deploy/ has for it, as
   // change leaves them, and returns its URL.
   async front(program, change) {
@@ -175,6 +184,8 @@ const fronts = {
 // Proxy stands before a server, and cuts its connections as a tunnel does a train's.
 export class Proxy {
   refuse = false; // who connects now is cut off at once
+  noWebSocket = false; // who wants a WebSocket is
+  stall = false; // nothing gets through, and nobody is told
   #sockets = new Set();
   #server;
 
@@ -191,7 +202,8 @@ export class Proxy {
           other.destroy();
         });
       }
-      near.pipe(far).pipe(near);
+      proxy.#forward(near, far);
+      proxy.#forward(far, near);
     }).listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
     return proxy;
@@ -199,6 +211,17 @@ export class Proxy {
 
   get url() {
     return `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  #forward(from, to) {
+    from.on('end', () => to.end());
+    from.on('data', (chunk) => {
+      if (this.stall) return;
+      if (this.noWebSocket && /^upgrade: websocket/im.test(chunk)) return from.destroy();
+      if (to.write(chunk)) return;
+      from.pause();
+      to.once('drain', () => from.resume());
+    });
   }
 
   cut() {
