@@ -26,10 +26,19 @@ var behaviours = map[string][]string{
 		"publish returns the receiver count", "one subscription feeds every client", "reconnect and resubscribe",
 		"defect: no connection for each call", "defect: no reconnect",
 	},
+	"S3": {
+		"a message is appended with its date", "onclose alert with the state", "onerror alert", "several rooms",
+		"defect: pages of any origin are let in", "defect: no authentication", "defect: no reconnect",
+	},
 	"S4": {
 		"HTTP push into all sockets", "push by GET", "echo", "heartbeat text", "close is re-entrant", "queues are bounded",
 		"the heartbeat stops with its connection", "defect: no goroutines and queues for each connection",
 		"defect: no message of many is dropped", "defect: no goroutine is left behind", "defect: closing at once from many sides",
+	},
+	"S11": {
+		"the first message is user:password until ok", "then your submit context", "exit closes with a reason",
+		"unauthenticated connections have a deadline", "handshake diagnostics", "clear bind-address log",
+		"defect: unlimited attempts",
 	},
 	"S13": {
 		"login with nickname, avatar and room", "hereNow", "presence: join with avatar and amount", "presence: leave",
@@ -42,6 +51,10 @@ var behaviours = map[string][]string{
 		"images by URL or path only", "wss domain whitelist", "keys are made by barrage key create",
 	},
 	"S17": {"the sender receives their own copy, everyone else the message", "defect: a message is encoded once, not for each viewer"},
+	"S19": {
+		"token in the path", "token in the query", "permessage-deflate is used as negotiated", "cookies may have the token",
+		"sub-protocol negotiation",
+	},
 	"S21": {
 		"a page asks by POST for its merchant and joins merchantId_<id>",
 		"HTTP GET ?merchantId= pushes refresh to that set and replies success", "the same by GET on the port of the pages, with a key", "other merchants are left alone",
@@ -51,7 +64,7 @@ var behaviours = map[string][]string{
 }
 
 // open are systems that no example shows yet.
-var open = []string{"S3", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12", "S15", "S16", "S18", "S19", "S20"}
+var open = []string{"S5", "S6", "S7", "S8", "S9", "S10", "S12", "S15", "S16", "S18", "S20"}
 
 const systems = 22
 

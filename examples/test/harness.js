@@ -41,9 +41,10 @@ export class Example {
 
   // stop is Ctrl-C.
   async stop() {
+    for (const raw of raws) raw.vanish();
+    await (await this.browser)?.close();
     this.child.kill('SIGINT');
     if (this.child.exitCode === null) await once(this.child, 'exit');
-    await this.browser?.close();
     assert.equal(this.child.exitCode, 0, this.output);
   }
 
@@ -69,7 +70,7 @@ export class Example {
       if (message.type() === 'error') page.troubles.push(message.text());
     });
     page.on('websocket', (ws) => ws.on('framereceived', ({ payload }) => page.frames.push(String(payload))));
-    await page.goto(this.page + path);
+    await page.goto(new URL(path, this.page).href);
     return page;
   }
 
@@ -129,11 +130,14 @@ export async function until(what, done) {
   }
 }
 
+const raws = new Set(); // all that were opened: they end with the example
+
 // Raw is a WebSocket by hand, for what no well-behaved client does, or to see the bytes.
 export class Raw {
   static async open(server, path, headers = {}) {
     const { hostname, port, host } = new URL(server);
     const raw = new Raw();
+    raws.add(raw);
     raw.socket = connect(Number(port), hostname);
     raw.bytes = Buffer.alloc(0);
     raw.socket.on('data', (chunk) => (raw.bytes = Buffer.concat([raw.bytes, chunk]))).on('error', () => {});
