@@ -90,7 +90,14 @@ export class World {
     if (response.status !== 200) throw new Error(`POST answered ${response.status}: ${await response.text()}`);
   }
 
-  // postAll does so with many, in their order.
+  // postAs names a sender, and returns the status.
+  async postAs(room, body, sender) {
+    const url = `http://127.0.0.1:${this.#ports.admin}/v1/rooms/${encodeURIComponent(room)}/messages?${new URLSearchParams(sender)}`;
+    const response = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'text/plain' }, body });
+    return response.status;
+  }
+
+  // postAll posts many, in their order.
   async postAll(room, texts) {
     const url = `http://127.0.0.1:${this.#ports.admin}/v1/rooms/messages`;
     const body = JSON.stringify(texts.map((text) => ({ room, text })));
