@@ -32,10 +32,10 @@ test: deps lint ## everything CI runs; installs what the tests need
 	wait $$fuzz; fuzz=$$?; \
 	if [ $$fuzz = 0 ]; then grep '^[.]/.* Fuzz' "$$said"; else cat "$$said"; fi; exit $$((others | fuzz))
 
-deps: ## install redis-server, chromium, curl, iproute2, netcat, nginx, haproxy and caddy from Debian's packages if absent
-	@(PATH=$$PATH:/usr/sbin; for p in redis-server chromium curl ip nc nginx haproxy caddy; do command -v $$p >/dev/null || exit 1; done) || { \
+deps: ## install redis-server, chromium, curl, iproute2, netcat, nginx, haproxy, caddy and a Chinese font from Debian's packages if absent
+	@(PATH=$$PATH:/usr/sbin; for p in redis-server chromium curl ip nc nginx haproxy caddy; do command -v $$p >/dev/null || exit 1; done; fc-list :lang=zh | grep -q .) || { \
 		$(SUDO) apt-get update -qq && \
-		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium curl fonts-liberation iproute2 netcat-openbsd nginx haproxy caddy >/dev/null; }
+		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium curl fonts-liberation fonts-wqy-zenhei fontconfig iproute2 netcat-openbsd nginx haproxy caddy >/dev/null; }
 
 lint: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }

@@ -1,5 +1,6 @@
-// Takes the README's picture: node screenshot.mjs PATH [WIDTHxHEIGHT [panel]]
-// Starts a server of its own, lets some comments fly, and saves what is seen.
+// Takes the README's pictures: node screenshot.mjs PATH [WIDTHxHEIGHT [LANGUAGE]]
+// Starts a server of its own, lets some comments fly, and saves what is seen. Chinese needs
+// a font with it (fonts-wqy-zenhei).
 
 import { launchBrowser, World } from './harness.js';
 
@@ -7,34 +8,30 @@ const ROOM = 'premiere';
 
 const SCRIPT = [
   ['mika', 'here before the lights go down!', '#67e8f9'],
+  ['小林', '这个灯光太绝了！', '#fde047'],
   ['Ana', 'row 7 says hi', '#f8fafc'],
+  ['弹幕君', '前方高能！！！', '#fda4af'],
   ['oskar', 'the sound in here is unreal', '#fde047'],
-  ['guest-2210', 'first time here, hello all', '#f8fafc'],
-  ['lin', 'HERE WE GOOO', '#fda4af'],
-  ['tomas_k', 'hello from Prague', '#86efac'],
+  ['阿花', '第一次来，大家好', '#86efac'],
   ['', 'published with one line of redis-cli', ''],
+  ['yuki', '鳥肌が立った', '#67e8f9'],
+  ['omar', 'مرحبا من القاهرة', '#fdba74'],
+  ['tomas_k', 'hello from Prague 🎉', '#86efac'],
   ['June', 'that sky though', '#c4b5fd'],
-  ['yuki', 'everyone look left', '#67e8f9'],
-  ['dana', 'wow', '#f8fafc'],
-  ['Rafael', 'waving from the balcony', '#fdba74'],
-  ['piotr', 'chills. every single time.', '#fda4af'],
-  ['sam', 'encore encore encore', '#86efac'],
-  ['noor', 'watching with my whole family tonight', '#f8fafc'],
-  ['ivy', 'saved the best for last', '#fde047'],
-  ['Leo', 'send one, it flies for everybody', '#67e8f9'],
-  ['mika', 'goosebumps', '#c4b5fd'],
+  ['团子', '火钳刘明', '#67e8f9'],
+  ['Leo', 'send one, it flies for everybody', '#f8fafc'],
   ['bea', 'this song!!', '#fda4af'],
 ];
 
-async function take(path, [width, height], panel) {
+async function take(path, [width, height], locale) {
   const world = await World.start();
   try {
     const browser = await launchBrowser();
     try {
-      const page = await browser.newPage({ viewport: { width, height } });
+      const phone = width < 600 ? { isMobile: true, hasTouch: true } : {};
+      const page = await browser.newPage({ viewport: { width, height }, locale, ...phone });
       await page.goto(`${world.url}/?room=${ROOM}`);
       await page.waitForSelector('#state[data-state="open"]');
-      if (panel) await page.click('#panel-toggle');
       await play(world, page);
       await page.screenshot({ path });
     } finally {
@@ -46,12 +43,10 @@ async function take(path, [width, height], panel) {
 }
 
 async function play(world, page) {
-  await page.fill('#nick', 'you');
-  await page.check('input[value="#86efac"]', { force: true });
   for (const [i, [nick, text, color]] of SCRIPT.entries()) {
     await world.publish(ROOM, nick ? JSON.stringify({ nick, text, color }) : text);
-    if (i === 9) {
-      await page.fill('#text', 'made it, popcorn and all');
+    if (i === 4) {
+      await page.fill('#text', 'popcorn ready 🍿');
       await page.press('#text', 'Enter');
     }
     await page.waitForTimeout(430);
@@ -59,6 +54,6 @@ async function play(world, page) {
   await page.waitForTimeout(700);
 }
 
-const [path, size = '1280x720', panel] = process.argv.slice(2);
-if (path) await take(path, size.split('x').map(Number), panel === 'panel');
-else console.log('usage: node screenshot.mjs PATH [WIDTHxHEIGHT [panel]]');
+const [path, size = '1280x720', locale = 'en'] = process.argv.slice(2);
+if (path) await take(path, size.split('x').map(Number), locale);
+else console.log('usage: node screenshot.mjs PATH [WIDTHxHEIGHT [LANGUAGE]]');
