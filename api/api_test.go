@@ -247,9 +247,9 @@ func TestMetricsLint(t *testing.T) {
 
 func TestTopRooms(t *testing.T) {
 	for _, limit := range []int{1, 7, 100, 1000} {
-		top := topRooms{limit: limit}
+		top := topRooms{limit: limit, by: orders["members"]}
 		for i := range 500 {
-			top.add(roomAnswer{Room: fmt.Sprintf("r%03d", i), Members: i * 7919 % 500 / 2})
+			top.add(rankedRoom{roomAnswer: roomAnswer{Room: fmt.Sprintf("r%03d", i), Members: i * 7919 % 500 / 2}})
 		}
 		got := top.sorted()
 		if len(got) != min(limit, 500) {

@@ -287,6 +287,7 @@ func TestErrorCodes(t *testing.T) {
 	}{
 		{"invalid_after", "GET", publish + "?after=-1", "", 400, nil, nil},
 		{"invalid_avatar", "POST", publish + "?avatar=javascript:alert(1)", "hi", 400, nil, nil},
+		{"invalid_by", "GET", "/v1/rooms?by=name", "", 400, nil, nil},
 		{"invalid_bytes", "GET", "/v1/trace?user=7&bytes=1", "", 400, nil, nil},
 		{"invalid_payloads", "GET", "/v1/trace?user=7&payloads=1", "", 400, nil, nil},
 		{"invalid_trace", "GET", "/v1/trace", "", 400, nil, nil},

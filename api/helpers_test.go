@@ -126,6 +126,10 @@ func (s *memServer) EachRoom(f func(string, int, float64) bool) {
 	}
 }
 
+func (s *memServer) RoomCosts(context.Context) (map[string]RoomCost, error) {
+	return map[string]RoomCost{"big": {Bytes: 5}, "small": {Bytes: 7, Skipped: 1}}, s.err
+}
+
 func (s *memServer) MatchRooms(_ context.Context, pattern string, limit int) ([]string, error) {
 	s.note("match %s limit %d", pattern, limit)
 	var names []string

@@ -332,3 +332,15 @@ func TestKeys(t *testing.T) {
 		t.Errorf("%q, want %q", s.noted(), want)
 	}
 }
+
+// TestRoomsByCost: the list is by what was asked for.
+func TestRoomsByCost(t *testing.T) {
+	a := newAPI(t, Config{}, &memServer{rooms: map[string]int{"big": 9, "small": 1, "silent": 2}})
+	const big, small, silent = `{"room":"big","members":9,"rate":0.5,"bytes":5,"skipped":0}`, `{"room":"small","members":1,"rate":0.5,"bytes":7,"skipped":1}`, `{"room":"silent","members":2,"rate":0.5,"bytes":0,"skipped":0}`
+	for by, want := range map[string]string{
+		"members": big + "," + silent + "," + small, "rate": big + "," + silent + "," + small,
+		"bytes": small + "," + big + "," + silent, "skipped": small + "," + big + "," + silent,
+	} {
+		answered(t, request(t, a, "GET", "/v1/rooms?by="+by, ""), 200, `{"rooms":[`+want+`],"total":3}`)
+	}
+}

@@ -51,6 +51,9 @@ type Rooms interface {
 	// EachRoom calls f for each room of this node in any order until f returns
 	// false. The rate is in messages per second, lately.
 	EachRoom(f func(name string, members int, rate float64) bool)
+	// RoomCosts returns what rooms of this node have cost it, of those that something
+	// was said in. It looks at all of them.
+	RoomCosts(ctx context.Context) (map[string]RoomCost, error)
 	// MatchRooms returns up to limit rooms with members, on any node, whose names
 	// match pattern, in which * stands for any bytes.
 	MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error)
@@ -183,6 +186,12 @@ type Room struct {
 	Cluster   *Audience        // over all nodes; nil: cannot be told now
 	Head      broker.Position  // of its history; without an epoch there is none
 	Retention broker.Retention // in effect
+}
+
+// RoomCost is what a room has cost this node since its members came.
+type RoomCost struct {
+	Bytes   uint64 // of messages, times the members to send them to
+	Skipped uint64 // messages that members were too slow for
 }
 
 // Audience counts the viewers of a room over all nodes.

@@ -249,3 +249,23 @@ func TestMemberships(t *testing.T) {
 		t.Errorf("%d rooms and %d members, want 1 and 1", rooms, members)
 	}
 }
+
+// TestUsage: what a room costs is told, and nothing of silent ones.
+func TestUsage(t *testing.T) {
+	hub, s, sink := newTestShard(t, Config{RoomBytes: segmentSize}, 2)
+	s.Join(0, "r", 0, false)
+	s.Join(1, "r", 0, false)
+	s.Join(0, "silent", 0, false)
+	sink.socks[1].blocked = true
+	const messages, size = 40, sharedFrameSize
+	for i := range messages {
+		publish(t, hub, "r", newPub(i, size))
+		s.Work()
+	}
+	rooms := make(map[string]Usage)
+	s.EachUsage(func(room string, u Usage) { u.Add(rooms[room]); rooms[room] = u })
+	skipped := s.Stats().Skipped[SkipSlow]
+	if want := (Usage{Bytes: 2 * messages * (msgHeader + size), Skipped: skipped}); len(rooms) != 1 || rooms["r"] != want || skipped == 0 {
+		t.Errorf("rooms cost %v, want %v of r alone", rooms, want)
+	}
+}

@@ -142,6 +142,7 @@ func (s *Shard) append(st *stream, m Message, seq, from uint64) {
 		s.holding.push(st)
 	}
 	head, last := st.log.head, st.log.last
+	st.usage.Bytes += uint64(len(st.members)) * uint64(len(m.Bytes()))
 	b, ok := m.(*batch)
 	if ok {
 		s.logBytes += st.log.appendBatch(s, b)
@@ -195,6 +196,7 @@ func (s *Shard) skip(st *stream, m *member, num uint64) {
 		return
 	}
 	s.stats.Skipped[SkipSlow] += n
+	st.usage.Skipped += n
 	s.sink.Skipped(s.links.At(m.id()).sub, st.room, n, from, to)
 }
 

@@ -14,6 +14,7 @@ type stream struct {
 	ahead   *ahead // nil if no member was given more by Resume than the log has had
 	index   uint32 // in Shard.streams
 	enc     Encoding
+	usage   Usage
 
 	// The pass under way, while hot.
 	hot      bool

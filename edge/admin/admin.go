@@ -57,6 +57,16 @@ func (a Server) Room(ctx context.Context, name string) (api.Room, bool, error) {
 	return r, here || r.Head.Offset > 0 || r.Cluster != nil && r.Cluster.Members > 0, nil
 }
 
+// RoomCosts returns what rooms have cost this node.
+func (a Server) RoomCosts(ctx context.Context) (map[string]api.RoomCost, error) {
+	usage, err := a.RoomUsage(ctx)
+	costs := make(map[string]api.RoomCost, len(usage))
+	for room, u := range usage {
+		costs[room] = api.RoomCost(u)
+	}
+	return costs, err
+}
+
 // MatchRooms returns rooms with members on any node, or on this one if the others
 // cannot be asked. Those of single users are none.
 func (a Server) MatchRooms(ctx context.Context, pattern string, limit int) ([]string, error) {

@@ -80,3 +80,6 @@ func (m *Members) Depart(c *Client, room string) {
 
 // FanoutStats are the counters of the loop's shard.
 func (m *Members) FanoutStats() fanout.Stats { return m.fan.Stats() }
+
+// EachUsage tells what the rooms of the loop's shard cost.
+func (m *Members) EachUsage(f func(room string, u fanout.Usage)) { m.fan.EachUsage(f) }
