@@ -11,7 +11,7 @@ BENCH       ?=
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-server deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web danmaku bench-danmaku client-pack browser-deps example examples
+.PHONY: help build run test test-server deps lint race fuzz browser chaos queues hostile bench bench-versus bench-peers bench-vm bench-cluster clean client client-hostile web danmaku dashboard bench-danmaku client-pack browser-deps example examples
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,14 +28,14 @@ test: deps lint ## everything CI runs; installs what the tests need
 	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
 	$(MAKE) --no-print-directory fuzz >"$$said" 2>&1 & fuzz=$$!; \
 	$(MAKE) --no-print-directory race; others=$$?; \
-	$(MAKE) --no-print-directory --keep-going -j2 --output-sync browser client danmaku examples || others=1; \
+	$(MAKE) --no-print-directory --keep-going -j2 --output-sync browser client danmaku examples dashboard || others=1; \
 	wait $$fuzz; fuzz=$$?; \
 	if [ $$fuzz = 0 ]; then grep '^[.]/.* Fuzz' "$$said"; else cat "$$said"; fi; exit $$((others | fuzz))
 
-deps: ## install redis-server, chromium, curl, iproute2, netcat, nginx, haproxy, caddy and a Chinese font from Debian's packages if absent
-	@(PATH=$$PATH:/usr/sbin; for p in redis-server chromium curl ip nc nginx haproxy caddy; do command -v $$p >/dev/null || exit 1; done; fc-list :lang=zh | grep -q .) || { \
+deps: ## install redis-server, chromium, curl, iproute2, netcat, nginx, haproxy, caddy, promtool and a Chinese font from Debian's packages if absent
+	@(PATH=$$PATH:/usr/sbin; for p in redis-server chromium curl ip nc nginx haproxy caddy promtool; do command -v $$p >/dev/null || exit 1; done; fc-list :lang=zh | grep -q .) || { \
 		$(SUDO) apt-get update -qq && \
-		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium curl fonts-liberation fonts-wqy-zenhei fontconfig iproute2 netcat-openbsd nginx haproxy caddy >/dev/null; }
+		$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server redis-tools chromium curl fonts-liberation fonts-wqy-zenhei fontconfig iproute2 netcat-openbsd nginx haproxy caddy prometheus >/dev/null; }
 
 lint: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
@@ -85,6 +85,9 @@ examples: test-server browser-deps ## drive all of examples/
 
 danmaku: ## the renderer of flying comments: types, what is committed, tests in chromium
 	cd web/danmaku && npm ci --no-audit --no-fund --loglevel=error && npm test
+
+dashboard: ## what is committed of the dashboard's plots is what npm has
+	cd web/admin && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check
 
 client: test-server ## the TypeScript client: types, tests against the server
 	cd web/client && npm ci --no-audit --no-fund --loglevel=error && SERVER_BIN=$(CURDIR)/bin/barrage-test npm test

@@ -40,6 +40,8 @@ type Config struct {
 	MaxBody        int // bytes of a published payload; 0: 65536
 	MaxConnections int // at a time; beyond, idle ones are closed and others wait; 0: 128
 
+	Pages []Page // of the dashboard; none: there is none
+
 	Gatherer   prometheus.Gatherer   // what /metrics shows; nil: /metrics is 404
 	Registerer prometheus.Registerer // gets the API's own metrics; nil: they are not shown
 	Pprof      bool                  // serve /debug/pprof/
@@ -105,6 +107,7 @@ type API struct {
 	other       *endpoint // of all paths that lead nowhere
 	metrics     *metrics
 	metricsPage http.Handler // nil: none
+	pages       map[string]page
 	specYAML    func() *document.Document
 	specJSON    func() (*document.Document, error)
 	tooLarge    error // a payload over MaxBody
@@ -141,6 +144,7 @@ func New(cfg Config, s Server) (*API, error) {
 		metrics:     m,
 		asking:      make(chan struct{}, max(1, cfg.MaxConnections/2)),
 		metricsPage: metricsPage(cfg.Gatherer, cfg.Logger),
+		pages:       pagesByPath(cfg.Pages),
 		specYAML:    sync.OnceValue(specAsYAML),
 		specJSON:    sync.OnceValues(specAsJSON),
 		tooLarge:    tooLarge("message_too_large", cfg.MaxBody, " (max_message_bytes)"),
@@ -162,7 +166,7 @@ func New(cfg Config, s Server) (*API, error) {
 
 func (a *API) buildRoutes() {
 	a.routes = a.endpoints()
-	a.routes.prepare(map[string]func(string) (string, error){"room": checkRoom, "user": checkUser, "conn": checkConn, "method": checkMethod, "key": checkKeyName})
+	a.routes.prepare(map[string]func(string) (string, error){"room": checkRoom, "user": checkUser, "conn": checkConn, "method": checkMethod, "key": checkKeyName, "file": checkFile})
 	a.other = &endpoint{label: "other", handle: nothing}
 	a.metrics.attach(a.other)
 	for i := range a.routes {

@@ -25,7 +25,9 @@ import (
 )
 
 func init() {
-	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.PlainBodyDecoder)
+	for _, kind := range []string{"application/x-ndjson", "text/html", "text/javascript", "text/css"} {
+		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.PlainBodyDecoder)
+	}
 }
 
 // contract is the description, made strict: what it does not name must not be

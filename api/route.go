@@ -70,6 +70,8 @@ func (a *API) endpoints() table {
 		{method: get, pattern: "/v1/workers", handle: a.listWorkers},
 		{method: get, pattern: "/v1/trace", handle: a.trace},
 
+		{method: get, pattern: "/", open: true, handle: a.showPage},
+		{method: get, pattern: "/dashboard/{file}", open: true, handle: a.showPage},
 		{method: get, pattern: "/healthz", open: true, handle: a.health},
 		{method: get, pattern: "/health", label: "/healthz", open: true, handle: a.health},
 		{method: get, pattern: "/readyz", open: true, handle: a.ready},
@@ -108,7 +110,7 @@ func (e *endpoint) fits(path string) (param string, ok bool) {
 		param = path[len(e.prefix) : len(path)-len(e.suffix)]
 		return param, !strings.Contains(param, "/") && (param != "" || e.suffix != "")
 	}
-	if below, ok := strings.CutSuffix(e.pattern, "/"); ok {
+	if below, ok := strings.CutSuffix(e.pattern, "/"); ok && below != "" {
 		return "", path == below || strings.HasPrefix(path, e.pattern)
 	}
 	return "", path == e.pattern

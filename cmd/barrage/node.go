@@ -105,8 +105,12 @@ func runServer(ctx context.Context, cfg *config.Config, out *output, newNode fun
 	}
 	stopCollecting := footprint.KeepHeapSmall()
 	defer stopCollecting()
+	pages, err := dashboard()
+	if err != nil {
+		return err
+	}
 	a, err := api.New(api.Config{
-		Listen: cfg.Admin, Tokens: cfg.AdminTokens, MaxBody: int(cfg.MaxMessageBytes), MaxConnections: allowed.Admin,
+		Pages: pages, Listen: cfg.Admin, Tokens: cfg.AdminTokens, MaxBody: int(cfg.MaxMessageBytes), MaxConnections: allowed.Admin,
 		Gatherer: registry, Registerer: registry, Pprof: cfg.Pprof, Logger: log,
 	}, n)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"barrage/api"
 	"barrage/edge"
 	"barrage/edge/admin"
 	"barrage/edge/tcp"
@@ -188,6 +189,23 @@ func addPage(ec *edge.Config) error {
 		ec.Assets = append(ec.Assets, edge.Asset{Path: a.Path, ContentType: a.ContentType, Headers: headerLines(a.Headers), Body: a.Body})
 	}
 	return nil
+}
+
+// dashboard is what the admin listener serves to browsers.
+func dashboard() ([]api.Page, error) {
+	files, err := web.Dashboard()
+	if err != nil {
+		return nil, err
+	}
+	headers := make(map[string]string)
+	for _, h := range web.Headers() {
+		headers[h.Name] = h.Value
+	}
+	pages := make([]api.Page, len(files))
+	for i, f := range files {
+		pages[i] = api.Page{Path: f.Path, ContentType: f.ContentType, Headers: headers, Body: f.Body}
+	}
+	return pages, nil
 }
 
 func headerLines(list []web.Header) string {

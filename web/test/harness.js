@@ -47,6 +47,10 @@ export class World {
     return `http://127.0.0.1:${this.#ports.listen}`;
   }
 
+  get admin() {
+    return `http://127.0.0.1:${this.#ports.admin}`;
+  }
+
   async startServer() {
     const { listen, admin, redis } = this.#ports;
     this.#server = this.#spawn(binary, [
