@@ -125,6 +125,7 @@ func TestV1Login(t *testing.T) {
 	want(ask(`{"id":2,"cmd":"auth","login":"ann:wrong"}`), "code:wrong_password message:Wrong, please try again.")
 	want(ask(`{"id":3,"cmd":"auth","login":"ann:away"}`), "code:backend_error")
 	want(ask(`{"id":4,"cmd":"auth","login":"ann:right","token":"x"}`), "bad_command")
+	want(ask(`{"id":5,"cmd":"auth","login":""}`), "auth needs login")
 	want(ask(`{"id":5,"cmd":"auth","login":"ann:right"}`), "message:Welcome, ann. name:The ann user:ann")
 	if m, err := c.Next(); err != nil || !strings.Contains(m.Payload, `"push":"joined","room":"live:ann"`) {
 		t.Errorf("got %s, %v", m.Payload, err)

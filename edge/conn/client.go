@@ -211,7 +211,7 @@ func (l *Loop) expire() {
 		if !l.Alive(c) {
 			continue
 		}
-		code, text, reason := uint16(CodeNoAuth), "no token in time", NoAuth
+		code, text, reason := uint16(CodeNoAuth), "no token or login in time", NoAuth
 		if c.Known() {
 			code, text, reason = CodeTokenExpired, "the token has expired", TokenExpired
 		}

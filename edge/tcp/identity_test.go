@@ -71,7 +71,7 @@ func TestToken(t *testing.T) {
 	s := start(t, tcp.Lines, func(c *edge.Config) { c.Auth, c.AuthTimeout = verifier(t), 50*time.Millisecond })
 	c := dial(t, s, onTCP)
 	c.want(`{"push":"welcome"`)
-	c.want(`{"push":"bye","code":4201,"reason":"no token in time"`)
+	c.want(`{"push":"bye","code":4201,"reason":"no token or login in time"`)
 	c.wantEnd()
 }
 

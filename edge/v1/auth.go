@@ -31,7 +31,11 @@ func cmdAuth(p *protocol, _ *conn.Read, c *client, cmd *command) error {
 	if cmd.Login != "" {
 		return p.login(c, cmd, w)
 	}
-	if p.node.Tokens == nil {
+	switch connect := p.node.Hooks.Connect(); {
+	case p.node.Tokens != nil:
+	case cmd.Token == "" && connect != nil && connect.ByMessage:
+		return badCommand("auth needs login")
+	default:
 		return badCommand("this server knows no tokens")
 	}
 	if cmd.Token == "" {

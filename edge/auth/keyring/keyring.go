@@ -221,7 +221,7 @@ func Check(key string) error {
 	case strings.Trim(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-~") != "":
 		return errors.New("the key has characters other than letters, digits, _, - and ~")
 	case bits(key) < minBits:
-		return fmt.Errorf("the key repeats itself too much: it has about %.0f bits, want %d; a random one is made without --from", bits(key), minBits)
+		return fmt.Errorf("the key repeats itself too much: it has about %d bits, want %d; a random one is made without --from", int(bits(key)), minBits)
 	}
 	return nil
 }
