@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 
 import { launchBrowser } from '../../web/test/harness.js';
 
-export const PATIENCE_MS = 30_000;
+const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 30_000);
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const run = promisify(execFile);

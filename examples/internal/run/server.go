@@ -58,6 +58,16 @@ func (s *Server) Token(claims map[string]any) string {
 	return token
 }
 
+// Who is whose token a page's request to its own program has.
+func (s *Server) Who(r *http.Request) (user string, err error) {
+	bearer := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	token, err := jwt.Parse(bearer, func(*jwt.Token) (any, error) { return []byte(s.auth), nil }, jwt.WithValidMethods([]string{"HS256"}))
+	if err != nil {
+		return "", err
+	}
+	return token.Claims.GetSubject()
+}
+
 // Post asks the admin address for something, /v1/rooms/lobby/messages say, and reads the
 // answer into out, if there is one.
 func (s *Server) Post(ctx context.Context, path string, body, out any) error {
