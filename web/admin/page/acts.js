@@ -44,8 +44,9 @@ export const notice = (room) =>
 // What else was set for the room stays.
 export async function mute(room) {
   const path = `/v1/rooms/${part(room)}/settings`;
-  const { muted, presence_events, history } = await ask(path);
-  const json = { muted: !muted, presence_events, ...(history && { history }) };
+  const settings = await ask(path);
+  const { muted } = settings;
+  const json = { ...settings, muted: !muted };
   const question = muted
     ? { title: 'Let all speak again', what: `Whoever may publish in ${room} can do so again.`, say: 'Let speak' }
     : { title: 'Mute the room', what: `Only backends may speak in ${room} until you take it back.`, say: 'Mute' };
