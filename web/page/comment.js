@@ -69,7 +69,8 @@ function comment(text, nick, color, mode) {
   return shown === '' ? null : { text: shown, nick, color, mode };
 }
 
-function object(payload) {
+// object is the JSON object of a text, or null.
+export function object(payload) {
   if (!payload.trimStart().startsWith('{')) return null;
   try {
     return JSON.parse(payload);

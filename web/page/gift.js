@@ -1,7 +1,7 @@
 // Gifts and likes: what they are on the wire, and how likes rise over the stage. Who sends
 // them is a stranger: only what is known here is shown.
 
-import { clean, DEFAULT_COLOR, MAX_NICK, readable } from './comment.js';
+import { clean, DEFAULT_COLOR, MAX_NICK, object, readable } from './comment.js';
 import { t } from './messages.js';
 
 const GIFTS = { rocket: { icon: '🚀', said: 'gaveRocket' }, heart: { icon: '❤️', said: 'gaveHeart' } };
@@ -11,7 +11,9 @@ const TOGETHER_MS = 600;
 const MAX_RISING = 30;
 
 // readGift returns {gift, icon, name, text, nick, color} or {likes}, or null where it is neither.
-export function readGift(data) {
+// What programs publish as text counts as what pages publish as an object.
+export function readGift(published) {
+  const data = typeof published === 'string' ? object(published) : published;
   if (typeof data !== 'object' || data === null || data instanceof Uint8Array) return null;
   const { gift, likes, nick, color } = data;
   if (Number.isSafeInteger(likes) && likes > 0) return { likes: Math.min(likes, MAX_LIKES) };

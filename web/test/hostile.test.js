@@ -42,7 +42,7 @@ async function quiet(page, asked) {
   assert.equal(await page.evaluate(() => window.ran), undefined);
   assert.deepEqual(asked, [], 'asked for');
   assert.deepEqual(page.troubles, []);
-  assert.equal(await page.locator('#stage :not(div, canvas), #log :not(li, div, span, time, button), #people-list :not(li, span), #rooms :not(li, button, span)').count(), 0);
+  assert.equal(await page.locator('#stage :not(div, canvas, span, strong), #log :not(li, div, span, time, button), #people-list :not(li, span), #rooms :not(li, button, span)').count(), 0);
   assert.equal(await page.locator('[onerror], [onload], [onclick], [onmouseover], a[href^="javascript"]').count(), 0);
 }
 
