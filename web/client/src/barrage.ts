@@ -272,10 +272,11 @@ export class Barrage extends Emitter<BarrageEvents> {
   private _push(push: Push): void {
     const name = push.room;
     if (name === undefined) return void this._emit('push', push);
+    const mine = name === 'user:' + this._user; // it may speak before it says that it is joined
     let room = this._rooms.get(name);
-    if (!room && push.push === 'joined') {
+    if (!room && (mine || push.push === 'joined')) {
       room = this._add(name, {}, true);
-      if (name === 'user:' + this._user) room.on('message', (m) => this._direct(m));
+      if (mine) room.on('message', (m) => this._direct(m));
       else this._emit('room', room as unknown as Room);
     }
     room?._push(push);

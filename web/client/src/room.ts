@@ -269,7 +269,7 @@ export class Room<T = unknown> extends Emitter<RoomEvents<T>> {
     // What comes before a join is answered is of an earlier stay in the room.
     if (push.push === 'joined') this._joined(push as Joined);
     else if (push.push === 'left') this._left(push);
-    else if (this.state !== 'joined') return;
+    else if (this.state !== 'joined' && !(this._served && push.push === 'message' && !push['offset'])) return;
     else if (push.push === 'message') this._stream.message(push as unknown as WireMessage, false);
     else if (push.push === 'gap') this._stream.gap(without(push) as unknown as Gap);
     else if (push.push === 'presence') {

@@ -101,6 +101,18 @@ test('a direct message waits for its user, and is acknowledged once', async () =
   await until('the next one came', () => more === 1);
 });
 
+test('a message that is kept nowhere comes, though nothing else has', async () => {
+  const heard: Message[] = [];
+  const eve = as('eve');
+  eve.on('direct', (m) => heard.push(m));
+  await new Promise((resolve) => eve.on('welcome', resolve));
+  await server.order('POST', '/v1/users/eve/messages?history=false', 'typing', 'text/plain');
+  await until('it came', () => heard.length === 1);
+  expect(heard[0]).toMatchObject({ data: 'typing', room: 'user:eve' });
+  await server.order('POST', '/v1/users/eve/messages', 'kept', 'text/plain');
+  await until('what is kept came, too', () => heard.length === 2);
+});
+
 test('what is acknowledged by hand comes again on the next connection, not on this one', async () => {
   const ann = as('ann');
   const heard: Message[] = [];
