@@ -91,6 +91,8 @@ func TestDevicesOfTwoNodes(t *testing.T) {
 	// What is written on one node comes to the writer's connections on the other.
 	watch := there.connect("?own=1&token=" + v1Token(t, "ann"))
 	await(t, "the other node to know that copies are wanted", func() bool { return here.Stats().OwnWanted })
+	ann.ask(`"cmd":"publish","to":"ann","data":"to all of mine"`)
+	watch.push("joined", "user:ann") // so her messages go there by now
 	sent := ann.ask(`"cmd":"publish","to":"bob","data":"hello bob"`)
 	if f := watch.wantMessage("hello bob", "ann"); f.Receiver != "bob" || !f.Self {
 		t.Errorf("the copy of %s is %+v", sent.MessageID, f)

@@ -97,12 +97,14 @@ func (p *protocol) identify(c *client, id uint64, ident *auth.Identity, w wishes
 	if !ident.Expires.IsZero() {
 		a.Expires = ident.Expires.UnixMilli()
 	}
+	if first {
+		p.openMailbox(c) // as in Open
+	}
 	p.serveForbidden(c) // once it is answered nobody is given to it what it may not serve
 	p.reply(nil, c, id, &a)
 	p.leaveForbidden(c)
 	if first { // a client that was let in as anonymous is told of again, with the name
 		p.loop.Connected(&c.Client)
-		p.openMailbox(c)
 	} else if c.User() != "" && wasHidden != c.Hidden() {
 		p.mail.Shown(&c.Client)
 	}

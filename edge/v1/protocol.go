@@ -97,11 +97,11 @@ func (p *protocol) Open(o *conn.Opening) {
 	if !o.Identity.Expires.IsZero() {
 		hello.Expires = o.Identity.Expires.UnixMilli()
 	}
+	p.openMailbox(c) // who is welcomed gets what is written from then on
 	p.push(nil, c, hello)
 	for _, room := range o.Rooms {
 		p.join(nil, &joining{c: c, room: room, noEcho: o.NoEcho})
 	}
-	p.openMailbox(c)
 }
 
 func (p *protocol) openMailbox(c *client) {
