@@ -207,7 +207,12 @@ export class Line {
   }
 
   private _heard(text: string): void {
-    const object = JSON.parse(text) as Push & Reply & { id: number };
+    let object: Push & Reply & { id: number };
+    try {
+      object = JSON.parse(text);
+    } catch {
+      return this._end(1006, 'the server does not speak barrage.v1');
+    }
     if (!object.push) {
       const done = this._calls.get(object.id);
       this._calls.delete(object.id);
